@@ -1,0 +1,158 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "measure-config.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
+#define SETTING(ENUM, NAME, DEFAULT, VALID) \
+    [MEASURE_SETTING_##ENUM] = { NAME, DEFAULT, VALID },
+    MEASURE_SETTINGS
+#undef SETTING
+};
+
+/* Sets every setting to its default. */
+void
+measure_config_init(struct measure_config *config)
+{
+    for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+        bool valid = measure_config_set(config, i,
+                                        measure_settings[i].default_value);
+        assert(valid);
+        (void) valid;
+    }
+}
+
+/* Parses decimal number 's'.  Returns false if it is anything else or not
+ * from 'min' to 'max'. */
+bool
+measure_parse_number(const char *s, uint64_t min, uint64_t max,
+                     uint64_t *number)
+{
+    uint64_t value = 0;
+
+    if (!*s || strlen(s) > 19) {
+        return false;
+    }
+    for (; *s; s++) {
+        if (!isdigit((unsigned char) *s)) {
+            return false;
+        }
+        value = value * 10 + (*s - '0');
+    }
+    *number = value;
+    return value >= min && value <= max;
+}
+
+static bool
+parse_uint32(const char *s, uint32_t min, uint32_t max, uint32_t *number)
+{
+    uint64_t value;
+
+    if (!measure_parse_number(s, min, max, &value)) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+static bool
+parse_bool(const char *s, bool *value)
+{
+    if (!strcmp(s, "true") || !strcmp(s, "false")) {
+        *value = s[0] == 't';
+        return true;
+    }
+    return false;
+}
+
+static bool
+parse_threshold(const char *s, struct measure_threshold *threshold)
+{
+    static const struct {
+        const char *suffix;
+        enum measure_threshold_unit unit;
+        double factor;
+        double max;
+    } units[] = {
+        { "%", MEASURE_SHARE, 0.01, 1 },
+        { "bps", MEASURE_BITS_PER_SECOND, 1, 1e15 },
+        { "kbps", MEASURE_BITS_PER_SECOND, 1e3, 1e15 },
+        { "Mbps", MEASURE_BITS_PER_SECOND, 1e6, 1e15 },
+        { "Gbps", MEASURE_BITS_PER_SECOND, 1e9, 1e15 },
+        { "pps", MEASURE_PACKETS_PER_SECOND, 1, 1e15 },
+        { "kpps", MEASURE_PACKETS_PER_SECOND, 1e3, 1e15 },
+        { "Mpps", MEASURE_PACKETS_PER_SECOND, 1e6, 1e15 },
+    };
+    size_t digits = strspn(s, "0123456789.");
+    char *end;
+
+    /* strtod() takes more than digits: "inf", "0x1p3", "1e3". */
+    double value = strtod(s, &end);
+    if (!digits || end != s + digits) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (!strcmp(end, units[i].suffix)) {
+            value *= units[i].factor;
+            if (!(value > 0) || value > units[i].max) {
+                return false;
+            }
+            threshold->unit = units[i].unit;
+            threshold->value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets 'setting' to 'value'.  Returns false, and changes nothing, if 'value'
+ * is not what measure_settings[setting].valid says. */
+bool
+measure_config_set(struct measure_config *config,
+                   enum measure_setting setting, const char *value)
+{
+    switch (setting) {
+    case MEASURE_SETTING_ENABLE:
+        return parse_bool(value, &config->enable);
+
+    case MEASURE_SETTING_KEY:
+        return measure_by_from_name(value, &config->key);
+
+    case MEASURE_SETTING_EPOCH_MS:
+        return parse_uint32(value, 100, 86400000, &config->epoch_ms);
+
+    case MEASURE_SETTING_MEMORY_MB:
+        return parse_uint32(value, 1, 1048576, &config->memory_mb);
+
+    case MEASURE_SETTING_HEAVY_HITTER:
+        if (strlen(value) >= sizeof config->heavy_hitter_text
+            || !parse_threshold(value, &config->heavy_hitter)) {
+            return false;
+        }
+        strcpy(config->heavy_hitter_text, value);
+        return true;
+
+    case MEASURE_N_SETTINGS:
+        break;
+    }
+    return false;
+}

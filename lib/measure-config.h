@@ -1,0 +1,88 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_CONFIG_H
+#define MEASURE_CONFIG_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "measure-record.h"
+
+/* The configuration of one monitor
+ * ================================
+ *
+ * MEASURE_SETTINGS lists every key: its C name, its name in the database, its
+ * default, and the values that it takes, as an error message says it.
+ *
+ * Thread safety: no shared state. */
+
+#define MEASURE_SETTINGS                                                    \
+    SETTING(ENABLE, "measure", "false", "true or false")                    \
+    SETTING(KEY, "measure-key", "flow",                                     \
+            "flow, pair, source or destination")                            \
+    SETTING(EPOCH_MS, "measure-epoch-ms", "1000",                           \
+            "a whole number of milliseconds from 100 to 86400000")          \
+    SETTING(MEMORY_MB, "measure-memory-mb", "256",                          \
+            "a whole number of MiB from 1 to 1048576")                      \
+    SETTING(HEAVY_HITTER, "measure-heavy-hitter", "0.1%",                   \
+            "a share such as 0.1%, above 0% and up to 100%, or a rate such " \
+            "as 10Mbps (bps, kbps, Mbps, Gbps) or 5kpps (pps, kpps, Mpps)")
+
+enum measure_setting {
+#define SETTING(ENUM, NAME, DEFAULT, VALID) MEASURE_SETTING_##ENUM,
+    MEASURE_SETTINGS
+#undef SETTING
+    MEASURE_N_SETTINGS
+};
+
+struct measure_setting_info {
+    const char *name;
+    const char *default_value;
+    const char *valid;
+};
+
+extern const struct measure_setting_info
+    measure_settings[MEASURE_N_SETTINGS];
+
+/* What makes a key a heavy hitter. */
+enum measure_threshold_unit {
+    MEASURE_SHARE,              /* Of the packets or bytes of the epoch. */
+    MEASURE_BITS_PER_SECOND,
+    MEASURE_PACKETS_PER_SECOND
+};
+
+struct measure_threshold {
+    enum measure_threshold_unit unit;
+    double value;               /* A share lies between 0 and 1. */
+};
+
+struct measure_config {
+    bool enable;
+    enum measure_by key;
+    uint32_t epoch_ms;
+    uint32_t memory_mb;
+    struct measure_threshold heavy_hitter;
+    char heavy_hitter_text[32]; /* As it was set. */
+};
+
+void measure_config_init(struct measure_config *);
+bool measure_config_set(struct measure_config *, enum measure_setting,
+                        const char *value);
+bool measure_parse_number(const char *, uint64_t min, uint64_t max,
+                          uint64_t *);
+
+#endif /* measure-config.h */

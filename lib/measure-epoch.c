@@ -1,0 +1,300 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "measure-epoch.h"
+
+#include <stdlib.h>
+
+/* Counters are read by other threads while the packet thread, their only
+ * writer, counts: no locked instruction, just no torn value. */
+static inline void
+counter_add(uint64_t *counter, uint64_t value)
+{
+    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+counter_get(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Returns the cell of the overflow count array of a key with 'hash'.  Not the
+ * bits that choose the line of a table, so that keys of one line spread. */
+uint32_t
+measure_overflow_cell(uint64_t hash)
+{
+    return hash % MEASURE_OVERFLOW_CELLS;
+}
+
+/* Moves on to the next table of 'family' if the control thread has given one.
+ * Returns false if not. */
+static bool
+next_table(struct measure_set *set, enum measure_family family)
+{
+    struct measure_table *next = set->current[family] + 1;
+    uint32_t n = __atomic_load_n(&set->n_tables[family], __ATOMIC_ACQUIRE);
+
+    if (next >= &set->tables[family][n]) {
+        return false;
+    }
+    __atomic_store_n(&set->current[family], next, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void __attribute__((noinline))
+count_in_next(struct measure_set *set, enum measure_family family,
+              const struct measure_record *record)
+{
+    if (next_table(set, family)
+        && measure_table_add(set->current[family], family,
+                             MEASURE_TABLE_MAX_PROBES, record->key,
+                             record->hash, 1, record->bytes)) {
+        return;
+    }
+
+    struct measure_overflow_cell *cell
+        = &set->overflow[measure_overflow_cell(record->hash)];
+
+    cell->packets++;
+    cell->bytes += record->bytes;
+    counter_add(&set->counters.overflow_packets, 1);
+    counter_add(&set->counters.overflow_bytes, record->bytes);
+}
+
+static inline void
+prepare(const struct measure_set *set, enum measure_family family,
+        struct measure_record *record)
+{
+    const uint64_t *mask = set->mask->words[family];
+
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        record->key[i] &= mask[i];
+    }
+    record->hash = measure_hash(set->secret, record->key,
+                                measure_key_words(family));
+    measure_table_prefetch(set->current[family], record->hash);
+}
+
+static inline void
+count(struct measure_set *set, enum measure_family family,
+      const struct measure_record *record)
+{
+    if (!measure_table_add(set->current[family], family,
+                           MEASURE_TABLE_MAX_PROBES, record->key,
+                           record->hash, 1, record->bytes)) {
+        count_in_next(set, family, record);
+    }
+}
+
+/* Counts the 'n' packets (at most MEASURE_BURST) that 'records' describe as
+ * measure_parse() left them.  Masks their keys and sets their hashes. */
+void
+measure_set_count(struct measure_set *set, struct measure_record *records,
+                  size_t n)
+{
+    uint64_t packets = 0, bytes = 0, not_ip = 0, malformed = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct measure_record *record = &records[i];
+
+        if (record->verdict == MEASURE_COUNT_IPV4) {
+            prepare(set, MEASURE_IPV4, record);
+        } else if (record->verdict == MEASURE_COUNT_IPV6) {
+            prepare(set, MEASURE_IPV6, record);
+        } else if (record->verdict == MEASURE_NOT_IP) {
+            not_ip++;
+        } else {
+            malformed++;
+        }
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        const struct measure_record *record = &records[i];
+
+        if (record->verdict == MEASURE_COUNT_IPV4) {
+            count(set, MEASURE_IPV4, record);
+        } else if (record->verdict == MEASURE_COUNT_IPV6) {
+            count(set, MEASURE_IPV6, record);
+        } else {
+            continue;
+        }
+        packets++;
+        bytes += record->bytes;
+    }
+
+    counter_add(&set->counters.packets, packets);
+    counter_add(&set->counters.bytes, bytes);
+    if (not_ip) {
+        counter_add(&set->counters.not_ip, not_ip);
+    }
+    if (malformed) {
+        counter_add(&set->counters.malformed, malformed);
+    }
+}
+
+/* Makes the packet thread count in 'set' from its next burst on.  Returns the
+ * set that it counted in until now, which it may still use until a grace
+ * period has passed. */
+struct measure_set *
+measure_writer_swap(struct measure_writer *writer, struct measure_set *set)
+{
+    return __atomic_exchange_n(&writer->set, set, __ATOMIC_ACQ_REL);
+}
+
+/* Makes a set whose memory comes from NUMA node 'node' (or MEASURE_ANY_NODE)
+ * and is accounted in 'budget'.  measure_set_reset() must follow. */
+struct measure_set *
+measure_set_create(const struct measure_hash_secret *secret,
+                   struct measure_budget *budget, int node)
+{
+    struct measure_set *set = measure_xzalloc(sizeof *set);
+
+    set->secret = secret;
+    set->budget = budget;
+    set->node = node;
+    set->overflow = measure_xzalloc(MEASURE_OVERFLOW_CELLS
+                                    * sizeof *set->overflow);
+    __atomic_fetch_add(&budget->used, (MEASURE_OVERFLOW_CELLS
+                                       * sizeof *set->overflow),
+                       __ATOMIC_RELAXED);
+    return set;
+}
+
+void
+measure_set_destroy(struct measure_set *set)
+{
+    if (set) {
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+                measure_table_destroy(&set->tables[family][i], set->budget);
+            }
+        }
+        __atomic_fetch_sub(&set->budget->used, (MEASURE_OVERFLOW_CELLS
+                                                * sizeof *set->overflow),
+                           __ATOMIC_RELAXED);
+        free(set->overflow);
+        free(set);
+    }
+}
+
+/* Empties 'set' and makes it ready to count keys of kind 'by' in one table of
+ * 'n_lines' lines for each family, to which measure_set_add_table() may add
+ * more.  A table that has the size already is cleared and kept.
+ *
+ * Returns false if there is no memory.  The set is ready all the same, but
+ * counts that family in the overflow count array. */
+bool
+measure_set_reset(struct measure_set *set, enum measure_by by,
+                  const uint32_t n_lines[MEASURE_N_FAMILIES])
+{
+    bool complete = true;
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_table *tables = set->tables[family];
+        struct measure_table keep = { .rows = NULL };
+
+        for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+            if (!keep.rows && tables[i].max_used
+                && tables[i].n_lines == n_lines[family]) {
+                keep = tables[i];
+            } else {
+                measure_table_destroy(&tables[i], set->budget);
+            }
+        }
+        if (keep.rows) {
+            measure_table_clear(&keep);
+        } else {
+            complete &= measure_table_init(&keep, family, n_lines[family],
+                                           set->budget, set->node);
+        }
+        tables[0] = keep;
+        set->n_tables[family] = 1;
+        set->current[family] = &tables[0];
+    }
+
+    if (set->counters.overflow_packets) {
+        memset(set->overflow, 0,
+               MEASURE_OVERFLOW_CELLS * sizeof *set->overflow);
+    }
+    memset(&set->counters, 0, sizeof set->counters);
+    set->by = by;
+    set->mask = &measure_masks[by];
+    return complete;
+}
+
+/* Gives 'set' another table of 'family', of 'n_lines' lines, for when the
+ * ones that it has are full.  May be called while the packet thread counts.
+ * Returns false if the set has MEASURE_SET_TABLES tables, or there is no
+ * memory. */
+bool
+measure_set_add_table(struct measure_set *set, enum measure_family family,
+                      uint32_t n_lines)
+{
+    uint32_t n = set->n_tables[family];
+
+    if (n >= MEASURE_SET_TABLES
+        || !measure_table_init(&set->tables[family][n], family, n_lines,
+                               set->budget, set->node)) {
+        return false;
+    }
+    __atomic_store_n(&set->n_tables[family], n + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+void
+measure_counters_add(struct measure_counters *sum,
+                     const struct measure_counters *counters)
+{
+    sum->packets += counters->packets;
+    sum->bytes += counters->bytes;
+    sum->not_ip += counters->not_ip;
+    sum->malformed += counters->malformed;
+    sum->overflow_packets += counters->overflow_packets;
+    sum->overflow_bytes += counters->overflow_bytes;
+}
+
+void
+measure_set_load(const struct measure_set *set, struct measure_load *load)
+{
+    memset(load, 0, sizeof *load);
+    load->counters.packets = counter_get(&set->counters.packets);
+    load->counters.bytes = counter_get(&set->counters.bytes);
+    load->counters.not_ip = counter_get(&set->counters.not_ip);
+    load->counters.malformed = counter_get(&set->counters.malformed);
+    load->counters.overflow_packets
+        = counter_get(&set->counters.overflow_packets);
+    load->counters.overflow_bytes = counter_get(&set->counters.overflow_bytes);
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        const struct measure_table *tables = set->tables[family];
+        const struct measure_table *current
+            = __atomic_load_n(&set->current[family], __ATOMIC_RELAXED);
+        uint32_t n = __atomic_load_n(&set->n_tables[family],
+                                     __ATOMIC_ACQUIRE);
+
+        for (uint32_t i = 0; i < n; i++) {
+            load->table_bytes += measure_table_size(tables[i].n_lines);
+            load->n_used[family] += measure_table_n_used(&tables[i]);
+        }
+        load->n_tables[family] = current - tables + 1;
+        load->n_unused[family] = n - load->n_tables[family];
+        load->n_lines[family] = current->n_lines;
+        load->max_used[family] = current->max_used;
+        load->current_used[family] = measure_table_n_used(current);
+        load->last_lines[family] = tables[n - 1].n_lines;
+    }
+}

@@ -1,0 +1,154 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_EPOCH_H
+#define MEASURE_EPOCH_H 1
+
+#include "measure-hash.h"
+#include "measure-memory.h"
+#include "measure-record.h"
+#include "measure-table.h"
+
+/* Sets, writers and the end of an epoch
+ * =====================================
+ *
+ * A set is all that one thread counts for one monitor in one epoch: verdict
+ * counters, linear tables (measure-table.h), and the overflow count array.
+ * A writer is the place where a packet thread finds its set.
+ *
+ * The end of an epoch is a swap of that pointer:
+ *
+ *     packet thread                       control thread
+ *     -------------                       --------------
+ *     set = measure_writer_set(w)         old = measure_writer_swap(w, new)
+ *     measure_set_count(set, ...)         wait until every packet thread has
+ *     ... (next burst) ...                been seen between two bursts
+ *                                         read, measure_set_reset(old, ...)
+ *
+ * The packet thread gets the pointer once for a burst and does not keep it.
+ * It never waits.  The control thread does: whoever calls
+ * measure_writer_swap() must let a grace period pass (in the switch,
+ * ovsrcu_synchronize()) before touching anything of the old set but its
+ * counters.
+ *
+ * Tables in a set.  For each family, a set has a row of tables of growing
+ * size, of which the packet thread fills one.  When that one takes no new key
+ * the thread moves on to the next, which the control thread has put there
+ * before (measure_set_add_table()), and forgets the old one until the end of
+ * the epoch.  A flow may thus have a row in several tables of a set; the
+ * report adds them up (measure-report.h).  Without a next table, a key that
+ * has no row is counted in the overflow count array: a fixed number of cells,
+ * one for each value of some hash bits.  The count of a key in the report is
+ * then too low by at most what its cell holds.
+ *
+ * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, the tables, and a few
+ * hundred bytes.
+ *
+ * Thread safety: measure_writer_set() and measure_set_count() belong to the
+ * one packet thread of the writer; they do not allocate, lock, wait, log or
+ * clear.  measure_set_add_table() and measure_writer_swap() belong to the
+ * control thread while the packet thread counts, and measure_set_load() to
+ * any thread that knows that the set is not being destroyed; all else to the
+ * control thread when the set is not in use. */
+
+#define MEASURE_BURST 32            /* Records counted at a time. */
+#define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
+#define MEASURE_OVERFLOW_CELLS 1024
+
+struct measure_counters {
+    uint64_t packets;           /* Counted, 'overflow_packets' included. */
+    uint64_t bytes;
+    uint64_t not_ip;            /* Packets. */
+    uint64_t malformed;         /* Packets. */
+    uint64_t overflow_packets;  /* Counted, but in no row of a table. */
+    uint64_t overflow_bytes;
+};
+
+struct measure_overflow_cell {
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+struct measure_set {
+    /* Written by the packet thread. */
+    struct measure_table *current[MEASURE_N_FAMILIES];
+    struct measure_counters counters;
+    struct measure_overflow_cell *overflow;
+
+    /* Constant while the packet thread counts. */
+    const struct measure_mask *mask;
+    const struct measure_hash_secret *secret;
+    enum measure_by by;
+    int node;
+    struct measure_budget *budget;
+
+    /* Written by the control thread.  The packet thread reads 'n_tables' and
+     * those tables that it covers. */
+    uint32_t n_tables[MEASURE_N_FAMILIES];
+    struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_SET_TABLES];
+};
+
+struct measure_writer {
+    struct measure_set *set;    /* Atomic. */
+};
+
+/* The packet path. */
+
+/* Returns the set to count the next burst in.  The acquire order makes what
+ * the control thread wrote into the set visible. */
+static inline struct measure_set *
+measure_writer_set(const struct measure_writer *writer)
+{
+    return __atomic_load_n(&writer->set, __ATOMIC_ACQUIRE);
+}
+
+void measure_set_count(struct measure_set *, struct measure_record *records,
+                       size_t n);
+
+/* The control thread. */
+
+struct measure_set *
+measure_writer_swap(struct measure_writer *, struct measure_set *);
+
+struct measure_set *measure_set_create(const struct measure_hash_secret *,
+                                       struct measure_budget *, int node);
+void measure_set_destroy(struct measure_set *);
+bool measure_set_reset(struct measure_set *, enum measure_by,
+                       const uint32_t n_lines[MEASURE_N_FAMILIES]);
+bool measure_set_add_table(struct measure_set *, enum measure_family,
+                           uint32_t n_lines);
+
+uint32_t measure_overflow_cell(uint64_t hash);
+void measure_counters_add(struct measure_counters *,
+                          const struct measure_counters *);
+
+/* What a set holds, read while the packet thread counts: each number by
+ * itself is right. */
+struct measure_load {
+    struct measure_counters counters;
+    uint64_t table_bytes;               /* Memory of all tables. */
+    uint32_t n_unused[MEASURE_N_FAMILIES];  /* Tables not yet begun. */
+    uint32_t n_tables[MEASURE_N_FAMILIES];  /* Tables begun. */
+    uint64_t n_used[MEASURE_N_FAMILIES];    /* Rows used, in all tables. */
+    uint32_t n_lines[MEASURE_N_FAMILIES];   /* Lines of the current table. */
+    uint32_t max_used[MEASURE_N_FAMILIES];  /* Rows that it takes... */
+    uint32_t current_used[MEASURE_N_FAMILIES]; /* ...and that it has. */
+    uint32_t last_lines[MEASURE_N_FAMILIES];   /* Lines of the last table. */
+};
+
+void measure_set_load(const struct measure_set *, struct measure_load *);
+
+#endif /* measure-epoch.h */

@@ -1,0 +1,80 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_HASH_H
+#define MEASURE_HASH_H 1
+
+#include <stdint.h>
+
+/* Keyed hash of flow keys
+ * =======================
+ *
+ * Each pair of key words is mixed with two secret words and folded by a
+ * 64x64->128 bit multiplication, the "multiply and fold" step of wyhash and
+ * of absl's hash.  A second fold spreads the result over all 64 bits, so that
+ * any of them can be used as an index.
+ *
+ * The secret is drawn when the process starts.  Who does not know it cannot
+ * aim packets at one row of a table, as they could with CRC32C, which is
+ * linear: there, keys that collide under one seed collide under every seed.
+ * This is no cryptographic hash; it resists senders that cannot watch the
+ * cache of the machine.
+ *
+ * Thread safety: pure functions. */
+
+struct measure_hash_secret {
+    uint64_t words[8];
+};
+
+/* Expands 'seed' into a secret, with the SplitMix64 generator. */
+static inline void
+measure_hash_secret_init(struct measure_hash_secret *secret, uint64_t seed)
+{
+    for (int i = 0; i < 8; i++) {
+        uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
+
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        secret->words[i] = z ^ (z >> 31);
+    }
+}
+
+static inline uint64_t
+measure_hash_fold(uint64_t a, uint64_t b)
+{
+    __extension__ unsigned __int128 product = a;
+
+    product *= b;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+/* Hashes the 'n_words' words of 'key', 2 or 5.  Callers pass a constant, so
+ * that the compiler keeps one of the two bodies. */
+static inline uint64_t
+measure_hash(const struct measure_hash_secret *secret, const uint64_t *key,
+             unsigned int n_words)
+{
+    const uint64_t *s = secret->words;
+    uint64_t hash = measure_hash_fold(key[0] ^ s[0], key[1] ^ s[1]);
+
+    if (n_words == 5) {
+        hash ^= measure_hash_fold(key[2] ^ s[2], key[3] ^ s[3]);
+        hash ^= measure_hash_fold(key[4] ^ s[4], s[5]);
+    }
+    return measure_hash_fold(hash ^ s[6], s[7] | 1);
+}
+
+#endif /* measure-hash.h */

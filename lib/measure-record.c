@@ -1,0 +1,147 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "measure-record.h"
+
+#include <string.h>
+
+#define ALL UINT64_MAX
+#define LOW UINT64_C(0x00000000ffffffff)    /* First address of word 0. */
+#define HIGH UINT64_C(0xffffffff00000000)   /* Second address of word 0. */
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define SOURCE4 LOW
+#define DESTINATION4 HIGH
+#else
+#define SOURCE4 HIGH
+#define DESTINATION4 LOW
+#endif
+
+const struct measure_mask measure_masks[MEASURE_N_BY] = {
+    [MEASURE_BY_FLOW] = {{ { ALL, ALL }, { ALL, ALL, ALL, ALL, ALL } }},
+    [MEASURE_BY_PAIR] = {{ { ALL, 0 }, { ALL, ALL, ALL, ALL, 0 } }},
+    [MEASURE_BY_SOURCE] = {{ { SOURCE4, 0 }, { ALL, ALL, 0, 0, 0 } }},
+    [MEASURE_BY_DESTINATION] = {{ { DESTINATION4, 0 },
+                                  { 0, 0, ALL, ALL, 0 } }},
+};
+
+static const char *const names[MEASURE_N_BY] = {
+    [MEASURE_BY_FLOW] = "flow",
+    [MEASURE_BY_PAIR] = "pair",
+    [MEASURE_BY_SOURCE] = "source",
+    [MEASURE_BY_DESTINATION] = "destination",
+};
+
+const char *
+measure_by_name(enum measure_by by)
+{
+    return names[by];
+}
+
+/* Sets '*by' to what 'name' names.  Returns false, and leaves '*by' alone,
+ * if it names nothing. */
+bool
+measure_by_from_name(const char *name, enum measure_by *by)
+{
+    for (int i = 0; i < MEASURE_N_BY; i++) {
+        if (!strcmp(name, names[i])) {
+            *by = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns true if keys of kind 'by' can be made from keys of kind 'from' by
+ * leaving out fields. */
+bool
+measure_by_derives(enum measure_by from, enum measure_by by)
+{
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
+            if (measure_masks[by].words[family][i]
+                & ~measure_masks[from].words[family][i]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void
+measure_fields_from_key(struct measure_fields *fields,
+                        enum measure_family family, const uint64_t *key)
+{
+    size_t size = family == MEASURE_IPV4 ? 4 : 16;
+    uint64_t ports = key[measure_key_words(family) - 1];
+
+    memset(fields, 0, sizeof *fields);
+    fields->family = family;
+    memcpy(fields->source, key, size);
+    memcpy(fields->destination, (const uint8_t *) key + size, size);
+    fields->source_port = ports;
+    fields->destination_port = ports >> 16;
+    fields->protocol = ports >> 32;
+}
+
+/* Fills 'key', which must have room for MEASURE_KEY_WORDS words. */
+void
+measure_key_from_fields(uint64_t *key, const struct measure_fields *fields)
+{
+    size_t size = fields->family == MEASURE_IPV4 ? 4 : 16;
+
+    memset(key, 0, MEASURE_KEY_WORDS * sizeof *key);
+    memcpy(key, fields->source, size);
+    memcpy((uint8_t *) key + size, fields->destination, size);
+    key[measure_key_words(fields->family) - 1]
+        = measure_ports_word(fields->source_port, fields->destination_port,
+                             fields->protocol);
+}
+
+/* Bytes first, and where these are equal the shorter address. */
+static int
+address_compare(const uint8_t *a, enum measure_family a_family,
+                const uint8_t *b, enum measure_family b_family)
+{
+    bool short_prefix = a_family == MEASURE_IPV4 || b_family == MEASURE_IPV4;
+    int result = memcmp(a, b, short_prefix ? 4 : 16);
+
+    return result ? result : (int) a_family - (int) b_family;
+}
+
+/* A total order of keys, for rows that tie: by source, destination, protocol
+ * and ports. */
+int
+measure_fields_compare(const struct measure_fields *a,
+                       const struct measure_fields *b)
+{
+    int result = address_compare(a->source, a->family, b->source, b->family);
+
+    if (!result) {
+        result = address_compare(a->destination, a->family,
+                                 b->destination, b->family);
+    }
+    if (!result) {
+        result = (int) a->protocol - (int) b->protocol;
+    }
+    if (!result) {
+        result = (int) a->source_port - (int) b->source_port;
+    }
+    if (!result) {
+        result = (int) a->destination_port - (int) b->destination_port;
+    }
+    return result;
+}

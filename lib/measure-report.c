@@ -1,0 +1,402 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "measure-report.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void
+add_cell(struct measure_report *report, uint64_t hash, uint64_t packets,
+         uint64_t bytes)
+{
+    if (!report->overflow) {
+        report->overflow = measure_xzalloc(MEASURE_OVERFLOW_CELLS
+                                           * sizeof *report->overflow);
+    }
+    report->overflow[measure_overflow_cell(hash)].packets += packets;
+    report->overflow[measure_overflow_cell(hash)].bytes += bytes;
+}
+
+/* Counts in the overflow array what 'from' holds, for which there was no
+ * memory.  The report stays right that way, if not exact. */
+static void
+overflow_table(struct measure_report *report, const struct measure_table *from)
+{
+    enum measure_family family = from->family;
+
+    MEASURE_TABLE_FOR_EACH (row, from) {
+        uint64_t hash = measure_hash(report->secret, row,
+                                     measure_key_words(family));
+        uint64_t packets = *measure_row_packets(row, family);
+        uint64_t bytes = *measure_row_bytes(row, family);
+
+        add_cell(report, hash, packets, bytes);
+        report->counters.overflow_packets += packets;
+        report->counters.overflow_bytes += bytes;
+    }
+}
+
+static void
+merge_family(struct measure_report *report, enum measure_family family,
+             struct measure_set *const sets[], size_t n_sets)
+{
+    struct measure_table *table = &report->tables[family];
+    uint64_t n_keys = 0;
+    bool memory;
+
+    for (size_t i = 0; i < n_sets; i++) {
+        for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
+            n_keys += measure_table_n_used(&sets[i]->tables[family][j]);
+        }
+    }
+    memory = measure_table_init(table, family,
+                                measure_table_lines_for(family, n_keys),
+                                report->budget, MEASURE_ANY_NODE);
+
+    for (size_t i = 0; i < n_sets; i++) {
+        for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
+            const struct measure_table *from = &sets[i]->tables[family][j];
+
+            if (!measure_table_n_used(from)) {
+                continue;
+            }
+            report->n_tables++;
+            if (memory) {
+                measure_table_merge(
+                    table, from,
+                    measure_masks[MEASURE_BY_FLOW].words[family],
+                    report->secret);
+            } else {
+                overflow_table(report, from);
+            }
+        }
+    }
+}
+
+/* Returns the report of what the 'n_sets' sets counted, all of which must have
+ * counted keys of kind 'by' hashed with 'secret'.  No packet thread may use
+ * them any more. */
+struct measure_report *
+measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+                     enum measure_by by,
+                     const struct measure_hash_secret *secret,
+                     struct measure_budget *budget)
+{
+    struct measure_report *report = measure_xzalloc(sizeof *report);
+
+    report->by = by;
+    report->secret = secret;
+    report->budget = budget;
+
+    for (size_t i = 0; i < n_sets; i++) {
+        const struct measure_set *set = sets[i];
+
+        assert(set->by == by && set->secret == secret);
+        measure_counters_add(&report->counters, &set->counters);
+        if (set->counters.overflow_packets) {
+            for (uint32_t j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
+                add_cell(report, j, set->overflow[j].packets,
+                         set->overflow[j].bytes);
+            }
+        }
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        merge_family(report, family, sets, n_sets);
+    }
+    return report;
+}
+
+void
+measure_report_destroy(struct measure_report *report)
+{
+    if (report) {
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            measure_table_destroy(&report->tables[family], report->budget);
+        }
+        free(report->overflow);
+        free(report);
+    }
+}
+
+/* Returns true if every count of the report is exact. */
+bool
+measure_report_exact(const struct measure_report *report)
+{
+    return !report->counters.overflow_packets;
+}
+
+static bool
+is_heavy(const struct measure_report *report,
+         const struct measure_question *question,
+         const struct measure_row *row)
+{
+    double seconds = report->duration_ms / 1000.0;
+    bool by_bytes = question->sort == MEASURE_SORT_BYTES;
+
+    switch (question->threshold.unit) {
+    case MEASURE_BITS_PER_SECOND:
+        return row->bytes * 8.0 >= question->threshold.value * seconds;
+
+    case MEASURE_PACKETS_PER_SECOND:
+        return row->packets >= question->threshold.value * seconds;
+
+    case MEASURE_SHARE:
+    default:
+        return (by_bytes
+                ? row->bytes >= (question->threshold.value
+                                 * report->counters.bytes)
+                : row->packets >= (question->threshold.value
+                                   * report->counters.packets));
+    }
+}
+
+static void
+bound_error(const struct measure_report *report, enum measure_by by,
+            enum measure_family family, const uint64_t *key,
+            struct measure_row *row)
+{
+    if (measure_report_exact(report)) {
+        return;
+    }
+    if (by == report->by) {
+        uint64_t hash = measure_hash(report->secret, key,
+                                     measure_key_words(family));
+        uint32_t cell = measure_overflow_cell(hash);
+
+        row->packets_error_max = report->overflow[cell].packets;
+        row->bytes_error_max = report->overflow[cell].bytes;
+    } else {
+        row->packets_error_max = report->counters.overflow_packets;
+        row->bytes_error_max = report->counters.overflow_bytes;
+    }
+}
+
+static int
+compare_rows(const struct measure_row *a, const struct measure_row *b,
+             enum measure_sort sort)
+{
+    uint64_t a_size = sort == MEASURE_SORT_BYTES ? a->bytes : a->packets;
+    uint64_t b_size = sort == MEASURE_SORT_BYTES ? b->bytes : b->packets;
+
+    return (a_size > b_size ? -1
+            : a_size < b_size ? 1
+            : measure_fields_compare(&a->fields, &b->fields));
+}
+
+static int
+compare_packets(const void *a, const void *b)
+{
+    return compare_rows(a, b, MEASURE_SORT_PACKETS);
+}
+
+static int
+compare_bytes(const void *a, const void *b)
+{
+    return compare_rows(a, b, MEASURE_SORT_BYTES);
+}
+
+/* Answers 'question', whose 'by' must derive from the key of the report (see
+ * measure_by_derives()).  Rows of equal size are in the order of their
+ * addresses.  Returns false, with no rows, if there is no memory.  In any case
+ * the caller must destroy the answer. */
+bool
+measure_report_ask(const struct measure_report *report,
+                   const struct measure_question *question,
+                   struct measure_answer *answer)
+{
+    struct measure_budget scratch = { 0 };
+    size_t allocated = 0;
+    uint64_t n_keys = 0;
+
+    assert(measure_by_derives(report->by, question->by));
+    memset(answer, 0, sizeof *answer);
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        const struct measure_table *table = &report->tables[family];
+        struct measure_table groups;
+        bool group = question->by != report->by;
+
+        if (group) {
+            uint64_t n = measure_table_n_used(table);
+
+            if (!measure_table_init(&groups, family,
+                                    measure_table_lines_for(family, n),
+                                    &scratch, MEASURE_ANY_NODE)) {
+                measure_table_destroy(&groups, &scratch);
+                answer->n_rows = 0;
+                return false;
+            }
+            measure_table_merge(&groups, table,
+                                measure_masks[question->by].words[family],
+                                report->secret);
+            table = &groups;
+        }
+
+        MEASURE_TABLE_FOR_EACH (key, table) {
+            struct measure_row row = {
+                .packets = *measure_row_packets(key, family),
+                .bytes = *measure_row_bytes(key, family),
+            };
+
+            n_keys++;
+            row.heavy = is_heavy(report, question, &row);
+            if (question->heavy_only && !row.heavy) {
+                continue;
+            }
+            measure_fields_from_key(&row.fields, family, key);
+            bound_error(report, question->by, family, key, &row);
+            if (answer->n_rows == allocated) {
+                allocated = allocated * 2 + 64;
+                answer->rows = measure_xrealloc(
+                    answer->rows, allocated * sizeof *answer->rows);
+            }
+            answer->rows[answer->n_rows++] = row;
+        }
+        if (group) {
+            measure_table_destroy(&groups, &scratch);
+        }
+    }
+
+    if (answer->n_rows) {
+        qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
+              (question->sort == MEASURE_SORT_BYTES
+               ? compare_bytes : compare_packets));
+    }
+    if (question->n && answer->n_rows > question->n) {
+        answer->n_rows = question->n;
+    }
+
+    answer->other_keys = n_keys - answer->n_rows;
+    answer->other_packets = report->counters.packets;
+    answer->other_bytes = report->counters.bytes;
+    for (size_t i = 0; i < answer->n_rows; i++) {
+        answer->other_packets -= answer->rows[i].packets;
+        answer->other_bytes -= answer->rows[i].bytes;
+    }
+    return true;
+}
+
+void
+measure_answer_destroy(struct measure_answer *answer)
+{
+    free(answer->rows);
+}
+
+static void
+write_address(struct measure_output *o, const char *name,
+              enum measure_family family, const uint8_t *address)
+{
+    char s[INET6_ADDRSTRLEN];
+
+    inet_ntop(family == MEASURE_IPV4 ? AF_INET : AF_INET6, address, s,
+              sizeof s);
+    measure_output_string(o, name, s);
+}
+
+static void
+write_row(struct measure_output *o, const struct measure_report *report,
+          const struct measure_question *question,
+          const struct measure_row *row)
+{
+    const struct measure_fields *fields = &row->fields;
+
+    measure_output_open_row(o);
+    if (measure_by_has_source(question->by)) {
+        write_address(o, "source", fields->family, fields->source);
+    }
+    if (measure_by_has_destination(question->by)) {
+        write_address(o, "destination", fields->family, fields->destination);
+    }
+    if (question->by == MEASURE_BY_FLOW) {
+        measure_output_uint(o, "protocol", fields->protocol);
+        measure_output_uint(o, "source-port", fields->source_port);
+        measure_output_uint(o, "destination-port", fields->destination_port);
+    }
+    measure_output_uint(o, "packets", row->packets);
+    measure_output_uint(o, "bytes", row->bytes);
+    measure_output_uint(o, "packets-error-max", row->packets_error_max);
+    measure_output_uint(o, "bytes-error-max", row->bytes_error_max);
+    measure_output_percentage(o, "packets-percentage-of-total", row->packets,
+                              report->counters.packets);
+    measure_output_bool(o, "heavy", row->heavy);
+    measure_output_close(o);
+}
+
+/* Writes the members of one bridge: the epoch, its totals, and the heavy
+ * hitters that 'question' asks for.  'threshold_text' says the threshold as
+ * it was configured.  Returns false if there is no memory. */
+bool
+measure_report_write(struct measure_output *o,
+                     const struct measure_report *report,
+                     const struct measure_question *question,
+                     const char *threshold_text)
+{
+    const struct measure_counters *counters = &report->counters;
+    struct measure_answer answer;
+    char note[128];
+
+    if (!measure_report_ask(report, question, &answer)) {
+        measure_answer_destroy(&answer);
+        return false;
+    }
+
+    measure_output_open_line(o, "epoch");
+    measure_output_uint(o, "number", report->number);
+    measure_output_time_ms(o, "start-ms", report->start_ms);
+    measure_output_uint(o, "duration-ms", report->duration_ms);
+    measure_output_close(o);
+
+    measure_output_bool(o, "exact", measure_report_exact(report));
+    measure_output_open_line(o, "total");
+    measure_output_uint(o, "packets", counters->packets);
+    measure_output_uint(o, "bytes", counters->bytes);
+    measure_output_close(o);
+    measure_output_open_line(o, "not-counted");
+    measure_output_uint(o, "not-ip", counters->not_ip);
+    measure_output_uint(o, "malformed", counters->malformed);
+    measure_output_close(o);
+    if (!measure_report_exact(report)) {
+        measure_output_open_line(o, "overflow");
+        measure_output_uint(o, "packets", counters->overflow_packets);
+        measure_output_uint(o, "bytes", counters->overflow_bytes);
+        measure_output_close(o);
+        measure_output_note(o, "The configured memory was used up: counts may "
+                            "be too low by up to their error.");
+    }
+
+    snprintf(note, sizeof note, "Keys by %s, largest %s first, heavy from %s.",
+             measure_by_name(question->by),
+             question->sort == MEASURE_SORT_BYTES ? "bytes" : "packets",
+             threshold_text);
+    measure_output_note(o, note);
+    measure_output_open_list(o, "heavy-hitters");
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        write_row(o, report, question, &answer.rows[i]);
+    }
+    measure_output_close(o);
+
+    measure_output_open_line(o, "other");
+    measure_output_uint(o, "keys", answer.other_keys);
+    measure_output_uint(o, "packets", answer.other_packets);
+    measure_output_uint(o, "bytes", answer.other_bytes);
+    measure_output_close(o);
+
+    measure_answer_destroy(&answer);
+    return true;
+}

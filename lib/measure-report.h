@@ -1,0 +1,108 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_REPORT_H
+#define MEASURE_REPORT_H 1
+
+#include "measure-config.h"
+#include "measure-epoch.h"
+#include "measure-output.h"
+
+/* The report of a closed epoch
+ * ============================
+ *
+ * measure_report_merge() adds the tables of the sets that an epoch closed,
+ * those of all packet threads, into one linear table for each family.
+ * measure_report_rows() answers a question from it: group by other fields,
+ * sort, cut.  Whatever 'by' the configured key has the fields for can be asked
+ * afterwards.
+ *
+ * Error bound.  Packets that found no row are in the overflow count array,
+ * summed over the threads.  A key of the configured kind can have missed at
+ * most what the cell of its hash holds; a key grouped from those can have
+ * missed at most what all cells hold together.  Counts are never too high.
+ * Without overflow each count is exact and the bound is 0.
+ *
+ * Memory: 64 bytes for an IPv4 key and 128 for an IPv6 key of the merged
+ * epoch, which is at most what the merged tables took; while a question is
+ * answered, once more at most that much and sizeof(struct measure_row) for
+ * each row of the answer.
+ *
+ * Thread safety: none.  The control thread makes reports, whoever holds the
+ * lock that protects them reads. */
+
+struct measure_report {
+    uint64_t number;            /* Of the epoch, from 1. */
+    int64_t start_ms;           /* Wall clock, since 1970. */
+    uint64_t duration_ms;
+    enum measure_by by;         /* The configured key. */
+    struct measure_counters counters;
+    uint64_t n_tables;          /* Tables that were merged. */
+
+    const struct measure_hash_secret *secret;
+    struct measure_budget *budget;
+    struct measure_table tables[MEASURE_N_FAMILIES];
+    struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
+};
+
+struct measure_row {
+    struct measure_fields fields;
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t packets_error_max;
+    uint64_t bytes_error_max;
+    bool heavy;                 /* At or above the threshold. */
+};
+
+enum measure_sort {
+    MEASURE_SORT_PACKETS,
+    MEASURE_SORT_BYTES
+};
+
+struct measure_question {
+    enum measure_by by;
+    enum measure_sort sort;
+    bool heavy_only;            /* Else the 'n' largest keys. */
+    uint64_t n;                 /* 0 means all. */
+    struct measure_threshold threshold;
+};
+
+struct measure_answer {
+    struct measure_row *rows;   /* Largest first. */
+    size_t n_rows;
+    uint64_t other_keys;        /* Of those that are not in 'rows'. */
+    uint64_t other_packets;     /* Of the epoch, less those of 'rows'. */
+    uint64_t other_bytes;
+};
+
+struct measure_report *
+measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+                     enum measure_by, const struct measure_hash_secret *,
+                     struct measure_budget *);
+void measure_report_destroy(struct measure_report *);
+
+bool measure_report_exact(const struct measure_report *);
+bool measure_report_ask(const struct measure_report *,
+                        const struct measure_question *,
+                        struct measure_answer *);
+void measure_answer_destroy(struct measure_answer *);
+
+bool measure_report_write(struct measure_output *,
+                          const struct measure_report *,
+                          const struct measure_question *,
+                          const char *threshold_text);
+
+#endif /* measure-report.h */

@@ -1,0 +1,173 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "measure-table.h"
+
+/* Of the rows, half: see the header. */
+#define MAX_LOAD_DIVISOR 2
+
+#define MERGE_BURST 16
+
+/* The rows of a table for which there was no memory.  They are never written:
+ * such a table takes no keys. */
+static uint64_t no_rows[MEASURE_LINE_SIZE / sizeof(uint64_t)];
+
+/* Returns the number of lines of a table that takes 'n_keys' keys. */
+uint32_t
+measure_table_lines_for(enum measure_family family, uint64_t n_keys)
+{
+    uint64_t rows = (n_keys ? n_keys : 1) * MAX_LOAD_DIVISOR;
+    uint64_t per_line = measure_rows_per_line(family);
+    uint64_t lines = (rows + per_line - 1) / per_line;
+
+    return lines < MEASURE_TABLE_MAX_LINES ? lines : MEASURE_TABLE_MAX_LINES;
+}
+
+/* Returns the bytes that a table of 'n_lines' lines takes. */
+size_t
+measure_table_size(uint32_t n_lines)
+{
+    return (size_t) n_lines * MEASURE_LINE_SIZE;
+}
+
+/* Makes an empty table of 'n_lines' (1 to MEASURE_TABLE_MAX_LINES) lines.
+ * Returns false if there is no memory; the table then takes no keys and may
+ * be destroyed. */
+bool
+measure_table_init(struct measure_table *table, enum measure_family family,
+                   uint32_t n_lines, struct measure_budget *budget, int node)
+{
+    table->family = family;
+    table->n_used = 0;
+    table->rows = measure_memory_alloc(budget, measure_table_size(n_lines),
+                                       node);
+    if (!table->rows) {
+        table->rows = no_rows;
+        table->n_lines = 1;
+        table->max_used = 0;
+        return false;
+    }
+    table->n_lines = n_lines;
+    table->max_used = ((uint64_t) n_lines * measure_rows_per_line(family)
+                       / MAX_LOAD_DIVISOR);
+    return true;
+}
+
+void
+measure_table_destroy(struct measure_table *table,
+                      struct measure_budget *budget)
+{
+    if (table->rows != no_rows) {
+        measure_memory_free(budget, table->rows,
+                            measure_table_size(table->n_lines));
+    }
+    memset(table, 0, sizeof *table);
+}
+
+/* Empties the table, at the cost of its whole size if it holds anything. */
+void
+measure_table_clear(struct measure_table *table)
+{
+    if (table->n_used) {
+        memset(table->rows, 0, measure_table_size(table->n_lines));
+        table->n_used = 0;
+    }
+}
+
+uint32_t
+measure_table_n_used(const struct measure_table *table)
+{
+    return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED);
+}
+
+/* Returns the used row behind 'row', or the first one if 'row' is NULL, or
+ * NULL if there is none. */
+uint64_t *
+measure_table_next(const struct measure_table *table, uint64_t *row)
+{
+    size_t row_words = measure_row_words(table->family);
+    uint64_t *end = table->rows + (size_t) table->n_lines
+                                  * (MEASURE_LINE_SIZE / sizeof(uint64_t));
+
+    for (row = row ? row + row_words : table->rows; row < end;
+         row += row_words) {
+        if (*measure_row_packets(row, table->family)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+struct merge_item {
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint64_t hash;
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+static void
+merge_burst(struct measure_table *table, enum measure_family family,
+            const struct merge_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool added = measure_table_add(table, family, MEASURE_TABLE_ANY_PROBES,
+                                       items[i].key, items[i].hash,
+                                       items[i].packets, items[i].bytes);
+        assert(added);
+        (void) added;
+    }
+}
+
+static inline void
+merge__(struct measure_table *table, enum measure_family family,
+        const struct measure_table *from, const uint64_t *mask,
+        const struct measure_hash_secret *secret)
+{
+    struct merge_item items[MERGE_BURST];
+    size_t n = 0;
+
+    MEASURE_TABLE_FOR_EACH (row, from) {
+        struct merge_item *item = &items[n++];
+
+        for (unsigned int i = 0; i < measure_key_words(family); i++) {
+            item->key[i] = row[i] & mask[i];
+        }
+        item->hash = measure_hash(secret, item->key,
+                                  measure_key_words(family));
+        item->packets = *measure_row_packets(row, family);
+        item->bytes = *measure_row_bytes(row, family);
+        measure_table_prefetch(table, item->hash);
+        if (n == MERGE_BURST) {
+            merge_burst(table, family, items, n);
+            n = 0;
+        }
+    }
+    merge_burst(table, family, items, n);
+}
+
+/* Adds the rows of 'from', their keys masked with 'mask', to 'table', which
+ * has the same family and must take that many keys. */
+void
+measure_table_merge(struct measure_table *table,
+                    const struct measure_table *from, const uint64_t *mask,
+                    const struct measure_hash_secret *secret)
+{
+    if (table->family == MEASURE_IPV4) {
+        merge__(table, MEASURE_IPV4, from, mask, secret);
+    } else {
+        merge__(table, MEASURE_IPV6, from, mask, secret);
+    }
+}

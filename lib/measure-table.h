@@ -1,0 +1,213 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_TABLE_H
+#define MEASURE_TABLE_H 1
+
+#include <string.h>
+
+#include "measure-hash.h"
+#include "measure-memory.h"
+#include "measure-record.h"
+
+/* Linear hash table of flows
+ * ==========================
+ *
+ * Open addressing with linear probing over cache lines, key and counters side
+ * by side, so that a packet touches one line: the "linear hash table" of
+ * Alipourfard, Moshref, Zhou, Yang, Yu, "A Comparison of Performance and
+ * Accuracy of Measurement Algorithms in Software", SOSR 2018.
+ *
+ *     IPv4   32-byte rows, two in a line
+ *     IPv6   64-byte rows, one in a line
+ *
+ * A row that counts no packet is empty, thus zeroed memory is an empty table.
+ * Rows are never deleted; measure_table_clear() empties the table.
+ *
+ * Memory: 64 bytes a line.  A table takes new keys until half of its rows are
+ * used, that is 64 bytes for an IPv4 flow and 128
+ * for an IPv6 flow.  At that load nine IPv4 keys of ten lie in their home
+ * line, and a key that finds no place within MEASURE_TABLE_MAX_PROBES rows has
+ * a probability of about 2^-35: k rows from the home row on must have drawn
+ * more than k keys where k/2 are expected, exp(-k (ln 2 - 1/2)) for a Poisson
+ * variable.
+ *
+ * Error: none.  A key has a row with its exact counts, or measure_table_add()
+ * refuses it.
+ *
+ * Thread safety: one writer.  'n_used' may be read by any thread at any time;
+ * rows by others only when the writer has let go of the table (see
+ * measure-epoch.h).  measure_table_home(), measure_table_prefetch() and
+ * measure_table_add() belong to the packet path: they do not allocate, lock,
+ * wait, log or clear, and the number of their steps is bounded. */
+
+#define MEASURE_LINE_SIZE 64
+#define MEASURE_TABLE_MAX_PROBES 128    /* Rows looked at for one packet. */
+#define MEASURE_TABLE_ANY_PROBES UINT32_MAX
+#define MEASURE_TABLE_MAX_LINES (UINT32_C(1) << 31)
+
+struct measure_row_ipv4 {
+    uint64_t key[2];
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+struct measure_row_ipv6 {
+    uint64_t key[5];
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t unused;
+};
+
+static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv4) == 0
+              && MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv6) == 0,
+              "no row straddles two cache lines");
+static_assert(offsetof(struct measure_row_ipv4, packets) == 2 * 8
+              && offsetof(struct measure_row_ipv4, bytes) == 3 * 8
+              && offsetof(struct measure_row_ipv6, packets) == 5 * 8
+              && offsetof(struct measure_row_ipv6, bytes) == 6 * 8,
+              "the counters of a row follow its key");
+
+struct measure_table {
+    uint64_t *rows;             /* 'n_lines' lines. */
+    uint32_t n_lines;
+    uint32_t max_used;          /* Rows that may be used. */
+    uint32_t n_used;            /* Rows that are used.  Atomic. */
+    enum measure_family family;
+};
+
+/* Layout.  All of these fold to constants where 'family' is one. */
+
+static inline size_t
+measure_row_words(enum measure_family family)
+{
+    return (family == MEASURE_IPV4
+            ? sizeof(struct measure_row_ipv4) / sizeof(uint64_t)
+            : sizeof(struct measure_row_ipv6) / sizeof(uint64_t));
+}
+
+static inline size_t
+measure_rows_per_line(enum measure_family family)
+{
+    return MEASURE_LINE_SIZE / sizeof(uint64_t) / measure_row_words(family);
+}
+
+static inline uint64_t *
+measure_row_packets(uint64_t *row, enum measure_family family)
+{
+    return &row[measure_key_words(family)];
+}
+
+static inline uint64_t *
+measure_row_bytes(uint64_t *row, enum measure_family family)
+{
+    return &row[measure_key_words(family) + 1];
+}
+
+/* The packet path. */
+
+static inline uint64_t *
+measure_table_home(const struct measure_table *table, uint64_t hash)
+{
+    uint64_t line = ((hash >> 32) * table->n_lines) >> 32;
+
+    return &table->rows[line * (MEASURE_LINE_SIZE / sizeof(uint64_t))];
+}
+
+static inline void
+measure_table_prefetch(const struct measure_table *table, uint64_t hash)
+{
+    __builtin_prefetch(measure_table_home(table, hash), 1);
+}
+
+static inline bool
+measure_key_equal(const uint64_t *a, const uint64_t *b,
+                  enum measure_family family)
+{
+    uint64_t difference = (a[0] ^ b[0]) | (a[1] ^ b[1]);
+
+    if (family == MEASURE_IPV6) {
+        difference |= (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]);
+    }
+    return !difference;
+}
+
+/* Adds 'packets' (more than 0) and 'bytes' to the row of 'key', whose hash is
+ * 'hash'.  Returns false, with nothing changed, if the key has no row and the
+ * table takes no new ones, or none within 'max_probes' rows: on the packet
+ * path MEASURE_TABLE_MAX_PROBES, elsewhere MEASURE_TABLE_ANY_PROBES.
+ *
+ * 'family' is that of the table; callers pass a constant. */
+static inline bool
+measure_table_add(struct measure_table *table, enum measure_family family,
+                  uint32_t max_probes, const uint64_t *key, uint64_t hash,
+                  uint64_t packets, uint64_t bytes)
+{
+    size_t row_words = measure_row_words(family);
+    uint64_t *end = table->rows + ((size_t) table->n_lines
+                                   * measure_rows_per_line(family)
+                                   * row_words);
+    uint64_t *row = measure_table_home(table, hash);
+
+    for (uint32_t i = 0; i < max_probes; i++) {
+        if (!*measure_row_packets(row, family)) {
+            if (table->n_used >= table->max_used) {
+                return false;
+            }
+            __atomic_store_n(&table->n_used, table->n_used + 1,
+                             __ATOMIC_RELAXED);
+            for (unsigned int j = 0; j < measure_key_words(family); j++) {
+                row[j] = key[j];
+            }
+            *measure_row_packets(row, family) = packets;
+            *measure_row_bytes(row, family) = bytes;
+            return true;
+        }
+        if (measure_key_equal(row, key, family)) {
+            *measure_row_packets(row, family) += packets;
+            *measure_row_bytes(row, family) += bytes;
+            return true;
+        }
+        row += row_words;
+        if (row == end) {
+            row = table->rows;
+        }
+    }
+    return false;
+}
+
+/* The control thread. */
+
+uint32_t measure_table_lines_for(enum measure_family, uint64_t n_keys);
+size_t measure_table_size(uint32_t n_lines);
+
+bool measure_table_init(struct measure_table *, enum measure_family,
+                        uint32_t n_lines, struct measure_budget *, int node);
+void measure_table_destroy(struct measure_table *, struct measure_budget *);
+void measure_table_clear(struct measure_table *);
+
+uint32_t measure_table_n_used(const struct measure_table *);
+uint64_t *measure_table_next(const struct measure_table *, uint64_t *row);
+void measure_table_merge(struct measure_table *,
+                         const struct measure_table *from,
+                         const uint64_t *mask,
+                         const struct measure_hash_secret *);
+
+#define MEASURE_TABLE_FOR_EACH(ROW, TABLE)                              \
+    for (uint64_t *ROW = measure_table_next(TABLE, NULL); ROW;          \
+         ROW = measure_table_next(TABLE, ROW))
+
+#endif /* measure-table.h */
