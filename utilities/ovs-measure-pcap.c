@@ -58,9 +58,10 @@
 #define MAX_MTU 65517
 #define ARRAY_SIZE(ARRAY) (sizeof ARRAY / sizeof ARRAY[0])
 
-/* The file being written, removed when the program fails. */
+/* The output, removed when the program fails, unless it is a device. */
 static const char *out_name;
 static FILE *out;
+static bool out_is_file;
 
 static void fail(const char *, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
@@ -76,7 +77,7 @@ fail(const char *format, ...)
     va_end(args);
     putc('\n', stderr);
 
-    if (out) {
+    if (out && out_is_file) {
         unlink(out_name);
     }
     exit(1);
@@ -154,12 +155,14 @@ static void
 out_open(const char *name)
 {
     uint8_t header[24] = { 0 };
+    struct stat s;
 
     out_name = name;
     out = fopen(name, "wb");
     if (!out) {
         fail("%s: %s", name, strerror(errno));
     }
+    out_is_file = !fstat(fileno(out), &s) && S_ISREG(s.st_mode);
 
     put_le32(header, 0xa1b2c3d4);   /* Time stamps in microseconds. */
     put_le16(header + 4, 2);
@@ -186,12 +189,7 @@ out_frame(uint32_t seconds, uint32_t microseconds,
 static void
 out_close(void)
 {
-    if (fflush(out) || ferror(out)) {
-        fail("%s: %s", out_name, strerror(errno));
-    }
-    if (fclose(out)) {
-        out = NULL;
-        unlink(out_name);
+    if (fflush(out) || fclose(out)) {
         fail("%s: %s", out_name, strerror(errno));
     }
     out = NULL;
@@ -241,6 +239,7 @@ open_capture(const char *name)
     if (type != DLT_EN10MB) {
         const char *type_name = pcap_datalink_val_to_name(type);
 
+        pcap_close(pcap);
         fail("%s: link type is %s (%d), but only Ethernet (EN10MB) can be "
              "replayed", name, type_name ? type_name : "unknown", type);
     }
