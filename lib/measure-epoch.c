@@ -191,39 +191,61 @@ measure_set_destroy(struct measure_set *set)
     }
 }
 
-/* Empties 'set' and makes it ready to count keys of kind 'by' in one table of
- * 'n_lines' lines for each family, to which measure_set_add_table() may add
- * more.  A table that has the size already is cleared and kept.
+/* Takes from 'pool' a table of 'n_lines' lines, and empties it.  Returns false
+ * if there is none. */
+static bool
+take_table(struct measure_table *pool, uint32_t n_pool, uint32_t n_lines,
+           struct measure_table *table)
+{
+    for (uint32_t i = 0; i < n_pool; i++) {
+        if (pool[i].max_used && pool[i].n_lines == n_lines) {
+            *table = pool[i];
+            pool[i].max_used = 0;
+            pool[i].rows = NULL;
+            measure_table_clear(table);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Empties 'set' and gives it, for each family, one table of 'n_lines' lines,
+ * and unless that is 0 a next one of 'next_lines' lines.  Tables that have the
+ * right size already are cleared and kept.  measure_set_begin() must follow.
  *
- * Returns false if there is no memory.  The set is ready all the same, but
- * counts that family in the overflow count array. */
+ * Returns false if there is no memory.  The set is usable all the same, but
+ * counts in the overflow count array what finds no table. */
 bool
-measure_set_reset(struct measure_set *set, enum measure_by by,
-                  const uint32_t n_lines[MEASURE_N_FAMILIES])
+measure_set_reset(struct measure_set *set,
+                  const uint32_t n_lines[MEASURE_N_FAMILIES],
+                  const uint32_t next_lines[MEASURE_N_FAMILIES])
 {
     bool complete = true;
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         struct measure_table *tables = set->tables[family];
-        struct measure_table keep = { .rows = NULL };
+        struct measure_table pool[MEASURE_SET_TABLES];
+        uint32_t n_pool = set->n_tables[family];
 
-        for (uint32_t i = 0; i < set->n_tables[family]; i++) {
-            if (!keep.rows && tables[i].max_used
-                && tables[i].n_lines == n_lines[family]) {
-                keep = tables[i];
-            } else {
-                measure_table_destroy(&tables[i], set->budget);
-            }
-        }
-        if (keep.rows) {
-            measure_table_clear(&keep);
-        } else {
-            complete &= measure_table_init(&keep, family, n_lines[family],
+        memcpy(pool, tables, n_pool * sizeof *pool);
+        if (!take_table(pool, n_pool, n_lines[family], &tables[0])) {
+            complete &= measure_table_init(&tables[0], family, n_lines[family],
                                            set->budget, set->node);
         }
-        tables[0] = keep;
         set->n_tables[family] = 1;
         set->current[family] = &tables[0];
+
+        if (next_lines[family]) {
+            if (take_table(pool, n_pool, next_lines[family], &tables[1])) {
+                set->n_tables[family] = 2;
+            } else {
+                complete &= measure_set_add_table(set, family,
+                                                  next_lines[family]);
+            }
+        }
+        for (uint32_t i = 0; i < n_pool; i++) {
+            measure_table_destroy(&pool[i], set->budget);
+        }
     }
 
     if (set->counters.overflow_packets) {
@@ -231,9 +253,15 @@ measure_set_reset(struct measure_set *set, enum measure_by by,
                MEASURE_OVERFLOW_CELLS * sizeof *set->overflow);
     }
     memset(&set->counters, 0, sizeof set->counters);
+    return complete;
+}
+
+/* Says that 'set', which is empty, will count keys of kind 'by'. */
+void
+measure_set_begin(struct measure_set *set, enum measure_by by)
+{
     set->by = by;
     set->mask = &measure_masks[by];
-    return complete;
 }
 
 /* Gives 'set' another table of 'family', of 'n_lines' lines, for when the

@@ -126,8 +126,10 @@ measure_writer_swap(struct measure_writer *, struct measure_set *);
 struct measure_set *measure_set_create(const struct measure_hash_secret *,
                                        struct measure_budget *, int node);
 void measure_set_destroy(struct measure_set *);
-bool measure_set_reset(struct measure_set *, enum measure_by,
-                       const uint32_t n_lines[MEASURE_N_FAMILIES]);
+bool measure_set_reset(struct measure_set *,
+                       const uint32_t n_lines[MEASURE_N_FAMILIES],
+                       const uint32_t next_lines[MEASURE_N_FAMILIES]);
+void measure_set_begin(struct measure_set *, enum measure_by);
 bool measure_set_add_table(struct measure_set *, enum measure_family,
                            uint32_t n_lines);
 

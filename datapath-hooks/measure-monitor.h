@@ -1,0 +1,126 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_MONITOR_H
+#define MEASURE_MONITOR_H 1
+
+#include "measure-config.h"
+#include "measure-epoch.h"
+#include "measure-report.h"
+#include "openvswitch/list.h"
+#include "openvswitch/shash.h"
+#include "openvswitch/thread.h"
+
+struct smap;
+struct sset;
+
+/* Monitors: the measurement of bridges
+ * ====================================
+ *
+ * A monitor is the measurement of one bridge.  It has a writer for each thread
+ * of the datapath that may receive the bridge's packets.  At the end of an
+ * epoch each writer is given a new set, and the old ones become a closing
+ * epoch, which the control thread merges into the monitor's report as soon as
+ * every packet thread has been seen between two bursts (ovsrcu_synchronize()).
+ *
+ * Which bridge a packet belongs to is decided by the port that it came in by,
+ * so the bridge of each port must be known before the first packet arrives:
+ * ovs-vswitchd tells the whole configuration with the measure_configure_*()
+ * functions before it adds ports to the datapath, and once more after that,
+ * when the datapath names of new tunnel ports are known.  Bridges and ports
+ * that are not named between _begin() and _end() are gone.
+ *
+ * A tunnel port of the datapath can serve several bridges.  Its packets belong
+ * to the one that measures and whose name sorts first.
+ *
+ * Memory.  Of measure-memory-mb, a quarter is for the tables of the running
+ * epoch, a quarter for those of an epoch that is being merged, and the rest
+ * for two reports.  Each writer starts an epoch with tables sized to the flows
+ * that it saw in earlier ones, and a larger one in reserve; while it uses
+ * that, the control thread, which looks every MEASURE_TICK_MS, prepares the
+ * next.
+ *
+ * Thread safety: everything is protected by 'measure_mutex', which no packet
+ * thread takes and which is not held while waiting for packet threads, while
+ * merging, nor while large memory is prepared. */
+
+#define MEASURE_TICK_MS 5
+
+struct measure_thread;
+
+/* The writer of a monitor for a thread, and its sets. */
+struct monitor_writer {
+    struct measure_writer writer;
+    struct ovs_list node;           /* In a monitor, or a closing epoch. */
+    const struct measure_thread *thread;    /* NULL when it has ended. */
+    unsigned int core_id;
+    int numa_id;
+    struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
+    uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
+};
+
+struct monitor {
+    char *name;                     /* Of the bridge. */
+    struct measure_config config;
+    char *rejected[MEASURE_N_SETTINGS];     /* Values that were refused. */
+    bool named;                     /* In the configuration being told. */
+    bool running;
+
+    /* The running epoch, or the last one. */
+    uint64_t epoch;                 /* Its number. */
+    enum measure_by by;
+    long long int start;            /* time_msec(). */
+    long long int start_ms;         /* time_wall_msec(). */
+
+    struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
+    struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
+    struct measure_budget budget;
+    struct measure_report *report;  /* Of the last closed epoch, or NULL. */
+    struct measure_counters closed; /* Sum of all closed epochs. */
+};
+
+extern struct ovs_mutex measure_mutex;
+extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
+
+void measure_configure_begin(void)
+    OVS_ACQUIRES(measure_mutex);
+void measure_configure_bridge(const char *name, const struct smap *config)
+    OVS_REQUIRES(measure_mutex);
+void measure_configure_port(const char *bridge, const char *port,
+                            const struct smap *config)
+    OVS_REQUIRES(measure_mutex);
+void measure_configure_end(void)
+    OVS_RELEASES(measure_mutex);
+
+void measure_run(void);
+void measure_wait(void);
+
+uint64_t measure_monitor_close_epoch(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_sum(const struct monitor *, struct measure_counters *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_ports(const struct monitor *, struct sset *names)
+    OVS_REQUIRES(measure_mutex);
+
+/* Changes when a report is made. */
+struct seq *measure_report_seq(void);
+
+/* In measure-command.c. */
+void measure_commands_init(void);
+void measure_commands_run(void);
+void measure_commands_wait(void);
+
+#endif /* measure-monitor.h */

@@ -1,0 +1,26 @@
+# Included by Open vSwitch's Makefile.am: the sources of ovs-measure.
+
+lib_libopenvswitch_la_SOURCES += \
+	lib/dpif-netdev-measure.c \
+	lib/dpif-netdev-measure.h \
+	lib/measure-command.c \
+	lib/measure-config.c \
+	lib/measure-config.h \
+	lib/measure-epoch.c \
+	lib/measure-epoch.h \
+	lib/measure-hash.h \
+	lib/measure-memory.c \
+	lib/measure-memory.h \
+	lib/measure-monitor.c \
+	lib/measure-monitor.h \
+	lib/measure-output.c \
+	lib/measure-output.h \
+	lib/measure-parse.c \
+	lib/measure-parse.h \
+	lib/measure-record.c \
+	lib/measure-record.h \
+	lib/measure-report.c \
+	lib/measure-report.h \
+	lib/measure-table.c \
+	lib/measure-table.h
+EXTRA_DIST += lib/ovs-measure.mk
