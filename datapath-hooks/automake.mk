@@ -3,6 +3,11 @@
 # Compiled inside Open vSwitch only, by way of ovs-measure.mk: nothing to
 # build here.
 measure_hooks = \
-HOOKLIST
+	datapath-hooks/dpif-netdev-measure.c \
+	datapath-hooks/dpif-netdev-measure.h \
+	datapath-hooks/measure-command.c \
+	datapath-hooks/measure-monitor.c \
+	datapath-hooks/measure-monitor.h \
+	datapath-hooks/ovs-measure.mk
 
 EXTRA_DIST += $(measure_hooks)

@@ -5,4 +5,20 @@
 # list and the one in datapath-hooks/ovs-measure.mk in step.
 noinst_LIBRARIES += lib/libmeasure.a
 lib_libmeasure_a_SOURCES = \
-LIBLIST
+	lib/measure-config.c \
+	lib/measure-config.h \
+	lib/measure-epoch.c \
+	lib/measure-epoch.h \
+	lib/measure-hash.h \
+	lib/measure-memory.c \
+	lib/measure-memory.h \
+	lib/measure-output.c \
+	lib/measure-output.h \
+	lib/measure-parse.c \
+	lib/measure-parse.h \
+	lib/measure-record.c \
+	lib/measure-record.h \
+	lib/measure-report.c \
+	lib/measure-report.h \
+	lib/measure-table.c \
+	lib/measure-table.h

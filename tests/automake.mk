@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0: see the file COPYING.
+
+# Each test ends its output with a line such as
+#
+#     12 passed, 0 failed, 1 skipped
+#
+# or, when written with libcheck, with "100%: Checks: 12, Failures: 0,
+# Errors: 0".  tests/count-results adds them up.  A test that cannot run at
+# all exits with status 77 and says what it has left out.
+
+AM_TESTS_ENVIRONMENT = \
+	MEASURE_SOURCE='$(abs_top_srcdir)'; export MEASURE_SOURCE; \
+	MEASURE_BUILD='$(abs_top_builddir)'; export MEASURE_BUILD; \
+	UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS;
+LOG_COMPILER = $(TEST_PREFIX)
+
+# Unit tests of the library, with libcheck: tests/check-NAME is made from
+# tests/check-NAME.c.
+unit_tests =
+check_PROGRAMS += $(unit_tests)
+AM_CFLAGS += $(CHECK_CFLAGS)
+LDADD = lib/libmeasure.a $(CHECK_LIBS)
+
+# Tests of the scripts and utilities that need no switch.
+script_tests = \
+	tests/count-results-test \
+	tests/patch-apply \
+	tests/replay-pcap
+
+# Tests that fetch something.
+fetching_tests = ovs-patches/check-versions
+
+# Our tests of the patched switch, with dummy ports.
+switch_tests =
+
+# Captures, replayed through the patched switch and DPDK.
+replay_tests = \
+	tests/replay-errors \
+	tests/replay-malformed \
+	tests/replay-truth
+
+# Open vSwitch's own tests.
+ovs_tests = tests/ovs-testsuite
+
+TESTS += $(unit_tests) $(script_tests) $(fetching_tests)
+if BUILD_OVS
+TESTS += $(switch_tests)
+if HAVE_DPDK
+TESTS += $(replay_tests)
+endif
+TESTS += $(ovs_tests)
+endif
+
+EXTRA_DIST += \
+	$(script_tests) \
+	$(switch_tests) \
+	$(replay_tests) \
+	$(ovs_tests) \
+	tests/count-results \
+	tests/replaying.py
+
+# Parts of 'make check', and the sum over the last one.
+.PHONY: check-unit check-switch check-count
+check-unit:
+	$(MAKE) check TESTS='$(unit_tests) tests/replay-pcap'
+check-switch:
+	$(MAKE) check TESTS='$(switch_tests)'
+check-count:
+	@$(srcdir)/tests/count-results $(TEST_LOGS)
