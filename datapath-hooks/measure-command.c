@@ -18,9 +18,9 @@
 
 #include "measure-monitor.h"
 
+#include "dpdk.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
-#include "ovs-numa.h"
 #include "seq.h"
 #include "sset.h"
 #include "svec.h"
@@ -316,7 +316,7 @@ write_tables(struct measure_output *o, const char *name,
 static void
 write_writer(struct measure_output *o, const struct monitor_writer *writer)
 {
-    bool main_thread = writer->core_id == OVS_CORE_UNSPEC;
+    bool main_thread = writer->core_id == NON_PMD_CORE_ID;
     struct measure_load load;
     char *title;
 

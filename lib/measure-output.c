@@ -421,3 +421,10 @@ measure_output_note(struct measure_output *o, const char *note)
         put(&o->buffer, "\n");
     }
 }
+
+/* For what would only be in the way of people, such as columns of zeros. */
+bool
+measure_output_is_text(const struct measure_output *o)
+{
+    return o->format == MEASURE_TEXT;
+}

@@ -68,5 +68,6 @@ void measure_output_percentage(struct measure_output *, const char *name,
 void measure_output_time_ms(struct measure_output *, const char *name,
                             int64_t);
 void measure_output_note(struct measure_output *, const char *);
+bool measure_output_is_text(const struct measure_output *);
 
 #endif /* measure-output.h */

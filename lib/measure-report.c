@@ -330,8 +330,10 @@ write_row(struct measure_output *o, const struct measure_report *report,
     }
     measure_output_uint(o, "packets", row->packets);
     measure_output_uint(o, "bytes", row->bytes);
-    measure_output_uint(o, "packets-error-max", row->packets_error_max);
-    measure_output_uint(o, "bytes-error-max", row->bytes_error_max);
+    if (!measure_report_exact(report) || !measure_output_is_text(o)) {
+        measure_output_uint(o, "packets-error-max", row->packets_error_max);
+        measure_output_uint(o, "bytes-error-max", row->bytes_error_max);
+    }
     measure_output_percentage(o, "packets-percentage-of-total", row->packets,
                               report->counters.packets);
     measure_output_bool(o, "heavy", row->heavy);
