@@ -152,9 +152,17 @@ start_control_thread(void)
 /* Sizes. */
 
 static uint64_t
-epoch_limit(const struct monitor *monitor)
+memory_limit(const struct monitor *monitor)
 {
-    return (uint64_t) monitor->config.memory_mb * 1024 * 1024 / 4;
+    return (uint64_t) monitor->config.memory_mb * 1024 * 1024;
+}
+
+/* What each writer may take for the beginning of an epoch. */
+static uint64_t
+writer_limit(const struct monitor *monitor)
+{
+    return (memory_limit(monitor) / 4
+            / MAX(ovs_list_size(&monitor->writers), 1));
 }
 
 /* Rounds down to a power of 2, so that a table fits the next epoch, too. */
@@ -164,10 +172,12 @@ round_lines(uint64_t lines)
     return lines ? 1u << log_2_floor(MIN(lines, MEASURE_TABLE_MAX_LINES)) : 0;
 }
 
+/* Returns the power of 2 that is at least 'lines', if 'limit' bytes allow. */
 static uint32_t
-choose_lines(uint64_t lines, uint64_t max)
+choose_lines(uint64_t lines, uint64_t limit)
 {
-    return MAX(round_lines(MIN(lines * 2 - 1, max)), MIN_LINES);
+    return MAX(round_lines(MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE)),
+               MIN_LINES);
 }
 
 /* Makes 'set' ready for an epoch in which 'writer' sees about as many flows as
@@ -176,22 +186,27 @@ static void
 prepare_set(struct measure_set *set, const struct monitor_writer *writer,
             uint64_t limit)
 {
-    uint64_t limit_lines = limit / MEASURE_LINE_SIZE;
+    static const struct {
+        uint32_t first;             /* Lines of the first table at least. */
+        unsigned int first_part;    /* It may take limit / first_part... */
+        unsigned int next_part;     /* ...and the next limit / next_part. */
+    } sizes[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = { FIRST_LINES_IPV4, 2, 4 },
+        [MEASURE_IPV6] = { FIRST_LINES_IPV6, 8, 8 },
+    };
     uint32_t n_lines[MEASURE_N_FAMILIES];
     uint32_t next_lines[MEASURE_N_FAMILIES];
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t first = (family == MEASURE_IPV4
-                          ? FIRST_LINES_IPV4 : FIRST_LINES_IPV6);
-        uint64_t expected = measure_table_lines_for(
+        uint32_t least = choose_lines(sizes[family].first, limit / 16);
+        uint32_t expected = measure_table_lines_for(
             family, writer->n_flows[family] * 5 / 4);
 
-        n_lines[family] = choose_lines(MAX(expected, first),
-                                       limit_lines / (family == MEASURE_IPV4
-                                                      ? 2 : 4));
+        n_lines[family] = choose_lines(MAX(expected, least),
+                                       limit / sizes[family].first_part);
         next_lines[family] = choose_lines(
             MAX((uint64_t) n_lines[family] * GROWTH, NEXT_LINES),
-            limit_lines / 8);
+            limit / sizes[family].next_part);
     }
     if (!measure_set_reset(set, n_lines, next_lines)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
@@ -202,23 +217,16 @@ prepare_set(struct measure_set *set, const struct monitor_writer *writer,
     }
 }
 
-/* What a writer may take for the beginning of an epoch. */
-static uint64_t
-writer_limit(const struct monitor *monitor)
-{
-    return epoch_limit(monitor) / MAX(ovs_list_size(&monitor->writers), 1);
-}
-
 static struct measure_set *
 create_set(struct monitor *monitor, const struct monitor_writer *writer)
 {
     struct measure_set *set = measure_set_create(&secret, &monitor->budget,
                                                  writer->numa_id);
-    uint64_t limit = epoch_limit(monitor) * 4;
+    uint64_t limit = memory_limit(monitor);
     uint64_t used = measure_budget_used(&monitor->budget);
 
     prepare_set(set, writer, MIN(writer_limit(monitor),
-                                 limit > used ? limit - used : 0));
+                                 limit > used ? (limit - used) / 2 : 0));
     return set;
 }
 
@@ -840,8 +848,8 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     free(closing);
 }
 
-/* Gives 'set' of 'monitor' another table if it has begun its last one, out of
- * half of the memory that is left for the running epoch. */
+/* Gives 'set' another table if it has begun its last one, out of half of the
+ * '*left' bytes, and takes its size off those. */
 static void
 grow_set(struct measure_set *set, uint64_t *left)
 {
@@ -851,8 +859,8 @@ grow_set(struct measure_set *set, uint64_t *left)
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         uint64_t want = MAX((uint64_t) load.n_lines[family] * GROWTH,
                             NEXT_LINES);
-        uint32_t lines = round_lines(
-            MIN(want, *left / 2 / MEASURE_LINE_SIZE));
+        uint32_t lines = MIN(MIN(want, *left / 2 / MEASURE_LINE_SIZE),
+                             MEASURE_TABLE_MAX_LINES);
 
         if (!load.n_unused[family] && lines >= MIN_LINES
             && measure_set_add_table(set, family, lines)) {
@@ -879,7 +887,7 @@ grow_monitor(struct monitor *monitor)
 {
     size_t n = ovs_list_size(&monitor->writers);
     struct measure_set **sets = xmalloc(n * sizeof *sets);
-    uint64_t used = 0;
+    uint64_t used = measure_budget_used(&monitor->budget);
     struct monitor_writer *writer;
 
     n = 0;
@@ -894,8 +902,9 @@ grow_monitor(struct monitor *monitor)
         }
     }
     if (n) {
-        uint64_t limit = epoch_limit(monitor);
-        uint64_t left = limit > used ? limit - used : 0;
+        /* A table may need its size again in the report. */
+        uint64_t limit = memory_limit(monitor);
+        uint64_t left = limit > used ? (limit - used) / 2 : 0;
 
         ovs_mutex_unlock(&measure_mutex);
         for (size_t i = 0; i < n; i++) {

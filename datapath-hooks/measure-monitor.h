@@ -46,12 +46,13 @@ struct sset;
  * A tunnel port of the datapath can serve several bridges.  Its packets belong
  * to the one that measures and whose name sorts first.
  *
- * Memory.  Of measure-memory-mb, a quarter is for the tables of the running
- * epoch, a quarter for those of an epoch that is being merged, and the rest
- * for two reports.  Each writer starts an epoch with tables sized to the flows
- * that it saw in earlier ones, and a larger one in reserve; while it uses
- * that, the control thread, which looks every MEASURE_TICK_MS, prepares the
- * next.
+ * Memory.  Each writer starts an epoch with tables sized to the flows that it
+ * saw in earlier ones, and a larger one in reserve; while it uses that, the
+ * control thread, which looks every MEASURE_TICK_MS, prepares the next.  A
+ * writer has two such sets, one to count in and one for the next epoch, which
+ * may take at most half of measure-memory-mb for all writers together.  Tables
+ * grow within an epoch as long as the memory that is left would hold the
+ * report of them, too.
  *
  * Thread safety: everything is protected by 'measure_mutex', which no packet
  * thread takes and which is not held while waiting for packet threads, while
