@@ -19,6 +19,7 @@
 #include "measure-monitor.h"
 
 #include "coverage.h"
+#include "dpdk.h"
 #include "dpif-netdev-measure.h"
 #include "flow.h"
 #include "openvswitch/poll-loop.h"
@@ -35,14 +36,20 @@
 
 VLOG_DEFINE_THIS_MODULE(measure);
 
-/* Sizes of tables, in lines of 64 bytes.  The first table of an epoch should
- * stay in a cache of the core; the next one must last until the control thread
- * has prepared another, even if each packet is a new flow. */
+/* Sizes of tables, in lines of 64 bytes.
+ *
+ * The first table of an epoch should stay in a cache of the core.  The next
+ * one must last until the control thread has prepared another, even if each
+ * packet is a new flow: 2^18 IPv4 flows last 50 ms at 5 Mpps. */
 #define MIN_LINES 16
 #define FIRST_LINES_IPV4 2048
 #define FIRST_LINES_IPV6 256
-#define NEXT_LINES (UINT32_C(1) << 16)
+#define NEXT_LINES (UINT32_C(1) << 18)
 #define GROWTH 4
+
+/* A PMD receives many more packets than the main thread. */
+#define PMD_WEIGHT 8
+#define MAIN_WEIGHT 1
 
 /* A thread of a datapath. */
 struct measure_thread {
@@ -157,56 +164,64 @@ memory_limit(const struct monitor *monitor)
     return (uint64_t) monitor->config.memory_mb * 1024 * 1024;
 }
 
-/* What each writer may take for the beginning of an epoch. */
+static unsigned int
+writer_weight(const struct monitor_writer *writer)
+{
+    return writer->core_id == NON_PMD_CORE_ID ? MAIN_WEIGHT : PMD_WEIGHT;
+}
+
+/* What 'writer' may take for the beginning of an epoch. */
 static uint64_t
-writer_limit(const struct monitor *monitor)
+writer_limit(const struct monitor *monitor,
+             const struct monitor_writer *writer)
 {
-    return (memory_limit(monitor) / 4
-            / MAX(ovs_list_size(&monitor->writers), 1));
+    const struct monitor_writer *other;
+    unsigned int sum = 0;
+
+    LIST_FOR_EACH (other, node, &monitor->writers) {
+        sum += writer_weight(other);
+    }
+    return memory_limit(monitor) / 4 * writer_weight(writer) / MAX(sum, 1);
 }
 
-/* Rounds down to a power of 2, so that a table fits the next epoch, too. */
-static uint32_t
-round_lines(uint64_t lines)
-{
-    return lines ? 1u << log_2_floor(MIN(lines, MEASURE_TABLE_MAX_LINES)) : 0;
-}
-
-/* Returns the power of 2 that is at least 'lines', if 'limit' bytes allow. */
+/* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
+ * table often fits the next epoch, too. */
 static uint32_t
 choose_lines(uint64_t lines, uint64_t limit)
 {
-    return MAX(round_lines(MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE)),
-               MIN_LINES);
+    lines = MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
+    lines = MIN(MAX(lines, MIN_LINES), MEASURE_TABLE_MAX_LINES);
+    return 1u << log_2_floor(lines);
 }
 
 /* Makes 'set' ready for an epoch in which 'writer' sees about as many flows as
- * before, within 'limit' bytes. */
+ * before, within 'limit' bytes: three quarters for IPv4. */
 static void
 prepare_set(struct measure_set *set, const struct monitor_writer *writer,
             uint64_t limit)
 {
-    static const struct {
-        uint32_t first;             /* Lines of the first table at least. */
-        unsigned int first_part;    /* It may take limit / first_part... */
-        unsigned int next_part;     /* ...and the next limit / next_part. */
-    } sizes[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = { FIRST_LINES_IPV4, 2, 4 },
-        [MEASURE_IPV6] = { FIRST_LINES_IPV6, 8, 8 },
+    static const uint32_t least[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = FIRST_LINES_IPV4,
+        [MEASURE_IPV6] = FIRST_LINES_IPV6,
+    };
+    const uint64_t limits[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = limit * 3 / 8,
+        [MEASURE_IPV6] = limit / 8,
     };
     uint32_t n_lines[MEASURE_N_FAMILIES];
     uint32_t next_lines[MEASURE_N_FAMILIES];
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint32_t least = choose_lines(sizes[family].first, limit / 16);
         uint32_t expected = measure_table_lines_for(
             family, writer->n_flows[family] * 5 / 4);
 
-        n_lines[family] = choose_lines(MAX(expected, least),
-                                       limit / sizes[family].first_part);
-        next_lines[family] = choose_lines(
-            MAX((uint64_t) n_lines[family] * GROWTH, NEXT_LINES),
-            limit / sizes[family].next_part);
+        n_lines[family] = choose_lines(
+            MAX(expected, choose_lines(least[family], limit / 16)),
+            limits[family]);
+        next_lines[family] = MAX(MIN(MAX((uint64_t) n_lines[family] * GROWTH,
+                                         NEXT_LINES),
+                                     limits[family] / MEASURE_LINE_SIZE),
+                                 MIN_LINES);
     }
     if (!measure_set_reset(set, n_lines, next_lines)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
@@ -225,7 +240,7 @@ create_set(struct monitor *monitor, const struct monitor_writer *writer)
     uint64_t limit = memory_limit(monitor);
     uint64_t used = measure_budget_used(&monitor->budget);
 
-    prepare_set(set, writer, MIN(writer_limit(monitor),
+    prepare_set(set, writer, MIN(writer_limit(monitor, writer),
                                  limit > used ? (limit - used) / 2 : 0));
     return set;
 }
@@ -806,7 +821,6 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
 
     ovs_mutex_lock(&measure_mutex);
     struct measure_report *old = monitor->report;
-    uint64_t limit = writer_limit(monitor);
     monitor->report = report;
     measure_counters_add(&monitor->closed, &report->counters);
     ovs_list_remove(&closing->node);
@@ -832,6 +846,10 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
             measure_set_destroy(set);
             continue;
         }
+        ovs_mutex_lock(&measure_mutex);
+        uint64_t limit = writer_limit(monitor, writer);
+        ovs_mutex_unlock(&measure_mutex);
+
         expect_flows(writer, set);
         prepare_set(set, writer, limit);
 
@@ -848,7 +866,17 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     free(closing);
 }
 
-/* Gives 'set' another table if it has begun its last one, out of half of the
+/* Returns true if the packet thread has begun the last table of 'family', or
+ * is about to. */
+static bool
+needs_table(const struct measure_load *load, enum measure_family family)
+{
+    return (!load->n_unused[family]
+            || (load->n_unused[family] == 1
+                && load->current_used[family] > load->max_used[family] / 2));
+}
+
+/* Gives 'set' another table if it will need one soon, out of half of the
  * '*left' bytes, and takes its size off those. */
 static void
 grow_set(struct measure_set *set, uint64_t *left)
@@ -862,20 +890,11 @@ grow_set(struct measure_set *set, uint64_t *left)
         uint32_t lines = MIN(MIN(want, *left / 2 / MEASURE_LINE_SIZE),
                              MEASURE_TABLE_MAX_LINES);
 
-        if (!load.n_unused[family] && lines >= MIN_LINES
+        if (needs_table(&load, family) && lines >= MIN_LINES
             && measure_set_add_table(set, family, lines)) {
             *left -= measure_table_size(lines);
         }
     }
-}
-
-static bool
-needs_table(const struct measure_set *set)
-{
-    struct measure_load load;
-
-    measure_set_load(set, &load);
-    return !load.n_unused[MEASURE_IPV4] || !load.n_unused[MEASURE_IPV6];
 }
 
 /* Prepares tables for the writers of 'monitor' that may need one soon.  Large
@@ -897,7 +916,8 @@ grow_monitor(struct monitor *monitor)
 
         measure_set_load(set, &load);
         used += load.table_bytes;
-        if (writer->thread && needs_table(set)) {
+        if (writer->thread && (needs_table(&load, MEASURE_IPV4)
+                               || needs_table(&load, MEASURE_IPV6))) {
             sets[n++] = set;
         }
     }
