@@ -16,6 +16,7 @@
 
 #include "measure-memory.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,31 +25,51 @@
 #include <unistd.h>
 
 /* From <linux/mempolicy.h>, whose user space half is in libnuma. */
-#define POLICY_DEFAULT 0
 #define POLICY_PREFERRED 1
+
+#define MAX_NODES 1024
+#define LONG_BITS (8 * sizeof(long))
 
 #define HUGE_PAGE_SIZE (2u << 20)
 
-static void
-set_policy(int node)
-{
-#ifdef SYS_set_mempolicy
-    if (node >= 0 && node < 64) {
-        unsigned long mask = 1ul << node;
+/* A memory policy of the calling thread. */
+struct policy {
+    bool valid;
+    int mode;
+    unsigned long nodes[MAX_NODES / LONG_BITS];
+};
 
-        /* Fails where there is but one node, and then nothing is lost. */
-        syscall(SYS_set_mempolicy, POLICY_PREFERRED, &mask, 65ul);
+/* Makes the calling thread prefer memory of 'node'.  Fails where the kernel
+ * knows no nodes, and then nothing is lost. */
+static void
+policy_prefer(int node, struct policy *old)
+{
+    old->valid = false;
+#if defined(SYS_get_mempolicy) && defined(SYS_set_mempolicy)
+    if (node >= 0 && node < MAX_NODES
+        && !syscall(SYS_get_mempolicy, &old->mode, old->nodes,
+                    (unsigned long) MAX_NODES, NULL, 0ul)) {
+        unsigned long nodes[MAX_NODES / LONG_BITS] = { 0 };
+
+        nodes[node / LONG_BITS] = 1ul << node % LONG_BITS;
+        old->valid = !syscall(SYS_set_mempolicy, POLICY_PREFERRED, nodes,
+                              (unsigned long) MAX_NODES);
     }
+#else
+    (void) node;
 #endif
 }
 
 static void
-reset_policy(int node)
+policy_restore(const struct policy *old)
 {
-#ifdef SYS_set_mempolicy
-    if (node >= 0 && node < 64) {
-        syscall(SYS_set_mempolicy, POLICY_DEFAULT, NULL, 0ul);
+#if defined(SYS_get_mempolicy) && defined(SYS_set_mempolicy)
+    if (old->valid) {
+        syscall(SYS_set_mempolicy, old->mode, old->nodes,
+                (unsigned long) MAX_NODES);
     }
+#else
+    (void) old;
 #endif
 }
 
@@ -57,9 +78,10 @@ reset_policy(int node)
 void *
 measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
 {
+    struct policy policy;
     void *p;
 
-    set_policy(node);
+    policy_prefer(node, &policy);
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
              -1, 0);
     if (p != MAP_FAILED) {
@@ -68,7 +90,7 @@ measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
         }
         memset(p, 0, size);
     }
-    reset_policy(node);
+    policy_restore(&policy);
 
     if (p == MAP_FAILED) {
         return NULL;

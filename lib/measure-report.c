@@ -146,7 +146,8 @@ is_heavy(const struct measure_report *report,
          const struct measure_question *question,
          const struct measure_row *row)
 {
-    double seconds = report->duration_ms / 1000.0;
+    /* At least the resolution of the clock. */
+    double seconds = (report->duration_ms ? report->duration_ms : 1) / 1000.0;
     bool by_bytes = question->sort == MEASURE_SORT_BYTES;
 
     switch (question->threshold.unit) {
