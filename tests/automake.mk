@@ -31,7 +31,33 @@ script_tests = \
 fetching_tests = ovs-patches/check-versions
 
 # Our tests of the patched switch, with dummy ports.
-switch_tests =
+switch_tests = tests/switch-testsuite
+switch_suite = \
+	tests/testsuite.at \
+	tests/measure-commands.at \
+	tests/measure-config.at \
+	tests/measure-epochs.at \
+	tests/measure-frames.at \
+	tests/measure-macros.at \
+	tests/measure-memory.at \
+	tests/measure-pmd.at \
+	tests/measure-ports.at \
+	tests/measure-tunnels.at
+if BUILD_OVS
+check_DATA += tests/testsuite
+endif
+CLEANFILES += tests/testsuite
+CLEAN_LOCAL += clean-switch-tests
+
+# With the macros of Open vSwitch's own test suite.
+AUTOM4TE = autom4te
+tests/testsuite: $(switch_suite) ovs.source
+	$(AM_V_GEN)$(MKDIR_P) tests && \
+	$(AUTOM4TE) --language=autotest -I $(srcdir) -I ovs -o $@ \
+	    $(srcdir)/tests/testsuite.at
+.PHONY: clean-switch-tests
+clean-switch-tests:
+	-rm -rf tests/switch
 
 # Captures, replayed through the patched switch and DPDK.
 replay_tests = \
@@ -54,9 +80,11 @@ endif
 EXTRA_DIST += \
 	$(script_tests) \
 	$(switch_tests) \
+	$(switch_suite) \
 	$(replay_tests) \
 	$(ovs_tests) \
 	tests/count-results \
+	tests/dummy-switch \
 	tests/replaying.py
 
 # Parts of 'make check', and the sum over the last one.
