@@ -15,6 +15,7 @@
 and writing captures, and an independent idea of what is in a frame."""
 
 import collections
+import contextlib
 import ipaddress
 import json
 import os
@@ -67,6 +68,16 @@ class Checks:
             print("FAIL %s%s" % (name, ": " + str(why) if why else ""),
                   flush=True)
         return good
+
+    @contextlib.contextmanager
+    def whole(self, name):
+        """Around checks that need one another: an answer that is missing or
+        that has not the expected form fails 'name', not the whole test."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError) as error:
+            self.check(name + " all checks", False,
+                       "%s: %s" % (type(error).__name__, error))
 
     def equal(self, name, got, expected):
         return self.check(name, got == expected,
