@@ -15,11 +15,35 @@ AM_TESTS_ENVIRONMENT = \
 LOG_COMPILER = $(TEST_PREFIX)
 
 # Unit tests of the library, with libcheck: tests/check-NAME is made from
-# tests/check-NAME.c.
-unit_tests =
+# tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
+unit_tests = \
+	tests/check-config \
+	tests/check-epoch \
+	tests/check-handover \
+	tests/check-hash \
+	tests/check-memory \
+	tests/check-output \
+	tests/check-parse \
+	tests/check-record \
+	tests/check-report \
+	tests/check-table \
+	tests/fuzz-parse
+noinst_HEADERS += \
+	tests/check-common.h \
+	tests/check-frames.h \
+	tests/check-json.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libmeasure.a $(CHECK_LIBS)
+tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_check_handover_LDADD = $(LDADD) -lpthread
+# What the packet path must not call, for WRAP() in tests/check-epoch.c.
+tests_check_epoch_LDADD = $(LDADD) -lpthread
+tests_check_epoch_LDFLAGS = \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \
+	-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_spin_lock \
+	-Wl,--wrap=pthread_rwlock_rdlock,--wrap=pthread_rwlock_wrlock
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \

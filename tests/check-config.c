@@ -1,0 +1,280 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+
+#include "measure-config.h"
+
+struct value {
+    enum measure_setting setting;
+    const char *value;
+    bool valid;
+};
+
+#define ENABLE MEASURE_SETTING_ENABLE
+#define KEY MEASURE_SETTING_KEY
+#define EPOCH MEASURE_SETTING_EPOCH_MS
+#define MEMORY MEASURE_SETTING_MEMORY_MB
+#define HEAVY MEASURE_SETTING_HEAVY_HITTER
+
+static const struct value values[] = {
+    { ENABLE, "true", true },
+    { ENABLE, "false", true },
+    { ENABLE, "", false },
+    { ENABLE, "True", false },
+    { ENABLE, "yes", false },
+    { ENABLE, "1", false },
+    { ENABLE, "true ", false },
+    { ENABLE, " true", false },
+    { ENABLE, "truefalse", false },
+
+    { KEY, "flow", true },
+    { KEY, "pair", true },
+    { KEY, "source", true },
+    { KEY, "destination", true },
+    { KEY, "", false },
+    { KEY, "flows", false },
+    { KEY, "Pair", false },
+    { KEY, "port", false },
+
+    { EPOCH, "99", false },
+    { EPOCH, "100", true },
+    { EPOCH, "101", true },
+    { EPOCH, "0000100", true },
+    { EPOCH, "86399999", true },
+    { EPOCH, "86400000", true },
+    { EPOCH, "86400001", false },
+    { EPOCH, "4294967396", false },             /* 2**32 + 100. */
+    { EPOCH, "18446744073709551716", false },   /* 2**64 + 100. */
+    { EPOCH, "9999999999999999999", false },
+    { EPOCH, "99999999999999999999999", false },
+    { EPOCH, "", false },
+    { EPOCH, "0", false },
+    { EPOCH, "-1000", false },
+    { EPOCH, "+1000", false },
+    { EPOCH, " 1000", false },
+    { EPOCH, "1000 ", false },
+    { EPOCH, "1000ms", false },
+    { EPOCH, "1e3", false },
+    { EPOCH, "0x400", false },
+    { EPOCH, "1000.0", false },
+
+    { MEMORY, "0", false },
+    { MEMORY, "1", true },
+    { MEMORY, "2", true },
+    { MEMORY, "1048575", true },
+    { MEMORY, "1048576", true },
+    { MEMORY, "1048577", false },
+    { MEMORY, "4294967297", false },            /* 2**32 + 1. */
+    { MEMORY, "18446744073709551617", false },  /* 2**64 + 1. */
+    { MEMORY, "", false },
+    { MEMORY, "-1", false },
+    { MEMORY, "256MB", false },
+
+    { HEAVY, "0%", false },
+    { HEAVY, "0.0%", false },
+    { HEAVY, "0.0000000001%", true },
+    { HEAVY, "0.1%", true },
+    { HEAVY, "1%", true },
+    { HEAVY, "100%", true },
+    { HEAVY, "100.0%", true },
+    { HEAVY, "100.001%", false },
+    { HEAVY, "101%", false },
+    { HEAVY, "-1%", false },
+    { HEAVY, "+1%", false },
+    { HEAVY, "1 %", false },
+    { HEAVY, " 1%", false },
+    { HEAVY, "1% ", false },
+    { HEAVY, "1%%", false },
+    { HEAVY, "%", false },
+    { HEAVY, ".%", false },
+    { HEAVY, "1.2.3%", false },
+    { HEAVY, "1", false },
+    { HEAVY, "", false },
+    { HEAVY, "nan%", false },
+    { HEAVY, "inf%", false },
+    { HEAVY, "infbps", false },
+    { HEAVY, "1e3pps", false },
+    { HEAVY, "0x1p3pps", false },
+    { HEAVY, "0xbps", false },
+    { HEAVY, "0bps", false },
+    { HEAVY, "1bps", true },
+    { HEAVY, "10kbps", true },
+    { HEAVY, "10Mbps", true },
+    { HEAVY, "1.5Gbps", true },
+    { HEAVY, "10mbps", false },
+    { HEAVY, "10Kbps", false },
+    { HEAVY, "10Tbps", false },
+    { HEAVY, "10bits", false },
+    { HEAVY, "10bp", false },
+    { HEAVY, "10bpss", false },
+    { HEAVY, "0pps", false },
+    { HEAVY, "1pps", true },
+    { HEAVY, "5kpps", true },
+    { HEAVY, "5Mpps", true },
+    { HEAVY, "5Gpps", false },
+    { HEAVY, "pps", false },
+    /* As long as the configuration keeps, and one more. */
+    { HEAVY, "0000000000000000000000000001pps", true },
+    { HEAVY, "00000000000000000000000000001pps", false },
+};
+
+START_TEST(values_are_valid_or_change_nothing)
+{
+    const struct value *v = &values[_i];
+    struct measure_config config, before;
+
+    memset(&config, 0, sizeof config);
+    measure_config_init(&config);
+    before = config;
+    ck_assert_msg(measure_config_set(&config, v->setting, v->value)
+                  == v->valid, "%s=%s", measure_settings[v->setting].name,
+                  v->value);
+    if (!v->valid) {
+        ck_assert_mem_eq(&config, &before, sizeof config);
+    }
+}
+END_TEST
+
+START_TEST(settings_have_names_defaults_and_help)
+{
+    struct measure_config config;
+
+    for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+        const struct measure_setting_info *info = &measure_settings[i];
+
+        ck_assert_msg(!strncmp(info->name, "measure", 7), "%s", info->name);
+        ck_assert_ptr_ne(info->default_value, NULL);
+        ck_assert(info->valid[0]);
+        for (int j = 0; j < i; j++) {
+            ck_assert_str_ne(info->name, measure_settings[j].name);
+        }
+    }
+
+    memset(&config, 0xff, sizeof config);
+    measure_config_init(&config);
+    ck_assert(!config.enable);
+    ck_assert_int_eq(config.key, MEASURE_BY_FLOW);
+    ck_assert_uint_eq(config.epoch_ms, 1000);
+    ck_assert_uint_eq(config.memory_mb, 256);
+    ck_assert_int_eq(config.heavy_hitter.unit, MEASURE_SHARE);
+    ck_assert_double_eq_tol(config.heavy_hitter.value, 0.001, 1e-12);
+    ck_assert_str_eq(config.heavy_hitter_text, "0.1%");
+
+    ck_assert(!measure_config_set(&config, MEASURE_N_SETTINGS, "true"));
+}
+END_TEST
+
+START_TEST(values_arrive)
+{
+    struct measure_config config;
+
+    measure_config_init(&config);
+    ck_assert(measure_config_set(&config, ENABLE, "true"));
+    ck_assert(config.enable);
+    ck_assert(measure_config_set(&config, ENABLE, "false"));
+    ck_assert(!config.enable);
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        ck_assert(measure_config_set(&config, KEY, measure_by_name(by)));
+        ck_assert_int_eq(config.key, by);
+    }
+    ck_assert(measure_config_set(&config, EPOCH, "86400000"));
+    ck_assert_uint_eq(config.epoch_ms, 86400000);
+    ck_assert(measure_config_set(&config, MEMORY, "1048576"));
+    ck_assert_uint_eq(config.memory_mb, 1048576);
+}
+END_TEST
+
+START_TEST(thresholds_arrive_in_base_units)
+{
+    static const struct {
+        const char *text;
+        enum measure_threshold_unit unit;
+        double value;
+    } thresholds[] = {
+        { "100%", MEASURE_SHARE, 1 },
+        { "0.25%", MEASURE_SHARE, 0.0025 },
+        { "7bps", MEASURE_BITS_PER_SECOND, 7 },
+        { "7kbps", MEASURE_BITS_PER_SECOND, 7e3 },
+        { "7.5Mbps", MEASURE_BITS_PER_SECOND, 7.5e6 },
+        { "7Gbps", MEASURE_BITS_PER_SECOND, 7e9 },
+        { "7pps", MEASURE_PACKETS_PER_SECOND, 7 },
+        { "0.5kpps", MEASURE_PACKETS_PER_SECOND, 500 },
+        { "7Mpps", MEASURE_PACKETS_PER_SECOND, 7e6 },
+    };
+    struct measure_config config;
+
+    measure_config_init(&config);
+    for (size_t i = 0; i < ARRAY_SIZE(thresholds); i++) {
+        ck_assert(measure_config_set(&config, HEAVY, thresholds[i].text));
+        ck_assert_int_eq(config.heavy_hitter.unit, thresholds[i].unit);
+        ck_assert_double_eq_tol(config.heavy_hitter.value,
+                                thresholds[i].value,
+                                thresholds[i].value * 1e-12);
+        ck_assert_str_eq(config.heavy_hitter_text, thresholds[i].text);
+    }
+}
+END_TEST
+
+START_TEST(numbers_are_decimal_and_bounded)
+{
+    static const struct {
+        const char *text;
+        uint64_t min, max;
+        bool valid;
+        uint64_t number;
+    } numbers[] = {
+        { "0", 0, UINT64_MAX, true, 0 },
+        { "00", 0, 0, true, 0 },
+        { "1", 0, 0, false, 0 },
+        { "9", 10, 20, false, 0 },
+        { "10", 10, 20, true, 10 },
+        { "20", 10, 20, true, 20 },
+        { "21", 10, 20, false, 0 },
+        { "9999999999999999999", 0, UINT64_MAX, true,
+          UINT64_C(9999999999999999999) },
+        { "", 0, UINT64_MAX, false, 0 },
+        { "-0", 0, UINT64_MAX, false, 0 },
+        { "1a", 0, UINT64_MAX, false, 0 },
+        { "1 ", 0, UINT64_MAX, false, 0 },
+        { "18446744073709551616", 0, UINT64_MAX, false, 0 },
+        { "\xff", 0, UINT64_MAX, false, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uint64_t number = 0;
+
+        ck_assert_msg(measure_parse_number(numbers[i].text, numbers[i].min,
+                                           numbers[i].max, &number)
+                      == numbers[i].valid, "%s", numbers[i].text);
+        if (numbers[i].valid) {
+            ck_assert_uint_eq(number, numbers[i].number);
+        }
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-config");
+
+    tcase_add_test(tests, settings_have_names_defaults_and_help);
+    tcase_add_test(tests, values_arrive);
+    tcase_add_test(tests, thresholds_arrive_in_base_units);
+    tcase_add_test(tests, numbers_are_decimal_and_bounded);
+    tcase_add_loop_test(tests, values_are_valid_or_change_nothing,
+                        0, ARRAY_SIZE(values));
+    return tests_run(tests);
+}

@@ -1,0 +1,582 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "measure-epoch.h"
+#include "measure-report.h"
+
+/* Counts calls of what the packet path must not call, while 'watching'.  The
+ * linker makes __wrap_NAME() of each call of NAME() in this program (see
+ * tests/automake.mk). */
+
+static bool watching;
+static unsigned int n_calls;
+
+static void
+called(void)
+{
+    n_calls += watching;
+}
+
+#define WRAP(TYPE, NAME, PARAMETERS, ARGUMENTS)     \
+    TYPE __real_##NAME PARAMETERS;                  \
+    TYPE __wrap_##NAME PARAMETERS;                  \
+    TYPE                                            \
+    __wrap_##NAME PARAMETERS                        \
+    {                                               \
+        called();                                   \
+        return __real_##NAME ARGUMENTS;             \
+    }
+
+WRAP(void *, malloc, (size_t size), (size))
+WRAP(void *, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, realloc, (void *p, size_t size), (p, size))
+WRAP(void, free, (void *p), (p))
+WRAP(void *, mmap, (void *p, size_t size, int protection, int flags, int fd,
+                    off_t offset), (p, size, protection, flags, fd, offset))
+WRAP(int, munmap, (void *p, size_t size), (p, size))
+WRAP(int, madvise, (void *p, size_t size, int advice), (p, size, advice))
+WRAP(int, pthread_mutex_lock, (pthread_mutex_t *lock), (lock))
+WRAP(int, pthread_rwlock_rdlock, (pthread_rwlock_t *lock), (lock))
+WRAP(int, pthread_rwlock_wrlock, (pthread_rwlock_t *lock), (lock))
+WRAP(int, pthread_spin_lock, (pthread_spinlock_t *lock), (lock))
+
+static struct measure_hash_secret secret;
+
+static void
+draw_secret(void)
+{
+    measure_hash_secret_init(&secret, test_seed);
+}
+
+static struct measure_set *
+make_set(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
+{
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+    uint32_t first[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    uint32_t next[MEASURE_N_FAMILIES] = { next_lines, next_lines };
+
+    ck_assert(measure_set_reset(set, first, next));
+    measure_set_begin(set, by);
+    return set;
+}
+
+/* Traffic, and what it adds up to. */
+
+struct traffic {
+    struct random random;
+    struct stream stream;
+    struct oracle flows;
+    uint64_t offered;
+    uint64_t not_ip;
+    uint64_t malformed;
+};
+
+static struct traffic
+traffic_open(enum stream_kind kind, uint32_t n_keys)
+{
+    struct traffic t = {
+        .random = random_from(test_seed),
+        .stream = stream_open(kind, n_keys, test_seed),
+        .flows = oracle_open(),
+    };
+
+    return t;
+}
+
+static void
+traffic_close(struct traffic *t)
+{
+    stream_close(&t->stream);
+    oracle_close(&t->flows);
+}
+
+/* Counts 'n' packets in 'set', in bursts of all sizes. */
+static void
+send_packets(struct traffic *t, struct measure_set *set, uint32_t n)
+{
+    while (n) {
+        struct measure_record records[MEASURE_BURST];
+        uint32_t burst = random_below(&t->random, MEASURE_BURST + 1);
+
+        burst = burst < n ? burst : n;
+        for (uint32_t i = 0; i < burst; i++) {
+            uint32_t kind = random_below(&t->random, 20);
+            uint32_t bytes = 60 + random_below(&t->random, 9000);
+
+            if (kind < 2) {
+                memset(&records[i], 0xa5, sizeof records[i]);
+                records[i].bytes = bytes;
+                records[i].verdict = (kind ? MEASURE_NOT_IP
+                                      : MEASURE_MALFORMED);
+                t->not_ip += kind;
+                t->malformed += !kind;
+            } else {
+                struct measure_fields fields
+                    = make_fields(kind % MEASURE_N_FAMILIES,
+                                  stream_next(&t->stream));
+
+                records[i] = make_record(&fields, bytes);
+                oracle_add(&t->flows, &fields, 1, bytes);
+            }
+        }
+        measure_set_count(set, records, burst);
+        t->offered += burst;
+        n -= burst;
+    }
+}
+
+/* Checks that all packets are in exactly one of the counters of 'c'. */
+static void
+check_counters(const struct measure_counters *c, const struct traffic *t)
+{
+    ck_assert_uint_eq(c->packets, t->flows.packets);
+    ck_assert_uint_eq(c->bytes, t->flows.bytes);
+    ck_assert_uint_eq(c->not_ip, t->not_ip);
+    ck_assert_uint_eq(c->malformed, t->malformed);
+    ck_assert_uint_eq(c->packets + c->not_ip + c->malformed, t->offered);
+    ck_assert_uint_le(c->overflow_packets, c->packets);
+    ck_assert_uint_le(c->overflow_bytes, c->bytes);
+}
+
+/* Checks the report of 'sets' against 't': exact if it says so, else with
+ * counts that are never too high and bounds that are never too low. */
+static void
+check_report(struct measure_set *const sets[], size_t n_sets,
+             enum measure_by by, const struct traffic *t, bool exact)
+{
+    struct measure_report *report
+        = measure_report_merge(sets, n_sets, by, &secret, &budget);
+    struct oracle keys = oracle_group(&t->flows, by);
+    uint64_t packets = 0, bytes = 0;
+    size_t n_rows = 0;
+
+    check_counters(&report->counters, t);
+    ck_assert_int_eq(measure_report_exact(report), exact);
+    for (size_t i = 0; i < keys.n; i++) {
+        keys.rows[i].seen = false;
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        MEASURE_TABLE_FOR_EACH (row, &report->tables[family]) {
+            struct measure_fields fields;
+            struct oracle_row *expected;
+
+            measure_fields_from_key(&fields, family, row);
+            expected = oracle_find(&keys, &fields);
+            REQUIRE(expected && !expected->seen);
+            expected->seen = true;
+            REQUIRE(*measure_row_packets(row, family) <= expected->packets);
+            REQUIRE(*measure_row_bytes(row, family) <= expected->bytes);
+            packets += *measure_row_packets(row, family);
+            bytes += *measure_row_bytes(row, family);
+            n_rows++;
+            if (exact) {
+                REQUIRE(*measure_row_packets(row, family)
+                        == expected->packets);
+                REQUIRE(*measure_row_bytes(row, family) == expected->bytes);
+            } else {
+                uint64_t hash = measure_hash(&secret, row,
+                                             measure_key_words(family));
+                const struct measure_overflow_cell *cell
+                    = &report->overflow[measure_overflow_cell(hash)];
+
+                REQUIRE(*measure_row_packets(row, family) + cell->packets
+                        >= expected->packets);
+                REQUIRE(*measure_row_bytes(row, family) + cell->bytes
+                        >= expected->bytes);
+            }
+        }
+    }
+    if (exact) {
+        ck_assert_uint_eq(n_rows, keys.n);
+    }
+    ck_assert_uint_eq(packets + report->counters.overflow_packets,
+                      t->flows.packets);
+    ck_assert_uint_eq(bytes + report->counters.overflow_bytes,
+                      t->flows.bytes);
+
+    /* Also of keys that have no row. */
+    for (size_t i = 0; i < keys.n && !exact; i++) {
+        if (!keys.rows[i].seen) {
+            uint64_t key[MEASURE_KEY_WORDS];
+            uint64_t hash;
+            uint32_t cell;
+
+            measure_key_from_fields(key, &keys.rows[i].fields);
+            hash = measure_hash(&secret, key,
+                                measure_key_words(
+                                    keys.rows[i].fields.family));
+            cell = measure_overflow_cell(hash);
+            REQUIRE(report->overflow[cell].packets >= keys.rows[i].packets);
+            REQUIRE(report->overflow[cell].bytes >= keys.rows[i].bytes);
+        }
+    }
+    oracle_close(&keys);
+    measure_report_destroy(report);
+}
+
+START_TEST(one_table_counts_exactly)
+{
+    enum measure_by by = _i % MEASURE_N_BY;
+    struct traffic t = traffic_open(_i / MEASURE_N_BY, 3000);
+    struct measure_set *set = make_set(by, 6000, 0);
+    struct measure_load load;
+
+    send_packets(&t, set, 50000);
+    measure_set_load(set, &load);
+    check_counters(&load.counters, &t);
+    check_counters(&set->counters, &t);
+    ck_assert_uint_eq(load.counters.overflow_packets, 0);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        ck_assert_uint_eq(load.n_tables[family], 1);
+        ck_assert_uint_eq(load.n_unused[family], 0);
+        ck_assert_uint_eq(load.n_lines[family], 6000);
+        ck_assert_uint_eq(load.last_lines[family], 6000);
+        ck_assert_uint_eq(load.n_used[family], load.current_used[family]);
+    }
+    ck_assert_uint_eq(load.table_bytes, 2 * 6000 * MEASURE_LINE_SIZE);
+    check_report(&set, 1, by, &t, true);
+
+    measure_set_destroy(set);
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(several_sets_add_up)
+{
+    enum measure_by by = _i;
+    struct traffic t = traffic_open(STREAM_ZIPF, 3000);
+    struct measure_set *sets[5];
+
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        sets[i] = make_set(by, 6000, 0);
+    }
+    for (int i = 0; i < 50; i++) {
+        /* The last one counts nothing. */
+        send_packets(&t, sets[i % (ARRAY_SIZE(sets) - 1)], 1000);
+    }
+    check_report(sets, ARRAY_SIZE(sets), by, &t, true);
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        measure_set_destroy(sets[i]);
+    }
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(full_tables_move_on_and_stay_exact)
+{
+    enum measure_by by = _i;
+    struct traffic t = traffic_open(STREAM_UNIFORM, 4000);
+    struct measure_set *set = make_set(by, 10, 20);
+    struct measure_load load;
+    uint32_t next_lines = 40;
+
+    for (int i = 0; i < 3000; i++) {
+        send_packets(&t, set, 8);
+        measure_set_load(set, &load);
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            if (!load.n_unused[family]) {
+                ck_assert(measure_set_add_table(set, family, next_lines));
+            }
+        }
+        if (load.n_tables[MEASURE_IPV4] > 1) {
+            next_lines = 20000;
+        }
+    }
+    measure_set_load(set, &load);
+    check_counters(&load.counters, &t);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint64_t n_used = 0;
+
+        ck_assert_uint_gt(load.n_tables[family], 2);
+        ck_assert_uint_eq(load.n_tables[family] + load.n_unused[family],
+                          set->n_tables[family]);
+        for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+            n_used += measure_table_n_used(&set->tables[family][i]);
+        }
+        ck_assert_uint_eq(load.n_used[family], n_used);
+        ck_assert_uint_eq(load.last_lines[family], 20000);
+        ck_assert_uint_eq(load.max_used[family],
+                          set->current[family]->max_used);
+        ck_assert_uint_eq(load.current_used[family],
+                          measure_table_n_used(set->current[family]));
+    }
+    ck_assert_uint_eq(load.counters.overflow_packets, 0);
+    check_report(&set, 1, by, &t, true);
+    measure_set_destroy(set);
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(tables_of_a_set_are_limited)
+{
+    struct measure_set *set = make_set(MEASURE_BY_FLOW, 4, 0);
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        for (int i = 1; i < MEASURE_SET_TABLES; i++) {
+            ck_assert(measure_set_add_table(set, family, 4));
+        }
+        ck_assert(!measure_set_add_table(set, family, 4));
+        ck_assert_uint_eq(set->n_tables[family], MEASURE_SET_TABLES);
+    }
+
+    /* All of them are filled, one after the other. */
+    struct traffic t = traffic_open(STREAM_ALL_NEW, 100000);
+    struct measure_load load;
+
+    send_packets(&t, set, 5000);
+    measure_set_load(set, &load);
+    ck_assert_uint_eq(load.n_tables[MEASURE_IPV4], MEASURE_SET_TABLES);
+    ck_assert_uint_eq(load.n_used[MEASURE_IPV4], MEASURE_SET_TABLES * 4);
+    ck_assert_uint_eq(load.n_used[MEASURE_IPV6], MEASURE_SET_TABLES * 2);
+    ck_assert_uint_eq(load.counters.overflow_packets,
+                      t.flows.packets - MEASURE_SET_TABLES * 6);
+    check_report(&set, 1, MEASURE_BY_FLOW, &t, false);
+    measure_set_destroy(set);
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(overflow_is_bounded_and_adds_up)
+{
+    enum measure_by by = _i % MEASURE_N_BY;
+    struct traffic t = traffic_open(_i / MEASURE_N_BY, 20000);
+    struct measure_set *sets[3];
+
+    sets[0] = make_set(by, 8, 16);
+    sets[1] = make_set(by, 20, 0);
+    /* One that has no table for IPv6, as when there is no memory at all. */
+    sets[2] = make_set(by, 1, 0);
+    ck_assert_uint_eq(sets[2]->tables[MEASURE_IPV6][0].max_used, 0);
+    for (int i = 0; i < 300; i++) {
+        send_packets(&t, sets[i % ARRAY_SIZE(sets)], 200);
+    }
+    check_report(sets, ARRAY_SIZE(sets), by, &t, false);
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        measure_set_destroy(sets[i]);
+    }
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(reset_leaves_nothing_behind)
+{
+    struct measure_set *set = make_set(MEASURE_BY_FLOW, 50, 100);
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 30; i++) {
+        struct traffic t = traffic_open(STREAM_UNIFORM, 2000);
+        enum measure_by by = random_below(&r, MEASURE_N_BY);
+        uint32_t first[MEASURE_N_FAMILIES], next[MEASURE_N_FAMILIES];
+        struct measure_counters none;
+        uint64_t size = MEASURE_OVERFLOW_CELLS * 16;
+        bool roomy = random_below(&r, 2);
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            /* Often the sizes of the time before. */
+            first[family] = 50 << random_below(&r, 2);
+            next[family] = (roomy ? 8000
+                            : random_below(&r, 3) * 50);
+            size += (first[family] + next[family]) * MEASURE_LINE_SIZE;
+        }
+        ck_assert(measure_set_reset(set, first, next));
+        measure_set_begin(set, by);
+
+        memset(&none, 0, sizeof none);
+        ck_assert_mem_eq(&set->counters, &none, sizeof none);
+        ck_assert_uint_eq(measure_budget_used(&budget), size);
+        for (int j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
+            REQUIRE(!set->overflow[j].packets && !set->overflow[j].bytes);
+        }
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            const struct measure_table *tables = set->tables[family];
+
+            ck_assert_uint_eq(set->n_tables[family], next[family] ? 2 : 1);
+            ck_assert_uint_eq(tables[0].n_lines, first[family]);
+            ck_assert_ptr_eq(set->current[family], tables);
+            if (next[family]) {
+                ck_assert_uint_eq(tables[1].n_lines, next[family]);
+            }
+            for (uint32_t j = 0; j < set->n_tables[family]; j++) {
+                ck_assert_uint_eq(measure_table_n_used(&tables[j]), 0);
+                ck_assert_ptr_eq(measure_table_next(&tables[j], NULL), NULL);
+            }
+        }
+
+        send_packets(&t, set, 20000);
+        check_report(&set, 1, by, &t,
+                     !set->counters.overflow_packets);
+        if (roomy) {
+            ck_assert_uint_eq(set->counters.overflow_packets, 0);
+        }
+        traffic_close(&t);
+    }
+    measure_set_destroy(set);
+}
+END_TEST
+
+/* Tables that have the right size already are kept. */
+START_TEST(reset_keeps_tables)
+{
+    static const uint32_t first[MEASURE_N_FAMILIES] = { 100, 200 };
+    static const uint32_t next[MEASURE_N_FAMILIES] = { 300, 400 };
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+    uint64_t *rows[MEASURE_N_FAMILIES][2];
+
+    ck_assert(measure_set_reset(set, first, next));
+    measure_set_begin(set, MEASURE_BY_FLOW);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        rows[family][0] = set->tables[family][0].rows;
+        rows[family][1] = set->tables[family][1].rows;
+    }
+
+    /* In the other order, and back. */
+    ck_assert(measure_set_add_table(set, MEASURE_IPV4, 64));
+    for (int i = 0; i < 2; i++) {
+        n_calls = 0;
+        watching = true;
+        measure_set_reset(set, i ? first : next, i ? next : first);
+        watching = false;
+        /* Only the table too many is given back, at the first time. */
+        ck_assert_uint_eq(n_calls, i ? 0 : 1);
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            ck_assert_ptr_eq(set->tables[family][0].rows,
+                             rows[family][i ? 0 : 1]);
+            ck_assert_ptr_eq(set->tables[family][1].rows,
+                             rows[family][i ? 1 : 0]);
+            ck_assert_uint_eq(set->n_tables[family], 2);
+        }
+    }
+    measure_set_destroy(set);
+}
+END_TEST
+
+START_TEST(counters_are_added_one_by_one)
+{
+    struct measure_counters sum = { 1, 2, 3, 4, 5, 6 };
+    struct measure_counters more = { 10, 20, 30, 40, 50, 60 };
+    struct measure_counters expected = { 11, 22, 33, 44, 55, 66 };
+
+    measure_counters_add(&sum, &more);
+    ck_assert_mem_eq(&sum, &expected, sizeof sum);
+}
+END_TEST
+
+START_TEST(overflow_cells_are_in_the_array)
+{
+    struct random r = random_from(test_seed);
+
+    REQUIRE(measure_overflow_cell(0) < MEASURE_OVERFLOW_CELLS);
+    REQUIRE(measure_overflow_cell(UINT64_MAX) < MEASURE_OVERFLOW_CELLS);
+    for (int i = 0; i < 10000; i++) {
+        uint64_t hash = random_next(&r);
+
+        REQUIRE(measure_overflow_cell(hash) < MEASURE_OVERFLOW_CELLS);
+        /* Keys of one line, whose upper bits are the same, spread. */
+        REQUIRE(measure_overflow_cell(hash)
+                == measure_overflow_cell(hash & UINT32_MAX));
+    }
+}
+END_TEST
+
+START_TEST(swap_returns_the_old_set)
+{
+    struct measure_set *a = make_set(MEASURE_BY_FLOW, 4, 0);
+    struct measure_set *b = make_set(MEASURE_BY_FLOW, 4, 0);
+    struct measure_writer writer = { a };
+
+    ck_assert_ptr_eq(measure_writer_set(&writer), a);
+    ck_assert_ptr_eq(measure_writer_swap(&writer, b), a);
+    ck_assert_ptr_eq(measure_writer_set(&writer), b);
+    ck_assert_ptr_eq(measure_writer_swap(&writer, NULL), b);
+    ck_assert_ptr_eq(measure_writer_set(&writer), NULL);
+    measure_set_destroy(a);
+    measure_set_destroy(b);
+    measure_set_destroy(NULL);
+}
+END_TEST
+
+/* First that the trap works, then that nothing falls into it. */
+START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    struct measure_set *set = make_set(MEASURE_BY_FLOW, 10, 20);
+    struct measure_writer writer = { set };
+    enum { N_RECORDS = 20000 };
+    struct measure_record *records = malloc(N_RECORDS * sizeof *records);
+    struct random r = random_from(test_seed);
+    void *volatile p;
+
+    for (int i = 0; i < N_RECORDS; i++) {
+        struct measure_fields fields
+            = make_fields(i % 2, random_below(&r, 10000));
+
+        records[i] = make_record(&fields, 100);
+        records[i].verdict = random_below(&r, MEASURE_N_VERDICTS);
+    }
+
+    n_calls = 0;
+    watching = true;
+    p = malloc(1);
+    free(p);
+    pthread_mutex_lock(&mutex);
+    watching = false;
+    pthread_mutex_unlock(&mutex);
+    ck_assert_uint_eq(n_calls, 3);
+
+    n_calls = 0;
+    for (int i = 0; i < N_RECORDS; i += MEASURE_BURST) {
+        watching = true;
+        measure_set_count(measure_writer_set(&writer), &records[i],
+                          MEASURE_BURST);
+        watching = false;
+    }
+    ck_assert_uint_eq(n_calls, 0);
+    /* It did all that it can do: filled tables, moved on, overflowed. */
+    ck_assert_uint_gt(set->counters.overflow_packets, 0);
+    ck_assert_ptr_eq(set->current[MEASURE_IPV4],
+                     &set->tables[MEASURE_IPV4][1]);
+    free(records);
+    measure_set_destroy(set);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-epoch");
+
+    tcase_add_unchecked_fixture(tests, draw_secret, NULL);
+    tcase_add_loop_test(tests, one_table_counts_exactly,
+                        0, N_STREAM_KINDS * MEASURE_N_BY);
+    tcase_add_loop_test(tests, several_sets_add_up, 0, MEASURE_N_BY);
+    tcase_add_loop_test(tests, full_tables_move_on_and_stay_exact,
+                        0, MEASURE_N_BY);
+    tcase_add_test(tests, tables_of_a_set_are_limited);
+    tcase_add_loop_test(tests, overflow_is_bounded_and_adds_up,
+                        0, 2 * MEASURE_N_BY);
+    tcase_add_test(tests, reset_leaves_nothing_behind);
+    tcase_add_test(tests, reset_keeps_tables);
+    tcase_add_test(tests, counters_are_added_one_by_one);
+    tcase_add_test(tests, overflow_cells_are_in_the_array);
+    tcase_add_test(tests, swap_returns_the_old_set);
+    tcase_add_test(tests, packet_path_allocates_nothing_and_takes_no_lock);
+    return tests_run(tests);
+}

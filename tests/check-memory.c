@@ -1,0 +1,94 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+
+START_TEST(memory_is_zeroed_aligned_and_accounted)
+{
+    static const size_t sizes[] = {
+        1, 63, 64, 4095, 4096, 4097, 100000, (2 << 20) - 1, 2 << 20, 5 << 20
+    };
+    /* A node that no machine has, and numbers that are no node. */
+    static const int nodes[] = { MEASURE_ANY_NODE, 0, 63, 64, 1000000 };
+    long int page_size = sysconf(_SC_PAGESIZE);
+    uint64_t used = 0;
+    void *blocks[ARRAY_SIZE(sizes)][ARRAY_SIZE(nodes)];
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(nodes); j++) {
+            uint8_t *p = measure_memory_alloc(&budget, sizes[i], nodes[j]);
+
+            ck_assert_ptr_ne(p, NULL);
+            ck_assert_uint_eq((uintptr_t) p % page_size, 0);
+            for (size_t k = 0; k < sizes[i]; k++) {
+                REQUIRE(!p[k]);
+            }
+            memset(p, 0xff, sizes[i]);
+            used += sizes[i];
+            ck_assert_uint_eq(measure_budget_used(&budget), used);
+            blocks[i][j] = p;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(nodes); j++) {
+            measure_memory_free(&budget, blocks[i][j], sizes[i]);
+            used -= sizes[i];
+            ck_assert_uint_eq(measure_budget_used(&budget), used);
+        }
+    }
+    measure_memory_free(&budget, NULL, 100);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+}
+END_TEST
+
+START_TEST(too_much_memory_is_refused_and_not_accounted)
+{
+    ck_assert_ptr_eq(measure_memory_alloc(&budget, SIZE_MAX / 2,
+                                          MEASURE_ANY_NODE), NULL);
+    ck_assert_ptr_eq(measure_memory_alloc(&budget, SIZE_MAX / 2, 0), NULL);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+}
+END_TEST
+
+START_TEST(small_things_are_zeroed_and_never_null)
+{
+    uint8_t *p = measure_xzalloc(1000);
+    void *nothing = measure_xzalloc(0);
+
+    for (int i = 0; i < 1000; i++) {
+        REQUIRE(!p[i]);
+    }
+    memset(p, 7, 1000);
+    p = measure_xrealloc(p, 100000);
+    for (int i = 0; i < 1000; i++) {
+        REQUIRE(p[i] == 7);
+    }
+    ck_assert_ptr_ne(nothing, NULL);
+    free(nothing);
+    nothing = measure_xrealloc(p, 0);
+    ck_assert_ptr_ne(nothing, NULL);
+    free(nothing);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-memory");
+
+    tcase_add_test(tests, memory_is_zeroed_aligned_and_accounted);
+    tcase_add_test(tests, too_much_memory_is_refused_and_not_accounted);
+    tcase_add_test(tests, small_things_are_zeroed_and_never_null);
+    return tests_run(tests);
+}

@@ -1,0 +1,250 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+
+/* The 'by' which need no field that 'from' lacks, from the finest. */
+static const bool derives[MEASURE_N_BY][MEASURE_N_BY] = {
+    [MEASURE_BY_FLOW] = { true, true, true, true },
+    [MEASURE_BY_PAIR] = { false, true, true, true },
+    [MEASURE_BY_SOURCE] = { [MEASURE_BY_SOURCE] = true },
+    [MEASURE_BY_DESTINATION] = { [MEASURE_BY_DESTINATION] = true },
+};
+
+START_TEST(by_derives_from_finer_by)
+{
+    for (int from = 0; from < MEASURE_N_BY; from++) {
+        for (int by = 0; by < MEASURE_N_BY; by++) {
+            ck_assert_msg(measure_by_derives(from, by) == derives[from][by],
+                          "from %s by %s", measure_by_name(from),
+                          measure_by_name(by));
+        }
+    }
+}
+END_TEST
+
+START_TEST(by_has_the_addresses_that_its_name_says)
+{
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        ck_assert_int_eq(measure_by_has_source(by),
+                         derives[by][MEASURE_BY_SOURCE]);
+        ck_assert_int_eq(measure_by_has_destination(by),
+                         derives[by][MEASURE_BY_DESTINATION]);
+    }
+}
+END_TEST
+
+START_TEST(names_lead_to_by_and_back)
+{
+    static const char *const names[] = {
+        "flow", "pair", "source", "destination"
+    };
+    static const char *const wrong[] = {
+        "", "Flow", "flows", "flo", " flow", "flow ", "src", "port"
+    };
+
+    for (int i = 0; i < MEASURE_N_BY; i++) {
+        enum measure_by by = MEASURE_N_BY;
+
+        ck_assert_str_eq(measure_by_name(i), names[i]);
+        ck_assert(measure_by_from_name(names[i], &by));
+        ck_assert_int_eq(by, i);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        enum measure_by by = MEASURE_BY_SOURCE;
+
+        ck_assert_msg(!measure_by_from_name(wrong[i], &by), "\"%s\"",
+                      wrong[i]);
+        ck_assert_int_eq(by, MEASURE_BY_SOURCE);
+    }
+}
+END_TEST
+
+START_TEST(ports_word_has_the_documented_bits)
+{
+    ck_assert_uint_eq(measure_ports_word(0x1234, 0x5678, 0x9a),
+                      UINT64_C(0x9a56781234));
+    ck_assert_uint_eq(measure_ports_word(0xffff, 0, 0), 0xffff);
+    ck_assert_uint_eq(measure_ports_word(0, 0xffff, 0), 0xffff0000);
+    ck_assert_uint_eq(measure_ports_word(0, 0, 0xff), UINT64_C(0xff00000000));
+    ck_assert_uint_eq(measure_ports_word(0xffff, 0xffff, 0xff),
+                      UINT64_C(0xffffffffff));
+}
+END_TEST
+
+START_TEST(key_layout_is_that_of_the_packet)
+{
+    struct measure_fields v4 = {
+        .family = MEASURE_IPV4, .source = { 1, 2, 3, 4 },
+        .destination = { 5, 6, 7, 8 }, .source_port = 0x1234,
+        .destination_port = 0x5678, .protocol = 6,
+    };
+    struct measure_fields v6 = { .family = MEASURE_IPV6, .protocol = 17 };
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint8_t bytes[sizeof key];
+
+    memset(key, 0xff, sizeof key);
+    measure_key_from_fields(key, &v4);
+    memcpy(bytes, key, sizeof bytes);
+    ck_assert_mem_eq(bytes, "\1\2\3\4\5\6\7\10", 8);
+    ck_assert_uint_eq(key[1], measure_ports_word(0x1234, 0x5678, 6));
+    ck_assert(!key[2] && !key[3] && !key[4]);
+
+    for (int i = 0; i < 16; i++) {
+        v6.source[i] = i + 1;
+        v6.destination[i] = i + 101;
+    }
+    memset(key, 0xff, sizeof key);
+    measure_key_from_fields(key, &v6);
+    memcpy(bytes, key, sizeof bytes);
+    ck_assert_mem_eq(bytes, v6.source, 16);
+    ck_assert_mem_eq(bytes + 16, v6.destination, 16);
+    ck_assert_uint_eq(key[4], measure_ports_word(0, 0, 17));
+
+    ck_assert_uint_eq(measure_key_words(MEASURE_IPV4), 2);
+    ck_assert_uint_eq(measure_key_words(MEASURE_IPV6), 5);
+}
+END_TEST
+
+START_TEST(fields_survive_the_way_through_a_key)
+{
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 20000; i++) {
+        struct measure_fields fields = random_fields(&r);
+        struct measure_fields again;
+        uint64_t key[MEASURE_KEY_WORDS], key_again[MEASURE_KEY_WORDS];
+
+        measure_key_from_fields(key, &fields);
+        memset(&again, 0xff, sizeof again);
+        measure_fields_from_key(&again, fields.family, key);
+        ck_assert(fields_equal(&fields, &again));
+        measure_key_from_fields(key_again, &again);
+        ck_assert_mem_eq(key, key_again, sizeof key);
+    }
+}
+END_TEST
+
+START_TEST(masks_keep_the_fields_of_by)
+{
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 20000; i++) {
+        struct measure_fields fields = random_fields(&r);
+
+        for (int by = 0; by < MEASURE_N_BY; by++) {
+            struct measure_fields expected = fields;
+            uint64_t key[MEASURE_KEY_WORDS], masked[MEASURE_KEY_WORDS];
+
+            keep_fields(&expected, by);
+            measure_key_from_fields(key, &expected);
+            measure_key_from_fields(masked, &fields);
+            for (unsigned int j = 0; j < measure_key_words(fields.family);
+                 j++) {
+                masked[j] &= measure_masks[by].words[fields.family][j];
+            }
+            ck_assert_mem_eq(key, masked, sizeof key);
+        }
+    }
+}
+END_TEST
+
+/* The order that measure_fields_compare() promises, in the plainest words:
+ * bytes that sort as it does. */
+static size_t
+sort_key(const struct measure_fields *fields, uint8_t *p)
+{
+    size_t n = 0;
+
+    /* Where one address is the start of the other, the shorter one is first:
+     * what is behind the fourth byte begins with the family. */
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *address = i ? fields->destination : fields->source;
+
+        memcpy(p + n, address, 4);
+        p[n + 4] = fields->family == MEASURE_IPV6;
+        memset(p + n + 5, 0, 12);
+        if (fields->family == MEASURE_IPV6) {
+            memcpy(p + n + 5, address + 4, 12);
+        }
+        n += 17;
+    }
+    p[n++] = fields->protocol;
+    p[n++] = fields->source_port >> 8;
+    p[n++] = fields->source_port;
+    p[n++] = fields->destination_port >> 8;
+    p[n++] = fields->destination_port;
+    return n;
+}
+
+static int
+sign(int x)
+{
+    return (x > 0) - (x < 0);
+}
+
+START_TEST(order_is_total_and_as_documented)
+{
+    struct random r = random_from(test_seed);
+    enum { N = 300 };
+    static struct measure_fields fields[N];
+
+    /* Few values in few places, so that all prefixes of the order tie. */
+    for (int i = 0; i < N; i++) {
+        size_t size;
+
+        memset(&fields[i], 0, sizeof fields[i]);
+        fields[i].family = random_below(&r, 2);
+        size = fields[i].family == MEASURE_IPV4 ? 4 : 16;
+        if (random_below(&r, 2)) {
+            fields[i].source[random_below(&r, size)]
+                = random_below(&r, 2) ? 255 : 1;
+        }
+        if (random_below(&r, 2)) {
+            fields[i].destination[random_below(&r, size)]
+                = random_below(&r, 2) ? 255 : 1;
+        }
+        fields[i].protocol = random_below(&r, 2) * 255;
+        fields[i].source_port = random_below(&r, 2) * 0xff00;
+        fields[i].destination_port = random_below(&r, 2) * 0x00ff;
+    }
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < N; j++) {
+            uint8_t a[64], b[64];
+            size_t n = sort_key(&fields[i], a);
+
+            ck_assert_uint_eq(n, sort_key(&fields[j], b));
+            ck_assert_int_eq(sign(memcmp(a, b, n)),
+                             sign(measure_fields_compare(&fields[i],
+                                                         &fields[j])));
+        }
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-record");
+
+    tcase_add_test(tests, by_derives_from_finer_by);
+    tcase_add_test(tests, by_has_the_addresses_that_its_name_says);
+    tcase_add_test(tests, names_lead_to_by_and_back);
+    tcase_add_test(tests, ports_word_has_the_documented_bits);
+    tcase_add_test(tests, key_layout_is_that_of_the_packet);
+    tcase_add_test(tests, fields_survive_the_way_through_a_key);
+    tcase_add_test(tests, masks_keep_the_fields_of_by);
+    tcase_add_test(tests, order_is_total_and_as_documented);
+    return tests_run(tests);
+}

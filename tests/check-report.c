@@ -1,0 +1,638 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+#include "check-json.h"
+
+#include <math.h>
+
+#include "measure-report.h"
+
+static struct measure_hash_secret secret;
+
+static void
+draw_secret(void)
+{
+    measure_hash_secret_init(&secret, test_seed);
+}
+
+/* Two sets, as of two packet threads, what they counted, and the report. */
+struct epoch {
+    struct measure_set *sets[2];
+    struct measure_report *report;
+    struct oracle flows;
+    uint64_t not_ip;
+    uint64_t malformed;
+};
+
+static struct epoch
+epoch_open(enum measure_by by, uint32_t n_lines)
+{
+    uint32_t first[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    uint32_t next[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    struct epoch e = { .flows = oracle_open() };
+
+    for (size_t i = 0; i < ARRAY_SIZE(e.sets); i++) {
+        e.sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        ck_assert(measure_set_reset(e.sets[i], first, next));
+        measure_set_begin(e.sets[i], by);
+    }
+    return e;
+}
+
+static void
+epoch_count(struct epoch *e, const struct measure_fields *fields,
+            uint32_t bytes)
+{
+    struct measure_record record = make_record(fields, bytes);
+
+    measure_set_count(e->sets[e->flows.packets % ARRAY_SIZE(e->sets)],
+                      &record, 1);
+    oracle_add(&e->flows, fields, 1, bytes);
+}
+
+static void
+epoch_skip(struct epoch *e, enum measure_verdict verdict)
+{
+    struct measure_record record = { .verdict = verdict, .bytes = 99 };
+
+    measure_set_count(e->sets[0], &record, 1);
+    e->not_ip += verdict == MEASURE_NOT_IP;
+    e->malformed += verdict == MEASURE_MALFORMED;
+}
+
+static void
+epoch_end(struct epoch *e, enum measure_by by)
+{
+    e->report = measure_report_merge(e->sets, ARRAY_SIZE(e->sets), by,
+                                     &secret, &budget);
+    e->report->number = 7;
+    e->report->start_ms = INT64_C(1700000000000);
+    e->report->duration_ms = 1000;
+}
+
+static void
+epoch_close(struct epoch *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(e->sets); i++) {
+        measure_set_destroy(e->sets[i]);
+    }
+    measure_report_destroy(e->report);
+    oracle_close(&e->flows);
+}
+
+/* Traffic of both families with many ties: sizes of few values. */
+static struct epoch
+make_epoch(enum measure_by by, uint32_t n_lines, uint32_t n_packets)
+{
+    struct epoch e = epoch_open(by, n_lines);
+    struct stream stream = stream_open(STREAM_ZIPF, 1500, test_seed);
+    struct random r = random_from(test_seed);
+
+    for (uint32_t i = 0; i < n_packets; i++) {
+        struct measure_fields fields
+            = make_fields(random_below(&r, 2), stream_next(&stream));
+
+        epoch_count(&e, &fields, 100 + 100 * random_below(&r, 2));
+        if (!random_below(&r, 30)) {
+            epoch_skip(&e, MEASURE_NOT_IP + random_below(&r, 2));
+        }
+    }
+    stream_close(&stream);
+    epoch_end(&e, by);
+    return e;
+}
+
+/* The oracle's own order of rows. */
+
+static enum measure_sort oracle_sort;
+
+static int
+compare_addresses(const struct measure_fields *a,
+                  const struct measure_fields *b, bool destination)
+{
+    size_t a_size = a->family == MEASURE_IPV4 ? 4 : 16;
+    size_t b_size = b->family == MEASURE_IPV4 ? 4 : 16;
+    int result = memcmp(destination ? a->destination : a->source,
+                        destination ? b->destination : b->source,
+                        a_size < b_size ? a_size : b_size);
+
+    return result ? result : (a_size > b_size) - (a_size < b_size);
+}
+
+static int
+compare_oracle_rows(const void *a_, const void *b_)
+{
+    const struct oracle_row *a = a_;
+    const struct oracle_row *b = b_;
+    uint64_t a_size = (oracle_sort == MEASURE_SORT_BYTES ? a->bytes
+                       : a->packets);
+    uint64_t b_size = (oracle_sort == MEASURE_SORT_BYTES ? b->bytes
+                       : b->packets);
+    int64_t differences[] = {
+        (a_size < b_size) - (a_size > b_size),
+        compare_addresses(&a->fields, &b->fields, false),
+        compare_addresses(&a->fields, &b->fields, true),
+        a->fields.protocol - b->fields.protocol,
+        a->fields.source_port - b->fields.source_port,
+        a->fields.destination_port - b->fields.destination_port,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(differences); i++) {
+        if (differences[i]) {
+            return differences[i] > 0 ? 1 : -1;
+        }
+    }
+    return 0;
+}
+
+static bool
+oracle_heavy(const struct oracle_row *row, const struct oracle *o,
+             const struct measure_question *q, uint64_t duration_ms)
+{
+    bool by_bytes = q->sort == MEASURE_SORT_BYTES;
+    uint64_t size = by_bytes ? row->bytes : row->packets;
+    uint64_t total = by_bytes ? o->bytes : o->packets;
+
+    switch (q->threshold.unit) {
+    case MEASURE_SHARE:
+        return size >= q->threshold.value * total;
+    case MEASURE_BITS_PER_SECOND:
+        return row->bytes * 8 * 1000.0 / duration_ms >= q->threshold.value;
+    case MEASURE_PACKETS_PER_SECOND:
+        return row->packets * 1000.0 / duration_ms >= q->threshold.value;
+    }
+    return false;
+}
+
+/* Checks the answer to 'q' of a report that is exact. */
+static void
+check_answer(const struct epoch *e, const struct measure_question *q)
+{
+    struct oracle groups = oracle_group(&e->flows, q->by);
+    struct measure_answer answer;
+    uint64_t packets = 0, bytes = 0;
+    size_t n = 0;
+
+    ck_assert(measure_report_exact(e->report));
+    ck_assert(measure_report_ask(e->report, q, &answer));
+    oracle_sort = q->sort;
+    if (groups.n) {
+        qsort(groups.rows, groups.n, sizeof *groups.rows,
+              compare_oracle_rows);
+    }
+    for (size_t i = 0; i < groups.n; i++) {
+        const struct oracle_row *expected = &groups.rows[i];
+        bool heavy = oracle_heavy(expected, &groups, q,
+                                  e->report->duration_ms);
+        const struct measure_row *row = &answer.rows[n];
+
+        if ((q->n && n >= q->n) || (q->heavy_only && !heavy)) {
+            continue;
+        }
+        REQUIRE(n < answer.n_rows);
+        REQUIRE(fields_equal(&row->fields, &expected->fields));
+        REQUIRE(row->packets == expected->packets);
+        REQUIRE(row->bytes == expected->bytes);
+        REQUIRE(row->heavy == heavy);
+        REQUIRE(!row->packets_error_max && !row->bytes_error_max);
+        packets += row->packets;
+        bytes += row->bytes;
+        n++;
+    }
+    ck_assert_uint_eq(answer.n_rows, n);
+    ck_assert_uint_eq(answer.other_keys, groups.n - n);
+    ck_assert_uint_eq(answer.other_packets, e->flows.packets - packets);
+    ck_assert_uint_eq(answer.other_bytes, e->flows.bytes - bytes);
+    measure_answer_destroy(&answer);
+    oracle_close(&groups);
+}
+
+static const struct measure_threshold thresholds[] = {
+    { MEASURE_SHARE, 0.001 },
+    { MEASURE_SHARE, 0.01 },
+    { MEASURE_SHARE, 1 },
+    { MEASURE_SHARE, 1e-12 },
+    { MEASURE_BITS_PER_SECOND, 1 },
+    { MEASURE_BITS_PER_SECOND, 80000 },
+    { MEASURE_BITS_PER_SECOND, 1e15 },
+    { MEASURE_PACKETS_PER_SECOND, 1 },
+    { MEASURE_PACKETS_PER_SECOND, 20 },
+    { MEASURE_PACKETS_PER_SECOND, 1e15 },
+};
+
+/* Every question to a report by '_i'. */
+START_TEST(answers_are_those_of_the_oracle)
+{
+    static const uint64_t ns[] = { 0, 1, 2, 20, 100000 };
+    struct epoch e = make_epoch(_i, 8000, 30000);
+    unsigned int n_questions = 0;
+
+    ck_assert_uint_eq(e.report->counters.packets, e.flows.packets);
+    ck_assert_uint_eq(e.report->counters.bytes, e.flows.bytes);
+    ck_assert_uint_eq(e.report->counters.not_ip, e.not_ip);
+    ck_assert_uint_eq(e.report->counters.malformed, e.malformed);
+    ck_assert_uint_eq(e.report->by, _i);
+    /* Two sets, two families, and none has begun its second table. */
+    ck_assert_uint_eq(e.report->n_tables, 4);
+
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        if (!measure_by_derives(_i, by)) {
+            continue;
+        }
+        for (int sort = 0; sort < 2; sort++) {
+            for (int heavy_only = 0; heavy_only < 2; heavy_only++) {
+                for (size_t i = 0; i < ARRAY_SIZE(ns); i++) {
+                    for (size_t j = 0; j < ARRAY_SIZE(thresholds); j++) {
+                        struct measure_question q = {
+                            .by = by, .sort = sort,
+                            .heavy_only = heavy_only, .n = ns[i],
+                            .threshold = thresholds[j],
+                        };
+
+                        if (j && (i == 1 || i == 3)) {
+                            continue;
+                        }
+                        check_answer(&e, &q);
+                        n_questions++;
+                    }
+                }
+            }
+        }
+    }
+    ck_assert_uint_gt(n_questions, 0);
+    epoch_close(&e);
+}
+END_TEST
+
+/* The row at the threshold is heavy, the one below is not. */
+START_TEST(thresholds_at_their_boundary)
+{
+    static const struct {
+        struct measure_threshold threshold;
+        enum measure_sort sort;
+        uint64_t duration_ms;
+        size_t n_heavy;
+    } cases[] = {
+        /* Flows of 1 to 4 packets of 100 bytes: 10 packets, 1000 bytes. */
+        { { MEASURE_SHARE, 0.3 }, MEASURE_SORT_PACKETS, 1000, 2 },
+        { { MEASURE_SHARE, 0.300001 }, MEASURE_SORT_PACKETS, 1000, 1 },
+        { { MEASURE_SHARE, 0.3 }, MEASURE_SORT_BYTES, 1000, 2 },
+        { { MEASURE_SHARE, 0.1 }, MEASURE_SORT_BYTES, 1000, 4 },
+        { { MEASURE_SHARE, 1 }, MEASURE_SORT_PACKETS, 1000, 0 },
+        { { MEASURE_BITS_PER_SECOND, 2400 }, MEASURE_SORT_PACKETS, 1000, 2 },
+        { { MEASURE_BITS_PER_SECOND, 2400 }, MEASURE_SORT_BYTES, 1000, 2 },
+        { { MEASURE_BITS_PER_SECOND, 2401 }, MEASURE_SORT_BYTES, 1000, 1 },
+        { { MEASURE_BITS_PER_SECOND, 4800 }, MEASURE_SORT_BYTES, 500, 2 },
+        { { MEASURE_BITS_PER_SECOND, 2400 }, MEASURE_SORT_BYTES, 2000, 0 },
+        { { MEASURE_PACKETS_PER_SECOND, 3 }, MEASURE_SORT_PACKETS, 1000, 2 },
+        { { MEASURE_PACKETS_PER_SECOND, 3 }, MEASURE_SORT_BYTES, 1000, 2 },
+        { { MEASURE_PACKETS_PER_SECOND, 1 }, MEASURE_SORT_BYTES, 1000, 4 },
+        { { MEASURE_PACKETS_PER_SECOND, 1 }, MEASURE_SORT_BYTES, 4000, 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct epoch e = epoch_open(MEASURE_BY_FLOW, 100);
+        struct measure_question q = {
+            .by = MEASURE_BY_FLOW, .sort = cases[i].sort, .heavy_only = true,
+            .threshold = cases[i].threshold,
+        };
+        struct measure_answer answer;
+
+        for (int flow = 1; flow <= 4; flow++) {
+            struct measure_fields fields = make_fields(flow % 2, flow);
+
+            for (int j = 0; j < flow; j++) {
+                epoch_count(&e, &fields, 100);
+            }
+        }
+        epoch_end(&e, MEASURE_BY_FLOW);
+        e.report->duration_ms = cases[i].duration_ms;
+        ck_assert(measure_report_ask(e.report, &q, &answer));
+        ck_assert_msg(answer.n_rows == cases[i].n_heavy,
+                      "case %zu: %zu heavy", i, answer.n_rows);
+        measure_answer_destroy(&answer);
+        epoch_close(&e);
+    }
+}
+END_TEST
+
+/* All keys equally large: what comes first is what the addresses say. */
+START_TEST(ties_are_in_the_order_of_addresses)
+{
+    struct epoch e = epoch_open(MEASURE_BY_FLOW, 8000);
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 3000; i++) {
+        struct measure_fields fields = random_fields(&r);
+
+        /* IPv4 addresses that are how IPv6 addresses begin. */
+        fields.source[0] = 0x20;
+        fields.source[1] = 0x01;
+        fields.source[2] %= 4;
+        fields.source[3] = 0;
+        epoch_count(&e, &fields, 100);
+    }
+    epoch_end(&e, MEASURE_BY_FLOW);
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        for (uint64_t n = 0; n < 3000; n += 1000) {
+            struct measure_question q = {
+                .by = by, .sort = MEASURE_SORT_BYTES, .n = n,
+                .threshold = { MEASURE_SHARE, 0.5 },
+            };
+
+            check_answer(&e, &q);
+        }
+    }
+    epoch_close(&e);
+}
+END_TEST
+
+START_TEST(errors_are_bounded_when_memory_is_used_up)
+{
+    struct epoch e = make_epoch(_i, 40, 30000);
+    const struct measure_counters *counters = &e.report->counters;
+
+    ck_assert(!measure_report_exact(e.report));
+    ck_assert_uint_eq(counters->packets, e.flows.packets);
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        struct measure_question q = {
+            .by = by, .threshold = { MEASURE_SHARE, 0.001 },
+        };
+        struct oracle groups = oracle_group(&e.flows, by);
+        struct measure_answer answer;
+        uint64_t packets = 0, bytes = 0;
+
+        if (!measure_by_derives(_i, by)) {
+            oracle_close(&groups);
+            continue;
+        }
+        ck_assert(measure_report_ask(e.report, &q, &answer));
+        ck_assert_uint_gt(answer.n_rows, 0);
+        for (size_t i = 0; i < answer.n_rows; i++) {
+            const struct measure_row *row = &answer.rows[i];
+            const struct oracle_row *truth = oracle_find(&groups,
+                                                         &row->fields);
+
+            REQUIRE(truth);
+            REQUIRE(row->packets <= truth->packets);
+            REQUIRE(row->bytes <= truth->bytes);
+            REQUIRE(row->packets + row->packets_error_max >= truth->packets);
+            REQUIRE(row->bytes + row->bytes_error_max >= truth->bytes);
+            REQUIRE(row->packets_error_max <= counters->overflow_packets);
+            REQUIRE(row->bytes_error_max <= counters->overflow_bytes);
+            if (by != _i) {
+                REQUIRE(row->packets_error_max
+                        == counters->overflow_packets);
+                REQUIRE(row->bytes_error_max == counters->overflow_bytes);
+            }
+            packets += row->packets;
+            bytes += row->bytes;
+        }
+        /* Nothing is left but what overflowed. */
+        ck_assert_uint_eq(answer.other_keys, 0);
+        ck_assert_uint_eq(answer.other_packets, counters->overflow_packets);
+        ck_assert_uint_eq(answer.other_bytes, counters->overflow_bytes);
+        ck_assert_uint_eq(packets + answer.other_packets, e.flows.packets);
+        ck_assert_uint_eq(bytes + answer.other_bytes, e.flows.bytes);
+        measure_answer_destroy(&answer);
+        oracle_close(&groups);
+    }
+    epoch_close(&e);
+}
+END_TEST
+
+START_TEST(empty_epoch_gives_an_empty_report)
+{
+    struct epoch e = epoch_open(MEASURE_BY_PAIR, 10);
+
+    epoch_end(&e, MEASURE_BY_PAIR);
+    ck_assert_uint_eq(e.report->n_tables, 0);
+    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+        for (size_t i = 0; i < ARRAY_SIZE(thresholds); i++) {
+            struct measure_question q = {
+                .by = by, .threshold = thresholds[i],
+            };
+
+            check_answer(&e, &q);
+        }
+    }
+    epoch_close(&e);
+
+    /* Of no sets at all, and of an epoch without a length. */
+    e.flows = oracle_open();
+    e.report = measure_report_merge(NULL, 0, MEASURE_BY_FLOW, &secret,
+                                    &budget);
+    struct measure_question q = { .by = MEASURE_BY_SOURCE };
+    check_answer(&e, &q);
+    measure_report_destroy(e.report);
+    measure_report_destroy(NULL);
+    oracle_close(&e.flows);
+}
+END_TEST
+
+/* Writing. */
+
+static char *
+write_report(enum measure_format format, const struct epoch *e,
+             const struct measure_question *q)
+{
+    struct measure_output *o = measure_output_create(format);
+
+    ck_assert(measure_report_write(o, e->report, q, "0.1%"));
+    return measure_output_finish(o);
+}
+
+static void
+check_written(const struct epoch *e, const struct measure_question *q,
+              const char *json, const char *text)
+{
+    char *s = write_report(MEASURE_JSON, e, q);
+
+    ck_assert(json_valid(s));
+    ck_assert_str_eq(s, json);
+    free(s);
+    s = write_report(MEASURE_TEXT, e, q);
+    ck_assert_str_eq(s, text);
+    free(s);
+}
+
+/* Two flows of one pair, one of IPv6, and packets that do not count. */
+static struct epoch
+small_epoch(uint32_t n_lines)
+{
+    struct epoch e = epoch_open(MEASURE_BY_FLOW, n_lines);
+
+    for (int i = 0; i < 8; i++) {
+        struct measure_fields fields
+            = make_fields(i < 6 ? MEASURE_IPV4 : MEASURE_IPV6, i < 5);
+
+        epoch_count(&e, &fields, 100);
+    }
+    epoch_skip(&e, MEASURE_NOT_IP);
+    epoch_skip(&e, MEASURE_MALFORMED);
+    epoch_skip(&e, MEASURE_MALFORMED);
+    epoch_end(&e, MEASURE_BY_FLOW);
+    return e;
+}
+
+#define JSON_HEAD \
+    "{\"epoch\":{\"number\":7,\"start-ms\":1700000000000," \
+    "\"duration-ms\":1000},\"exact\":true,\"total\":{\"packets\":8," \
+    "\"bytes\":800},\"not-counted\":{\"not-ip\":1,\"malformed\":2}," \
+    "\"heavy-hitters\":["
+#define TEXT_HEAD \
+    "epoch: number 7, start ms 2023-11-14T22:13:20.000Z, duration ms 1000\n" \
+    "exact: yes\n" \
+    "total: packets 8, bytes 800\n" \
+    "not counted: not ip 1, malformed 2\n"
+
+START_TEST(report_is_written)
+{
+    struct epoch e = small_epoch(100);
+    struct measure_question q = {
+        .by = MEASURE_BY_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 0.5 },
+    };
+
+    check_written(&e, &q, JSON_HEAD
+        "{\"source\":\"10.0.0.0\",\"destination\":\"192.168.0.0\","
+        "\"protocol\":6,\"source-port\":1025,\"destination-port\":443,"
+        "\"packets\":5,\"bytes\":500,\"packets-error-max\":0,"
+        "\"bytes-error-max\":0,\"packets-percentage-of-total\":62.500,"
+        "\"heavy\":true},"
+        "{\"source\":\"2001:db8::\",\"destination\":"
+        "\"2001:db8:1::\",\"protocol\":17,\"source-port\":1024,"
+        "\"destination-port\":53,\"packets\":2,\"bytes\":200,"
+        "\"packets-error-max\":0,\"bytes-error-max\":0,"
+        "\"packets-percentage-of-total\":25.000,\"heavy\":false}],"
+        "\"other\":{\"keys\":1,\"packets\":1,\"bytes\":100}}",
+        TEXT_HEAD
+        "Keys by flow, largest packets first, heavy from 0.1%.\n"
+        "heavy hitters:\n"
+        "  source      destination   protocol  source port  "
+        "destination port  packets  bytes  packets percentage of total  "
+        "heavy\n"
+        "  10.0.0.0    192.168.0.0          6         1025  "
+        "             443        5    500                       62.500  "
+        "yes\n"
+        "  2001:db8::  2001:db8:1::        17         1024  "
+        "              53        2    200                       25.000  "
+        "no\n"
+        "other: keys 1, packets 1, bytes 100\n");
+
+    q.by = MEASURE_BY_SOURCE;
+    q.sort = MEASURE_SORT_BYTES;
+    q.heavy_only = true;
+    check_written(&e, &q, JSON_HEAD
+        "{\"source\":\"10.0.0.0\",\"packets\":6,\"bytes\":600,"
+        "\"packets-error-max\":0,\"bytes-error-max\":0,"
+        "\"packets-percentage-of-total\":75.000,\"heavy\":true}],"
+        "\"other\":{\"keys\":1,\"packets\":2,\"bytes\":200}}",
+        TEXT_HEAD
+        "Keys by source, largest bytes first, heavy from 0.1%.\n"
+        "heavy hitters:\n"
+        "  source    packets  bytes  packets percentage of total  heavy\n"
+        "  10.0.0.0        6    600                       75.000  yes\n"
+        "other: keys 1, packets 2, bytes 200\n");
+
+    q.by = MEASURE_BY_DESTINATION;
+    q.threshold.value = 1;
+    check_written(&e, &q, JSON_HEAD
+        "],\"other\":{\"keys\":2,\"packets\":8,\"bytes\":800}}",
+        TEXT_HEAD
+        "Keys by destination, largest bytes first, heavy from 0.1%.\n"
+        "heavy hitters:\n"
+        "  (none)\n"
+        "other: keys 2, packets 8, bytes 800\n");
+    epoch_close(&e);
+}
+END_TEST
+
+/* Tables of one line: a row for IPv4, and none for IPv6. */
+START_TEST(report_with_errors_is_written)
+{
+    struct epoch e = epoch_open(MEASURE_BY_PAIR, 1);
+    struct measure_question q = {
+        .by = MEASURE_BY_SOURCE, .threshold = { MEASURE_SHARE, 0.5 },
+    };
+
+    for (int i = 0; i < 4; i++) {
+        struct measure_fields fields = make_fields(i == 3, 0);
+
+        epoch_count(&e, &fields, 100);
+    }
+    epoch_end(&e, MEASURE_BY_PAIR);
+    check_written(&e, &q,
+        "{\"epoch\":{\"number\":7,\"start-ms\":1700000000000,"
+        "\"duration-ms\":1000},\"exact\":false,\"total\":{\"packets\":4,"
+        "\"bytes\":400},\"not-counted\":{\"not-ip\":0,\"malformed\":0},"
+        "\"overflow\":{\"packets\":1,\"bytes\":100},"
+        "\"heavy-hitters\":[{\"source\":\"10.0.0.0\",\"packets\":3,"
+        "\"bytes\":300,\"packets-error-max\":1,\"bytes-error-max\":100,"
+        "\"packets-percentage-of-total\":75.000,\"heavy\":true}],"
+        "\"other\":{\"keys\":0,\"packets\":1,\"bytes\":100}}",
+        "epoch: number 7, start ms 2023-11-14T22:13:20.000Z, "
+        "duration ms 1000\n"
+        "exact: no\n"
+        "total: packets 4, bytes 400\n"
+        "not counted: not ip 0, malformed 0\n"
+        "overflow: packets 1, bytes 100\n"
+        "The configured memory was used up: counts may be too low by up to "
+        "their error.\n"
+        "Keys by source, largest packets first, heavy from 0.1%.\n"
+        "heavy hitters:\n"
+        "  source    packets  bytes  packets error max  bytes error max  "
+        "packets percentage of total  heavy\n"
+        "  10.0.0.0        3    300                  1              100  "
+        "                     75.000  yes\n"
+        "other: keys 0, packets 1, bytes 100\n");
+    epoch_close(&e);
+}
+END_TEST
+
+START_TEST(large_reports_are_json)
+{
+    struct epoch e = make_epoch(MEASURE_BY_FLOW, _i ? 40 : 8000, 30000);
+
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        struct measure_question q = {
+            .by = by, .threshold = { MEASURE_SHARE, 0.001 },
+        };
+        char *s = write_report(MEASURE_JSON, &e, &q);
+
+        ck_assert(json_valid(s));
+        free(s);
+    }
+    epoch_close(&e);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-report");
+
+    tcase_add_unchecked_fixture(tests, draw_secret, NULL);
+    tcase_add_loop_test(tests, answers_are_those_of_the_oracle,
+                        0, MEASURE_N_BY);
+    tcase_add_test(tests, thresholds_at_their_boundary);
+    tcase_add_test(tests, ties_are_in_the_order_of_addresses);
+    tcase_add_loop_test(tests, errors_are_bounded_when_memory_is_used_up,
+                        0, MEASURE_N_BY);
+    tcase_add_test(tests, empty_epoch_gives_an_empty_report);
+    tcase_add_test(tests, report_is_written);
+    tcase_add_test(tests, report_with_errors_is_written);
+    tcase_add_loop_test(tests, large_reports_are_json, 0, 2);
+    return tests_run(tests);
+}

@@ -1,0 +1,304 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Fuzzer of what reads bytes of others: measure_parse() and
+ * measure_config_set().
+ *
+ * With a fuzzing engine:
+ *
+ *     clang -g -fsanitize=fuzzer,address,undefined -Ilib -Itests \
+ *         tests/fuzz-parse.c lib/measure-*.c -lm -o fuzz-parse
+ *     ./fuzz-parse CORPUS
+ *
+ * Without one, as in "make check", it is a program of its own:
+ *
+ *     fuzz-parse [-n MUTATIONS] [FILE]...
+ *
+ * which tries the FILEs, then mutations of them and of the frames in
+ * check-frames.h.  MEASURE_SEED in the environment repeats a run.
+ *
+ * The first byte of an input says what it is for. */
+
+#include "check-common.h"
+
+#include "measure-config.h"
+#include "measure-parse.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* Without libcheck, which a fuzzing engine knows nothing of. */
+#undef REQUIRE
+#define REQUIRE(CONDITION)                                              \
+    do {                                                                \
+        if (!(CONDITION)) {                                             \
+            fprintf(stderr, "%s:%d: '%s' does not hold\n",              \
+                    __FILE__, __LINE__, #CONDITION);                    \
+            abort();                                                    \
+        }                                                               \
+    } while (0)
+
+static void
+fuzz_parse(const uint8_t *frame, size_t size, uint16_t ethertype)
+{
+    struct measure_record a, b;
+    bool v4, v6;
+
+    memset(&a, 0, sizeof a);
+    memset(&b, 0xff, sizeof b);
+    measure_parse(frame, size, ethertype, &a);
+    measure_parse(frame, size, ethertype, &b);
+    v4 = a.verdict == MEASURE_COUNT_IPV4;
+    v6 = a.verdict == MEASURE_COUNT_IPV6;
+
+    REQUIRE(a.verdict < MEASURE_N_VERDICTS && a.verdict == b.verdict);
+    REQUIRE(a.bytes == size && b.bytes == size);
+    if (v4 || v6) {
+        enum measure_family family = v4 ? MEASURE_IPV4 : MEASURE_IPV6;
+        unsigned int n_words = measure_key_words(family);
+        struct measure_fields fields;
+
+        /* The key is set as a whole, and nothing is above the protocol. */
+        REQUIRE(!memcmp(a.key, b.key, n_words * sizeof *a.key));
+        REQUIRE(!(a.key[n_words - 1] >> 40));
+        measure_fields_from_key(&fields, family, a.key);
+        if (fields.source_port || fields.destination_port) {
+            REQUIRE(fields.protocol == 6 || fields.protocol == 17
+                    || fields.protocol == 132);
+        }
+        REQUIRE(size >= (v4 ? 20 : 40));
+    }
+    if (!ethertype && size < 14) {
+        REQUIRE(a.verdict == MEASURE_NOT_IP);
+    }
+}
+
+static void
+fuzz_config(const uint8_t *data, size_t size, uint8_t kind)
+{
+    enum measure_setting setting = kind % MEASURE_N_SETTINGS;
+    struct measure_config config, before;
+    char *value = malloc(size + 1);
+
+    memcpy(value, data, size);
+    value[size] = '\0';
+
+    memset(&config, 0, sizeof config);
+    measure_config_init(&config);
+    before = config;
+    if (!measure_config_set(&config, setting, value)) {
+        REQUIRE(!memcmp(&config, &before, sizeof config));
+    }
+    REQUIRE(config.key < MEASURE_N_BY);
+    REQUIRE(config.epoch_ms >= 100 && config.epoch_ms <= 86400000);
+    REQUIRE(config.memory_mb >= 1 && config.memory_mb <= 1048576);
+    REQUIRE(config.heavy_hitter.value > 0
+            && config.heavy_hitter.value <= 1e15);
+    if (config.heavy_hitter.unit == MEASURE_SHARE) {
+        REQUIRE(config.heavy_hitter.value <= 1);
+    }
+    free(value);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t *copy;
+
+    if (!size) {
+        return 0;
+    }
+    /* Ends where its memory ends. */
+    copy = malloc(size);
+    memcpy(copy, data, size);
+    switch (data[0] % 4) {
+    case 0:
+        fuzz_parse(copy + 1, size - 1, MEASURE_ETHERTYPE_ETHERNET);
+        break;
+    case 1:
+        fuzz_parse(copy + 1, size - 1, MEASURE_ETHERTYPE_IPV4);
+        break;
+    case 2:
+        fuzz_parse(copy + 1, size - 1, MEASURE_ETHERTYPE_IPV6);
+        break;
+    case 3:
+        fuzz_config(copy + 1, size - 1, data[0] / 4);
+        break;
+    }
+    free(copy);
+    return 0;
+}
+
+/* Defined by clang's -fsanitize=fuzzer, which has a main() of its own. */
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+
+#include "check-frames.h"
+
+#define DEFAULT_MUTATIONS 200000
+#define MAX_INPUT 4096
+
+/* Text that configurations are made of. */
+static const char *const texts[] = {
+    "true", "false", "flow", "pair", "source", "destination", "1000",
+    "86400000", "1048576", "0.1%", "100%", "10Mbps", "5kpps", "1e3", "0x1p3",
+    "inf", "nan", "99999999999999999999", "-1", "1.2.3bps",
+};
+
+static uint8_t (*inputs)[MAX_INPUT];
+static size_t *sizes;
+static size_t n_inputs;
+
+static uint8_t *
+new_input(size_t size)
+{
+    inputs = realloc(inputs, (n_inputs + 1) * sizeof *inputs);
+    sizes = realloc(sizes, (n_inputs + 1) * sizeof *sizes);
+    if (!inputs || !sizes) {
+        fputs("fuzz-parse: out of memory\n", stderr);
+        exit(1);
+    }
+    sizes[n_inputs] = size;
+    return inputs[n_inputs++];
+}
+
+static void
+add_own_inputs(void)
+{
+    for (size_t i = 0; i < N_FRAME_CASES; i++) {
+        uint8_t *input = new_input(0);
+
+        input[0] = (frame_cases[i].ethertype == MEASURE_ETHERTYPE_IPV4 ? 1
+                    : frame_cases[i].ethertype == MEASURE_ETHERTYPE_IPV6 ? 2
+                    : 0);
+        sizes[n_inputs - 1]
+            = 1 + frame_case_bytes(&frame_cases[i], input + 1);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        for (int setting = 0; setting < MEASURE_N_SETTINGS; setting++) {
+            uint8_t *input = new_input(1 + strlen(texts[i]));
+
+            input[0] = setting * 4 + 3;
+            memcpy(input + 1, texts[i], strlen(texts[i]));
+        }
+    }
+}
+
+/* Tries the file as it is, as a frame, and as the start of mutations. */
+static void
+add_file(const char *name)
+{
+    FILE *file = fopen(name, "rb");
+    uint8_t *input;
+
+    if (!file) {
+        fprintf(stderr, "fuzz-parse: %s: cannot be opened\n", name);
+        exit(1);
+    }
+    input = new_input(0);
+    sizes[n_inputs - 1] = fread(input, 1, MAX_INPUT, file);
+    fclose(file);
+    LLVMFuzzerTestOneInput(input, sizes[n_inputs - 1]);
+    for (uint8_t kind = 0; kind < 4; kind++) {
+        uint8_t frame[MAX_INPUT + 1];
+
+        frame[0] = kind;
+        memcpy(frame + 1, input, sizes[n_inputs - 1]);
+        LLVMFuzzerTestOneInput(frame, sizes[n_inputs - 1] + 1);
+    }
+}
+
+static void
+mutate(struct random *r)
+{
+    uint8_t data[MAX_INPUT];
+    size_t i = random_below(r, n_inputs);
+    size_t size = sizes[i];
+
+    memcpy(data, inputs[i], size);
+    for (int n = random_below(r, 8); n > 0 && size; n--) {
+        size_t at = random_below(r, size);
+
+        switch (random_below(r, 6)) {
+        case 0:
+            data[at] ^= 1 << random_below(r, 8);
+            break;
+        case 1:
+            data[at] = random_next(r) >> 56;
+            break;
+        case 2:
+            data[at] = "\0\x01\x7f\x80\xff.%0"[random_below(r, 8)];
+            break;
+        case 3:
+            size = at;
+            break;
+        case 4:
+            if (size < MAX_INPUT) {
+                memmove(data + at + 1, data + at, size - at);
+                size++;
+            }
+            break;
+        case 5:
+            /* The end of another input. */
+            i = random_below(r, n_inputs);
+            if (at < sizes[i]) {
+                memcpy(data + at, inputs[i] + at, sizes[i] - at);
+                size = sizes[i];
+            }
+            break;
+        }
+    }
+    LLVMFuzzerTestOneInput(data, size);
+}
+
+int
+main(int argc, char *argv[])
+{
+    const char *seed = getenv("MEASURE_SEED");
+    unsigned long int n_mutations = DEFAULT_MUTATIONS;
+    struct random r;
+    int option;
+
+    while ((option = getopt(argc, argv, "n:")) != -1) {
+        char *end = NULL;
+
+        if (option == 'n') {
+            n_mutations = strtoul(optarg, &end, 10);
+        }
+        if (!end || end == optarg || *end) {
+            fputs("usage: fuzz-parse [-n MUTATIONS] [FILE]...\n", stderr);
+            return 1;
+        }
+    }
+    test_seed = seed ? strtoull(seed, NULL, 0) : (uint64_t) time(NULL);
+    printf("MEASURE_SEED=%"PRIu64"\n", test_seed);
+    fflush(stdout);
+
+    add_own_inputs();
+    for (int i = optind; i < argc; i++) {
+        add_file(argv[i]);
+    }
+    for (size_t i = 0; i < n_inputs; i++) {
+        LLVMFuzzerTestOneInput(inputs[i], sizes[i]);
+    }
+    r = random_from(test_seed);
+    for (unsigned long int i = 0; i < n_mutations; i++) {
+        mutate(&r);
+    }
+    printf("%zu inputs and %lu mutations of them tried\n"
+           "1 passed, 0 failed\n", n_inputs, n_mutations);
+    free(inputs);
+    free(sizes);
+    return 0;
+}
+
+#endif
