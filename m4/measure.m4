@@ -40,6 +40,7 @@ AC_DEFUN([MEASURE_CHECK_LIBRARIES],
    LIBS=$measure_saved_libs
    PCAP_LIBS=-lpcap
    AC_SUBST([PCAP_LIBS])
+   test "x$PKG_CONFIG" != x || MEASURE_MISSING([pkg-config], [pkgconf])
    PKG_CHECK_MODULES([CHECK], [check >= 0.11], [],
      [MEASURE_MISSING([libcheck (used by the unit tests)], [check])])
    AC_PATH_PROG([PYTHON3], [python3], [no], [/usr/bin:$PATH])
@@ -132,8 +133,7 @@ AC_DEFUN([MEASURE_WITH_OVS_SOURCE],
      [AS_IF([test ! -e "$with_ovs_source"],
         [AC_MSG_RESULT([no])
          AC_MSG_ERROR([--with-ovs-source=$with_ovs_source: no such file or directory])])
-      OVS_SOURCE=`cd "\`dirname "$with_ovs_source"\`" && pwd`
-      OVS_SOURCE=$OVS_SOURCE/`basename "$with_ovs_source"`])
+      OVS_SOURCE=`realpath "$with_ovs_source"`])
    AS_IF([test -d "$OVS_SOURCE" && test ! -f "$OVS_SOURCE/vswitchd/bridge.c"],
      [AC_MSG_RESULT([no])
       AC_MSG_ERROR([--with-ovs-source=$OVS_SOURCE: not an Open vSwitch source tree (no vswitchd/bridge.c)])])
