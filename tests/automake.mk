@@ -44,6 +44,7 @@ tests_check_epoch_LDFLAGS = \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \
 	-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_spin_lock \
 	-Wl,--wrap=pthread_rwlock_rdlock,--wrap=pthread_rwlock_wrlock
+tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \

@@ -169,7 +169,7 @@ START_TEST(settings_have_names_defaults_and_help)
     ck_assert_uint_eq(config.epoch_ms, 1000);
     ck_assert_uint_eq(config.memory_mb, 256);
     ck_assert_int_eq(config.heavy_hitter.unit, MEASURE_SHARE);
-    ck_assert_double_eq_tol(config.heavy_hitter.value, 0.001, 1e-12);
+    ck_assert_double_eq_tol(config.heavy_hitter.value, 0.1, 1e-12);
     ck_assert_str_eq(config.heavy_hitter_text, "0.1%");
 
     ck_assert(!measure_config_set(&config, MEASURE_N_SETTINGS, "true"));
@@ -203,8 +203,8 @@ START_TEST(thresholds_arrive_in_base_units)
         enum measure_threshold_unit unit;
         double value;
     } thresholds[] = {
-        { "100%", MEASURE_SHARE, 1 },
-        { "0.25%", MEASURE_SHARE, 0.0025 },
+        { "100%", MEASURE_SHARE, 100 },
+        { "0.25%", MEASURE_SHARE, 0.25 },
         { "7bps", MEASURE_BITS_PER_SECOND, 7 },
         { "7kbps", MEASURE_BITS_PER_SECOND, 7e3 },
         { "7.5Mbps", MEASURE_BITS_PER_SECOND, 7.5e6 },

@@ -48,6 +48,9 @@ struct frame_case {
 #define UDP PORTS "00080000"
 #define TCP PORTS "0000000000000000" "5010ffff00000000"
 
+/* Destination options, and more of them behind. */
+#define OPTION "3c00000000000000"
+
 #define IP4_TCP "0800" IP4("0028", "0000", "06") TCP
 #define IP6_UDP "86dd" IP6("0008", "11") UDP
 
@@ -84,9 +87,10 @@ static const struct frame_case frame_cases[] = {
     { "QinQ", MACS SERVICE_TAG TAG IP4_TCP, V4, 6, 1000, 2000, 0 },
     { "802.1Q in 802.1Q", MACS TAG TAG IP6_UDP, V6, 17, 1000, 2000, 0 },
     { "three tags", MACS TAG SERVICE_TAG TAG IP4_TCP, V4, 6, 1000, 2000, 0 },
-    { "ten tags",
-      MACS TAG TAG TAG TAG TAG TAG TAG TAG TAG TAG IP6_UDP,
-      V6, 17, 1000, 2000, 0 },
+    { "as many tags as are looked through",
+      MACS TAG TAG TAG TAG TAG TAG TAG TAG IP6_UDP, V6, 17, 1000, 2000, 0 },
+    { "one tag more",
+      MACS TAG TAG TAG TAG TAG TAG TAG TAG TAG IP6_UDP, NOT, 0, 0, 0, 0 },
     { "other tag", MACS "9100" "0005" IP4_TCP, NOT, 0, 0, 0, 0 },
     { "nothing behind the tag", MACS TAG, NOT, 0, 0, 0, 0 },
     { "half a tag", MACS "8100" "00", NOT, 0, 0, 0, 0 },
@@ -195,6 +199,12 @@ static const struct frame_case frame_cases[] = {
       MACS "86dd" IP6("0030", "00") "2b00000000000000" "3c00000000000000"
       "3300000000000000" "2c00000000000000" "0600000000000000" UDP,
       V6, 6, 1000, 2000, 0 },
+    { "as many headers as are walked",
+      MACS "86dd" IP6("0048", "3c") OPTION OPTION OPTION OPTION
+      OPTION OPTION OPTION "1100000000000000" UDP, V6, 17, 1000, 2000, 0 },
+    { "one header more",
+      MACS "86dd" IP6("0050", "3c") OPTION OPTION OPTION OPTION
+      OPTION OPTION OPTION OPTION "1100000000000000" UDP, V6, 60, 0, 0, 0 },
     { "first fragment over IPv6",
       MACS "86dd" IP6("0010", "2c") "1100000100000001" UDP,
       V6, 17, 1000, 2000, 0 },

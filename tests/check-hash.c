@@ -40,6 +40,7 @@ enum pattern {
     BOTH_ADDRESSES_COUNT,
     SOURCES_ONLY,
     FLOODS_FROM_RANDOM_SOURCES,
+    PORTS_REPEAT_THE_SOURCE,
     N_PATTERNS
 };
 
@@ -95,6 +96,12 @@ pattern_fields(enum pattern pattern, enum measure_family family, uint32_t i,
         break;
     case FLOODS_FROM_RANDOM_SOURCES:
         random_fill(r, fields.source, family == MEASURE_IPV4 ? 4 : 16);
+        break;
+    case PORTS_REPEAT_THE_SOURCE:
+        /* The sum of the two words of the key is always the same. */
+        fields.source[0] = i;
+        fields.source[1] = i >> 8;
+        fields.source_port = i;
         break;
     case N_PATTERNS:
         break;

@@ -15,9 +15,33 @@
 #include "check-common.h"
 #include "check-json.h"
 
-#include <math.h>
+#include <sys/mman.h>
 
 #include "measure-report.h"
+
+/* The linker makes __wrap_NAME() of each call of NAME() in this program (see
+ * tests/automake.mk): no memory, when a test says so. */
+
+static bool no_memory;
+
+void *__real_mmap(void *, size_t, int, int, int, off_t);
+void *__wrap_mmap(void *, size_t, int, int, int, off_t);
+void *__real_realloc(void *, size_t);
+void *__wrap_realloc(void *, size_t);
+
+void *
+__wrap_mmap(void *p, size_t size, int protection, int flags, int fd,
+            off_t offset)
+{
+    return (no_memory ? MAP_FAILED
+            : __real_mmap(p, size, protection, flags, fd, offset));
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+    return no_memory ? NULL : __real_realloc(p, size);
+}
 
 static struct measure_hash_secret secret;
 
@@ -164,14 +188,15 @@ oracle_heavy(const struct oracle_row *row, const struct oracle *o,
     bool by_bytes = q->sort == MEASURE_SORT_BYTES;
     uint64_t size = by_bytes ? row->bytes : row->packets;
     uint64_t total = by_bytes ? o->bytes : o->packets;
+    double threshold = q->threshold.value - 1e-9;   /* For rounding. */
 
     switch (q->threshold.unit) {
     case MEASURE_SHARE:
-        return size >= q->threshold.value * total;
+        return size * 100.0 / total >= threshold;
     case MEASURE_BITS_PER_SECOND:
-        return row->bytes * 8 * 1000.0 / duration_ms >= q->threshold.value;
+        return row->bytes * 8 * 1000.0 / duration_ms >= threshold;
     case MEASURE_PACKETS_PER_SECOND:
-        return row->packets * 1000.0 / duration_ms >= q->threshold.value;
+        return row->packets * 1000.0 / duration_ms >= threshold;
     }
     return false;
 }
@@ -220,9 +245,9 @@ check_answer(const struct epoch *e, const struct measure_question *q)
 }
 
 static const struct measure_threshold thresholds[] = {
-    { MEASURE_SHARE, 0.001 },
-    { MEASURE_SHARE, 0.01 },
+    { MEASURE_SHARE, 0.1 },
     { MEASURE_SHARE, 1 },
+    { MEASURE_SHARE, 100 },
     { MEASURE_SHARE, 1e-12 },
     { MEASURE_BITS_PER_SECOND, 1 },
     { MEASURE_BITS_PER_SECOND, 80000 },
@@ -235,7 +260,7 @@ static const struct measure_threshold thresholds[] = {
 /* Every question to a report by '_i'. */
 START_TEST(answers_are_those_of_the_oracle)
 {
-    static const uint64_t ns[] = { 0, 1, 2, 20, 100000 };
+    static const uint64_t ns[] = { 0, 1, 2, 20, 64, 100000 };
     struct epoch e = make_epoch(_i, 8000, 30000);
     unsigned int n_questions = 0;
 
@@ -286,11 +311,11 @@ START_TEST(thresholds_at_their_boundary)
         size_t n_heavy;
     } cases[] = {
         /* Flows of 1 to 4 packets of 100 bytes: 10 packets, 1000 bytes. */
-        { { MEASURE_SHARE, 0.3 }, MEASURE_SORT_PACKETS, 1000, 2 },
-        { { MEASURE_SHARE, 0.300001 }, MEASURE_SORT_PACKETS, 1000, 1 },
-        { { MEASURE_SHARE, 0.3 }, MEASURE_SORT_BYTES, 1000, 2 },
-        { { MEASURE_SHARE, 0.1 }, MEASURE_SORT_BYTES, 1000, 4 },
-        { { MEASURE_SHARE, 1 }, MEASURE_SORT_PACKETS, 1000, 0 },
+        { { MEASURE_SHARE, 30 }, MEASURE_SORT_PACKETS, 1000, 2 },
+        { { MEASURE_SHARE, 30.0001 }, MEASURE_SORT_PACKETS, 1000, 1 },
+        { { MEASURE_SHARE, 30 }, MEASURE_SORT_BYTES, 1000, 2 },
+        { { MEASURE_SHARE, 10 }, MEASURE_SORT_BYTES, 1000, 4 },
+        { { MEASURE_SHARE, 100 }, MEASURE_SORT_PACKETS, 1000, 0 },
         { { MEASURE_BITS_PER_SECOND, 2400 }, MEASURE_SORT_PACKETS, 1000, 2 },
         { { MEASURE_BITS_PER_SECOND, 2400 }, MEASURE_SORT_BYTES, 1000, 2 },
         { { MEASURE_BITS_PER_SECOND, 2401 }, MEASURE_SORT_BYTES, 1000, 1 },
@@ -349,7 +374,7 @@ START_TEST(ties_are_in_the_order_of_addresses)
         for (uint64_t n = 0; n < 3000; n += 1000) {
             struct measure_question q = {
                 .by = by, .sort = MEASURE_SORT_BYTES, .n = n,
-                .threshold = { MEASURE_SHARE, 0.5 },
+                .threshold = { MEASURE_SHARE, 50 },
             };
 
             check_answer(&e, &q);
@@ -359,27 +384,27 @@ START_TEST(ties_are_in_the_order_of_addresses)
 }
 END_TEST
 
-START_TEST(errors_are_bounded_when_memory_is_used_up)
+/* Checks the answers of a report that is not exact. */
+static void
+check_bounds(const struct epoch *e)
 {
-    struct epoch e = make_epoch(_i, 40, 30000);
-    const struct measure_counters *counters = &e.report->counters;
+    const struct measure_counters *counters = &e->report->counters;
 
-    ck_assert(!measure_report_exact(e.report));
-    ck_assert_uint_eq(counters->packets, e.flows.packets);
+    ck_assert(!measure_report_exact(e->report));
+    ck_assert_uint_eq(counters->packets, e->flows.packets);
     for (int by = 0; by < MEASURE_N_BY; by++) {
         struct measure_question q = {
-            .by = by, .threshold = { MEASURE_SHARE, 0.001 },
+            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
         };
-        struct oracle groups = oracle_group(&e.flows, by);
+        struct oracle groups = oracle_group(&e->flows, by);
         struct measure_answer answer;
         uint64_t packets = 0, bytes = 0;
 
-        if (!measure_by_derives(_i, by)) {
+        if (!measure_by_derives(e->report->by, by)) {
             oracle_close(&groups);
             continue;
         }
-        ck_assert(measure_report_ask(e.report, &q, &answer));
-        ck_assert_uint_gt(answer.n_rows, 0);
+        ck_assert(measure_report_ask(e->report, &q, &answer));
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_row *row = &answer.rows[i];
             const struct oracle_row *truth = oracle_find(&groups,
@@ -392,7 +417,7 @@ START_TEST(errors_are_bounded_when_memory_is_used_up)
             REQUIRE(row->bytes + row->bytes_error_max >= truth->bytes);
             REQUIRE(row->packets_error_max <= counters->overflow_packets);
             REQUIRE(row->bytes_error_max <= counters->overflow_bytes);
-            if (by != _i) {
+            if (by != e->report->by) {
                 REQUIRE(row->packets_error_max
                         == counters->overflow_packets);
                 REQUIRE(row->bytes_error_max == counters->overflow_bytes);
@@ -404,10 +429,118 @@ START_TEST(errors_are_bounded_when_memory_is_used_up)
         ck_assert_uint_eq(answer.other_keys, 0);
         ck_assert_uint_eq(answer.other_packets, counters->overflow_packets);
         ck_assert_uint_eq(answer.other_bytes, counters->overflow_bytes);
-        ck_assert_uint_eq(packets + answer.other_packets, e.flows.packets);
-        ck_assert_uint_eq(bytes + answer.other_bytes, e.flows.bytes);
+        ck_assert_uint_eq(packets + answer.other_packets, e->flows.packets);
+        ck_assert_uint_eq(bytes + answer.other_bytes, e->flows.bytes);
         measure_answer_destroy(&answer);
         oracle_close(&groups);
+    }
+}
+
+START_TEST(errors_are_bounded_when_memory_is_used_up)
+{
+    struct epoch e = make_epoch(_i, 40, 30000);
+
+    ck_assert_uint_gt(measure_table_n_used(&e.report->tables[MEASURE_IPV4]),
+                      0);
+    check_bounds(&e);
+    epoch_close(&e);
+}
+END_TEST
+
+/* No memory for merged tables, with and without overflow before that. */
+START_TEST(report_without_memory_is_right)
+{
+    struct epoch e = make_epoch(MEASURE_BY_PAIR, _i ? 40 : 8000, 5000);
+    uint64_t used = measure_budget_used(&budget);
+    struct measure_question q = { .by = MEASURE_BY_PAIR };
+    struct measure_answer answer;
+
+    measure_report_destroy(e.report);
+    no_memory = true;
+    epoch_end(&e, MEASURE_BY_PAIR);
+    no_memory = false;
+
+    ck_assert_uint_lt(measure_budget_used(&budget), used);
+    ck_assert_uint_eq(e.report->counters.overflow_packets, e.flows.packets);
+    ck_assert_uint_eq(e.report->counters.overflow_bytes, e.flows.bytes);
+    ck_assert(measure_report_ask(e.report, &q, &answer));
+    ck_assert_uint_eq(answer.n_rows, 0);
+    measure_answer_destroy(&answer);
+    check_bounds(&e);
+    epoch_close(&e);
+}
+END_TEST
+
+START_TEST(answer_without_memory_is_refused)
+{
+    struct epoch e = make_epoch(MEASURE_BY_FLOW, 8000, 5000);
+    uint64_t used = measure_budget_used(&budget);
+
+    for (int by = 0; by < MEASURE_N_BY; by++) {
+        struct measure_question q = {
+            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
+        };
+        struct measure_output *o = measure_output_create(MEASURE_JSON);
+        struct measure_answer answer;
+        bool asked, written;
+
+        no_memory = true;
+        asked = measure_report_ask(e.report, &q, &answer);
+        no_memory = false;
+        ck_assert(!asked);
+        ck_assert_uint_eq(answer.n_rows, 0);
+        measure_answer_destroy(&answer);
+
+        no_memory = true;
+        written = measure_report_write(o, e.report, &q, "0.1%");
+        no_memory = false;
+        ck_assert(!written);
+        free(measure_output_finish(o));
+
+        ck_assert_uint_eq(measure_budget_used(&budget), used);
+        check_answer(&e, &q);
+    }
+    epoch_close(&e);
+}
+END_TEST
+
+/* A key with just the share that is asked for is heavy, whatever binary
+ * fractions make of it: 7 % of 100 packets is 7 packets, but 0.07 * 100 is
+ * more than 7. */
+START_TEST(shares_are_not_lost_to_rounding)
+{
+    struct epoch e = epoch_open(MEASURE_BY_FLOW, 400);
+    struct measure_config config;
+
+    /* Flows of 1, 2, 3... 140 packets, 9870 in all, and 130 of one more. */
+    for (int flow = 0; flow <= 140; flow++) {
+        struct measure_fields fields = make_fields(flow % 2, flow);
+
+        for (int i = 0; i < (flow ? flow : 130); i++) {
+            epoch_count(&e, &fields, 100);
+        }
+    }
+    epoch_end(&e, MEASURE_BY_FLOW);
+    ck_assert_uint_eq(e.report->counters.packets, 10000);
+
+    measure_config_init(&config);
+    for (int flow = 1; flow <= 140; flow++) {
+        struct measure_question q = {
+            .by = MEASURE_BY_FLOW, .heavy_only = true,
+            .sort = flow % 2 ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
+        };
+        struct measure_answer answer;
+        size_t n_heavy = 140 - flow + 1 + (flow <= 130);
+        char share[16];
+
+        snprintf(share, sizeof share, "%d.%02d%%", flow / 100, flow % 100);
+        ck_assert(measure_config_set(&config, MEASURE_SETTING_HEAVY_HITTER,
+                                     share));
+        q.threshold = config.heavy_hitter;
+        ck_assert(measure_report_ask(e.report, &q, &answer));
+        ck_assert_msg(answer.n_rows == n_heavy, "%s: %zu heavy, not %zu",
+                      share, answer.n_rows, n_heavy);
+        measure_answer_destroy(&answer);
     }
     epoch_close(&e);
 }
@@ -502,7 +635,7 @@ START_TEST(report_is_written)
 {
     struct epoch e = small_epoch(100);
     struct measure_question q = {
-        .by = MEASURE_BY_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 0.5 },
+        .by = MEASURE_BY_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 50 },
     };
 
     check_written(&e, &q, JSON_HEAD
@@ -547,7 +680,7 @@ START_TEST(report_is_written)
         "other: keys 1, packets 2, bytes 200\n");
 
     q.by = MEASURE_BY_DESTINATION;
-    q.threshold.value = 1;
+    q.threshold.value = 100;
     check_written(&e, &q, JSON_HEAD
         "],\"other\":{\"keys\":2,\"packets\":8,\"bytes\":800}}",
         TEXT_HEAD
@@ -564,7 +697,7 @@ START_TEST(report_with_errors_is_written)
 {
     struct epoch e = epoch_open(MEASURE_BY_PAIR, 1);
     struct measure_question q = {
-        .by = MEASURE_BY_SOURCE, .threshold = { MEASURE_SHARE, 0.5 },
+        .by = MEASURE_BY_SOURCE, .threshold = { MEASURE_SHARE, 50 },
     };
 
     for (int i = 0; i < 4; i++) {
@@ -607,7 +740,7 @@ START_TEST(large_reports_are_json)
 
     for (int by = 0; by < MEASURE_N_BY; by++) {
         struct measure_question q = {
-            .by = by, .threshold = { MEASURE_SHARE, 0.001 },
+            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
         };
         char *s = write_report(MEASURE_JSON, &e, &q);
 
@@ -630,6 +763,9 @@ main(void)
     tcase_add_test(tests, ties_are_in_the_order_of_addresses);
     tcase_add_loop_test(tests, errors_are_bounded_when_memory_is_used_up,
                         0, MEASURE_N_BY);
+    tcase_add_loop_test(tests, report_without_memory_is_right, 0, 2);
+    tcase_add_test(tests, answer_without_memory_is_refused);
+    tcase_add_test(tests, shares_are_not_lost_to_rounding);
     tcase_add_test(tests, empty_epoch_gives_an_empty_report);
     tcase_add_test(tests, report_is_written);
     tcase_add_test(tests, report_with_errors_is_written);
