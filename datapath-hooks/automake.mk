@@ -6,6 +6,7 @@ measure_hooks = \
 	datapath-hooks/dpif-netdev-measure.c \
 	datapath-hooks/dpif-netdev-measure.h \
 	datapath-hooks/measure-command.c \
+	datapath-hooks/measure-control.c \
 	datapath-hooks/measure-monitor.c \
 	datapath-hooks/measure-monitor.h \
 	datapath-hooks/ovs-measure.mk

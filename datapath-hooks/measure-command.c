@@ -189,7 +189,10 @@ reply_error(struct unixctl_conn *conn, char *error)
 }
 
 /* Answers 'conn' with what 'write' writes about each monitor that the
- * arguments mean.  'write' returns NULL or an error message. */
+ * arguments mean.  'write' returns NULL or an error message.
+ *
+ * It runs without the lock: monitors come and go in this thread, and the
+ * packet threads' tables must grow meanwhile. */
 static void
 answer(struct unixctl_conn *conn, const struct arguments *args,
        char *(*write)(struct measure_output *, const struct monitor *,
@@ -204,6 +207,7 @@ answer(struct unixctl_conn *conn, const struct arguments *args,
     }
     ovs_mutex_lock(&measure_mutex);
     const struct shash_node **nodes = find_monitors(args, &n, &error);
+    ovs_mutex_unlock(&measure_mutex);
     for (size_t i = 0; !error && i < n; i++) {
         measure_output_open_object(o, nodes[i]->name);
         error = write(o, nodes[i]->data, args);
@@ -214,7 +218,6 @@ answer(struct unixctl_conn *conn, const struct arguments *args,
                             "BRIDGE other_config:measure=true' switches "
                             "measurement on.");
     }
-    ovs_mutex_unlock(&measure_mutex);
     free(nodes);
 
     char *text = measure_output_finish(o);
@@ -232,7 +235,8 @@ static char *
 write_heavy_hitters(struct measure_output *o, const struct monitor *monitor,
                     const struct arguments *args)
 {
-    const struct measure_report *report = monitor->report;
+    const struct measure_report *report
+        = ovsrcu_get(struct measure_report *, &monitor->report);
 
     if (!report) {
         measure_output_note(o, "No epoch has been closed yet.");
@@ -315,6 +319,7 @@ write_tables(struct measure_output *o, const char *name,
 
 static void
 write_writer(struct measure_output *o, const struct monitor_writer *writer)
+    OVS_REQUIRES(measure_mutex)
 {
     bool main_thread = writer->core_id == NON_PMD_CORE_ID;
     struct measure_load load;
@@ -342,11 +347,11 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
 static char *
 write_status(struct measure_output *o, const struct monitor *monitor,
              const struct arguments *args OVS_UNUSED)
-    OVS_REQUIRES(measure_mutex)
 {
     struct sset names = SSET_INITIALIZER(&names);
     struct measure_counters sum;
 
+    ovs_mutex_lock(&measure_mutex);
     measure_output_string(o, "state", monitor->running ? "on" : "off");
     measure_output_string(o, "key", measure_by_name(monitor->config.key));
     measure_output_string(o, "heavy-hitter",
@@ -379,6 +384,10 @@ write_status(struct measure_output *o, const struct monitor *monitor,
         measure_output_close(o);
     }
     measure_output_close(o);
+    if (sset_is_empty(&names)) {
+        measure_output_note(o, "No port of this bridge is in the userspace "
+                            "datapath (datapath_type=netdev).");
+    }
     free(sorted);
     sset_destroy(&names);
 
@@ -389,6 +398,7 @@ write_status(struct measure_output *o, const struct monitor *monitor,
         write_writer(o, writer);
     }
     measure_output_close(o);
+    ovs_mutex_unlock(&measure_mutex);
     return NULL;
 }
 
@@ -441,9 +451,12 @@ close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
     ovs_mutex_unlock(&measure_mutex);
     free(nodes);
 
+    if (!error && shash_is_empty(&waiting->epochs)) {
+        error = xstrdup("measurement is off on all bridges");
+    }
     if (error) {
         reply_error(conn, error);
-        shash_destroy(&waiting->epochs);
+        shash_destroy_free_data(&waiting->epochs);
         free(waiting);
     } else {
         ovs_list_push_back(&all_waiting, &waiting->node);
@@ -462,9 +475,11 @@ is_ready(const struct waiting *waiting)
         const struct monitor *monitor = shash_find_data(&measure_monitors,
                                                         node->name);
         const uint64_t *number = node->data;
+        const struct measure_report *report
+            = monitor ? ovsrcu_get(struct measure_report *, &monitor->report)
+              : NULL;
 
-        if (monitor && (!monitor->report
-                        || monitor->report->number < *number)) {
+        if (monitor && (!report || report->number < *number)) {
             return false;
         }
     }

@@ -23,6 +23,7 @@
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/thread.h"
+#include "ovs-rcu.h"
 
 struct smap;
 struct sset;
@@ -46,17 +47,11 @@ struct sset;
  * A tunnel port of the datapath can serve several bridges.  Its packets belong
  * to the one that measures and whose name sorts first.
  *
- * Memory.  Each writer starts an epoch with tables sized to the flows that it
- * saw in earlier ones, and a larger one in reserve; while it uses that, the
- * control thread, which looks every MEASURE_TICK_MS, prepares the next.  A
- * writer has two such sets, one to count in and one for the next epoch, which
- * may take at most half of measure-memory-mb for all writers together.  Tables
- * grow within an epoch as long as the memory that is left would hold the
- * report of them, too.
- *
  * Thread safety: everything is protected by 'measure_mutex', which no packet
  * thread takes and which is not held while waiting for packet threads, while
- * merging, nor while large memory is prepared. */
+ * merging, nor while tables grow.  The configuration of a monitor is written
+ * by the main thread alone, which may read it without the lock, like the
+ * report, which RCU protects. */
 
 #define MEASURE_TICK_MS 5
 
@@ -89,8 +84,10 @@ struct monitor {
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     struct measure_budget budget;
-    struct measure_report *report;  /* Of the last closed epoch, or NULL. */
-    struct measure_counters closed; /* Sum of all closed epochs. */
+    OVSRCU_TYPE(struct measure_report *) report;    /* The last, or NULL. */
+    struct measure_counters closed; /* Sum of all merged epochs. */
+
+    struct ovs_list dying_node;     /* When the bridge is gone. */
 };
 
 extern struct ovs_mutex measure_mutex;
@@ -109,14 +106,22 @@ void measure_configure_end(void)
 void measure_run(void);
 void measure_wait(void);
 
+void measure_monitor_ports(const struct monitor *, struct sset *names)
+    OVS_REQUIRES(measure_mutex);
+
+/* In measure-control.c. */
+void measure_control_init(void);
+void measure_control_wake(void);
+void measure_control_add_set(struct monitor *, struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
+void measure_control_destroy(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_begin_epoch(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
 uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_sum(const struct monitor *, struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_ports(const struct monitor *, struct sset *names)
-    OVS_REQUIRES(measure_mutex);
-
-/* Changes when a report is made. */
 struct seq *measure_report_seq(void);
 
 /* In measure-command.c. */

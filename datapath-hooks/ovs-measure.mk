@@ -6,6 +6,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-command.c \
 	lib/measure-config.c \
 	lib/measure-config.h \
+	lib/measure-control.c \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
 	lib/measure-hash.h \

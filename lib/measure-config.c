@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-config.h"
 
 #include <ctype.h>
@@ -93,7 +95,7 @@ parse_threshold(const char *s, struct measure_threshold *threshold)
         double factor;
         double max;
     } units[] = {
-        { "%", MEASURE_SHARE, 0.01, 1 },
+        { "%", MEASURE_SHARE, 1, 100 },
         { "bps", MEASURE_BITS_PER_SECOND, 1, 1e15 },
         { "kbps", MEASURE_BITS_PER_SECOND, 1e3, 1e15 },
         { "Mbps", MEASURE_BITS_PER_SECOND, 1e6, 1e15 },

@@ -67,7 +67,7 @@ enum measure_threshold_unit {
 
 struct measure_threshold {
     enum measure_threshold_unit unit;
-    double value;               /* A share lies between 0 and 1. */
+    double value;               /* A share is a percentage. */
 };
 
 struct measure_config {

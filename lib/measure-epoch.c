@@ -14,9 +14,9 @@
  * limitations under the License.
  */
 
-#include "measure-epoch.h"
+#include <config.h>
 
-#include <stdlib.h>
+#include "measure-epoch.h"
 
 /* Counters are read by other threads while the packet thread, their only
  * writer, counts: no locked instruction, just no torn value. */
@@ -155,22 +155,28 @@ measure_writer_swap(struct measure_writer *writer, struct measure_set *set)
     return __atomic_exchange_n(&writer->set, set, __ATOMIC_ACQ_REL);
 }
 
+/* A set and its overflow count array, on pages of their own: no other thread
+ * writes to their cache lines. */
+struct set_memory {
+    struct measure_set set;
+    struct measure_overflow_cell overflow[MEASURE_OVERFLOW_CELLS];
+};
+
 /* Makes a set whose memory comes from NUMA node 'node' (or MEASURE_ANY_NODE)
  * and is accounted in 'budget'.  measure_set_reset() must follow. */
 struct measure_set *
 measure_set_create(const struct measure_hash_secret *secret,
                    struct measure_budget *budget, int node)
 {
-    struct measure_set *set = measure_xzalloc(sizeof *set);
+    struct set_memory *memory
+        = measure_check_memory(measure_memory_alloc(budget, sizeof *memory,
+                                                    node));
+    struct measure_set *set = &memory->set;
 
     set->secret = secret;
     set->budget = budget;
     set->node = node;
-    set->overflow = measure_xzalloc(MEASURE_OVERFLOW_CELLS
-                                    * sizeof *set->overflow);
-    __atomic_fetch_add(&budget->used, (MEASURE_OVERFLOW_CELLS
-                                       * sizeof *set->overflow),
-                       __ATOMIC_RELAXED);
+    set->overflow = memory->overflow;
     return set;
 }
 
@@ -183,11 +189,7 @@ measure_set_destroy(struct measure_set *set)
                 measure_table_destroy(&set->tables[family][i], set->budget);
             }
         }
-        __atomic_fetch_sub(&set->budget->used, (MEASURE_OVERFLOW_CELLS
-                                                * sizeof *set->overflow),
-                           __ATOMIC_RELAXED);
-        free(set->overflow);
-        free(set);
+        measure_memory_free(set->budget, set, sizeof(struct set_memory));
     }
 }
 
@@ -226,25 +228,26 @@ measure_set_reset(struct measure_set *set,
         struct measure_table *tables = set->tables[family];
         struct measure_table pool[MEASURE_SET_TABLES];
         uint32_t n_pool = set->n_tables[family];
+        bool have_first, have_next;
 
         memcpy(pool, tables, n_pool * sizeof *pool);
-        if (!take_table(pool, n_pool, n_lines[family], &tables[0])) {
+        have_first = take_table(pool, n_pool, n_lines[family], &tables[0]);
+        have_next = (next_lines[family]
+                     && take_table(pool, n_pool, next_lines[family],
+                                   &tables[1]));
+        for (uint32_t i = 0; i < n_pool; i++) {
+            measure_table_destroy(&pool[i], set->budget);
+        }
+
+        if (!have_first) {
             complete &= measure_table_init(&tables[0], family, n_lines[family],
                                            set->budget, set->node);
         }
-        set->n_tables[family] = 1;
+        set->n_tables[family] = have_next ? 2 : 1;
         set->current[family] = &tables[0];
-
-        if (next_lines[family]) {
-            if (take_table(pool, n_pool, next_lines[family], &tables[1])) {
-                set->n_tables[family] = 2;
-            } else {
-                complete &= measure_set_add_table(set, family,
-                                                  next_lines[family]);
-            }
-        }
-        for (uint32_t i = 0; i < n_pool; i++) {
-            measure_table_destroy(&pool[i], set->budget);
+        if (next_lines[family] && !have_next) {
+            complete &= measure_set_add_table(set, family,
+                                              next_lines[family]);
         }
     }
 

@@ -35,6 +35,10 @@
  *
  * Thread safety: pure functions. */
 
+#ifndef __SIZEOF_INT128__
+#error "ovs-measure needs a 64-bit processor"
+#endif
+
 struct measure_hash_secret {
     uint64_t words[8];
 };

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-memory.h"
 
 #include <stdbool.h>
@@ -81,20 +83,25 @@ measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
     struct policy policy;
     void *p;
 
-    policy_prefer(node, &policy);
-    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-             -1, 0);
-    if (p != MAP_FAILED) {
-        if (size >= HUGE_PAGE_SIZE) {
-            madvise(p, size, MADV_HUGEPAGE);
-        }
-        memset(p, 0, size);
-    }
-    policy_restore(&policy);
-
+    /* Inaccessible at first: under mlockall() the pages are populated as soon
+     * as they are accessible, and then it is too late for huge ones. */
+    p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         return NULL;
     }
+    if (size >= HUGE_PAGE_SIZE) {
+        madvise(p, size, MADV_HUGEPAGE);
+    }
+
+    policy_prefer(node, &policy);
+    if (mprotect(p, size, PROT_READ | PROT_WRITE)) {
+        policy_restore(&policy);
+        munmap(p, size);
+        return NULL;
+    }
+    memset(p, 0, size);
+    policy_restore(&policy);
+
     __atomic_fetch_add(&budget->used, size, __ATOMIC_RELAXED);
     return p;
 }
@@ -115,8 +122,10 @@ measure_budget_used(const struct measure_budget *budget)
     return __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
 }
 
-static void *
-check_memory(void *p)
+/* Returns 'p', which must not be NULL: like Open vSwitch, this library does
+ * not go on without the little memory that it cannot do without. */
+void *
+measure_check_memory(void *p)
 {
     if (!p) {
         fputs("measure: out of memory\n", stderr);
@@ -129,11 +138,11 @@ check_memory(void *p)
 void *
 measure_xzalloc(size_t size)
 {
-    return check_memory(calloc(1, size ? size : 1));
+    return measure_check_memory(calloc(1, size ? size : 1));
 }
 
 void *
 measure_xrealloc(void *p, size_t size)
 {
-    return check_memory(realloc(p, size ? size : 1));
+    return measure_check_memory(realloc(p, size ? size : 1));
 }

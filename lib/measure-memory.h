@@ -48,6 +48,7 @@ void *measure_memory_alloc(struct measure_budget *, size_t size, int node);
 void measure_memory_free(struct measure_budget *, void *, size_t size);
 uint64_t measure_budget_used(const struct measure_budget *);
 
+void *measure_check_memory(void *);
 void *measure_xzalloc(size_t size);
 void *measure_xrealloc(void *, size_t size);
 

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-output.h"
 
 #include <assert.h>

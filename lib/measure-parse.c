@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-parse.h"
 
 #include <string.h>
@@ -89,7 +91,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
     memcpy(key, p + 8, 32);
     p += 40;
 
-    for (;;) {
+    for (int i = 0; ; i++) {
         size_t length;
 
         switch (protocol) {
@@ -105,7 +107,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
             return MEASURE_COUNT_IPV6;
         }
 
-        if (end - p < 8) {
+        if (end - p < 8 || i == MEASURE_MAX_EXTENSIONS) {
             break;
         }
         if (protocol == PROTOCOL_FRAGMENT) {
@@ -126,7 +128,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
         p += length;
     }
 
-    /* A later fragment, or a chain that leaves the frame. */
+    /* A later fragment, or a chain that is too long or leaves the frame. */
     key[4] = measure_ports_word(0, 0, protocol);
     return MEASURE_COUNT_IPV6;
 }
@@ -151,8 +153,9 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
         }
         ethertype = load16(p + 12);
         p += 14;
-        while ((ethertype == ETHERTYPE_VLAN
-                || ethertype == ETHERTYPE_VLAN_SERVICE) && end - p >= 4) {
+        for (int i = 0; (i < MEASURE_MAX_TAGS && end - p >= 4
+                         && (ethertype == ETHERTYPE_VLAN
+                             || ethertype == ETHERTYPE_VLAN_SERVICE)); i++) {
             ethertype = load16(p + 2);
             p += 4;
         }

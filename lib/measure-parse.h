@@ -25,8 +25,9 @@
 /* From a frame to a packet record
  * ===============================
  *
- * What counts: a frame whose outermost IP header, behind any number of 802.1Q
- * and 802.1ad tags or an 802.2 SNAP header with OUI 0, is sane:
+ * What counts: a frame whose outermost IP header, behind up to
+ * MEASURE_MAX_TAGS 802.1Q and 802.1ad tags or an 802.2 SNAP header with OUI 0,
+ * is sane:
  *
  *     IPv4   version 4, header at least 20 bytes, header length <= total
  *            length <= what the frame holds
@@ -40,14 +41,17 @@
  * Ports are those of TCP, UDP and SCTP in unfragmented packets and first
  * fragments, else 0.  For IPv6 the extension headers that say nothing of the
  * transport (hop-by-hop, routing, destination options, mobility,
- * authentication, fragment) are walked; the protocol of the key is what
- * follows them.
+ * authentication, fragment) are walked, MEASURE_MAX_EXTENSIONS of them at
+ * most; the protocol of the key is what follows them.
  *
  * Each function reads 'size' bytes at 'frame' at most, whatever they hold,
  * and fills key, bytes and verdict of the record.
  *
  * Thread safety: pure functions.  They belong to the packet path: they do not
  * allocate, lock, wait or log. */
+
+#define MEASURE_MAX_TAGS 8
+#define MEASURE_MAX_EXTENSIONS 8
 
 #define MEASURE_ETHERTYPE_ETHERNET 0    /* The frame starts with Ethernet. */
 #define MEASURE_ETHERTYPE_IPV4 0x0800

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-record.h"
 
 #include <string.h>

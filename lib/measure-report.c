@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-report.h"
 
 #include <arpa/inet.h>
@@ -148,23 +150,34 @@ is_heavy(const struct measure_report *report,
 {
     /* At least the resolution of the clock. */
     double seconds = (report->duration_ms ? report->duration_ms : 1) / 1000.0;
-    bool by_bytes = question->sort == MEASURE_SORT_BYTES;
+    double value = question->threshold.value;
+    double size, threshold;
 
     switch (question->threshold.unit) {
     case MEASURE_BITS_PER_SECOND:
-        return row->bytes * 8.0 >= question->threshold.value * seconds;
+        size = row->bytes * 8.0;
+        threshold = value * seconds;
+        break;
 
     case MEASURE_PACKETS_PER_SECOND:
-        return row->packets >= question->threshold.value * seconds;
+        size = row->packets;
+        threshold = value * seconds;
+        break;
 
     case MEASURE_SHARE:
     default:
-        return (by_bytes
-                ? row->bytes >= (question->threshold.value
-                                 * report->counters.bytes)
-                : row->packets >= (question->threshold.value
-                                   * report->counters.packets));
+        if (question->sort == MEASURE_SORT_BYTES) {
+            size = row->bytes * 100.0;
+            threshold = value * report->counters.bytes;
+        } else {
+            size = row->packets * 100.0;
+            threshold = value * report->counters.packets;
+        }
+        break;
     }
+
+    /* A key just at the threshold must not be lost to rounding. */
+    return size >= threshold * (1 - 1e-12);
 }
 
 static void
@@ -212,6 +225,116 @@ compare_bytes(const void *a, const void *b)
     return compare_rows(a, b, MEASURE_SORT_BYTES);
 }
 
+/* Restores the heap order of 'rows', smallest first, from 'i' down. */
+static void
+sift_down(struct measure_row *rows, size_t n, size_t i,
+          enum measure_sort sort)
+{
+    for (;;) {
+        size_t child = 2 * i + 1;
+        struct measure_row row = rows[i];
+
+        if (child + 1 < n
+            && compare_rows(&rows[child + 1], &rows[child], sort) > 0) {
+            child++;
+        }
+        if (child >= n || compare_rows(&rows[child], &row, sort) <= 0) {
+            return;
+        }
+        rows[i] = rows[child];
+        rows[child] = row;
+        i = child;
+    }
+}
+
+/* Adds 'row' to 'answer'.  Of more than 'question->n' rows the largest stay:
+ * they are in a heap then, the smallest first.  Returns false if there is no
+ * memory. */
+static bool
+add_row(struct measure_answer *answer, size_t *allocated,
+        const struct measure_question *question, const struct measure_row *row)
+{
+    struct measure_row *rows = answer->rows;
+    size_t n = answer->n_rows;
+
+    if (question->n && n == question->n) {
+        if (compare_rows(row, &rows[0], question->sort) < 0) {
+            rows[0] = *row;
+            sift_down(rows, n, 0, question->sort);
+        }
+        return true;
+    }
+    if (n == *allocated) {
+        *allocated = *allocated * 2 + 64;
+        rows = realloc(rows, *allocated * sizeof *rows);
+        if (!rows) {
+            return false;
+        }
+        answer->rows = rows;
+    }
+    rows[answer->n_rows++] = *row;
+    if (answer->n_rows == question->n) {
+        for (size_t i = answer->n_rows / 2; i-- > 0; ) {
+            sift_down(rows, answer->n_rows, i, question->sort);
+        }
+    }
+    return true;
+}
+
+/* Adds the rows of 'table', of keys of kind 'question->by', to 'answer'. */
+static bool
+add_table(const struct measure_report *report,
+          const struct measure_question *question,
+          const struct measure_table *table, struct measure_answer *answer,
+          size_t *allocated)
+{
+    enum measure_family family = table->family;
+
+    answer->other_keys += measure_table_n_used(table);
+    MEASURE_TABLE_FOR_EACH (key, table) {
+        struct measure_row row = {
+            .packets = *measure_row_packets(key, family),
+            .bytes = *measure_row_bytes(key, family),
+        };
+
+        row.heavy = is_heavy(report, question, &row);
+        if (question->heavy_only && !row.heavy) {
+            continue;
+        }
+        measure_fields_from_key(&row.fields, family, key);
+        bound_error(report, question->by, family, key, &row);
+        if (!add_row(answer, allocated, question, &row)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Like add_table(), for a 'table' of finer keys. */
+static bool
+add_groups(const struct measure_report *report,
+           const struct measure_question *question,
+           const struct measure_table *table, struct measure_answer *answer,
+           size_t *allocated)
+{
+    enum measure_family family = table->family;
+    struct measure_budget scratch = { 0 };
+    struct measure_table groups;
+    uint32_t n_lines = measure_table_lines_for(family,
+                                               measure_table_n_used(table));
+    bool ok = measure_table_init(&groups, family, n_lines, &scratch,
+                                 MEASURE_ANY_NODE);
+
+    if (ok) {
+        measure_table_merge(&groups, table,
+                            measure_masks[question->by].words[family],
+                            report->secret);
+        ok = add_table(report, question, &groups, answer, allocated);
+    }
+    measure_table_destroy(&groups, &scratch);
+    return ok;
+}
+
 /* Answers 'question', whose 'by' must derive from the key of the report (see
  * measure_by_derives()).  Rows of equal size are in the order of their
  * addresses.  Returns false, with no rows, if there is no memory.  In any case
@@ -221,56 +344,20 @@ measure_report_ask(const struct measure_report *report,
                    const struct measure_question *question,
                    struct measure_answer *answer)
 {
-    struct measure_budget scratch = { 0 };
+    bool group = question->by != report->by;
     size_t allocated = 0;
-    uint64_t n_keys = 0;
 
     assert(measure_by_derives(report->by, question->by));
     memset(answer, 0, sizeof *answer);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         const struct measure_table *table = &report->tables[family];
-        struct measure_table groups;
-        bool group = question->by != report->by;
 
-        if (group) {
-            uint64_t n = measure_table_n_used(table);
-
-            if (!measure_table_init(&groups, family,
-                                    measure_table_lines_for(family, n),
-                                    &scratch, MEASURE_ANY_NODE)) {
-                measure_table_destroy(&groups, &scratch);
-                answer->n_rows = 0;
-                return false;
-            }
-            measure_table_merge(&groups, table,
-                                measure_masks[question->by].words[family],
-                                report->secret);
-            table = &groups;
-        }
-
-        MEASURE_TABLE_FOR_EACH (key, table) {
-            struct measure_row row = {
-                .packets = *measure_row_packets(key, family),
-                .bytes = *measure_row_bytes(key, family),
-            };
-
-            n_keys++;
-            row.heavy = is_heavy(report, question, &row);
-            if (question->heavy_only && !row.heavy) {
-                continue;
-            }
-            measure_fields_from_key(&row.fields, family, key);
-            bound_error(report, question->by, family, key, &row);
-            if (answer->n_rows == allocated) {
-                allocated = allocated * 2 + 64;
-                answer->rows = measure_xrealloc(
-                    answer->rows, allocated * sizeof *answer->rows);
-            }
-            answer->rows[answer->n_rows++] = row;
-        }
-        if (group) {
-            measure_table_destroy(&groups, &scratch);
+        if (!(group
+              ? add_groups(report, question, table, answer, &allocated)
+              : add_table(report, question, table, answer, &allocated))) {
+            answer->n_rows = 0;
+            return false;
         }
     }
 
@@ -279,11 +366,8 @@ measure_report_ask(const struct measure_report *report,
               (question->sort == MEASURE_SORT_BYTES
                ? compare_bytes : compare_packets));
     }
-    if (question->n && answer->n_rows > question->n) {
-        answer->n_rows = question->n;
-    }
 
-    answer->other_keys = n_keys - answer->n_rows;
+    answer->other_keys -= answer->n_rows;
     answer->other_packets = report->counters.packets;
     answer->other_bytes = report->counters.bytes;
     for (size_t i = 0; i < answer->n_rows; i++) {
@@ -379,8 +463,8 @@ measure_report_write(struct measure_output *o,
         measure_output_uint(o, "packets", counters->overflow_packets);
         measure_output_uint(o, "bytes", counters->overflow_bytes);
         measure_output_close(o);
-        measure_output_note(o, "The configured memory was used up: counts may "
-                            "be too low by up to their error.");
+        measure_output_note(o, "Not all keys found a place in the tables: "
+                            "counts may be too low by up to their error.");
     }
 
     snprintf(note, sizeof note, "Keys by %s, largest %s first, heavy from %s.",

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+#include <config.h>
+
 #include "measure-table.h"
 
 /* Of the rows, half: see the header. */

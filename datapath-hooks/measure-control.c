@@ -1,0 +1,711 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-monitor.h"
+
+#include "dpdk.h"
+#include "entropy.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "seq.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(measure_control);
+
+/* Epochs, their memory, and the two control threads
+ * =================================================
+ *
+ * "measure" closes epochs when they are due and gives the packet threads
+ * larger tables before they need them.  It never waits for packet threads nor
+ * for the other one, so that it is in time.
+ *
+ * "measure-merge" waits until the packet threads have let go of closed sets,
+ * merges them into reports, and makes the sets ready to be used again.  Only
+ * this thread destroys sets, writers and monitors, and only while "measure"
+ * grows nothing, which 'grow_mutex' makes sure of.
+ *
+ * Memory.  What must fit measure-memory-mb is all that is allocated, and once
+ * more the tables that are not merged yet, for their report can be as large.
+ * Hence 'room': what is left of the limit after both.  An epoch begins with at
+ * most a quarter of the limit, and grows by half of the room at a time. */
+
+/* Sizes of tables, in lines of 64 bytes.
+ *
+ * The first table of an epoch should stay in a cache of the core.  The next
+ * one must last until the control thread has prepared another, even if each
+ * packet is a new flow: 2^18 IPv4 flows last 50 ms at 5 Mpps.  START_LINES is
+ * for a set that must be there at once. */
+#define MIN_LINES 16
+#define FIRST_LINES_IPV4 2048
+#define FIRST_LINES_IPV6 256
+#define NEXT_LINES (UINT32_C(1) << 18)
+#define START_LINES (UINT32_C(1) << 15)
+#define GROWTH 4
+
+/* A PMD receives many more packets than the main thread. */
+#define PMD_WEIGHT 8
+#define MAIN_WEIGHT 1
+
+/* Sets that an epoch closed, until they are merged. */
+struct closing_epoch {
+    struct ovs_list node;           /* In a monitor's 'closing'. */
+    uint64_t number;
+    enum measure_by by;
+    long long int start_ms;
+    long long int duration_ms;
+
+    /* The set that each writer counted in.  The writers whose thread has ended
+     * or whose monitor is off are in 'retired', too. */
+    struct ovs_list retired;
+    size_t n;
+    struct measure_set **sets;
+    struct monitor_writer **writers;
+};
+
+/* Taken before 'measure_mutex'. */
+static struct ovs_mutex grow_mutex = OVS_MUTEX_INITIALIZER;
+
+/* Monitors that nobody else knows any more. */
+static struct ovs_list dying OVS_GUARDED_BY(measure_mutex)
+    = OVS_LIST_INITIALIZER(&dying);
+
+static struct measure_hash_secret secret;
+static struct seq *control_seq;     /* Wakes "measure". */
+static struct seq *merge_seq;       /* Wakes "measure-merge". */
+static struct seq *report_seq;
+
+static void *control_main(void *);
+static void *merge_main(void *);
+
+void
+measure_control_init(void)
+{
+    get_entropy_or_die(&secret, sizeof secret);
+    control_seq = seq_create();
+    merge_seq = seq_create();
+    report_seq = seq_create();
+}
+
+/* Starts the threads when the first monitor is switched on. */
+static void
+start_threads(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+
+    if (ovsthread_once_start(&once)) {
+        ovs_thread_create("measure", control_main, NULL);
+        ovs_thread_create("measure-merge", merge_main, NULL);
+        ovsthread_once_done(&once);
+    }
+}
+
+/* Makes the control thread look at the configuration of all monitors. */
+void
+measure_control_wake(void)
+{
+    seq_change(control_seq);
+}
+
+/* Changes when a report is made. */
+struct seq *
+measure_report_seq(void)
+{
+    return report_seq;
+}
+
+/* Sizes. */
+
+static uint64_t
+memory_limit(const struct monitor *monitor)
+{
+    return (uint64_t) monitor->config.memory_mb * 1024 * 1024;
+}
+
+static uint64_t
+table_bytes(const struct measure_set *set)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    return load.table_bytes;
+}
+
+/* Returns the bytes that 'monitor' may still allocate: see above. */
+static uint64_t
+room(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint64_t used = measure_budget_used(&monitor->budget);
+    const struct closing_epoch *closing;
+    const struct monitor_writer *writer;
+
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            used += table_bytes(closing->sets[i]);
+        }
+    }
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+
+        if (set) {
+            used += table_bytes(set);
+        }
+    }
+    return memory_limit(monitor) > used ? memory_limit(monitor) - used : 0;
+}
+
+static unsigned int
+writer_weight(const struct monitor_writer *writer)
+{
+    return writer->core_id == NON_PMD_CORE_ID ? MAIN_WEIGHT : PMD_WEIGHT;
+}
+
+/* What 'writer' may take for the beginning of an epoch. */
+static uint64_t
+writer_limit(const struct monitor *monitor,
+             const struct monitor_writer *writer)
+{
+    const struct monitor_writer *other;
+    unsigned int sum = 0;
+
+    LIST_FOR_EACH (other, node, &monitor->writers) {
+        sum += writer_weight(other);
+    }
+    return memory_limit(monitor) / 4 * writer_weight(writer) / MAX(sum, 1);
+}
+
+/* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
+ * table often fits the next epoch, too. */
+static uint32_t
+choose_lines(uint64_t lines, uint64_t limit)
+{
+    lines = MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
+    lines = MIN(MAX(lines, MIN_LINES), MEASURE_TABLE_MAX_LINES);
+    return 1u << log_2_floor(lines);
+}
+
+/* Returns what each table of 'family' in a set for which there are 'limit'
+ * bytes may take: of two tables for each family, three quarters are for
+ * IPv4. */
+static uint64_t
+table_limit(enum measure_family family, uint64_t limit)
+{
+    return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
+}
+
+/* Makes 'set' ready for an epoch of about 'n_flows' flows, within 'limit'
+ * bytes.  The table in reserve has at least
+ * 'least_next' lines if these allow it. */
+static void
+prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
+            uint32_t least_next)
+{
+    static const uint32_t least[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = FIRST_LINES_IPV4,
+        [MEASURE_IPV6] = FIRST_LINES_IPV6,
+    };
+    uint32_t n_lines[MEASURE_N_FAMILIES];
+    uint32_t next_lines[MEASURE_N_FAMILIES];
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint32_t expected = measure_table_lines_for(
+            family, n_flows[family] * 5 / 4);
+
+        n_lines[family] = choose_lines(
+            MAX(expected, choose_lines(least[family], limit / 16)),
+            table_limit(family, limit));
+        next_lines[family] = MAX(MIN(MAX((uint64_t) n_lines[family] * GROWTH,
+                                         least_next),
+                                     (table_limit(family, limit)
+                                      / MEASURE_LINE_SIZE)),
+                                 MIN_LINES);
+    }
+    if (!measure_set_reset(set, n_lines, next_lines)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_WARN_RL(&rl, "no memory for measurement tables of %"PRIu32
+                     " and %"PRIu32" lines: counts will not be exact",
+                     n_lines[MEASURE_IPV4], n_lines[MEASURE_IPV6]);
+    }
+}
+
+/* Returns a new set for 'writer'.  It is small, for the threads that call this
+ * have no time; the control thread gives it more at once. */
+static struct measure_set *
+create_set(struct monitor *monitor, const struct monitor_writer *writer)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_set *set = measure_set_create(&secret, &monitor->budget,
+                                                 writer->numa_id);
+
+    prepare_set(set, writer->n_flows, MIN(writer_limit(monitor, writer),
+                                          room(monitor) / 2), START_LINES);
+    measure_control_wake();
+    return set;
+}
+
+/* Epochs. */
+
+/* Gives 'writer', new in 'monitor', a set to count in. */
+void
+measure_control_add_set(struct monitor *monitor,
+                        struct monitor_writer *writer)
+{
+    struct measure_set *set = create_set(monitor, writer);
+
+    measure_set_begin(set, monitor->by);
+    measure_writer_swap(&writer->writer, set);
+}
+
+void
+measure_monitor_begin_epoch(struct monitor *monitor)
+{
+    start_threads();
+    monitor->epoch++;
+    monitor->by = monitor->config.key;
+    monitor->start = time_msec();
+    monitor->start_ms = time_wall_msec();
+}
+
+/* Closes the running epoch of 'monitor', and begins the next one unless the
+ * monitor is not running any more.  Returns the number of the closed epoch.
+ * Its report follows: measure_report_seq() changes then. */
+uint64_t
+measure_monitor_close_epoch(struct monitor *monitor)
+{
+    size_t n = ovs_list_size(&monitor->writers);
+    struct closing_epoch *closing = xzalloc(sizeof *closing);
+    struct monitor_writer *writer;
+
+    closing->number = monitor->epoch;
+    closing->by = monitor->by;
+    closing->start_ms = monitor->start_ms;
+    closing->duration_ms = time_msec() - monitor->start;
+    closing->sets = xmalloc(n * sizeof *closing->sets);
+    closing->writers = xmalloc(n * sizeof *closing->writers);
+    ovs_list_init(&closing->retired);
+
+    if (monitor->running) {
+        measure_monitor_begin_epoch(monitor);
+    }
+    LIST_FOR_EACH_SAFE (writer, node, &monitor->writers) {
+        struct measure_set *old = measure_writer_set(&writer->writer);
+
+        if (!monitor->running || !writer->thread) {
+            ovs_list_remove(&writer->node);
+            ovs_list_push_back(&closing->retired, &writer->node);
+        } else {
+            struct measure_set *new = writer->idle;
+
+            /* Without an idle set the last epoch is still being merged. */
+            if (!new) {
+                new = create_set(monitor, writer);
+            }
+            writer->idle = NULL;
+            measure_set_begin(new, monitor->by);
+            measure_writer_swap(&writer->writer, new);
+        }
+        closing->sets[closing->n] = old;
+        closing->writers[closing->n++] = writer;
+    }
+    ovs_list_push_back(&monitor->closing, &closing->node);
+    seq_change(merge_seq);
+    return closing->number;
+}
+
+/* Sums up all that 'monitor' counted since its bridge has it, the running
+ * epoch included. */
+void
+measure_monitor_sum(const struct monitor *monitor,
+                    struct measure_counters *sum)
+{
+    const struct closing_epoch *closing;
+    const struct monitor_writer *writer;
+    struct measure_load load;
+
+    *sum = monitor->closed;
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            measure_set_load(closing->sets[i], &load);
+            measure_counters_add(sum, &load.counters);
+        }
+    }
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        measure_set_load(measure_writer_set(&writer->writer), &load);
+        measure_counters_add(sum, &load.counters);
+    }
+}
+
+/* Destroys 'monitor', of which nobody else knows, when its epochs are
+ * merged. */
+void
+measure_control_destroy(struct monitor *monitor)
+{
+    ovs_list_push_back(&dying, &monitor->dying_node);
+    seq_change(merge_seq);
+}
+
+/* The thread "measure-merge". */
+
+static void
+destroy_monitor(struct monitor *monitor)
+{
+    measure_report_destroy(ovsrcu_get_protected(struct measure_report *,
+                                                &monitor->report));
+    for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+        free(monitor->rejected[i]);
+    }
+    free(monitor->name);
+    free(monitor);
+}
+
+/* Waits until the other thread has let go of all sets, writers and monitors
+ * that it has found before. */
+static void
+wait_for_growth(void)
+{
+    ovs_mutex_lock(&grow_mutex);
+    ovs_mutex_unlock(&grow_mutex);
+}
+
+static void
+destroy_dying(void)
+{
+    struct ovs_list done = OVS_LIST_INITIALIZER(&done);
+    struct monitor *monitor;
+
+    ovs_mutex_lock(&measure_mutex);
+    LIST_FOR_EACH_SAFE (monitor, dying_node, &dying) {
+        if (ovs_list_is_empty(&monitor->closing)) {
+            ovs_list_remove(&monitor->dying_node);
+            ovs_list_push_back(&done, &monitor->dying_node);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    if (!ovs_list_is_empty(&done)) {
+        wait_for_growth();
+        LIST_FOR_EACH_POP (monitor, dying_node, &done) {
+            /* The main thread may be answering from it. */
+            ovsrcu_postpone(destroy_monitor, monitor);
+        }
+    }
+}
+
+static void
+expect_flows(struct monitor_writer *writer, const struct measure_set *set)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        writer->n_flows[family] = MAX(load.n_used[family],
+                                      writer->n_flows[family] * 7 / 8);
+    }
+}
+
+/* Makes 'set', which is merged, the idle one of 'writer'. */
+static void
+hand_back(const struct monitor *monitor, struct monitor_writer *writer,
+          struct measure_set *set)
+{
+    uint64_t limit;
+
+    ovs_mutex_lock(&measure_mutex);
+    expect_flows(writer, set);
+    limit = MIN(writer_limit(monitor, writer),
+                table_bytes(set) + room(monitor) / 2);
+    ovs_mutex_unlock(&measure_mutex);
+
+    prepare_set(set, writer->n_flows, limit, NEXT_LINES);
+
+    ovs_mutex_lock(&measure_mutex);
+    if (!writer->idle) {
+        writer->idle = set;
+        set = NULL;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+    measure_set_destroy(set);
+}
+
+/* Replaces the report of 'monitor' by that of 'closing', which is then no
+ * longer in the monitor's list. */
+static void
+publish(struct monitor *monitor, struct closing_epoch *closing,
+        struct measure_report *report)
+{
+    struct measure_report *old;
+
+    report->number = closing->number;
+    report->start_ms = closing->start_ms;
+    report->duration_ms = closing->duration_ms;
+
+    ovs_mutex_lock(&measure_mutex);
+    old = ovsrcu_get_protected(struct measure_report *, &monitor->report);
+    ovsrcu_set(&monitor->report, report);
+    measure_counters_add(&monitor->closed, &report->counters);
+    ovs_list_remove(&closing->node);
+    ovs_mutex_unlock(&measure_mutex);
+
+    if (old) {
+        ovsrcu_postpone(measure_report_destroy, old);
+    }
+    seq_change(report_seq);
+}
+
+/* Makes the report of 'closing', and its sets ready for another epoch.
+ *
+ * Merging and clearing take long, and touch nothing that RCU protects:
+ * meanwhile this thread must not hold up grace periods. */
+static void
+finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
+{
+    struct monitor_writer *writer;
+    struct measure_report *report;
+
+    ovsrcu_synchronize();
+    wait_for_growth();
+
+    ovsrcu_quiesce_start();
+    report = measure_report_merge(closing->sets, closing->n, closing->by,
+                                  &secret, &monitor->budget);
+    ovsrcu_quiesce_end();
+
+    publish(monitor, closing, report);
+
+    ovsrcu_quiesce_start();
+    LIST_FOR_EACH_POP (writer, node, &closing->retired) {
+        for (size_t i = 0; i < closing->n; i++) {
+            if (closing->writers[i] == writer) {
+                measure_set_destroy(closing->sets[i]);
+                closing->writers[i] = NULL;
+            }
+        }
+        measure_set_destroy(writer->idle);
+        free(writer);
+    }
+    for (size_t i = 0; i < closing->n; i++) {
+        if (closing->writers[i]) {
+            hand_back(monitor, closing->writers[i], closing->sets[i]);
+        }
+    }
+    ovsrcu_quiesce_end();
+
+    free(closing->sets);
+    free(closing->writers);
+    free(closing);
+}
+
+static struct closing_epoch *
+oldest_closing(const struct monitor *monitor)
+{
+    return (ovs_list_is_empty(&monitor->closing) ? NULL
+            : CONTAINER_OF(ovs_list_front(&monitor->closing),
+                           struct closing_epoch, node));
+}
+
+/* Returns the oldest closing epoch of some monitor, or NULL. */
+static struct closing_epoch *
+find_closing(struct monitor **monitorp)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct shash_node *node;
+    struct monitor *monitor;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        monitor = node->data;
+        if (oldest_closing(monitor)) {
+            *monitorp = monitor;
+            return oldest_closing(monitor);
+        }
+    }
+    LIST_FOR_EACH (monitor, dying_node, &dying) {
+        if (oldest_closing(monitor)) {
+            *monitorp = monitor;
+            return oldest_closing(monitor);
+        }
+    }
+    return NULL;
+}
+
+static void *
+merge_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seq = seq_read(merge_seq);
+        struct closing_epoch *closing;
+        struct monitor *monitor;
+
+        ovs_mutex_lock(&measure_mutex);
+        closing = find_closing(&monitor);
+        ovs_mutex_unlock(&measure_mutex);
+
+        if (closing) {
+            finish_epoch(monitor, closing);
+        } else {
+            destroy_dying();
+            seq_wait(merge_seq, seq);
+            poll_block();
+        }
+    }
+    OVS_NOT_REACHED();
+}
+
+/* The thread "measure". */
+
+/* Returns true if the packet thread has begun the last table of 'family', is
+ * about to, or has too small a one in reserve for 'limit'. */
+static bool
+needs_table(const struct measure_load *load, enum measure_family family,
+            uint64_t limit)
+{
+    return (!load->n_unused[family]
+            || (load->n_unused[family] == 1
+                && (load->current_used[family] > load->max_used[family] / 2
+                    || (load->last_lines[family]
+                        < MIN(NEXT_LINES, (table_limit(family, limit)
+                                           / MEASURE_LINE_SIZE))))));
+}
+
+/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
+ * half of the '*left' bytes.  The table counts twice, for its report can be as
+ * large. */
+static void
+grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint64_t want = MAX((uint64_t) load.n_lines[family] * GROWTH,
+                            NEXT_LINES);
+        uint32_t lines = MIN(MIN(want, *left / 4 / MEASURE_LINE_SIZE),
+                             MEASURE_TABLE_MAX_LINES);
+
+        if (needs_table(&load, family, limit) && lines >= MIN_LINES
+            && measure_set_add_table(set, family, lines)) {
+            *left -= 2 * measure_table_size(lines);
+        }
+    }
+}
+
+/* Prepares tables for the writers of 'monitor' that need one soon.  Large
+ * memory is prepared without 'measure_mutex'. */
+static void
+grow_monitor(struct monitor *monitor)
+    OVS_REQUIRES(grow_mutex, measure_mutex)
+{
+    size_t n = ovs_list_size(&monitor->writers);
+    struct { struct measure_set *set; uint64_t limit; } *grow;
+    const struct monitor_writer *writer;
+
+    grow = xmalloc(n * sizeof *grow);
+    n = 0;
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+        uint64_t limit = writer_limit(monitor, writer);
+        struct measure_load load;
+
+        measure_set_load(set, &load);
+        if (writer->thread && (needs_table(&load, MEASURE_IPV4, limit)
+                               || needs_table(&load, MEASURE_IPV6, limit))) {
+            grow[n].set = set;
+            grow[n++].limit = limit;
+        }
+    }
+    if (n) {
+        uint64_t left = room(monitor);
+
+        ovs_mutex_unlock(&measure_mutex);
+        ovsrcu_quiesce_start();
+        for (size_t i = 0; i < n; i++) {
+            grow_set(grow[i].set, grow[i].limit, &left);
+        }
+        ovsrcu_quiesce_end();
+        ovs_mutex_lock(&measure_mutex);
+    }
+    free(grow);
+}
+
+/* Closes the epochs of all monitors that are due, and returns when the next
+ * one is. */
+static long long int
+close_due_epochs(void)
+    OVS_REQUIRES(measure_mutex)
+{
+    long long int next = LLONG_MAX;
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        struct monitor *monitor = node->data;
+
+        if (monitor->running) {
+            if (time_msec() >= monitor->start + monitor->config.epoch_ms) {
+                measure_monitor_close_epoch(monitor);
+            }
+            next = MIN(next, monitor->start + monitor->config.epoch_ms);
+        }
+    }
+    return next;
+}
+
+static void
+grow_monitors(void)
+    OVS_REQUIRES(grow_mutex, measure_mutex)
+{
+    /* grow_monitor() lets go of 'measure_mutex': collect the monitors
+     * first. */
+    size_t n = shash_count(&measure_monitors);
+    struct monitor **monitors = xmalloc(n * sizeof *monitors);
+    const struct shash_node *node;
+
+    n = 0;
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        monitors[n++] = node->data;
+    }
+    for (size_t i = 0; i < n; i++) {
+        grow_monitor(monitors[i]);
+    }
+    free(monitors);
+}
+
+static void *
+control_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seq = seq_read(control_seq);
+        long long int next;
+
+        ovs_mutex_lock(&grow_mutex);
+        ovs_mutex_lock(&measure_mutex);
+        next = close_due_epochs();
+        grow_monitors();
+        ovs_mutex_unlock(&measure_mutex);
+        ovs_mutex_unlock(&grow_mutex);
+
+        seq_wait(control_seq, seq);
+        if (next != LLONG_MAX) {
+            poll_timer_wait_until(MIN(next, time_msec() + MEASURE_TICK_MS));
+        }
+        poll_block();
+    }
+    OVS_NOT_REACHED();
+}
