@@ -22,7 +22,6 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
 #include "seq.h"
-#include "sset.h"
 #include "svec.h"
 #include "timeval.h"
 #include "unixctl.h"
@@ -333,7 +332,7 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
     measure_output_open_block(o, title);
     free(title);
 
-    if (!main_thread) {
+    if (!main_thread && !measure_output_is_text(o)) {
         measure_output_uint(o, "numa-id", MAX(writer->numa_id, 0));
         measure_output_uint(o, "core-id", writer->core_id);
     }

@@ -373,6 +373,7 @@ destroy_monitor(struct monitor *monitor)
     for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
         free(monitor->rejected[i]);
     }
+    sset_destroy(&monitor->unknown);
     free(monitor->name);
     free(monitor);
 }

@@ -18,15 +18,14 @@
 
 #include "measure-monitor.h"
 
-#include "coverage.h"
 #include "dpif-netdev-measure.h"
 #include "flow.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovs-numa.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "smap.h"
-#include "sset.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(measure);
@@ -380,6 +379,41 @@ configure_setting(struct monitor *monitor, enum measure_setting setting,
     }
 }
 
+static bool
+is_setting(const char *key)
+{
+    for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+        if (!strcmp(key, measure_settings[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A mistyped key would otherwise do nothing and say nothing. */
+static void
+warn_of_unknown_keys(struct monitor *monitor, const struct smap *config)
+{
+    const struct smap_node *node;
+
+    SMAP_FOR_EACH (node, config) {
+        if (!strncmp(node->key, "measure", strlen("measure"))
+            && !is_setting(node->key)
+            && sset_add(&monitor->unknown, node->key)) {
+            struct ds valid = DS_EMPTY_INITIALIZER;
+
+            for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+                ds_put_format(&valid, "%s%s", i ? ", " : "",
+                              measure_settings[i].name);
+            }
+            VLOG_WARN("%s: other_config:%s=%s is not a known key; valid are "
+                      "%s", monitor->name, node->key, node->value,
+                      ds_cstr(&valid));
+            ds_destroy(&valid);
+        }
+    }
+}
+
 static struct port_config *
 name_port(const char *bridge, const char *port)
     OVS_REQUIRES(measure_mutex)
@@ -416,6 +450,7 @@ measure_configure_bridge(const char *name, const struct smap *config)
         monitor = xzalloc(sizeof *monitor);
         monitor->name = xstrdup(name);
         measure_config_init(&monitor->config);
+        sset_init(&monitor->unknown);
         ovs_list_init(&monitor->writers);
         ovs_list_init(&monitor->closing);
         shash_add(&measure_monitors, name, monitor);
@@ -425,6 +460,7 @@ measure_configure_bridge(const char *name, const struct smap *config)
         configure_setting(monitor, i,
                           smap_get(config, measure_settings[i].name));
     }
+    warn_of_unknown_keys(monitor, config);
 
     name_port(name, name);
 }

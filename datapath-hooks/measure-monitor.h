@@ -24,9 +24,9 @@
 #include "openvswitch/shash.h"
 #include "openvswitch/thread.h"
 #include "ovs-rcu.h"
+#include "sset.h"
 
 struct smap;
-struct sset;
 
 /* Monitors: the measurement of bridges
  * ====================================
@@ -72,6 +72,7 @@ struct monitor {
     char *name;                     /* Of the bridge. */
     struct measure_config config;
     char *rejected[MEASURE_N_SETTINGS];     /* Values that were refused. */
+    struct sset unknown;            /* Keys measure* that mean nothing. */
     bool named;                     /* In the configuration being told. */
     bool running;
 

@@ -393,12 +393,15 @@ measure_output_percentage(struct measure_output *o, const char *name,
     put_scalar(o, name, s, true);
 }
 
-/* A time in milliseconds since 1970-01-01 00:00:00 UTC. */
+/* A time in milliseconds since 1970-01-01 00:00:00 UTC.  'name' ends with
+ * "-ms", which text leaves out: there it is a date and time of day. */
 void
 measure_output_time_ms(struct measure_output *o, const char *name, int64_t ms)
 {
+    char text_name[32];
     char s[64];
 
+    assert(strlen(name) > strlen("-ms"));
     if (o->format == MEASURE_JSON) {
         snprintf(s, sizeof s, "%"PRId64, ms);
     } else {
@@ -409,6 +412,9 @@ measure_output_time_ms(struct measure_output *o, const char *name, int64_t ms)
         gmtime_r(&seconds, &tm);
         n = strftime(s, sizeof s, "%Y-%m-%dT%H:%M:%S", &tm);
         snprintf(s + n, sizeof s - n, ".%03dZ", (int) (ms % 1000));
+        snprintf(text_name, sizeof text_name, "%.*s",
+                 (int) (strlen(name) - strlen("-ms")), name);
+        name = text_name;
     }
     put_scalar(o, name, s, false);
 }
