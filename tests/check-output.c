@@ -133,7 +133,7 @@ START_TEST(everything_as_text)
         "  threads:\n"
         "    pmd thread numa_id 0 core_id 1:\n"
         "      packets: 8\n"
-        "      start ms: 2023-11-14T22:13:20.123Z\n"
+        "      start: 2023-11-14T22:13:20.123Z\n"
         "  state: on\n");
 }
 END_TEST
@@ -168,7 +168,7 @@ START_TEST(numbers_at_their_limits)
     static const char *const expected[] = {
         [MEASURE_JSON]
             = "{\"max\":18446744073709551615,\"none\":0.000,\"all\":100.000,"
-              "\"third\":33.333,\"epoch\":0}",
+              "\"third\":33.333,\"epoch-ms\":0}",
         [MEASURE_TEXT]
             = "max: 18446744073709551615\nnone: 0.000\nall: 100.000\n"
               "third: 33.333\nepoch: 1970-01-01T00:00:00.000Z\n",
@@ -181,7 +181,7 @@ START_TEST(numbers_at_their_limits)
         measure_output_percentage(o, "none", 5, 0);
         measure_output_percentage(o, "all", UINT64_MAX, UINT64_MAX);
         measure_output_percentage(o, "third", 1, 3);
-        measure_output_time_ms(o, "epoch", 0);
+        measure_output_time_ms(o, "epoch-ms", 0);
         check_output(o, expected[format]);
     }
 }
@@ -211,6 +211,7 @@ write_random(struct measure_output *o, struct random *r, int depth)
             measure_output_percentage(o, name, random_below(r, 100), 100);
             break;
         case 4:
+            strcat(name, "-ms");
             measure_output_time_ms(o, name, random_next(r) >> 20);
             break;
         case 5:

@@ -626,7 +626,7 @@ small_epoch(uint32_t n_lines)
     "\"bytes\":800},\"not-counted\":{\"not-ip\":1,\"malformed\":2}," \
     "\"heavy-hitters\":["
 #define TEXT_HEAD \
-    "epoch: number 7, start ms 2023-11-14T22:13:20.000Z, duration ms 1000\n" \
+    "epoch: number 7, start 2023-11-14T22:13:20.000Z, duration ms 1000\n" \
     "exact: yes\n" \
     "total: packets 8, bytes 800\n" \
     "not counted: not ip 1, malformed 2\n"
@@ -715,14 +715,14 @@ START_TEST(report_with_errors_is_written)
         "\"bytes\":300,\"packets-error-max\":1,\"bytes-error-max\":100,"
         "\"packets-percentage-of-total\":75.000,\"heavy\":true}],"
         "\"other\":{\"keys\":0,\"packets\":1,\"bytes\":100}}",
-        "epoch: number 7, start ms 2023-11-14T22:13:20.000Z, "
+        "epoch: number 7, start 2023-11-14T22:13:20.000Z, "
         "duration ms 1000\n"
         "exact: no\n"
         "total: packets 4, bytes 400\n"
         "not counted: not ip 0, malformed 0\n"
         "overflow: packets 1, bytes 100\n"
-        "The configured memory was used up: counts may be too low by up to "
-        "their error.\n"
+        "Not all keys found a place in the tables: counts may be too low by "
+        "up to their error.\n"
         "Keys by source, largest packets first, heavy from 0.1%.\n"
         "heavy hitters:\n"
         "  source    packets  bytes  packets error max  bytes error max  "
