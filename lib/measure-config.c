@@ -60,8 +60,11 @@ measure_parse_number(const char *s, uint64_t min, uint64_t max,
         }
         value = value * 10 + (*s - '0');
     }
+    if (value < min || value > max) {
+        return false;
+    }
     *number = value;
-    return value >= min && value <= max;
+    return true;
 }
 
 static bool

@@ -51,7 +51,8 @@ next_table(struct measure_set *set, enum measure_family family)
     if (next >= &set->tables[family][n]) {
         return false;
     }
-    __atomic_store_n(&set->current[family], next, __ATOMIC_RELAXED);
+    /* Who sees it must see at least as many tables: measure_set_load(). */
+    __atomic_store_n(&set->current[family], next, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -313,7 +314,7 @@ measure_set_load(const struct measure_set *set, struct measure_load *load)
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         const struct measure_table *tables = set->tables[family];
         const struct measure_table *current
-            = __atomic_load_n(&set->current[family], __ATOMIC_RELAXED);
+            = __atomic_load_n(&set->current[family], __ATOMIC_ACQUIRE);
         uint32_t n = __atomic_load_n(&set->n_tables[family],
                                      __ATOMIC_ACQUIRE);
 

@@ -39,7 +39,8 @@
  * their tunnel port, with the inner frame).
  *
  * Ports are those of TCP, UDP and SCTP in unfragmented packets and first
- * fragments, else 0.  For IPv6 the extension headers that say nothing of the
+ * fragments, else 0; they are looked for where the headers say, to the end of
+ * the frame.  For IPv6 the extension headers that say nothing of the
  * transport (hop-by-hop, routing, destination options, mobility,
  * authentication, fragment) are walked, MEASURE_MAX_EXTENSIONS of them at
  * most; the protocol of the key is what follows them.

@@ -45,7 +45,7 @@ measure_table_size(uint32_t n_lines)
     return (size_t) n_lines * MEASURE_LINE_SIZE;
 }
 
-/* Makes an empty table of 'n_lines' (1 to MEASURE_TABLE_MAX_LINES) lines.
+/* Makes an empty table of 'n_lines' (2 to MEASURE_TABLE_MAX_LINES) lines.
  * Returns false if there is no memory; the table then takes no keys and may
  * be destroyed. */
 bool

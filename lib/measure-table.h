@@ -39,7 +39,7 @@
  *
  * Memory: 64 bytes a line.  A table takes new keys until half of its rows are
  * used, that is 64 bytes for an IPv4 flow and 128
- * for an IPv6 flow.  At that load nine IPv4 keys of ten lie in their home
+ * for an IPv6 flow.  At that load 88 IPv4 keys of 100 lie in their home
  * line, and a key that finds no place within MEASURE_TABLE_MAX_PROBES rows has
  * a probability of about 2^-35: k rows from the home row on must have drawn
  * more than k keys where k/2 are expected, exp(-k (ln 2 - 1/2)) for a Poisson
