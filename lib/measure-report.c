@@ -337,8 +337,8 @@ add_groups(const struct measure_report *report,
 
 /* Answers 'question', whose 'by' must derive from the key of the report (see
  * measure_by_derives()).  Rows of equal size are in the order of
- * measure_fields_compare().  Returns false, with no rows, if there is no memory.  In any case
- * the caller must destroy the answer. */
+ * measure_fields_compare().  Returns false, with no rows, if there is no
+ * memory.  In any case the caller must destroy the answer. */
 bool
 measure_report_ask(const struct measure_report *report,
                    const struct measure_question *question,
