@@ -212,8 +212,8 @@ table_limit(enum measure_family family, uint64_t limit)
 }
 
 /* Makes 'set' ready for an epoch of about 'n_flows' flows, within 'limit'
- * bytes.  The table in reserve has at least
- * 'least_next' lines if these allow it. */
+ * bytes.  The table in reserve has at least 'least_next' lines if these allow
+ * it. */
 static void
 prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
             uint32_t least_next)
@@ -647,7 +647,8 @@ grow_monitor(struct monitor *monitor)
 }
 
 /* Closes the epochs of all monitors that are due, and returns when the next
- * one is. */
+ * one is.  An epoch lasts longer while the one before it is being merged, so
+ * that sets do not pile up. */
 static long long int
 close_due_epochs(void)
     OVS_REQUIRES(measure_mutex)
@@ -659,10 +660,12 @@ close_due_epochs(void)
         struct monitor *monitor = node->data;
 
         if (monitor->running) {
-            if (time_msec() >= monitor->start + monitor->config.epoch_ms) {
+            if (ovs_list_is_empty(&monitor->closing)
+                && time_msec() >= monitor->start + monitor->config.epoch_ms) {
                 measure_monitor_close_epoch(monitor);
             }
             next = MIN(next, monitor->start + monitor->config.epoch_ms);
+            next = MAX(next, time_msec() + 1);
         }
     }
     return next;
