@@ -463,7 +463,8 @@ close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
 }
 
 /* Returns true if the reports that 'waiting' waits for are there, or their
- * bridges gone. */
+ * bridges gone.  A monitor that has not come as far as the epoch is a new one,
+ * of a bridge that was deleted and made again. */
 static bool
 is_ready(const struct waiting *waiting)
     OVS_REQUIRES(measure_mutex)
@@ -478,7 +479,8 @@ is_ready(const struct waiting *waiting)
             = monitor ? ovsrcu_get(struct measure_report *, &monitor->report)
               : NULL;
 
-        if (monitor && (!report || report->number < *number)) {
+        if (monitor && monitor->epoch > *number
+            && (!report || report->number < *number)) {
             return false;
         }
     }
