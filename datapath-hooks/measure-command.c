@@ -282,24 +282,6 @@ heavy_hitters(struct unixctl_conn *conn, int argc, const char *argv[],
 /* measure/status */
 
 static void
-write_counters(struct measure_output *o,
-               const struct measure_counters *counters)
-{
-    measure_output_open_line(o, "total");
-    measure_output_uint(o, "packets", counters->packets);
-    measure_output_uint(o, "bytes", counters->bytes);
-    measure_output_close(o);
-    measure_output_open_line(o, "not-counted");
-    measure_output_uint(o, "not-ip", counters->not_ip);
-    measure_output_uint(o, "malformed", counters->malformed);
-    measure_output_close(o);
-    measure_output_open_line(o, "overflow");
-    measure_output_uint(o, "packets", counters->overflow_packets);
-    measure_output_uint(o, "bytes", counters->overflow_bytes);
-    measure_output_close(o);
-}
-
-static void
 write_tables(struct measure_output *o, const char *name,
              enum measure_family family, const struct measure_load *load)
 {
@@ -337,7 +319,7 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
         measure_output_uint(o, "core-id", writer->core_id);
     }
     measure_set_load(measure_writer_set(&writer->writer), &load);
-    write_counters(o, &load.counters);
+    measure_counters_write(o, &load.counters, true);
     write_tables(o, "ipv4", MEASURE_IPV4, &load);
     write_tables(o, "ipv6", MEASURE_IPV6, &load);
     measure_output_close(o);
@@ -372,7 +354,7 @@ write_status(struct measure_output *o, const struct monitor *monitor,
 
     measure_output_note(o, "Since measurement was first switched on:");
     measure_monitor_sum(monitor, &sum);
-    write_counters(o, &sum);
+    measure_counters_write(o, &sum, true);
 
     measure_monitor_ports(monitor, &names);
     const char **sorted = sset_sort(&names);

@@ -34,7 +34,7 @@ struct smap;
  * A monitor is the measurement of one bridge.  It has a writer for each thread
  * of the datapath that may receive the bridge's packets.  At the end of an
  * epoch each writer is given a new set, and the old ones become a closing
- * epoch, which the control thread merges into the monitor's report as soon as
+ * epoch, which the merge thread merges into the monitor's report as soon as
  * every packet thread has been seen between two bursts (ovsrcu_synchronize()).
  *
  * Which bridge a packet belongs to is decided by the port that it came in by,

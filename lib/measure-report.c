@@ -425,6 +425,27 @@ write_row(struct measure_output *o, const struct measure_report *report,
     measure_output_close(o);
 }
 
+/* Writes 'counters', those of the overflow array only if 'overflow'. */
+void
+measure_counters_write(struct measure_output *o,
+                       const struct measure_counters *counters, bool overflow)
+{
+    measure_output_open_line(o, "total");
+    measure_output_uint(o, "packets", counters->packets);
+    measure_output_uint(o, "bytes", counters->bytes);
+    measure_output_close(o);
+    measure_output_open_line(o, "not-counted");
+    measure_output_uint(o, "not-ip", counters->not_ip);
+    measure_output_uint(o, "malformed", counters->malformed);
+    measure_output_close(o);
+    if (overflow) {
+        measure_output_open_line(o, "overflow");
+        measure_output_uint(o, "packets", counters->overflow_packets);
+        measure_output_uint(o, "bytes", counters->overflow_bytes);
+        measure_output_close(o);
+    }
+}
+
 /* Writes the members of one bridge: the epoch, its totals, and the heavy
  * hitters that 'question' asks for.  'threshold_text' says the threshold as
  * it was configured.  Returns false if there is no memory. */
@@ -450,19 +471,8 @@ measure_report_write(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_bool(o, "exact", measure_report_exact(report));
-    measure_output_open_line(o, "total");
-    measure_output_uint(o, "packets", counters->packets);
-    measure_output_uint(o, "bytes", counters->bytes);
-    measure_output_close(o);
-    measure_output_open_line(o, "not-counted");
-    measure_output_uint(o, "not-ip", counters->not_ip);
-    measure_output_uint(o, "malformed", counters->malformed);
-    measure_output_close(o);
+    measure_counters_write(o, counters, !measure_report_exact(report));
     if (!measure_report_exact(report)) {
-        measure_output_open_line(o, "overflow");
-        measure_output_uint(o, "packets", counters->overflow_packets);
-        measure_output_uint(o, "bytes", counters->overflow_bytes);
-        measure_output_close(o);
         measure_output_note(o, "Not all keys found a place in the tables: "
                             "counts may be too low by up to their error.");
     }

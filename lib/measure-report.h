@@ -26,7 +26,7 @@
  *
  * measure_report_merge() adds the tables of the sets that an epoch closed,
  * those of all packet threads, into one linear table for each family.
- * measure_report_rows() answers a question from it: group by other fields,
+ * measure_report_ask() answers a question from it: group by other fields,
  * sort, cut.  Whatever 'by' the configured key has the fields for can be asked
  * afterwards.
  *
@@ -100,6 +100,8 @@ bool measure_report_ask(const struct measure_report *,
                         struct measure_answer *);
 void measure_answer_destroy(struct measure_answer *);
 
+void measure_counters_write(struct measure_output *,
+                            const struct measure_counters *, bool overflow);
 bool measure_report_write(struct measure_output *,
                           const struct measure_report *,
                           const struct measure_question *,
