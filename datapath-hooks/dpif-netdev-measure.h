@@ -27,8 +27,8 @@
  * ====================================================
  *
  *     measure_batch()            in the packet path, with each batch that a
- *                                port received, before classification; and
- *                                with each batch of inner packets behind a
+ *                                port received, before classification
+ *     measure_tunnel_batch()     with each batch of inner packets behind a
  *                                tunnel pop, for the tunnel port
  *     measure_port_added()       before any thread polls the port
  *     measure_thread_added()     before the thread runs
@@ -37,23 +37,29 @@
  * Nobody tells when a port is removed: its number means nothing until another
  * port is added under it, or the last thread of the datapath has ended.
  *
- * Thread safety: measure_batch() is called by the thread that 'perf' belongs
- * to, or with the lock held that makes its callers one (the threads that share
- * the non-PMD).  It does not allocate, lock, wait, log or clear.  The others
+ * Thread safety: measure_batch() and measure_tunnel_batch() are called by the
+ * thread that 'perf' belongs to, or with the lock held that makes its callers
+ * one (the threads that share the non-PMD).  They do not allocate, lock, wait,
+ * log or clear.  The others
  * are for control threads. */
 
 struct dp_packet_batch;
 struct measure_writer;
 
-/* Which writer counts the packets that a thread receives from each port, by
- * datapath port number; NULL for a port that is not measured. */
+/* Who counts the packets that a thread receives from a port. */
+struct measure_port_writer {
+    struct measure_writer *writer;  /* NULL if the port is not measured. */
+    uint16_t number;            /* Of the port, in the keys of the monitor. */
+};
+
+/* By datapath port number. */
 struct measure_ports {
     size_t n;
-    struct measure_writer *writers[];
+    struct measure_port_writer ports[];
 };
 
 void measure_batch__(const struct measure_ports *,
-                     const struct dp_packet_batch *, odp_port_t);
+                     const struct dp_packet_batch *, odp_port_t, bool tunnel);
 
 /* Counts 'batch', received from 'port_no'.  Off, it costs a load and a
  * branch. */
@@ -65,7 +71,20 @@ measure_batch(const struct pmd_perf_stats *perf,
         = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
 
     if (OVS_UNLIKELY(ports)) {
-        measure_batch__(ports, batch, port_no);
+        measure_batch__(ports, batch, port_no, false);
+    }
+}
+
+/* Counts the inner packets of 'batch', that came out of tunnel 'port_no'. */
+static inline void
+measure_tunnel_batch(const struct pmd_perf_stats *perf,
+                     const struct dp_packet_batch *batch, odp_port_t port_no)
+{
+    const struct measure_ports *ports
+        = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
+
+    if (OVS_UNLIKELY(ports)) {
+        measure_batch__(ports, batch, port_no, true);
     }
 }
 

@@ -374,6 +374,7 @@ destroy_monitor(struct monitor *monitor)
         free(monitor->rejected[i]);
     }
     sset_destroy(&monitor->unknown);
+    measure_port_names_destroy(&monitor->ports);
     free(monitor->name);
     free(monitor);
 }

@@ -131,8 +131,8 @@ static bool
 ports_equal(const struct measure_ports *a, const struct measure_ports *b)
 {
     return (a && b
-            ? a->n == b->n && !memcmp(a->writers, b->writers,
-                                      a->n * sizeof a->writers[0])
+            ? a->n == b->n && !memcmp(a->ports, b->ports,
+                                      a->n * sizeof a->ports[0])
             : a == b);
 }
 
@@ -155,14 +155,18 @@ update_thread(struct measure_thread *thread)
         }
     }
     if (n) {
-        new = xzalloc(sizeof *new + n * sizeof new->writers[0]);
+        new = xzalloc(sizeof *new + n * sizeof new->ports[0]);
         new->n = n;
         LIST_FOR_EACH (port, node, &ports) {
             struct monitor *monitor = port_monitor(port);
 
             if (port->dp == thread->dp && monitor) {
-                new->writers[odp_to_u32(port->port_no)]
-                    = get_writer(monitor, thread);
+                struct measure_port_writer *port_writer
+                    = &new->ports[odp_to_u32(port->port_no)];
+
+                port_writer->writer = get_writer(monitor, thread);
+                port_writer->number = measure_port_number(&monitor->ports,
+                                                          port->name);
             }
         }
     }

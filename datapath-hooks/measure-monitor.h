@@ -19,6 +19,7 @@
 
 #include "measure-config.h"
 #include "measure-epoch.h"
+#include "measure-port.h"
 #include "measure-report.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
@@ -82,6 +83,7 @@ struct monitor {
     long long int start;            /* time_msec(). */
     long long int start_ms;         /* time_wall_msec(). */
 
+    struct measure_port_names ports;
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     struct measure_budget budget;

@@ -18,6 +18,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-output.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
+	lib/measure-port.c \
+	lib/measure-port.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
 	lib/measure-report.c \

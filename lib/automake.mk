@@ -16,6 +16,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-output.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
+	lib/measure-port.c \
+	lib/measure-port.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
 	lib/measure-report.c \

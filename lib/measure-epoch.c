@@ -32,7 +32,22 @@ counter_get(const uint64_t *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Returns the cell of the overflow count array of a key with 'hash'.  Not the
+/* Returns the hash of what 'mask' leaves of 'key'. */
+uint64_t
+measure_masked_hash(const struct measure_hash_secret *secret,
+                    enum measure_family family, const uint64_t *key,
+                    const struct measure_mask *mask)
+{
+    uint64_t masked[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        masked[i] = key[i] & mask->words[family][i];
+    }
+    return measure_hash(secret, masked, measure_key_words(family));
+}
+
+/* Returns the cell of the overflow count array of a key with 'hash', that of
+ * the key without the port of the switch (see measure_masks).  Not the
  * bits that choose the line of a table, so that keys of one line spread. */
 uint32_t
 measure_overflow_cell(uint64_t hash)
@@ -67,8 +82,10 @@ count_in_next(struct measure_set *set, enum measure_family family,
         return;
     }
 
+    uint64_t hash = measure_masked_hash(set->secret, family, record->key,
+                                        &measure_masks[set->by]);
     struct measure_overflow_cell *cell
-        = &set->overflow[measure_overflow_cell(record->hash)];
+        = &set->overflow[measure_overflow_cell(hash)];
 
     cell->packets++;
     cell->bytes += record->bytes;
@@ -265,7 +282,7 @@ void
 measure_set_begin(struct measure_set *set, enum measure_by by)
 {
     set->by = by;
-    set->mask = &measure_masks[by];
+    set->mask = &measure_count_masks[by];
 }
 
 /* Gives 'set' another table of 'family', of 'n_lines' lines, for when the

@@ -133,6 +133,9 @@ void measure_set_begin(struct measure_set *, enum measure_by);
 bool measure_set_add_table(struct measure_set *, enum measure_family,
                            uint32_t n_lines);
 
+uint64_t measure_masked_hash(const struct measure_hash_secret *,
+                             enum measure_family, const uint64_t *key,
+                             const struct measure_mask *);
 uint32_t measure_overflow_cell(uint64_t hash);
 void measure_counters_add(struct measure_counters *,
                           const struct measure_counters *);

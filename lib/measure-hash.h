@@ -65,7 +65,7 @@ measure_hash_fold(uint64_t a, uint64_t b)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
-/* Hashes the 'n_words' words of 'key', 2 or 5.  Callers pass a constant, so
+/* Hashes the 'n_words' words of 'key', 2 or 6.  Callers pass a constant, so
  * that the compiler keeps one of the two bodies. */
 static inline uint64_t
 measure_hash(const struct measure_hash_secret *secret, const uint64_t *key,
@@ -74,9 +74,9 @@ measure_hash(const struct measure_hash_secret *secret, const uint64_t *key,
     const uint64_t *s = secret->words;
     uint64_t hash = measure_hash_fold(key[0] ^ s[0], key[1] ^ s[1]);
 
-    if (n_words == 5) {
+    if (n_words == 6) {
         hash ^= measure_hash_fold(key[2] ^ s[2], key[3] ^ s[3]);
-        hash ^= measure_hash_fold(key[4] ^ s[4], s[5]);
+        hash ^= measure_hash_fold(key[4] ^ s[4], key[5] ^ s[5]);
     }
     return measure_hash_fold(hash ^ s[6], s[7] | 1);
 }

@@ -89,6 +89,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
     uint8_t protocol = p[6];
 
     memcpy(key, p + 8, 32);
+    key[5] = 0;
     p += 40;
 
     for (int i = 0; ; i++) {
@@ -144,6 +145,8 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
     const uint8_t *end = p + size;
     enum measure_verdict verdict;
 
+    uint64_t vlan = 0;
+
     record->bytes = size;
 
     if (ethertype == MEASURE_ETHERTYPE_ETHERNET) {
@@ -156,6 +159,9 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
         for (int i = 0; (i < MEASURE_MAX_TAGS && end - p >= 4
                          && (ethertype == ETHERTYPE_VLAN
                              || ethertype == ETHERTYPE_VLAN_SERVICE)); i++) {
+            if (!i) {
+                vlan = load16(p) & 0xfff;
+            }
             ethertype = load16(p + 2);
             p += 4;
         }
@@ -168,8 +174,10 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
 
     if (ethertype == MEASURE_ETHERTYPE_IPV4) {
         verdict = parse_ipv4(p, end, record->key);
+        record->key[1] |= vlan << MEASURE_VLAN_SHIFT;
     } else if (ethertype == MEASURE_ETHERTYPE_IPV6) {
         verdict = parse_ipv6(p, end, record->key);
+        record->key[4] |= vlan << MEASURE_VLAN_SHIFT;
     } else {
         verdict = MEASURE_NOT_IP;
     }

@@ -45,8 +45,11 @@
  * authentication, fragment) are walked, MEASURE_MAX_EXTENSIONS of them at
  * most; the protocol of the key is what follows them.
  *
+ * The VLAN id is that of the outermost tag, 0 without a tag.
+ *
  * Each function reads 'size' bytes at 'frame' at most, whatever they hold,
- * and fills key, bytes and verdict of the record.
+ * and fills key, bytes and verdict of the record.  What the frame does not say,
+ * measure_record_set_port() and _tunnel() add.
  *
  * Thread safety: pure functions.  They belong to the packet path: they do not
  * allocate, lock, wait or log. */

@@ -32,12 +32,27 @@
 #define DESTINATION4 LOW
 #endif
 
+#define ANY_PORT ((UINT64_C(1) << MEASURE_PORT_SHIFT) - 1)
+#define IPV4 MEASURE_KEY_IPV4
+
+#define PAIR {{ { ALL, 0 }, { ALL, ALL, ALL, ALL, 0, IPV4 } }}
+#define SOURCE {{ { SOURCE4, 0 }, { ALL, ALL, 0, 0, 0, IPV4 } }}
+#define DESTINATION {{ { DESTINATION4, 0 }, { 0, 0, ALL, ALL, 0, IPV4 } }}
+
 const struct measure_mask measure_masks[MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = {{ { ALL, ALL }, { ALL, ALL, ALL, ALL, ALL } }},
-    [MEASURE_BY_PAIR] = {{ { ALL, 0 }, { ALL, ALL, ALL, ALL, 0 } }},
-    [MEASURE_BY_SOURCE] = {{ { SOURCE4, 0 }, { ALL, ALL, 0, 0, 0 } }},
-    [MEASURE_BY_DESTINATION] = {{ { DESTINATION4, 0 },
-                                  { 0, 0, ALL, ALL, 0 } }},
+    [MEASURE_BY_FLOW] = {{ { ALL, ANY_PORT },
+                           { ALL, ALL, ALL, ALL, ANY_PORT, ALL } }},
+    [MEASURE_BY_PAIR] = PAIR,
+    [MEASURE_BY_SOURCE] = SOURCE,
+    [MEASURE_BY_DESTINATION] = DESTINATION,
+};
+
+const struct measure_mask measure_count_masks[MEASURE_N_BY] = {
+    [MEASURE_BY_FLOW] = {{ { ALL, ALL },
+                           { ALL, ALL, ALL, ALL, ALL, ALL } }},
+    [MEASURE_BY_PAIR] = PAIR,
+    [MEASURE_BY_SOURCE] = SOURCE,
+    [MEASURE_BY_DESTINATION] = DESTINATION,
 };
 
 static const char *const names[MEASURE_N_BY] = {
@@ -75,7 +90,7 @@ measure_by_derives(enum measure_by from, enum measure_by by)
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
             if (measure_masks[by].words[family][i]
-                & ~measure_masks[from].words[family][i]) {
+                & ~measure_count_masks[from].words[family][i]) {
                 return false;
             }
         }
@@ -83,34 +98,76 @@ measure_by_derives(enum measure_by from, enum measure_by by)
     return true;
 }
 
+/* Says that the packet of 'record' came out of the tunnel with id 'tunnel'. */
+void
+measure_record_set_tunnel(struct measure_record *record, uint32_t tunnel)
+{
+    uint64_t *key = record->key;
+
+    if (record->verdict == MEASURE_COUNT_IPV4) {
+        uint64_t addresses = key[0], ports = key[1];
+
+        memset(key, 0, MEASURE_KEY_WORDS * sizeof *key);
+        memcpy((uint8_t *) key + 12, &addresses, 4);
+        memcpy((uint8_t *) key + 28, (const uint8_t *) &addresses + 4, 4);
+        key[4] = ports;
+        key[5] = MEASURE_KEY_IPV4;
+        record->verdict = MEASURE_COUNT_IPV6;
+    }
+    if (record->verdict == MEASURE_COUNT_IPV6) {
+        key[5] |= MEASURE_KEY_TUNNELLED | tunnel;
+    }
+}
+
 void
 measure_fields_from_key(struct measure_fields *fields,
                         enum measure_family family, const uint64_t *key)
 {
-    size_t size = family == MEASURE_IPV4 ? 4 : 16;
-    uint64_t ports = key[measure_key_words(family) - 1];
+    uint64_t ports = key[measure_key_ports(family)];
+    uint64_t tunnel = family == MEASURE_IPV4 ? 0 : key[5];
+    const uint8_t *bytes = (const uint8_t *) key;
 
     memset(fields, 0, sizeof *fields);
-    fields->family = family;
-    memcpy(fields->source, key, size);
-    memcpy(fields->destination, (const uint8_t *) key + size, size);
+    if (family == MEASURE_IPV4) {
+        memcpy(fields->source, bytes, 4);
+        memcpy(fields->destination, bytes + 4, 4);
+    } else if (tunnel & MEASURE_KEY_IPV4) {
+        memcpy(fields->source, bytes + 12, 4);
+        memcpy(fields->destination, bytes + 28, 4);
+    } else {
+        memcpy(fields->source, bytes, 16);
+        memcpy(fields->destination, bytes + 16, 16);
+        fields->family = MEASURE_IPV6;
+    }
     fields->source_port = ports;
     fields->destination_port = ports >> 16;
     fields->protocol = ports >> 32;
+    fields->vlan = ports >> MEASURE_VLAN_SHIFT & 0xfff;
+    fields->port = ports >> MEASURE_PORT_SHIFT;
+    fields->tunnelled = (tunnel & MEASURE_KEY_TUNNELLED) != 0;
+    fields->tunnel = tunnel;
 }
 
-/* Fills 'key', which must have room for MEASURE_KEY_WORDS words. */
-void
+/* Fills 'key', which must have room for MEASURE_KEY_WORDS words, and returns
+ * its layout. */
+enum measure_family
 measure_key_from_fields(uint64_t *key, const struct measure_fields *fields)
 {
+    struct measure_record record = { .verdict = fields->family };
     size_t size = fields->family == MEASURE_IPV4 ? 4 : 16;
 
-    memset(key, 0, MEASURE_KEY_WORDS * sizeof *key);
-    memcpy(key, fields->source, size);
-    memcpy((uint8_t *) key + size, fields->destination, size);
-    key[measure_key_words(fields->family) - 1]
-        = measure_ports_word(fields->source_port, fields->destination_port,
-                             fields->protocol);
+    memcpy(record.key, fields->source, size);
+    memcpy((uint8_t *) record.key + size, fields->destination, size);
+    record.key[measure_key_ports(fields->family)]
+        = (measure_ports_word(fields->source_port, fields->destination_port,
+                              fields->protocol)
+           | (uint64_t) fields->vlan << MEASURE_VLAN_SHIFT
+           | (uint64_t) fields->port << MEASURE_PORT_SHIFT);
+    if (fields->tunnelled) {
+        measure_record_set_tunnel(&record, fields->tunnel);
+    }
+    memcpy(key, record.key, sizeof record.key);
+    return record.verdict;
 }
 
 /* Bytes first, and where these are equal the shorter address. */
@@ -124,8 +181,8 @@ address_compare(const uint8_t *a, enum measure_family a_family,
     return result ? result : (int) a_family - (int) b_family;
 }
 
-/* A total order of keys, for rows that tie: by source, destination, protocol
- * and ports. */
+/* A total order of keys, for rows that tie: by source, destination, protocol,
+ * ports, VLAN, tunnel, and port of the switch. */
 int
 measure_fields_compare(const struct measure_fields *a,
                        const struct measure_fields *b)
@@ -144,6 +201,18 @@ measure_fields_compare(const struct measure_fields *a,
     }
     if (!result) {
         result = (int) a->destination_port - (int) b->destination_port;
+    }
+    if (!result) {
+        result = (int) a->vlan - (int) b->vlan;
+    }
+    if (!result) {
+        result = (int) a->tunnelled - (int) b->tunnelled;
+    }
+    if (!result) {
+        result = (a->tunnel > b->tunnel) - (a->tunnel < b->tunnel);
+    }
+    if (!result) {
+        result = (int) a->port - (int) b->port;
     }
     return result;
 }

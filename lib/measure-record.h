@@ -29,18 +29,28 @@
  * the parser, the flow key, and the length of the frame.  It is filled by
  * measure-parse.h, and counted by measure-epoch.h.
  *
- * A flow key is an array of 64-bit words, 2 for IPv4 and 5 for IPv6:
+ * A flow key is an array of 64-bit words in one of two layouts:
  *
  *     IPv4   word 0  source address (low half), destination address
- *            word 1  source port, destination port, protocol
+ *            word 1  "ports word"
  *
  *     IPv6   words 0 and 1  source address
  *            words 2 and 3  destination address
- *            word 4         source port, destination port, protocol
+ *            word 4         "ports word"
+ *            word 5         tunnel id, MEASURE_KEY_TUNNELLED,
+ *                           MEASURE_KEY_IPV4
  *
- * Addresses are kept in network byte order as they are in the packet; ports
- * and the protocol are in host byte order, at the bits that
- * measure_ports_word() gives them.  The 24 bits above the protocol are zero.
+ * The ports word has, from its low end, the source port (16 bits), the
+ * destination port (16), the protocol (8), the VLAN id of the outermost tag or
+ * 0 (12), and the number that the monitor gave to the port of the switch that
+ * the packet came in by (12; 0 is none).
+ *
+ * A packet that comes out of a tunnel has a key in the layout of IPv6 in any
+ * case: there is its tunnel id.  If it is IPv4, MEASURE_KEY_IPV4 is set and
+ * its addresses are in the last four bytes of those of IPv6, the rest zero.
+ *
+ * Addresses are kept in network byte order as they are in the packet, all else
+ * in host byte order.
  *
  * A key that is less than a flow (a pair of addresses, a source, a
  * destination) has the same layout with the other fields zero, which is what
@@ -48,7 +58,15 @@
  *
  * Thread safety: plain data, no shared state. */
 
-#define MEASURE_KEY_WORDS 5     /* Words of the longest key. */
+#define MEASURE_KEY_WORDS 6     /* Words of the longest key. */
+
+/* In the last word of a key in the layout of IPv6, above the tunnel id. */
+#define MEASURE_KEY_TUNNELLED (UINT64_C(1) << 32)
+#define MEASURE_KEY_IPV4 (UINT64_C(1) << 33)
+
+#define MEASURE_VLAN_SHIFT 40
+#define MEASURE_PORT_SHIFT 52
+#define MEASURE_MAX_PORT 4095   /* Largest number of a port of the switch. */
 
 enum measure_family {
     MEASURE_IPV4,
@@ -59,7 +77,14 @@ enum measure_family {
 static inline unsigned int
 measure_key_words(enum measure_family family)
 {
-    return family == MEASURE_IPV4 ? 2 : 5;
+    return family == MEASURE_IPV4 ? 2 : MEASURE_KEY_WORDS;
+}
+
+/* The index of the ports word. */
+static inline unsigned int
+measure_key_ports(enum measure_family family)
+{
+    return family == MEASURE_IPV4 ? 1 : 4;
 }
 
 /* What became of a packet.  Each packet has exactly one verdict.  The first
@@ -103,6 +128,10 @@ struct measure_fields {
     uint16_t source_port;
     uint16_t destination_port;
     uint8_t protocol;
+    uint16_t vlan;              /* 0 without one. */
+    uint16_t port;              /* Of the switch; 0 for none. */
+    bool tunnelled;
+    uint32_t tunnel;            /* Tunnel id, if 'tunnelled'. */
 };
 
 static inline uint64_t
@@ -114,7 +143,25 @@ measure_ports_word(uint16_t source_port, uint16_t destination_port,
             | (uint64_t) protocol << 32);
 }
 
+/* Says that the packet of 'record' came in by the switch's port 'port', up to
+ * MEASURE_MAX_PORT. */
+static inline void
+measure_record_set_port(struct measure_record *record, uint16_t port)
+{
+    if (record->verdict < MEASURE_N_FAMILIES) {
+        record->key[measure_key_ports(record->verdict)]
+            |= (uint64_t) port << MEASURE_PORT_SHIFT;
+    }
+}
+
+void measure_record_set_tunnel(struct measure_record *, uint32_t tunnel);
+
+/* What remains of a key when it is grouped by something. */
 extern const struct measure_mask measure_masks[MEASURE_N_BY];
+
+/* What is counted with that key.  A flow keeps the port of the switch, which
+ * is no part of it. */
+extern const struct measure_mask measure_count_masks[MEASURE_N_BY];
 
 const char *measure_by_name(enum measure_by);
 bool measure_by_from_name(const char *name, enum measure_by *);
@@ -134,7 +181,8 @@ measure_by_has_destination(enum measure_by by)
 
 void measure_fields_from_key(struct measure_fields *, enum measure_family,
                              const uint64_t *key);
-void measure_key_from_fields(uint64_t *key, const struct measure_fields *);
+enum measure_family measure_key_from_fields(uint64_t *key,
+                                            const struct measure_fields *);
 int measure_fields_compare(const struct measure_fields *,
                            const struct measure_fields *);
 

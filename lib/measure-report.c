@@ -43,8 +43,8 @@ overflow_table(struct measure_report *report, const struct measure_table *from)
     enum measure_family family = from->family;
 
     MEASURE_TABLE_FOR_EACH (row, from) {
-        uint64_t hash = measure_hash(report->secret, row,
-                                     measure_key_words(family));
+        uint64_t hash = measure_masked_hash(report->secret, family, row,
+                                            &measure_masks[report->by]);
         uint64_t packets = *measure_row_packets(row, family);
         uint64_t bytes = *measure_row_bytes(row, family);
 
@@ -82,7 +82,7 @@ merge_family(struct measure_report *report, enum measure_family family,
             if (memory) {
                 measure_table_merge(
                     table, from,
-                    measure_masks[MEASURE_BY_FLOW].words[family],
+                    measure_count_masks[MEASURE_BY_FLOW].words[family],
                     report->secret);
             } else {
                 overflow_table(report, from);
@@ -344,7 +344,8 @@ measure_report_ask(const struct measure_report *report,
                    const struct measure_question *question,
                    struct measure_answer *answer)
 {
-    bool group = question->by != report->by;
+    bool group = (question->by != report->by
+                  || report->by == MEASURE_BY_FLOW);
     size_t allocated = 0;
 
     assert(measure_by_derives(report->by, question->by));
@@ -412,6 +413,12 @@ write_row(struct measure_output *o, const struct measure_report *report,
         measure_output_uint(o, "protocol", fields->protocol);
         measure_output_uint(o, "source-port", fields->source_port);
         measure_output_uint(o, "destination-port", fields->destination_port);
+        if (fields->vlan && !measure_output_is_text(o)) {
+            measure_output_uint(o, "vlan", fields->vlan);
+        }
+        if (fields->tunnelled && !measure_output_is_text(o)) {
+            measure_output_uint(o, "tunnel", fields->tunnel);
+        }
     }
     measure_output_uint(o, "packets", row->packets);
     measure_output_uint(o, "bytes", row->bytes);

@@ -66,10 +66,9 @@ struct measure_row_ipv4 {
 };
 
 struct measure_row_ipv6 {
-    uint64_t key[5];
+    uint64_t key[MEASURE_KEY_WORDS];
     uint64_t packets;
     uint64_t bytes;
-    uint64_t unused;
 };
 
 static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv4) == 0
@@ -77,8 +76,8 @@ static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv4) == 0
               "no row straddles two cache lines");
 static_assert(offsetof(struct measure_row_ipv4, packets) == 2 * 8
               && offsetof(struct measure_row_ipv4, bytes) == 3 * 8
-              && offsetof(struct measure_row_ipv6, packets) == 5 * 8
-              && offsetof(struct measure_row_ipv6, bytes) == 6 * 8,
+              && offsetof(struct measure_row_ipv6, packets) == 6 * 8
+              && offsetof(struct measure_row_ipv6, bytes) == 7 * 8,
               "the counters of a row follow its key");
 
 struct measure_table {
@@ -140,7 +139,8 @@ measure_key_equal(const uint64_t *a, const uint64_t *b,
     uint64_t difference = (a[0] ^ b[0]) | (a[1] ^ b[1]);
 
     if (family == MEASURE_IPV6) {
-        difference |= (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]);
+        difference |= ((a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])
+                       | (a[5] ^ b[5]));
     }
     return !difference;
 }

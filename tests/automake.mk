@@ -24,6 +24,7 @@ unit_tests = \
 	tests/check-memory \
 	tests/check-output \
 	tests/check-parse \
+	tests/check-port \
 	tests/check-record \
 	tests/check-report \
 	tests/check-table \

@@ -238,6 +238,10 @@ random_fields(struct random *r)
     fields.source_port = random_next(r) >> 48;
     fields.destination_port = random_next(r) >> 48;
     fields.protocol = random_next(r) >> 56;
+    fields.vlan = random_next(r) >> 52;
+    fields.port = random_next(r) >> 52;
+    fields.tunnelled = fields.family == MEASURE_IPV6 && !random_below(r, 4);
+    fields.tunnel = fields.tunnelled ? random_next(r) >> 32 : 0;
     return fields;
 }
 
@@ -247,9 +251,8 @@ make_record(const struct measure_fields *fields, uint32_t bytes)
     struct measure_record record;
 
     memset(&record, 0, sizeof record);
-    measure_key_from_fields(record.key, fields);
+    record.verdict = measure_key_from_fields(record.key, fields);
     record.bytes = bytes;
-    record.verdict = fields->family;
     return record;
 }
 
@@ -265,7 +268,11 @@ keep_fields(struct measure_fields *fields, enum measure_by by)
     if (by != MEASURE_BY_FLOW) {
         fields->source_port = fields->destination_port = 0;
         fields->protocol = 0;
+        fields->vlan = 0;
+        fields->tunnelled = false;
+        fields->tunnel = 0;
     }
+    fields->port = 0;
 }
 
 static UNUSED bool
@@ -277,7 +284,11 @@ fields_equal(const struct measure_fields *a, const struct measure_fields *b)
                        sizeof a->destination)
             && a->source_port == b->source_port
             && a->destination_port == b->destination_port
-            && a->protocol == b->protocol);
+            && a->protocol == b->protocol
+            && a->vlan == b->vlan
+            && a->port == b->port
+            && a->tunnelled == b->tunnelled
+            && a->tunnel == b->tunnel);
 }
 
 /* Streams of numbers from 0 to 'n' - 1. */

@@ -130,6 +130,9 @@ oracle_parse(const uint8_t *frame, size_t size, unsigned int type,
     struct bytes b = { frame, size };
     size_t at = 0;
 
+    unsigned int vlan = 0;
+    enum measure_verdict verdict;
+
     memset(fields, 0, sizeof *fields);
     if (!type) {
         if (size < 14) {
@@ -141,6 +144,7 @@ oracle_parse(const uint8_t *frame, size_t size, unsigned int type,
             if ((type != 0x8100 && type != 0x88a8) || !has(&b, at, 6)) {
                 break;
             }
+            vlan = i ? vlan : get16(&b, at + 2) % 4096;
             at += 4;
             type = get16(&b, at);
         }
@@ -152,9 +156,11 @@ oracle_parse(const uint8_t *frame, size_t size, unsigned int type,
             at += 8;
         }
     }
-    return (type == 0x0800 ? oracle_ipv4(&b, at, fields)
-            : type == 0x86dd ? oracle_ipv6(&b, at, fields)
-            : MEASURE_NOT_IP);
+    verdict = (type == 0x0800 ? oracle_ipv4(&b, at, fields)
+               : type == 0x86dd ? oracle_ipv6(&b, at, fields)
+               : MEASURE_NOT_IP);
+    fields->vlan = vlan;
+    return verdict;
 }
 
 /* Parses a copy of 'frame' that ends where its memory ends, so that the

@@ -99,7 +99,7 @@ START_TEST(key_layout_is_that_of_the_packet)
     memcpy(bytes, key, sizeof bytes);
     ck_assert_mem_eq(bytes, "\1\2\3\4\5\6\7\10", 8);
     ck_assert_uint_eq(key[1], measure_ports_word(0x1234, 0x5678, 6));
-    ck_assert(!key[2] && !key[3] && !key[4]);
+    ck_assert(!key[2] && !key[3] && !key[4] && !key[5]);
 
     for (int i = 0; i < 16; i++) {
         v6.source[i] = i + 1;
@@ -111,27 +111,88 @@ START_TEST(key_layout_is_that_of_the_packet)
     ck_assert_mem_eq(bytes, v6.source, 16);
     ck_assert_mem_eq(bytes + 16, v6.destination, 16);
     ck_assert_uint_eq(key[4], measure_ports_word(0, 0, 17));
+    ck_assert(!key[5]);
+
+    v4.vlan = 0xabc;
+    v4.port = 0xdef;
+    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_IPV4);
+    ck_assert_uint_eq(key[1], UINT64_C(0xdefabc0656781234));
+    v4.tunnelled = true;
+    v4.tunnel = 0x87654321;
+    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_IPV6);
+    memcpy(bytes, key, sizeof bytes);
+    ck_assert_mem_eq(bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\1\2\3\4", 16);
+    ck_assert_mem_eq(bytes + 16, "\0\0\0\0\0\0\0\0\0\0\0\0\5\6\7\10", 16);
+    ck_assert_uint_eq(key[4], UINT64_C(0xdefabc0656781234));
+    ck_assert_uint_eq(key[5], UINT64_C(0x387654321));
 
     ck_assert_uint_eq(measure_key_words(MEASURE_IPV4), 2);
-    ck_assert_uint_eq(measure_key_words(MEASURE_IPV6), 5);
+    ck_assert_uint_eq(measure_key_words(MEASURE_IPV6), 6);
 }
 END_TEST
+
+/* IPv4 in a tunnel, too. */
+static struct measure_fields
+random_tunnelled_fields(struct random *r)
+{
+    struct measure_fields fields = random_fields(r);
+
+    fields.tunnelled = random_below(r, 2);
+    fields.tunnel = fields.tunnelled ? random_next(r) >> 32 : 0;
+    return fields;
+}
 
 START_TEST(fields_survive_the_way_through_a_key)
 {
     struct random r = random_from(test_seed);
 
     for (int i = 0; i < 20000; i++) {
-        struct measure_fields fields = random_fields(&r);
+        struct measure_fields fields = random_tunnelled_fields(&r);
         struct measure_fields again;
         uint64_t key[MEASURE_KEY_WORDS], key_again[MEASURE_KEY_WORDS];
+        enum measure_family layout = measure_key_from_fields(key, &fields);
 
-        measure_key_from_fields(key, &fields);
         memset(&again, 0xff, sizeof again);
-        measure_fields_from_key(&again, fields.family, key);
+        measure_fields_from_key(&again, layout, key);
         ck_assert(fields_equal(&fields, &again));
-        measure_key_from_fields(key_again, &again);
+        ck_assert_int_eq(measure_key_from_fields(key_again, &again), layout);
         ck_assert_mem_eq(key, key_again, sizeof key);
+    }
+}
+END_TEST
+
+START_TEST(record_takes_port_and_tunnel)
+{
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 20000; i++) {
+        struct measure_fields fields = random_tunnelled_fields(&r);
+        struct measure_fields parsed = fields, got;
+        struct measure_record record;
+
+        parsed.port = 0;
+        parsed.tunnelled = false;
+        parsed.tunnel = 0;
+        record = make_record(&parsed, 100);
+        measure_record_set_port(&record, fields.port);
+        if (fields.tunnelled) {
+            measure_record_set_tunnel(&record, fields.tunnel);
+        }
+        measure_fields_from_key(&got, record.verdict, record.key);
+        ck_assert(fields_equal(&got, &fields));
+    }
+}
+END_TEST
+
+START_TEST(what_is_not_counted_takes_no_port_nor_tunnel)
+{
+    struct measure_record record = { .verdict = MEASURE_NOT_IP };
+
+    measure_record_set_port(&record, 1);
+    measure_record_set_tunnel(&record, 1);
+    ck_assert_int_eq(record.verdict, MEASURE_NOT_IP);
+    for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
+        ck_assert(!record.key[i]);
     }
 }
 END_TEST
@@ -141,20 +202,26 @@ START_TEST(masks_keep_the_fields_of_by)
     struct random r = random_from(test_seed);
 
     for (int i = 0; i < 20000; i++) {
-        struct measure_fields fields = random_fields(&r);
+        struct measure_fields fields = random_tunnelled_fields(&r);
 
         for (int by = 0; by < MEASURE_N_BY; by++) {
-            struct measure_fields expected = fields;
+            struct measure_fields expected = fields, got;
             uint64_t key[MEASURE_KEY_WORDS], masked[MEASURE_KEY_WORDS];
+            enum measure_family layout = measure_key_from_fields(key, &fields);
 
-            keep_fields(&expected, by);
-            measure_key_from_fields(key, &expected);
-            measure_key_from_fields(masked, &fields);
-            for (unsigned int j = 0; j < measure_key_words(fields.family);
-                 j++) {
-                masked[j] &= measure_masks[by].words[fields.family][j];
+            for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
+                masked[j] = key[j] & measure_masks[by].words[layout][j];
             }
-            ck_assert_mem_eq(key, masked, sizeof key);
+            keep_fields(&expected, by);
+            measure_fields_from_key(&got, layout, masked);
+            ck_assert(fields_equal(&got, &expected));
+
+            for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
+                masked[j] = key[j] & measure_count_masks[by].words[layout][j];
+            }
+            expected.port = by == MEASURE_BY_FLOW ? fields.port : 0;
+            measure_fields_from_key(&got, layout, masked);
+            ck_assert(fields_equal(&got, &expected));
         }
     }
 }
@@ -185,6 +252,14 @@ sort_key(const struct measure_fields *fields, uint8_t *p)
     p[n++] = fields->source_port;
     p[n++] = fields->destination_port >> 8;
     p[n++] = fields->destination_port;
+    p[n++] = fields->vlan >> 8;
+    p[n++] = fields->vlan;
+    p[n++] = fields->tunnelled;
+    for (int i = 24; i >= 0; i -= 8) {
+        p[n++] = fields->tunnel >> i;
+    }
+    p[n++] = fields->port >> 8;
+    p[n++] = fields->port;
     return n;
 }
 
@@ -218,6 +293,10 @@ START_TEST(order_is_total_and_as_documented)
         fields[i].protocol = random_below(&r, 2) * 255;
         fields[i].source_port = random_below(&r, 2) * 0xff00;
         fields[i].destination_port = random_below(&r, 2) * 0x00ff;
+        fields[i].vlan = random_below(&r, 2) * 0x0f00;
+        fields[i].tunnelled = random_below(&r, 2);
+        fields[i].tunnel = random_below(&r, 2) * 0xff000000;
+        fields[i].port = random_below(&r, 2) * 0x00ff;
     }
     for (int i = 0; i < N; i++) {
         for (int j = 0; j < N; j++) {
@@ -244,6 +323,8 @@ main(void)
     tcase_add_test(tests, ports_word_has_the_documented_bits);
     tcase_add_test(tests, key_layout_is_that_of_the_packet);
     tcase_add_test(tests, fields_survive_the_way_through_a_key);
+    tcase_add_test(tests, record_takes_port_and_tunnel);
+    tcase_add_test(tests, what_is_not_counted_takes_no_port_nor_tunnel);
     tcase_add_test(tests, masks_keep_the_fields_of_by);
     tcase_add_test(tests, order_is_total_and_as_documented);
     return tests_run(tests);

@@ -188,7 +188,7 @@ def extended(frames):
 
 
 Flow = collections.namedtuple("Flow", "source destination protocol "
-                              "source_port destination_port")
+                              "source_port destination_port vlan")
 
 NOT_IP = "not-ip"
 MALFORMED = "malformed"
@@ -200,8 +200,11 @@ def classify(frame):
     if len(frame) < 14:
         return NOT_IP
     at = 12
+    vlan = None
     ethertype = int.from_bytes(frame[at:at + 2], "big")
     while ethertype in (0x8100, 0x88a8) and len(frame) >= at + 6:
+        if vlan is None:
+            vlan = int.from_bytes(frame[at + 2:at + 4], "big") % 4096
         at += 4
         ethertype = int.from_bytes(frame[at:at + 2], "big")
     at += 2
@@ -211,13 +214,13 @@ def classify(frame):
         at += 8
     packet = frame[at:]
     if ethertype == 0x0800:
-        return classify_ipv4(packet)
+        return classify_ipv4(packet, vlan or 0)
     if ethertype == 0x86dd:
-        return classify_ipv6(packet)
+        return classify_ipv6(packet, vlan or 0)
     return NOT_IP
 
 
-def classify_ipv4(packet):
+def classify_ipv4(packet, vlan):
     if len(packet) < 20:
         return MALFORMED
     version, words = divmod(packet[0], 16)
@@ -227,10 +230,10 @@ def classify_ipv4(packet):
         return MALFORMED
     ports = (0, 0) if fragment % 8192 else find_ports(packet[9],
                                                       packet[4 * words:])
-    return Flow(packet[12:16], packet[16:20], packet[9], *ports)
+    return Flow(packet[12:16], packet[16:20], packet[9], *ports, vlan)
 
 
-def classify_ipv6(packet):
+def classify_ipv6(packet, vlan):
     if len(packet) < 40:
         return MALFORMED
     payload, protocol = struct.unpack_from(">HB", packet, 4)
@@ -240,14 +243,14 @@ def classify_ipv6(packet):
     rest = packet[40:]
     while protocol in (0, 43, 44, 51, 60, 135):
         if len(rest) < 8:
-            return Flow(*addresses, protocol, 0, 0)
+            return Flow(*addresses, protocol, 0, 0, vlan)
         size = {44: 8, 51: 4 * rest[1] + 8}.get(protocol, 8 * rest[1] + 8)
         later = protocol == 44 and struct.unpack_from(">H", rest, 2)[0] >= 8
         protocol = rest[0]
         if later or len(rest) < size:
-            return Flow(*addresses, protocol, 0, 0)
+            return Flow(*addresses, protocol, 0, 0, vlan)
         rest = rest[size:]
-    return Flow(*addresses, protocol, *find_ports(protocol, rest))
+    return Flow(*addresses, protocol, *find_ports(protocol, rest), vlan)
 
 
 def find_ports(protocol, transport):
@@ -305,7 +308,8 @@ def row_key(row, fields):
     Flow."""
     key = []
     for field in fields:
-        value = row[field.replace("_", "-")]
+        value = (row.get(field, 0) if field == "vlan"
+                 else row[field.replace("_", "-")])
         if field in ("source", "destination"):
             value = ipaddress.ip_address(value).packed
         key.append(value)
