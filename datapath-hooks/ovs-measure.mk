@@ -3,10 +3,13 @@
 lib_libopenvswitch_la_SOURCES += \
 	lib/dpif-netdev-measure.c \
 	lib/dpif-netdev-measure.h \
+	lib/measure-alert.h \
+	lib/measure-change.h \
 	lib/measure-command.c \
 	lib/measure-config.c \
 	lib/measure-config.h \
 	lib/measure-control.c \
+	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
 	lib/measure-hash.h \
@@ -24,6 +27,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-superspreader.h \
 	lib/measure-table.c \
 	lib/measure-table.h
 EXTRA_DIST += lib/ovs-measure.mk

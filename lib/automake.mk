@@ -5,8 +5,11 @@
 # list and the one in datapath-hooks/ovs-measure.mk in step.
 noinst_LIBRARIES += lib/libmeasure.a
 lib_libmeasure_a_SOURCES = \
+	lib/measure-alert.h \
+	lib/measure-change.h \
 	lib/measure-config.c \
 	lib/measure-config.h \
+	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
 	lib/measure-hash.h \
@@ -22,5 +25,6 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-superspreader.h \
 	lib/measure-table.c \
 	lib/measure-table.h
