@@ -9,9 +9,13 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-change.h \
 	lib/measure-config.c \
 	lib/measure-config.h \
+	lib/measure-count-array.h \
+	lib/measure-count-min.h \
+	lib/measure-cuckoo.h \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
+	lib/measure-estimate.h \
 	lib/measure-hash.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
@@ -25,6 +29,9 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-shared.h \
+	lib/measure-space-saving.h \
 	lib/measure-superspreader.h \
+	lib/measure-table-pointer.h \
 	lib/measure-table.c \
 	lib/measure-table.h

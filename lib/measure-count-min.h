@@ -1,0 +1,121 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_COUNT_MIN_H
+#define MEASURE_COUNT_MIN_H 1
+
+#include "measure-estimate.h"
+
+/* Count-Min sketch
+ * ================
+ *
+ * 'depth' rows of 'width' cells, each row with a hash of its own; a packet is
+ * added to one cell of each, and the estimate of a key is its smallest cell.
+ * Cormode, Muthukrishnan, "An Improved Data Stream Summary: The Count-Min
+ * Sketch and its Applications", Journal of Algorithms 55 (2005).
+ *
+ * The hash of a row is that of the key, multiplied and folded once more with
+ * two secret words of the row.  Keys that share a cell of one row share one of
+ * another row no more often than any two keys.  (With CRC32C and a seed for
+ * each row they would share all: keys that collide under one seed collide
+ * under every seed.)
+ *
+ * Conservative update (Estan, Varghese, SIGCOMM 2002) only lifts the cells
+ * that are below the new estimate.  Estimates are still never too low, and
+ * less often too high; it costs a second look at the cells.
+ *
+ * The key of each packet whose estimate is above the threshold is recorded
+ * (see measure-estimate.h), so that no key with that many packets is missing.
+ *
+ * Memory: 16 * depth * width bytes, and the heavy keys.
+ *
+ * Error: an estimate is never too low.  For N packets it is too high by more
+ * than e * N / width with probability at most e^-depth.  The same holds for
+ * bytes, and for the sum of the estimates of several sketches with the same
+ * secret and the sum of their bounds.
+ *
+ * Thread safety: one writer; others read when it has let go.
+ * measure_count_min_prefetch(), _add() and _add_burst() belong to the packet
+ * path: they do not allocate, lock, wait, log or clear. */
+
+#define MEASURE_COUNT_MIN_MAX_DEPTH 8
+#define MEASURE_COUNT_MIN_DEPTH 3       /* That of the SOSR paper. */
+
+struct measure_count_min_params {
+    enum measure_family family;
+    uint32_t depth;             /* 1 to MEASURE_COUNT_MIN_MAX_DEPTH. */
+    uint32_t width;             /* At least 1. */
+    bool conservative;
+    struct measure_heavy_params heavy;
+    const struct measure_hash_secret *secret;
+};
+
+struct measure_count_min {
+    struct measure_cell *cells;
+    uint32_t depth;
+    uint32_t width;
+    bool conservative;
+    enum measure_family family;
+    const struct measure_hash_secret *secret;
+    struct measure_hash_secret rows[2];     /* Two words for each row. */
+    struct measure_heavy_keys heavy;
+};
+
+/* The packet path. */
+
+static inline struct measure_cell *
+measure_count_min_cell(const struct measure_count_min *sketch, uint32_t row,
+                       uint64_t hash)
+{
+    const uint64_t *s = sketch->rows[row / 4].words + row % 4 * 2;
+    uint64_t row_hash = measure_hash_fold(hash ^ s[0], s[1]);
+    uint64_t column = ((row_hash >> 32) * sketch->width) >> 32;
+
+    return &sketch->cells[(uint64_t) row * sketch->width + column];
+}
+
+static inline void
+measure_count_min_prefetch(const struct measure_count_min *sketch,
+                           uint64_t hash)
+{
+    for (uint32_t i = 0; i < sketch->depth; i++) {
+        __builtin_prefetch(measure_count_min_cell(sketch, i, hash), 1);
+    }
+}
+
+/* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
+ * The caller tells measure_heavy_keys_advance() after each burst. */
+void measure_count_min_add(struct measure_count_min *, const uint64_t *key,
+                           uint64_t hash, uint64_t packets, uint64_t bytes);
+
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+ * of the sketch, by the keys as they are.  Sets their hashes. */
+void measure_count_min_add_burst(struct measure_count_min *,
+                                 struct measure_record *records, size_t n);
+
+/* The control thread. */
+
+size_t measure_count_min_size(const struct measure_count_min_params *);
+void measure_count_min_init(struct measure_count_min *,
+                            const struct measure_count_min_params *,
+                            void *memory);
+void measure_count_min_estimate(const struct measure_count_min *,
+                                const uint64_t *key, uint64_t hash,
+                                struct measure_estimate *);
+void measure_count_min_merge(struct measure_count_min *,
+                             const struct measure_count_min *from);
+
+#endif /* measure-count-min.h */

@@ -1,0 +1,138 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_ESTIMATE_H
+#define MEASURE_ESTIMATE_H 1
+
+#include "measure-hash.h"
+#include "measure-record.h"
+#include "measure-table.h"
+
+/* What estimating structures share
+ * ================================
+ *
+ * An estimate is what a structure knows of one key: a number of packets and
+ * bytes that is never too low, and by how much it may be too high.
+ *
+ * A cell is what sketches are made of.
+ *
+ * Heavy keys.  A sketch has no keys, and to ask it for many keys afterwards
+ * finds, beside the heavy ones, all that share their cells.  So the packet
+ * that lifts an estimate over the threshold has its key recorded, at once, in
+ * a small linear table (measure-table.h).  The threshold is the larger of a
+ * fixed number and a share of what was counted so far: a key that has that
+ * share in the end had its estimate lifted over the threshold at the latest by
+ * its last packet, for at that time the threshold was not higher.  Packets and
+ * bytes have a threshold each.
+ *
+ * What finds no room is counted in 'lost'.
+ *
+ * Memory: that of a linear table for 'max_keys' keys, 64 bytes a key for IPv4
+ * and 128 for IPv6.  For a share s the keys recorded are at most 1/s whenever
+ * the number of packets has doubled, thus at most (1 + log2(s * N)) * 2/s for
+ * N packets.
+ *
+ * Thread safety: one writer.  'lost' may be read by any thread at any time,
+ * the rest when the writer has let go. */
+
+struct measure_estimate {
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t packets_error;     /* 'packets' is too high by at most that... */
+    uint64_t bytes_error;       /* ...and 'bytes' by at most that. */
+};
+
+struct measure_cell {
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_cell) == 0,
+              "no cell straddles two cache lines");
+
+/* A share as a fixed-point number: 1 is MEASURE_WHOLE. */
+#define MEASURE_WHOLE (UINT64_C(1) << 32)
+#define MEASURE_NEVER UINT64_MAX    /* A threshold that nothing crosses. */
+
+struct measure_heavy_params {
+    uint32_t max_keys;          /* Keys that can be recorded. */
+    uint64_t min_packets;       /* Fixed thresholds, from 1. */
+    uint64_t min_bytes;
+    uint64_t packets_share;     /* Of MEASURE_WHOLE; 0 for none. */
+    uint64_t bytes_share;
+};
+
+struct measure_heavy_keys {
+    /* What a packet is compared with. */
+    uint64_t packets_threshold;
+    uint64_t bytes_threshold;
+
+    uint64_t packets;           /* Counted so far... */
+    uint64_t bytes;             /* ...until the last burst. */
+    uint64_t lost;              /* Keys not recorded.  Atomic. */
+    struct measure_heavy_params params;
+
+    /* The keys.  Their counters are what was counted with them while their
+     * estimate was above the threshold, thus never too high. */
+    struct measure_table table;
+};
+
+/* The packet path. */
+
+/* Returns true if adding 'more' (at least 1) to 'old' crosses 'threshold',
+ * that is, leads from below it to it or above it. */
+static inline bool
+measure_crosses(uint64_t old, uint64_t more, uint64_t threshold)
+{
+    return threshold - 1 - old < more;
+}
+
+void measure_heavy_keys_record(struct measure_heavy_keys *,
+                               const uint64_t *key, uint64_t hash,
+                               uint64_t packets, uint64_t bytes);
+
+/* Says that 'packets' and 'bytes' were counted: the thresholds follow. */
+static inline void
+measure_heavy_keys_advance(struct measure_heavy_keys *heavy, uint64_t packets,
+                           uint64_t bytes)
+{
+    const struct measure_heavy_params *params = &heavy->params;
+    __extension__ unsigned __int128 share;
+    uint64_t threshold;
+
+    heavy->packets += packets;
+    heavy->bytes += bytes;
+
+    share = heavy->packets;
+    threshold = share * params->packets_share / MEASURE_WHOLE;
+    heavy->packets_threshold = (threshold > params->min_packets
+                                ? threshold : params->min_packets);
+    share = heavy->bytes;
+    threshold = share * params->bytes_share / MEASURE_WHOLE;
+    heavy->bytes_threshold = (threshold > params->min_bytes
+                              ? threshold : params->min_bytes);
+}
+
+/* The control thread. */
+
+size_t measure_heavy_keys_size(enum measure_family,
+                               const struct measure_heavy_params *);
+void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_family,
+                             const struct measure_heavy_params *,
+                             void *memory);
+uint64_t measure_heavy_keys_lost(const struct measure_heavy_keys *);
+
+#endif /* measure-estimate.h */
