@@ -172,6 +172,12 @@ AC_DEFUN([MEASURE_WITH_DPDK],
      [AC_MSG_ERROR([--with-dpdk=$with_dpdk: valid are 'shared' and 'no'])])
    OVS_DPDK_ARGUMENT=
    measure_dpdk_summary=no
+   dnl The benchmark compares with DPDK where it is, with or without a switch.
+   measure_bench_dpdk=no
+   AS_IF([test "x$with_dpdk" = xshared],
+     [PKG_CHECK_MODULES([DPDK], [libdpdk], [measure_bench_dpdk=yes],
+        [measure_bench_dpdk=no])])
+   AM_CONDITIONAL([BENCH_DPDK], [test "x$measure_bench_dpdk" = xyes])
    AS_IF([test "x$OVS_SOURCE" = x],
      [measure_dpdk_summary="not needed"
       with_dpdk=no],

@@ -49,6 +49,7 @@ tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \
+	tests/bench-output \
 	tests/count-results-test \
 	tests/patch-apply \
 	tests/replay-pcap

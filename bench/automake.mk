@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0: see the file COPYING.
+
+# Benchmarks.  See bench/README.md.
+
+check_PROGRAMS += bench/measure-bench
+bench_measure_bench_SOURCES = \
+	bench/bench.h \
+	bench/measure-bench.c \
+	bench/structures.c \
+	bench/traffic.c
+bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
+bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \
+	-lpthread
+bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libmeasure.a
+EXTRA_DIST += bench/README.md bench/peer-cmap.c bench/peer-dpdk.c
+
+# The peers are compiled with the flags of those that they come from.
+bench_peers = bench/peer-cmap.o bench/peer-dpdk.o
+CLEANFILES += $(bench_peers)
+bench_compile = $(MKDIR_P) bench && \
+	$(CC) -Ilib -I$(srcdir)/lib -I$(srcdir)/bench
+bench_compile_end = $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -c -o $@
+
+bench/peer-dpdk.o: bench/peer-dpdk.c bench/bench.h
+if BENCH_DPDK
+	$(AM_V_CC)$(bench_compile) -I. -DBENCH_HAVE_DPDK \
+	    -DALLOW_EXPERIMENTAL_API $(DPDK_CFLAGS) $(bench_compile_end) \
+	    $(srcdir)/bench/peer-dpdk.c
+bench_measure_bench_LDADD += $(DPDK_LIBS)
+else
+	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
+	    $(srcdir)/bench/peer-dpdk.c
+endif
+
+if BUILD_OVS
+# With the configuration of Open vSwitch, and linked by its libtool, which
+# knows what else its library needs.
+bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h ovs.built
+	$(AM_V_CC)version=`sed -n 's/^#define PACKAGE_VERSION //p' \
+	    ovs/config.h` && \
+	$(bench_compile) -isystem ovs -isystem ovs/include -isystem ovs/lib \
+	    -DBENCH_HAVE_OVS -DBENCH_OVS_VERSION="$$version" \
+	    $(bench_compile_end) $(srcdir)/bench/peer-cmap.c
+bench_measure_bench_LDADD += ovs/lib/libopenvswitch.la
+bench_measure_bench_DEPENDENCIES += ovs.built
+bench_libtool = ovs/libtool --silent --tag=CC --mode=link
+else
+bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h
+	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
+	    $(srcdir)/bench/peer-cmap.c
+bench_libtool =
+endif
+bench_measure_bench_LINK = $(bench_libtool) $(CCLD) \
+	$(bench_measure_bench_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) \
+	-o $@
+
+# What the results say of the program.
+bench/measure_bench-measure-bench.$(OBJEXT): bench/build.h
+CLEANFILES += bench/build.h
+bench/build.h: FORCE
+	@$(MKDIR_P) bench && { \
+	    commit=`cd $(srcdir) && git describe --always --dirty \
+	        --exclude='*' 2>/dev/null` || commit=unknown; \
+	    echo "#define BENCH_COMMIT \"$$commit\""; \
+	    echo '#define BENCH_FLAGS "$(CFLAGS)"'; \
+	} > $@.new && \
+	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,738 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* measure-bench compares structures that count packets: their time, memory
+ * and accuracy, in one process and on the same packets.  See README.md.
+ *
+ * A round is one epoch of traffic.  In each round every contender runs, in
+ * an order that changes from round to round, so that what else the machine
+ * does meets all of them.  A contender runs more than once in a round, each
+ * time from empty: first with a clock reading every 64 packets, for the
+ * histogram, and then without any, for the mean.  Nothing but the updates is
+ * timed. */
+
+#include <config.h>
+
+#include "bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/build.h"
+
+#define PROGRAM "measure-bench"
+#define MAX_CONTENDERS 32
+
+/* The histogram of the paper has buckets of 2 cycles for one packet.  These
+ * are finer: half a tick of the clock for one packet. */
+#define N_BUCKETS 16384
+#define BUCKET_TICKS (BENCH_LATENCY_BATCH / 2)
+
+static const struct bench_contender *const all_contenders[] = {
+    &bench_floor,
+    &bench_linear_table,
+    &bench_rte_hash_bulk,
+    &bench_rte_member[0],
+    &bench_rte_member[1],
+    &bench_rte_member[2],
+    &bench_rte_member[3],
+    &bench_cmap,
+};
+#define N_ALL (sizeof all_contenders / sizeof all_contenders[0])
+
+struct result {
+    const struct bench_contender *contender;
+    void *structure;
+    const char *why_not;        /* If there is no structure. */
+    size_t memory;              /* Largest at the end of an epoch. */
+
+    double *round_ns;           /* Mean of each round. */
+    double *round_ratio;        /* To the floor's in the same round. */
+    uint64_t *histogram;
+    uint64_t n_samples;
+
+    double precision;           /* Sums over the rounds, as are... */
+    double recall;
+    double count_error;
+    uint32_t n_accuracy;        /* ...these rounds. */
+    double max_count_error;
+};
+
+struct options {
+    double skew;
+    uint32_t flows;
+    uint64_t packets;
+    uint32_t epoch;
+    uint64_t seed;
+    uint32_t repeat;
+    size_t memory;
+    const char *capture;
+    bool pairs;
+    bool json;
+    char *contenders;
+};
+
+static struct result results[MAX_CONTENDERS];
+static size_t n_results;
+static double ns_per_tick;
+
+void
+bench_fail(const char *format, ...)
+{
+    va_list args;
+
+    fputs(PROGRAM": ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    putc('\n', stderr);
+    exit(1);
+}
+
+static struct measure_budget bench_budget;
+
+void *
+bench_memory(size_t size)
+{
+    void *p = measure_memory_alloc(&bench_budget, size, MEASURE_ANY_NODE);
+
+    if (!p) {
+        bench_fail("no memory for %zu bytes", size);
+    }
+    return p;
+}
+
+void
+bench_memory_free(void *p, size_t size)
+{
+    measure_memory_free(&bench_budget, p, size);
+}
+
+static double
+now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1e9 + now.tv_nsec;
+}
+
+static void
+calibrate(void)
+{
+    double start_ns = now_ns();
+    uint64_t start = bench_clock();
+    double ns;
+
+    do {
+        ns = now_ns() - start_ns;
+    } while (ns < 5e7);
+    ns_per_tick = ns / (bench_clock() - start);
+}
+
+/* One run of a contender over the current epoch. */
+
+static double
+run(struct result *result, const struct bench_traffic *traffic)
+{
+    const struct bench_contender *contender = result->contender;
+    uint64_t start = bench_clock();
+
+    for (uint32_t i = 0; i < traffic->n; i += BENCH_BURST) {
+        contender->update(result->structure, &traffic->keys[i],
+                          &traffic->bytes[i]);
+    }
+    return (bench_clock() - start) * ns_per_tick / traffic->n;
+}
+
+static void
+run_histogram(struct result *result, const struct bench_traffic *traffic)
+{
+    const struct bench_contender *contender = result->contender;
+    uint64_t start = bench_clock();
+
+    for (uint32_t i = 0; i < traffic->n; i += BENCH_LATENCY_BATCH) {
+        for (uint32_t j = i; j < i + BENCH_LATENCY_BATCH; j += BENCH_BURST) {
+            contender->update(result->structure, &traffic->keys[j],
+                              &traffic->bytes[j]);
+        }
+
+        uint64_t end = bench_clock();
+        uint64_t bucket = (end - start) / BUCKET_TICKS;
+
+        result->histogram[bucket < N_BUCKETS ? bucket : N_BUCKETS - 1]++;
+        result->n_samples++;
+        start = end;
+    }
+}
+
+/* Accuracy. */
+
+struct judge {
+    const struct bench_traffic *traffic;
+    uint64_t threshold;
+    bool *seen;                 /* Flows reported. */
+    uint32_t n_reported;
+    uint32_t n_right;
+    double error;
+    double max_error;
+};
+
+static void
+judge_report(void *judge_, const struct bench_key *key, uint64_t packets)
+{
+    struct judge *judge = judge_;
+    int64_t number = bench_traffic_find(judge->traffic, key);
+    uint64_t truth = number < 0 ? 0 : judge->traffic->packets[number];
+
+    if (number >= 0) {
+        if (judge->seen[number]) {
+            return;
+        }
+        judge->seen[number] = true;
+    }
+    judge->n_reported++;
+    if (truth >= judge->threshold) {
+        double error = fabs((double) packets - truth) / truth;
+
+        judge->n_right++;
+        judge->error += error;
+        if (error > judge->max_error) {
+            judge->max_error = error;
+        }
+    }
+}
+
+static void
+judge_contender(struct result *result, const struct bench_traffic *traffic,
+                uint64_t threshold, bool *seen)
+{
+    struct judge judge = { .traffic = traffic, .threshold = threshold,
+                           .seen = seen };
+    uint32_t n_true = 0;
+
+    memset(seen, 0, traffic->n_flows * sizeof *seen);
+    result->contender->report(result->structure, threshold, judge_report,
+                              &judge);
+    for (uint32_t i = 0; i < traffic->n_flows; i++) {
+        n_true += traffic->packets[i] >= threshold;
+    }
+    result->precision += (judge.n_reported
+                          ? (double) judge.n_right / judge.n_reported : 1);
+    result->recall += n_true ? (double) judge.n_right / n_true : 1;
+    result->count_error += judge.n_right ? judge.error / judge.n_right : 0;
+    result->n_accuracy++;
+    if (judge.max_error > result->max_count_error) {
+        result->max_count_error = judge.max_error;
+    }
+}
+
+/* Statistics. */
+
+static int
+compare_doubles(const void *a_, const void *b_)
+{
+    const double *a = a_, *b = b_;
+
+    return (*a > *b) - (*a < *b);
+}
+
+static double
+median(const double *values, uint32_t n)
+{
+    double *sorted = measure_xzalloc(n * sizeof *sorted);
+    double result;
+
+    memcpy(sorted, values, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_doubles);
+    result = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    free(sorted);
+    return result;
+}
+
+static double
+percentile(const struct result *result, double share)
+{
+    uint64_t rank = ceil(share * result->n_samples), sum = 0;
+    uint32_t bucket = 0;
+
+    while (bucket < N_BUCKETS - 1
+           && (sum += result->histogram[bucket]) < rank) {
+        bucket++;
+    }
+    return ((bucket + 0.5) * BUCKET_TICKS / BENCH_LATENCY_BATCH
+            * ns_per_tick);
+}
+
+/* Output. */
+
+static void
+print_string(const char *s)
+{
+    putchar('"');
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\') {
+            putchar('\\');
+        }
+        if ((unsigned char) *s >= ' ') {
+            putchar(*s);
+        }
+    }
+    putchar('"');
+}
+
+static void
+print_member(const char *name, const char *value)
+{
+    printf("  ");
+    print_string(name);
+    printf(": ");
+    print_string(value);
+    printf(",\n");
+}
+
+static void
+processor(char *name, size_t size)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[256];
+
+    snprintf(name, size, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, "model name", 10) && strchr(line, ':')) {
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(name, size, "%s", strchr(line, ':') + 2);
+            break;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+}
+
+static void
+print_json(const struct options *options, const struct bench_traffic *traffic,
+           const struct bench_settings *settings, const char *command_line)
+{
+    struct utsname system;
+    char text[256];
+    bool first = true;
+
+    printf("{\n");
+    processor(text, sizeof text);
+    print_member("processor", text);
+    uname(&system);
+    snprintf(text, sizeof text, "%s %s %s", system.sysname, system.release,
+             system.machine);
+    print_member("kernel", text);
+    print_member("compiler", "gcc "__VERSION__);
+    print_member("compiler-flags", BENCH_FLAGS);
+    print_member("commit", BENCH_COMMIT);
+    print_member("dpdk", bench_dpdk_version());
+    print_member("ovs", bench_ovs_version());
+    print_member("command-line", command_line);
+    if (options->capture) {
+        print_member("capture", options->capture);
+    } else {
+        printf("  \"zipf\": %g,\n  \"seed\": %"PRIu64",\n", options->skew,
+               options->seed);
+    }
+    printf("  \"flows\": %"PRIu32",\n", traffic->n_flows);
+    printf("  \"packets\": %"PRIu64",\n",
+           (uint64_t) traffic->n * traffic->n_epochs);
+    printf("  \"epoch-packets\": %"PRIu32",\n", traffic->n);
+    printf("  \"epoch-flows\": %"PRIu32",\n", traffic->max_present);
+    printf("  \"threshold-packets\": %"PRIu64",\n", settings->threshold);
+    printf("  \"rounds\": %"PRIu32",\n", traffic->n_epochs);
+    printf("  \"burst\": %d,\n", BENCH_BURST);
+    printf("  \"contenders\": [");
+    for (size_t i = 0; i < n_results; i++) {
+        const struct result *result = &results[i];
+        uint32_t n = result->n_accuracy;
+
+        if (!result->structure) {
+            continue;
+        }
+        printf("%s\n    {\"name\": \"%s\", \"ns-per-packet\": %.3f, "
+               "\"ns-p50\": %.3f, \"ns-p99\": %.3f, \"memory-bytes\": %zu",
+               first ? "" : ",", result->contender->name,
+               median(result->round_ns, traffic->n_epochs),
+               percentile(result, 0.5), percentile(result, 0.99),
+               result->memory);
+        if (result->round_ratio) {
+            printf(", \"ratio-to-floor\": %.3f",
+                   median(result->round_ratio, traffic->n_epochs));
+        }
+        if (n) {
+            printf(", \"precision\": %.6g, \"recall\": %.6g, "
+                   "\"count-error\": %.6g, \"max-count-error\": %.6g",
+                   result->precision / n, result->recall / n,
+                   result->count_error / n, result->max_count_error);
+        }
+        printf("}");
+        first = false;
+    }
+    printf("\n  ],\n  \"absent\": [");
+    first = true;
+    for (size_t i = 0; i < n_results; i++) {
+        if (!results[i].structure) {
+            printf("%s\n    {\"name\": \"%s\", \"why\": ", first ? "" : ",",
+                   results[i].contender->name);
+            print_string(results[i].why_not);
+            printf("}");
+            first = false;
+        }
+    }
+    printf("%s]\n}\n", first ? "" : "\n  ");
+}
+
+static void
+print_text(const struct bench_traffic *traffic,
+           const struct bench_settings *settings)
+{
+    printf("%"PRIu32" rounds of %"PRIu32" packets of up to %"PRIu32" flows, "
+           "heavy hitters from %"PRIu64" packets on\n\n",
+           traffic->n_epochs, traffic->n, traffic->max_present,
+           settings->threshold);
+    printf("%-24s %9s %9s %9s %9s %9s %9s %11s\n", "", "ns", "ns p99",
+           "to floor", "MiB", "precision", "recall", "count error");
+    for (size_t i = 0; i < n_results; i++) {
+        const struct result *result = &results[i];
+        uint32_t n = result->n_accuracy;
+
+        if (!result->structure) {
+            printf("%-24s absent: %s\n", result->contender->name,
+                   result->why_not);
+            continue;
+        }
+        printf("%-24s %9.2f %9.2f ", result->contender->name,
+               median(result->round_ns, traffic->n_epochs),
+               percentile(result, 0.99));
+        if (result->round_ratio) {
+            printf("%9.2f ", median(result->round_ratio, traffic->n_epochs));
+        } else {
+            printf("%9s ", "-");
+        }
+        printf("%9.2f", result->memory / 1048576.0);
+        if (n) {
+            printf(" %9.4f %9.4f %11.6f", result->precision / n,
+                   result->recall / n, result->count_error / n);
+        }
+        putchar('\n');
+    }
+}
+
+/* Options. */
+
+static uint64_t
+parse_number(const char *option, const char *s, uint64_t min, uint64_t max)
+{
+    unsigned long long int value;
+    char *end;
+
+    errno = 0;
+    value = strtoull(s, &end, 10);
+    if (errno || end == s || *end || s[0] < '0' || s[0] > '9' || value < min
+        || value > max) {
+        bench_fail("%s: \"%s\" is not a number from %"PRIu64" to %"PRIu64,
+                   option, s, min, max);
+    }
+    return value;
+}
+
+static double
+parse_real(const char *option, const char *s, double min, double max)
+{
+    char *end;
+    double value = strtod(s, &end);
+
+    if (end == s || *end || !(value >= min && value <= max)) {
+        bench_fail("%s: \"%s\" is not a number from %g to %g", option, s, min,
+                   max);
+    }
+    return value;
+}
+
+static void
+usage(void)
+{
+    printf("Usage: "PROGRAM" [OPTION...]\n"
+           "Compares structures that count packets.\n\n"
+           "Packets:\n"
+           "  --zipf=SKEW          draw them by Zipf's law (default: 1.1)\n"
+           "  --flows=N            from so many flows (default: 1000000)\n"
+           "  --packets=N          so many (default: 20000000)\n"
+           "  --seed=N             default: 1\n"
+           "  --capture=FILE       read them from a capture instead\n"
+           "  --key=pair|flow      its keys (default: pair)\n"
+           "  --epoch=N            packets of an epoch (default: 2000000)\n\n"
+           "Contenders:\n"
+           "  --contenders=A,B...  default: all\n"
+           "  --memory=BYTES       of each structure (default: as the flows "
+           "need)\n"
+           "  --repeat=N           timed runs in a round (default: 2)\n\n"
+           "Output:\n"
+           "  --format=text|json   default: text\n"
+           "  --help               this text\n");
+}
+
+static void
+parse_options(int argc, char *argv[], struct options *options)
+{
+    enum { ZIPF = 256, FLOWS, PACKETS, SEED, CAPTURE, KEY, EPOCH, CONTENDERS,
+           MEMORY, REPEAT, FORMAT, HELP };
+    static const struct option longs[] = {
+        { "zipf", required_argument, NULL, ZIPF },
+        { "flows", required_argument, NULL, FLOWS },
+        { "packets", required_argument, NULL, PACKETS },
+        { "seed", required_argument, NULL, SEED },
+        { "capture", required_argument, NULL, CAPTURE },
+        { "key", required_argument, NULL, KEY },
+        { "epoch", required_argument, NULL, EPOCH },
+        { "contenders", required_argument, NULL, CONTENDERS },
+        { "memory", required_argument, NULL, MEMORY },
+        { "repeat", required_argument, NULL, REPEAT },
+        { "format", required_argument, NULL, FORMAT },
+        { "help", no_argument, NULL, HELP },
+        { NULL, 0, NULL, 0 },
+    };
+
+    *options = (struct options) {
+        .skew = 1.1, .flows = 1000000, .packets = 20000000, .epoch = 2000000,
+        .seed = 1, .repeat = 2, .pairs = true,
+    };
+    for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+        switch (c) {
+        case ZIPF:
+            options->skew = parse_real("--zipf", optarg, 0, 10);
+            break;
+        case FLOWS:
+            options->flows = parse_number("--flows", optarg, 1, 1u << 30);
+            break;
+        case PACKETS:
+            options->packets = parse_number("--packets", optarg,
+                                            BENCH_LATENCY_BATCH,
+                                            UINT64_C(1) << 40);
+            break;
+        case SEED:
+            options->seed = parse_number("--seed", optarg, 0, UINT64_MAX);
+            break;
+        case CAPTURE:
+            options->capture = optarg;
+            break;
+        case KEY:
+            if (strcmp(optarg, "pair") && strcmp(optarg, "flow")) {
+                bench_fail("--key: \"%s\" is neither \"pair\" nor \"flow\"",
+                           optarg);
+            }
+            options->pairs = !strcmp(optarg, "pair");
+            break;
+        case EPOCH:
+            options->epoch = parse_number("--epoch", optarg,
+                                          BENCH_LATENCY_BATCH, 1u << 30);
+            break;
+        case CONTENDERS:
+            options->contenders = optarg;
+            break;
+        case MEMORY:
+            options->memory = parse_number("--memory", optarg, 1024,
+                                           UINT64_C(1) << 36);
+            break;
+        case REPEAT:
+            options->repeat = parse_number("--repeat", optarg, 1, 1000);
+            break;
+        case FORMAT:
+            if (strcmp(optarg, "text") && strcmp(optarg, "json")) {
+                bench_fail("--format: \"%s\" is neither \"text\" nor "
+                           "\"json\"", optarg);
+            }
+            options->json = !strcmp(optarg, "json");
+            break;
+        case HELP:
+        case 'h':
+            usage();
+            exit(0);
+        default:
+            fprintf(stderr, "Try '"PROGRAM" --help'.\n");
+            exit(1);
+        }
+    }
+    if (optind < argc) {
+        bench_fail("unknown argument \"%s\"", argv[optind]);
+    }
+}
+
+static void
+choose_contenders(char *names)
+{
+    if (!names) {
+        for (size_t i = 0; i < N_ALL; i++) {
+            results[n_results++].contender = all_contenders[i];
+        }
+        return;
+    }
+    for (char *name = strtok(names, ","); name; name = strtok(NULL, ",")) {
+        size_t i;
+
+        for (i = 0; i < N_ALL && strcmp(name, all_contenders[i]->name); i++) {
+            continue;
+        }
+        if (i == N_ALL) {
+            fprintf(stderr, PROGRAM": --contenders: \"%s\" is none of", name);
+            for (i = 0; i < N_ALL; i++) {
+                fprintf(stderr, " %s", all_contenders[i]->name);
+            }
+            fprintf(stderr, "\n");
+            exit(1);
+        }
+        if (n_results < MAX_CONTENDERS) {
+            results[n_results++].contender = all_contenders[i];
+        }
+    }
+}
+
+static void
+create_contenders(struct bench_settings *settings, uint32_t n_rounds)
+{
+    for (size_t i = 0; i < n_results; i++) {
+        struct result *result = &results[i];
+
+        bench_creating = result->contender;
+        result->structure = result->contender->create(settings,
+                                                      &result->why_not);
+        result->round_ns = measure_xzalloc(n_rounds * sizeof(double));
+        result->histogram = measure_xzalloc(N_BUCKETS * sizeof(uint64_t));
+    }
+}
+
+static void
+run_round(uint32_t round, struct bench_traffic *traffic,
+          const struct options *options, uint64_t threshold, bool *seen)
+{
+    const struct result *floor = NULL;
+
+    bench_traffic_load(traffic, round);
+    for (size_t i = 0; i < n_results; i++) {
+        size_t j = (round / 2 + i) % n_results;
+        struct result *result = &results[round % 2 ? n_results - 1 - j : j];
+        const struct bench_contender *contender = result->contender;
+        double *times;
+
+        if (!result->structure) {
+            continue;
+        }
+        contender->clear(result->structure);
+        run_histogram(result, traffic);
+        if (contender->report) {
+            judge_contender(result, traffic, threshold, seen);
+        }
+        if (contender->memory(result->structure) > result->memory) {
+            result->memory = contender->memory(result->structure);
+        }
+
+        times = measure_xzalloc(options->repeat * sizeof *times);
+        for (uint32_t k = 0; k < options->repeat; k++) {
+            contender->clear(result->structure);
+            times[k] = run(result, traffic);
+        }
+        result->round_ns[round] = median(times, options->repeat);
+        free(times);
+        if (contender == &bench_floor) {
+            floor = result;
+        }
+    }
+    for (size_t i = 0; floor && i < n_results; i++) {
+        struct result *result = &results[i];
+
+        if (result->structure) {
+            if (!result->round_ratio) {
+                result->round_ratio
+                    = measure_xzalloc(traffic->n_epochs * sizeof(double));
+            }
+            result->round_ratio[round] = (result->round_ns[round]
+                                          / floor->round_ns[round]);
+        }
+    }
+}
+
+/* Has the memory of malloc() in huge pages, too, as all other memory here:
+ * that can be chosen when a program starts only. */
+static void
+use_huge_pages(char *argv[])
+{
+    if (!getenv("GLIBC_TUNABLES")) {
+        setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 1);
+        execv("/proc/self/exe", argv);
+    }
+}
+
+int
+main(int argc, char *argv[])
+{
+    struct bench_settings settings = { .n_flows = 0 };
+    struct bench_traffic *traffic;
+    struct options options;
+    char command_line[1024];
+    size_t used = 0;
+    bool *seen;
+
+    use_huge_pages(argv);
+    command_line[0] = '\0';
+    for (int i = 0; i < argc && used < sizeof command_line; i++) {
+        const char *slash = strrchr(argv[i], '/');
+
+        used += snprintf(command_line + used, sizeof command_line - used,
+                         "%s%s", i ? " " : "",
+                         !i && slash ? slash + 1 : argv[i]);
+    }
+    parse_options(argc, argv, &options);
+    choose_contenders(options.contenders);
+    calibrate();
+    traffic = (options.capture
+               ? bench_traffic_capture(options.capture, options.pairs,
+                                       options.epoch)
+               : bench_traffic_zipf(options.skew, options.flows,
+                                    options.packets, options.epoch,
+                                    options.seed));
+
+    settings.n_flows = traffic->max_present;
+    settings.memory = options.memory;
+    settings.total = traffic->n;
+    settings.threshold = traffic->n / 1000 + 1;
+    measure_hash_secret_init(&settings.secret, options.seed ^ 0x5ec2e7);
+    create_contenders(&settings, traffic->n_epochs);
+    seen = measure_xzalloc(traffic->n_flows * sizeof *seen);
+    for (uint32_t round = 0; round < traffic->n_epochs; round++) {
+        run_round(round, traffic, &options, settings.threshold, seen);
+    }
+    if (options.json) {
+        print_json(&options, traffic, &settings, command_line);
+    } else {
+        print_text(traffic, &settings);
+    }
+    if (fflush(stdout) || ferror(stdout)) {
+        bench_fail("cannot write the results: %s", strerror(errno));
+    }
+    return 0;
+}

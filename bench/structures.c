@@ -1,0 +1,224 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* The structures of the library, and the floor. */
+
+#include <config.h>
+
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "measure-table.h"
+
+const struct bench_contender *bench_creating;
+
+static const char *const no_memory = "no memory";
+
+/* The least that counting a packet in memory can cost: hash its key, and add
+ * to one line of a table that has as many lines as the linear table. */
+
+struct floor {
+    uint64_t *lines;
+    uint32_t n_lines;
+    struct measure_hash_secret secret;
+};
+
+static uint32_t
+table_lines(const struct bench_settings *settings)
+{
+    uint64_t lines = (settings->memory
+                      ? settings->memory / MEASURE_LINE_SIZE
+                      : measure_table_lines_for(MEASURE_IPV4,
+                                                settings->n_flows));
+
+    return lines < 2 ? 2 : lines;
+}
+
+static void *
+floor_create(struct bench_settings *settings, const char **why_not)
+{
+    struct floor *floor = measure_xzalloc(sizeof *floor);
+
+    floor->n_lines = table_lines(settings);
+    floor->secret = settings->secret;
+    floor->lines = measure_memory_alloc(&settings->budget,
+                                        measure_table_size(floor->n_lines),
+                                        MEASURE_ANY_NODE);
+    if (!floor->lines) {
+        *why_not = no_memory;
+        free(floor);
+        return NULL;
+    }
+    return floor;
+}
+
+static void
+floor_destroy(void *floor_, struct bench_settings *settings)
+{
+    struct floor *floor = floor_;
+
+    measure_memory_free(&settings->budget, floor->lines,
+                        measure_table_size(floor->n_lines));
+    free(floor);
+}
+
+static void
+floor_clear(void *floor_)
+{
+    struct floor *floor = floor_;
+
+    memset(floor->lines, 0, measure_table_size(floor->n_lines));
+}
+
+static void
+floor_update(void *floor_, const struct bench_key *keys,
+             const uint16_t *bytes)
+{
+    struct floor *floor = floor_;
+    uint64_t *lines[BENCH_BURST];
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t hash = measure_hash(&floor->secret, keys[i].words,
+                                     measure_key_words(MEASURE_IPV4));
+        uint64_t line = ((hash >> 32) * floor->n_lines) >> 32;
+
+        lines[i] = &floor->lines[line * (MEASURE_LINE_SIZE
+                                         / sizeof *lines[i])];
+        __builtin_prefetch(lines[i], 1);
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        lines[i][0] += 1;
+        lines[i][1] += bytes[i];
+    }
+}
+
+static size_t
+floor_memory(const void *floor_)
+{
+    const struct floor *floor = floor_;
+
+    return measure_table_size(floor->n_lines);
+}
+
+const struct bench_contender bench_floor = {
+    .name = "floor",
+    .create = floor_create,
+    .destroy = floor_destroy,
+    .clear = floor_clear,
+    .update = floor_update,
+    .memory = floor_memory,
+};
+
+/* The linear table, used as measure_set_count() does. */
+
+struct linear {
+    struct measure_table table;
+    struct measure_hash_secret secret;
+    uint64_t refused;
+};
+
+static void *
+linear_create(struct bench_settings *settings, const char **why_not)
+{
+    struct linear *linear = measure_xzalloc(sizeof *linear);
+
+    linear->secret = settings->secret;
+    if (!measure_table_init(&linear->table, MEASURE_IPV4,
+                            table_lines(settings), &settings->budget,
+                            MEASURE_ANY_NODE)) {
+        *why_not = no_memory;
+        free(linear);
+        return NULL;
+    }
+    return linear;
+}
+
+static void
+linear_destroy(void *linear_, struct bench_settings *settings)
+{
+    struct linear *linear = linear_;
+
+    measure_table_destroy(&linear->table, &settings->budget);
+    free(linear);
+}
+
+static void
+linear_clear(void *linear_)
+{
+    struct linear *linear = linear_;
+
+    measure_table_clear(&linear->table);
+    linear->refused = 0;
+}
+
+static void
+linear_update(void *linear_, const struct bench_key *keys,
+              const uint16_t *bytes)
+{
+    struct linear *linear = linear_;
+    uint64_t hashes[BENCH_BURST];
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        hashes[i] = measure_hash(&linear->secret, keys[i].words,
+                                 measure_key_words(MEASURE_IPV4));
+        measure_table_prefetch(&linear->table, hashes[i]);
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        if (!measure_table_add(&linear->table, MEASURE_IPV4,
+                               MEASURE_TABLE_MAX_PROBES, keys[i].words,
+                               hashes[i], 1, bytes[i])) {
+            linear->refused++;
+        }
+    }
+}
+
+static void
+linear_report(void *linear_, uint64_t threshold,
+              bench_report_function *report, void *aux)
+{
+    struct linear *linear = linear_;
+
+    MEASURE_TABLE_FOR_EACH (row, &linear->table) {
+        uint64_t packets = *measure_row_packets(row, MEASURE_IPV4);
+
+        if (packets >= threshold) {
+            struct bench_key key = { { row[0], row[1] } };
+
+            report(aux, &key, packets);
+        }
+    }
+}
+
+static size_t
+linear_memory(const void *linear_)
+{
+    const struct linear *linear = linear_;
+
+    return measure_table_size(linear->table.n_lines);
+}
+
+const struct bench_contender bench_linear_table = {
+    .name = "linear-table",
+    .exact = true,
+    .create = linear_create,
+    .destroy = linear_destroy,
+    .clear = linear_clear,
+    .update = linear_update,
+    .report = linear_report,
+    .memory = linear_memory,
+};
