@@ -3,12 +3,14 @@
 lib_libopenvswitch_la_SOURCES += \
 	lib/dpif-netdev-measure.c \
 	lib/dpif-netdev-measure.h \
+	lib/measure-alert.c \
 	lib/measure-alert.h \
 	lib/measure-change.h \
 	lib/measure-command.c \
 	lib/measure-config.c \
 	lib/measure-config.h \
 	lib/measure-control.c \
+	lib/measure-distribution.c \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
@@ -27,7 +29,9 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table.c \
-	lib/measure-table.h
+	lib/measure-table.h \
+	lib/measure-top.h
 EXTRA_DIST += lib/ovs-measure.mk

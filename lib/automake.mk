@@ -5,6 +5,7 @@
 # list and the one in datapath-hooks/ovs-measure.mk in step.
 noinst_LIBRARIES += lib/libmeasure.a
 lib_libmeasure_a_SOURCES = \
+	lib/measure-alert.c \
 	lib/measure-alert.h \
 	lib/measure-change.h \
 	lib/measure-config.c \
@@ -12,6 +13,7 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-count-array.h \
 	lib/measure-count-min.h \
 	lib/measure-cuckoo.h \
+	lib/measure-distribution.c \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
@@ -31,7 +33,9 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-report.h \
 	lib/measure-shared.h \
 	lib/measure-space-saving.h \
+	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table-pointer.h \
 	lib/measure-table.c \
-	lib/measure-table.h
+	lib/measure-table.h \
+	lib/measure-top.h

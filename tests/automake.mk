@@ -17,7 +17,9 @@ LOG_COMPILER = $(TEST_PREFIX)
 # Unit tests of the library, with libcheck: tests/check-NAME is made from
 # tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
 unit_tests = \
+	tests/check-alert \
 	tests/check-config \
+	tests/check-distribution \
 	tests/check-epoch \
 	tests/check-handover \
 	tests/check-hash \
@@ -27,6 +29,7 @@ unit_tests = \
 	tests/check-port \
 	tests/check-record \
 	tests/check-report \
+	tests/check-superspreader \
 	tests/check-table \
 	tests/fuzz-parse
 noinst_HEADERS += \

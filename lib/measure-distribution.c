@@ -1,0 +1,155 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-distribution.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+void
+measure_distribution_init(struct measure_distribution *d)
+{
+    memset(d, 0, sizeof *d);
+}
+
+/* Adds a flow of 'packets' and 'bytes'. */
+void
+measure_distribution_add(struct measure_distribution *d, uint64_t packets,
+                         uint64_t bytes)
+{
+    struct measure_bucket *by_packets
+        = &d->by_packets[measure_bucket(packets)];
+    struct measure_bucket *by_bytes = &d->by_bytes[measure_bucket(bytes)];
+
+    d->flows++;
+    d->packets += packets;
+    d->bytes += bytes;
+    by_packets->flows++;
+    by_packets->packets += packets;
+    by_packets->bytes += bytes;
+    by_bytes->flows++;
+    by_bytes->packets += packets;
+    by_bytes->bytes += bytes;
+}
+
+/* Quantiles. */
+
+#define DIGIT_BITS 11
+#define N_DIGITS (1u << DIGIT_BITS)
+
+/* Returns the value of rank 'rank', from 0, of the 'n' values. */
+static uint64_t
+select_rank(const uint64_t *values, size_t n, size_t rank)
+{
+    int bits = 64;              /* Not yet known of the value, from below. */
+    uint64_t known = 0;         /* Those above. */
+
+    assert(rank < n);
+    while (bits) {
+        int digit_bits = bits < DIGIT_BITS ? bits : DIGIT_BITS;
+        int shift = bits - digit_bits;
+        uint64_t mask = bits == 64 ? 0 : UINT64_MAX << bits;
+        size_t counts[N_DIGITS] = { 0 };
+        unsigned int digit = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            if ((values[i] & mask) == known) {
+                counts[(values[i] >> shift) % (1u << digit_bits)]++;
+            }
+        }
+        while (rank >= counts[digit]) {
+            rank -= counts[digit++];
+        }
+        known |= (uint64_t) digit << shift;
+        bits = shift;
+    }
+    return known;
+}
+
+/* Returns the quantile of the 'n' (more than 0) 'values', in any order: the
+ * smallest of them such that at least the share 'quantile', from 0 to 1, of
+ * them is not above it.  For 0 that is the minimum, for 1 the maximum. */
+uint64_t
+measure_quantile(const uint64_t *values, size_t n, double quantile)
+{
+    /* .007 times 1000 must be 7. */
+    double rank = ceil(quantile * n * (1 - 1e-12));
+
+    assert(quantile >= 0 && quantile <= 1);
+    return select_rank(values, n, rank < 1 ? 0 : (size_t) rank - 1);
+}
+
+/* Entropy. */
+
+void
+measure_entropy_init(struct measure_entropy *e)
+{
+    memset(e, 0, sizeof *e);
+}
+
+/* Adds a key that has 'count' packets, or bytes. */
+void
+measure_entropy_add(struct measure_entropy *e, uint64_t count)
+{
+    double term, sum;
+
+    if (!count) {
+        return;
+    }
+    e->keys++;
+    e->total += count;
+    if (count == 1) {
+        return;
+    }
+
+    term = count * log2(count);
+    sum = e->sum + term;
+    e->compensation += (e->sum >= term ? e->sum - sum + term
+                        : term - sum + e->sum);
+    e->sum = sum;
+}
+
+/* Returns the entropy in bits, 0 if nothing was added. */
+double
+measure_entropy_bits(const struct measure_entropy *e)
+{
+    double total = e->total;
+    double bits;
+
+    if (e->keys < 2) {
+        return 0;
+    }
+    bits = log2(total) - (e->sum + e->compensation) / total;
+    return bits > 0 ? bits : 0;
+}
+
+/* Returns the entropy as a share of what it would be at most with that many
+ * keys, 0 with less than two. */
+double
+measure_entropy_normalised(const struct measure_entropy *e)
+{
+    double share;
+
+    if (e->keys < 2) {
+        return 0;
+    }
+    share = measure_entropy_bits(e) / log2(e->keys);
+    return share < 1 ? share : 1;
+}

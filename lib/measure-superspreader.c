@@ -1,0 +1,559 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-superspreader.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "measure-table.h"
+#include "measure-top.h"
+
+#define BATCH 32
+
+/* The compiler must make one body for each family and kind. */
+#define SPECIALISED static inline __attribute__((always_inline))
+
+#define LINE_BITS (8 * MEASURE_LINE_SIZE)
+#define FILTER_LINES (MEASURE_SPREADER_BITS / LINE_BITS)
+#define FILTER_WORDS (MEASURE_SPREADER_BITS / 64)
+#define BIT_INDEX_BITS 9
+
+static_assert(FILTER_LINES == 2, "one bit of a fingerprint chooses the line");
+static_assert(1 << BIT_INDEX_BITS == LINE_BITS
+              && 1 + BIT_INDEX_BITS * MEASURE_SPREADER_HASHES <= 32,
+              "a fingerprint has the bits for all hash functions");
+
+/* In 'filter': the source has more destinations than its row can list, but
+ * there was no filter left. */
+#define NO_FILTER UINT32_MAX
+
+/* min and max fail with probabilities of at most this together... */
+#define FAILURE 1e-4
+/* ...which is what lies behind so many standard deviations. */
+#define FAILURE_DEVIATIONS 3.9
+
+/* Of a Bloom filter that takes more than so many new destinations for old
+ * ones nothing can be said but how many it has counted. */
+#define BLOOM_FULL .9
+
+/* Likewise, a bitmap with less zeros than this. */
+#define BITMAP_FULL_ZEROS 64
+
+/* What a row knows of its filter, where the list was. */
+struct filter_state {
+    uint16_t bits[FILTER_LINES];    /* Set in each line. */
+    float estimate;
+    float variance;
+};
+
+struct row {
+    uint32_t count;             /* 0 for an empty row.  See the header. */
+    uint32_t filter;            /* Index + 1, 0 for none yet, NO_FILTER. */
+    union {
+        struct filter_state state;
+        uint32_t listed[MEASURE_SPREADER_LISTED_IPV4];
+        uint32_t listed_ipv6[MEASURE_SPREADER_LISTED_IPV6];
+    };
+};
+
+struct row_ipv4 {
+    uint64_t key[2];
+    uint32_t counts[2];
+    uint32_t listed[MEASURE_SPREADER_LISTED_IPV4];
+};
+
+struct row_ipv6 {
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint32_t counts[2];
+    uint32_t listed[MEASURE_SPREADER_LISTED_IPV6];
+};
+
+static_assert(sizeof(struct row_ipv4) == MEASURE_LINE_SIZE
+              && sizeof(struct row_ipv6) == 2 * MEASURE_LINE_SIZE,
+              "a row is one or two lines");
+static_assert(offsetof(struct row_ipv4, counts) == 2 * 8
+              && offsetof(struct row_ipv6, counts) == 8 * MEASURE_KEY_WORDS
+              && offsetof(struct row_ipv4, listed) == 3 * 8
+              && offsetof(struct row, listed) == 8,
+              "a struct row follows the key");
+
+static inline size_t
+row_words(enum measure_family family)
+{
+    return (family == MEASURE_IPV4
+            ? sizeof(struct row_ipv4) / 8 : sizeof(struct row_ipv6) / 8);
+}
+
+static inline unsigned int
+n_listed(enum measure_family family)
+{
+    return (family == MEASURE_IPV4
+            ? MEASURE_SPREADER_LISTED_IPV4 : MEASURE_SPREADER_LISTED_IPV6);
+}
+
+static inline struct row *
+row_of(uint64_t *key, enum measure_family family)
+{
+    return (struct row *) &key[measure_key_words(family)];
+}
+
+static size_t
+rows_size(const struct measure_superspreader_config *config)
+{
+    /* Half load.  At least MEASURE_SPREADER_MAX_PROBES rows behind the last
+     * home row save the wrap. */
+    return ((2 * (size_t) config->max_sources + MEASURE_SPREADER_MAX_PROBES)
+            * row_words(config->family) * 8);
+}
+
+/* Returns the bytes that measure_superspreader_init() needs. */
+size_t
+measure_superspreader_size(const struct measure_superspreader_config *config)
+{
+    return (rows_size(config)
+            + (size_t) config->max_filters * FILTER_WORDS * 8);
+}
+
+/* Makes 's' count nothing yet, in 'memory' of measure_superspreader_size()
+ * bytes at a multiple of MEASURE_LINE_SIZE, which stays the caller's. */
+void
+measure_superspreader_init(struct measure_superspreader *s,
+                           const struct measure_superspreader_config *config,
+                           const struct measure_hash_secret *secret,
+                           void *memory)
+{
+    assert((uintptr_t) memory % MEASURE_LINE_SIZE == 0);
+    assert(config->max_sources > 0
+           && config->max_sources <= UINT32_C(1) << 30);
+
+    memset(s, 0, sizeof *s);
+    s->config = *config;
+    s->secret = secret;
+    s->rows = memory;
+    s->filters = s->rows + rows_size(config) / 8;
+    s->n_rows = 2 * config->max_sources;
+    memset(memory, 0, measure_superspreader_size(config));
+}
+
+/* Forgets everything, at the cost of what was used of the memory. */
+void
+measure_superspreader_clear(struct measure_superspreader *s)
+{
+    if (s->n_sources) {
+        memset(s->rows, 0, rows_size(&s->config));
+        memset(s->filters, 0, (size_t) s->n_filters * FILTER_WORDS * 8);
+    }
+    s->n_sources = 0;
+    s->n_filters = 0;
+    s->packets = 0;
+    s->refused_packets = 0;
+    s->refused_destinations = 0;
+}
+
+/* The packet path. */
+
+static inline uint64_t *
+filter_line(const struct measure_superspreader *s, const struct row *row,
+            uint32_t fingerprint)
+{
+    return &s->filters[(row->filter - 1) * (size_t) FILTER_WORDS
+                       + (fingerprint & 1) * (LINE_BITS / 64)];
+}
+
+/* The share of the bits of a line that are set, to the power of the number of
+ * hash functions: the probability that a new destination finds all of its
+ * bits set. */
+static inline float
+all_bits_set(uint16_t n_bits)
+{
+    float share = n_bits * (1.0f / LINE_BITS);
+
+    return share * share * share;
+}
+
+static inline float
+bloom_misses(const struct filter_state *state)
+{
+    return (all_bits_set(state->bits[0]) + all_bits_set(state->bits[1])) / 2;
+}
+
+/* Sets the bits of 'fingerprint' in the filter of 'row'.  Returns the number
+ * of them that were not set. */
+SPECIALISED unsigned int
+set_bits(const struct measure_superspreader *s, struct row *row,
+         enum measure_spreader_kind kind, uint32_t fingerprint)
+{
+    uint64_t *line = filter_line(s, row, fingerprint);
+    uint32_t bits = fingerprint >> 1;
+    unsigned int n_new = 0;
+
+    for (int i = 0; i < (kind == MEASURE_SPREADER_BLOOM
+                         ? MEASURE_SPREADER_HASHES : 1); i++) {
+        uint64_t *word = &line[bits % LINE_BITS / 64];
+        uint64_t bit = UINT64_C(1) << bits % 64;
+
+        n_new += !(*word & bit);
+        *word |= bit;
+        bits >>= BIT_INDEX_BITS;
+    }
+    return n_new;
+}
+
+SPECIALISED bool
+all_set(const struct measure_superspreader *s, const struct row *row,
+        enum measure_spreader_kind kind, uint32_t fingerprint)
+{
+    const uint64_t *line = filter_line(s, row, fingerprint);
+    uint32_t bits = fingerprint >> 1;
+    uint64_t set = line[bits % LINE_BITS / 64] >> bits % 64;
+
+    if (kind == MEASURE_SPREADER_BLOOM) {
+        bits >>= BIT_INDEX_BITS;
+        set &= line[bits % LINE_BITS / 64] >> bits % 64;
+        bits >>= BIT_INDEX_BITS;
+        set &= line[bits % LINE_BITS / 64] >> bits % 64;
+    }
+    return set & 1;
+}
+
+SPECIALISED void
+add_to_filter(const struct measure_superspreader *s, struct row *row,
+              enum measure_spreader_kind kind, uint32_t fingerprint)
+{
+    struct filter_state *state = &row->state;
+
+    if (all_set(s, row, kind, fingerprint)) {
+        return;
+    }
+    if (kind == MEASURE_SPREADER_BLOOM) {
+        float misses = bloom_misses(state);
+
+        state->estimate += 1 / (1 - misses);
+        state->variance += misses / ((1 - misses) * (1 - misses));
+    }
+    state->bits[fingerprint & 1] += set_bits(s, row, kind, fingerprint);
+    row->count++;
+}
+
+/* Gives 'row', whose list is full, a filter.  Returns false if there is
+ * none. */
+static bool
+list_to_filter(struct measure_superspreader *s, enum measure_family family,
+               enum measure_spreader_kind kind, struct row *row)
+{
+    uint32_t listed[MEASURE_SPREADER_LISTED_IPV6];
+    unsigned int n = n_listed(family);
+
+    if (s->n_filters >= s->config.max_filters) {
+        row->filter = NO_FILTER;
+        return false;
+    }
+    memcpy(listed, row->listed_ipv6, n * sizeof *listed);
+    memset(&row->state, 0, sizeof row->state);
+    row->filter = ++s->n_filters;
+    for (unsigned int i = 0; i < n; i++) {
+        row->state.bits[listed[i] & 1] += set_bits(s, row, kind, listed[i]);
+    }
+    if (kind == MEASURE_SPREADER_BITMAP) {
+        row->count = row->state.bits[0] + row->state.bits[1];
+    } else {
+        row->state.estimate = n;
+    }
+    return true;
+}
+
+SPECIALISED bool
+is_listed(const struct row *row, enum measure_family family,
+          uint32_t fingerprint)
+{
+    uint32_t found = 0;
+
+    /* All of the list, used or not: no branch to mispredict. */
+    for (unsigned int i = 0; i < n_listed(family); i++) {
+        found |= row->listed_ipv6[i] == fingerprint;
+    }
+    return found;
+}
+
+static void __attribute__((noinline))
+add_listed(struct measure_superspreader *s, enum measure_family family,
+           enum measure_spreader_kind kind, struct row *row,
+           uint32_t fingerprint)
+{
+    if (row->filter == NO_FILTER) {
+        s->refused_destinations++;
+    } else if (row->count < n_listed(family)) {
+        row->listed_ipv6[row->count++] = fingerprint;
+    } else if (list_to_filter(s, family, kind, row)) {
+        add_to_filter(s, row, kind, fingerprint);
+    } else {
+        s->refused_destinations++;
+    }
+}
+
+/* Returns the row of 'key', a new one if it has none yet, or NULL if it finds
+ * no place. */
+SPECIALISED uint64_t *
+find_row(struct measure_superspreader *s, enum measure_family family,
+         uint64_t *home, const uint64_t *key)
+{
+    for (unsigned int i = 0; i < MEASURE_SPREADER_MAX_PROBES; i++) {
+        uint64_t *candidate = home + i * row_words(family);
+
+        if (measure_key_equal(candidate, key, family)
+            && row_of(candidate, family)->count) {
+            return candidate;
+        }
+        if (!row_of(candidate, family)->count) {
+            if (s->n_sources >= s->config.max_sources) {
+                return NULL;
+            }
+            s->n_sources++;
+            memcpy(candidate, key, measure_key_words(family) * 8);
+            return candidate;
+        }
+    }
+    return NULL;
+}
+
+SPECIALISED void
+add_batch(struct measure_superspreader *s, enum measure_family family,
+          enum measure_spreader_kind kind, const uint64_t *keys,
+          size_t stride, size_t n)
+{
+    unsigned int words = measure_key_words(family);
+    uint64_t sources[BATCH][MEASURE_KEY_WORDS];
+    uint32_t fingerprints[BATCH];
+    uint64_t *homes[BATCH];
+    struct row *filtered[BATCH];
+    size_t n_filtered = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *key = &keys[i * stride];
+        uint64_t destination[MEASURE_KEY_WORDS];
+        uint64_t hash;
+
+        for (unsigned int j = 0; j < words; j++) {
+            sources[i][j] = key[j] & s->config.source_mask[j];
+            destination[j] = key[j] & s->config.destination_mask[j];
+        }
+        hash = measure_hash(s->secret, sources[i], words);
+        homes[i] = &s->rows[(((hash >> 32) * s->n_rows) >> 32)
+                            * row_words(family)];
+        __builtin_prefetch(homes[i], 1);
+        if (family == MEASURE_IPV6) {
+            __builtin_prefetch(homes[i] + MEASURE_LINE_SIZE / 8, 1);
+        }
+        /* 0 is what an unused place of a list holds. */
+        fingerprints[i] = measure_hash(s->secret, destination, words);
+        fingerprints[i] += !fingerprints[i];
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t *found = find_row(s, family, homes[i], sources[i]);
+        struct row *row;
+
+        if (!found) {
+            s->refused_packets++;
+            continue;
+        }
+        row = row_of(found, family);
+        if (row->filter && row->filter != NO_FILTER) {
+            __builtin_prefetch(filter_line(s, row, fingerprints[i]), 1);
+            filtered[n_filtered] = row;
+            fingerprints[n_filtered++] = fingerprints[i];
+        } else if (!is_listed(row, family, fingerprints[i])) {
+            add_listed(s, family, kind, row, fingerprints[i]);
+        }
+    }
+
+    for (size_t i = 0; i < n_filtered; i++) {
+        add_to_filter(s, filtered[i], kind, fingerprints[i]);
+    }
+}
+
+SPECIALISED void
+add__(struct measure_superspreader *s, enum measure_family family,
+      enum measure_spreader_kind kind, const uint64_t *keys, size_t stride,
+      size_t n)
+{
+    s->packets += n;
+    for (; n > BATCH; n -= BATCH) {
+        add_batch(s, family, kind, keys, stride, BATCH);
+        keys += BATCH * stride;
+    }
+    add_batch(s, family, kind, keys, stride, n);
+}
+
+/* Adds the 'n' packets whose flow keys begin at 'keys' and 'stride' words
+ * apart. */
+void
+measure_superspreader_add(struct measure_superspreader *s,
+                          const uint64_t *keys, size_t stride, size_t n)
+{
+    enum measure_spreader_kind kind = s->config.kind;
+
+    if (s->config.family == MEASURE_IPV4) {
+        if (kind == MEASURE_SPREADER_BLOOM) {
+            add__(s, MEASURE_IPV4, MEASURE_SPREADER_BLOOM, keys, stride, n);
+        } else {
+            add__(s, MEASURE_IPV4, MEASURE_SPREADER_BITMAP, keys, stride, n);
+        }
+    } else {
+        add__(s, MEASURE_IPV6, kind, keys, stride, n);
+    }
+}
+
+/* The control thread. */
+
+/* Returns the smallest x for which a martingale with jumps of at most 'jump'
+ * and a variance of 'variance', plus 'slope' for each unit of x, exceeds x
+ * with a probability of at most FAILURE / 2. */
+static double
+martingale_bound(double variance, double slope, double jump)
+{
+    double target = log(2 / FAILURE);
+    double low = 0, high = 1;
+
+    for (int doubled = false; ; ) {
+        double x = doubled ? (low + high) / 2 : high;
+        double v = (variance + slope * x) / (jump * jump);
+        double u = x / jump;
+        double exponent = v > 0 ? (u + v) * log1p(u / v) - u : INFINITY;
+
+        if (exponent < target) {
+            low = x;
+            high = doubled ? high : 2 * high;
+        } else {
+            high = x;
+            doubled = true;
+        }
+        if (high > UINT32_MAX || (doubled && high - low < .01)) {
+            return high;
+        }
+    }
+}
+
+static void
+bloom_estimate(const struct row *row, struct measure_superspreader_row *out)
+{
+    const struct filter_state *state = &row->state;
+    double misses = bloom_misses(state);
+
+    out->destinations = state->estimate;
+    out->min = row->count;
+    if (misses > BLOOM_FULL) {
+        out->max = UINT64_MAX;
+        return;
+    }
+    out->max = out->destinations
+               + martingale_bound(state->variance, misses / (1 - misses), 1);
+    if (misses > 0) {
+        double min = (out->destinations
+                      - martingale_bound(state->variance, 0,
+                                         misses / (1 - misses)));
+
+        if (min > out->min) {
+            out->min = min;
+        }
+    }
+}
+
+/* The standard error of the estimate of 'n' destinations with a bitmap. */
+static double
+bitmap_deviation(double n)
+{
+    double t = n / MEASURE_SPREADER_BITS;
+
+    return sqrt(MEASURE_SPREADER_BITS * (exp(t) - t - 1));
+}
+
+static void
+bitmap_estimate(const struct row *row, struct measure_superspreader_row *out)
+{
+    double m = MEASURE_SPREADER_BITS;
+    double zeros = MEASURE_SPREADER_BITS - row->count;
+    double n = m * log(m / (zeros > 1 ? zeros : 1));
+    double min = n, max = n;
+
+    /* The error depends on the truth, thus on the bound. */
+    for (int i = 0; i < 20; i++) {
+        min = n - FAILURE_DEVIATIONS * bitmap_deviation(min > 0 ? min : 0);
+        max = n + FAILURE_DEVIATIONS * bitmap_deviation(max);
+    }
+    out->destinations = n;
+    out->min = min > row->count ? min : row->count;
+    out->max = zeros < BITMAP_FULL_ZEROS ? UINT64_MAX : (uint64_t) ceil(max);
+}
+
+static int
+compare_rows(const void *a_, const void *b_)
+{
+    const struct measure_superspreader_row *a = a_;
+    const struct measure_superspreader_row *b = b_;
+
+    return (a->destinations > b->destinations ? -1
+            : a->destinations < b->destinations ? 1
+            : memcmp(a->source, b->source, sizeof a->source));
+}
+
+/* Puts those sources that may have more than 'threshold' destinations into
+ * 'rows', those with the most first, at most 'max_rows' of them.  Returns how
+ * many there are.  Equal ones are in the order of their keys' bytes. */
+size_t
+measure_superspreader_report(const struct measure_superspreader *s,
+                             uint64_t threshold,
+                             struct measure_superspreader_row *rows,
+                             size_t max_rows)
+{
+    enum measure_family family = s->config.family;
+    size_t n_all = s->n_rows + MEASURE_SPREADER_MAX_PROBES;
+    size_t n_found = 0, n = 0;
+
+    for (size_t i = 0; i < n_all; i++) {
+        uint64_t *key = &s->rows[i * row_words(family)];
+        const struct row *row = row_of(key, family);
+        struct measure_superspreader_row out;
+
+        if (!row->count) {
+            continue;
+        }
+        if (!row->filter || row->filter == NO_FILTER) {
+            out.destinations = row->count;
+            out.min = row->count;
+            out.max = row->filter ? UINT64_MAX : row->count;
+        } else if (s->config.kind == MEASURE_SPREADER_BLOOM) {
+            bloom_estimate(row, &out);
+        } else {
+            bitmap_estimate(row, &out);
+        }
+        if (out.max <= threshold) {
+            continue;
+        }
+        memset(out.source, 0, sizeof out.source);
+        memcpy(out.source, key, measure_key_words(family) * 8);
+        n_found++;
+        measure_top_add(rows, &n, max_rows, sizeof *rows, &out, compare_rows);
+    }
+    if (n) {
+        qsort(rows, n, sizeof *rows, compare_rows);
+    }
+    return n_found;
+}
