@@ -10,13 +10,17 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-change.h \
 	lib/measure-config.c \
 	lib/measure-config.h \
+	lib/measure-count-array.c \
 	lib/measure-count-array.h \
+	lib/measure-count-min.c \
 	lib/measure-count-min.h \
+	lib/measure-cuckoo.c \
 	lib/measure-cuckoo.h \
 	lib/measure-distribution.c \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
+	lib/measure-estimate.c \
 	lib/measure-estimate.h \
 	lib/measure-hash.h \
 	lib/measure-memory.c \
@@ -31,10 +35,13 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-shared.c \
 	lib/measure-shared.h \
+	lib/measure-space-saving.c \
 	lib/measure-space-saving.h \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
+	lib/measure-table-pointer.c \
 	lib/measure-table-pointer.h \
 	lib/measure-table.c \
 	lib/measure-table.h \

@@ -115,8 +115,7 @@ void measure_count_array_init(struct measure_count_array *,
                               const struct measure_count_array_params *,
                               void *memory);
 void measure_count_array_estimate(const struct measure_count_array *,
-                                  const uint64_t *key, uint64_t hash,
-                                  struct measure_estimate *);
+                                  uint64_t hash, struct measure_estimate *);
 void measure_count_array_merge(struct measure_count_array *,
                                const struct measure_count_array *from);
 

@@ -113,8 +113,7 @@ void measure_count_min_init(struct measure_count_min *,
                             const struct measure_count_min_params *,
                             void *memory);
 void measure_count_min_estimate(const struct measure_count_min *,
-                                const uint64_t *key, uint64_t hash,
-                                struct measure_estimate *);
+                                uint64_t hash, struct measure_estimate *);
 void measure_count_min_merge(struct measure_count_min *,
                              const struct measure_count_min *from);
 

@@ -133,6 +133,9 @@ size_t measure_heavy_keys_size(enum measure_family,
 void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_family,
                              const struct measure_heavy_params *,
                              void *memory);
+void measure_heavy_keys_merge(struct measure_heavy_keys *,
+                              const struct measure_heavy_keys *from,
+                              const struct measure_hash_secret *);
 uint64_t measure_heavy_keys_lost(const struct measure_heavy_keys *);
 
 #endif /* measure-estimate.h */

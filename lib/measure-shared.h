@@ -145,7 +145,8 @@ void measure_shared_array_init(struct measure_shared_array *,
                                const struct measure_shared_array_params *,
                                void *memory);
 void measure_shared_array_estimate(const struct measure_shared_array *,
-                                   uint64_t hash, struct measure_estimate *);
+                                   uint64_t hash, uint64_t *packets,
+                                   uint64_t *bytes);
 
 #define MEASURE_SHARED_TABLE_FOR_EACH(ROW, TABLE)                           \
     for (uint64_t *ROW = measure_shared_table_next(TABLE, NULL); ROW;       \

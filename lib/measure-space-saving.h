@@ -32,8 +32,8 @@
  * its key, and is mended behind a removed one, so that no traces of removed
  * keys pile up.
  *
- * Memory: 80 bytes for an IPv4 entry, 112 for an IPv6 entry, and for each
- * entry 16 bytes of heap and 16 to 32 of index.
+ * Memory: 64 bytes for an IPv4 entry, 96 for an IPv6 entry, and for each entry
+ * 16 bytes of heap and 16 of index.
  *
  * Error: an estimate of packets is never too low, and too high by at most its
  * 'packets_error', which is never more than N / n_entries for N packets.  A
@@ -49,13 +49,16 @@
  * Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012.  The bound of the
  * result is that for the sum of the packets.
  *
- * Thread safety: one writer; 'n_used' may be read by any thread at any time,
- * the rest when the writer has let go.  measure_space_saving_prefetch(),
- * _add() and _add_burst() belong to the packet path: they do not allocate,
- * lock, wait, log or clear.  Steps: those of the heap, log2(n_entries), and
- * of the index, at most MEASURE_SPACE_SAVING_MAX_PROBES. */
+ * Thread safety: one writer; 'n_used' and 'n_refused' may be read by any thread
+ * at any time, the rest when the writer has let go.
+ * measure_space_saving_prefetch(), _add() and _add_burst() belong to the
+ * packet path: they do not allocate, lock, wait, log or clear.  Steps: those
+ * of the heap, log2(n_entries), of the index, at most
+ * MEASURE_SPACE_SAVING_MAX_PROBES, and the run of slots behind a removed one,
+ * which is as long. */
 
 #define MEASURE_SPACE_SAVING_MAX_PROBES 128
+#define MEASURE_SPACE_SAVING_MAX_ENTRIES (UINT32_C(1) << 30)
 
 struct measure_space_saving_params {
     enum measure_family family;
@@ -89,7 +92,7 @@ struct measure_space_saving {
     const struct measure_hash_secret *secret;
     uint64_t evicted_packets;   /* A key without entry has no more... */
     uint64_t evicted_bytes;     /* ...than these. */
-    uint64_t n_refused;         /* Packets without place in the index. */
+    uint64_t n_refused;         /* Packets refused.  Atomic. */
 };
 
 /* The packet path. */
@@ -129,6 +132,8 @@ void measure_space_saving_init(struct measure_space_saving *,
                                const struct measure_space_saving_params *,
                                void *memory);
 uint32_t measure_space_saving_n_used(const struct measure_space_saving *);
+uint64_t
+measure_space_saving_n_refused(const struct measure_space_saving *);
 const struct measure_space_saving_entry *
 measure_space_saving_entry(const struct measure_space_saving *, uint32_t i);
 bool measure_space_saving_estimate(const struct measure_space_saving *,

@@ -19,6 +19,7 @@ LOG_COMPILER = $(TEST_PREFIX)
 unit_tests = \
 	tests/check-alert \
 	tests/check-config \
+	tests/check-cuckoo \
 	tests/check-distribution \
 	tests/check-epoch \
 	tests/check-handover \
@@ -35,7 +36,8 @@ unit_tests = \
 noinst_HEADERS += \
 	tests/check-common.h \
 	tests/check-frames.h \
-	tests/check-json.h
+	tests/check-json.h \
+	tests/check-structures.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libmeasure.a $(CHECK_LIBS)

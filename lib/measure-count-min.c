@@ -1,0 +1,206 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-count-min.h"
+
+#define E 2.718281828459045
+
+static inline uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t
+larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Adds to the cells of the rows.  'depth' is that of the sketch, a constant
+ * where it is the usual one, so that the loops are unrolled. */
+static inline void __attribute__((always_inline))
+add(struct measure_count_min *sketch, uint32_t depth, const uint64_t *key,
+    uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    uint64_t min_packets = UINT64_MAX;
+    uint64_t min_bytes = UINT64_MAX;
+
+    if (sketch->conservative) {
+        struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+
+        for (uint32_t i = 0; i < depth; i++) {
+            cells[i] = measure_count_min_cell(sketch, i, hash);
+            min_packets = smaller(min_packets, cells[i]->packets);
+            min_bytes = smaller(min_bytes, cells[i]->bytes);
+        }
+        min_packets += packets;
+        min_bytes += bytes;
+        for (uint32_t i = 0; i < depth; i++) {
+            cells[i]->packets = larger(cells[i]->packets, min_packets);
+            cells[i]->bytes = larger(cells[i]->bytes, min_bytes);
+        }
+    } else {
+        for (uint32_t i = 0; i < depth; i++) {
+            struct measure_cell *cell = measure_count_min_cell(sketch, i,
+                                                               hash);
+
+            cell->packets += packets;
+            cell->bytes += bytes;
+            min_packets = smaller(min_packets, cell->packets);
+            min_bytes = smaller(min_bytes, cell->bytes);
+        }
+    }
+    if ((min_packets >= sketch->heavy.packets_threshold)
+        | (min_bytes >= sketch->heavy.bytes_threshold)) {
+        measure_heavy_keys_record(&sketch->heavy, key, hash, packets, bytes);
+    }
+}
+
+void
+measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
+                      uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
+        add(sketch, MEASURE_COUNT_MIN_DEPTH, key, hash, packets, bytes);
+    } else {
+        add(sketch, sketch->depth, key, hash, packets, bytes);
+    }
+}
+
+static inline void __attribute__((always_inline))
+add_burst(struct measure_count_min *sketch, enum measure_family family,
+          struct measure_record *records, size_t n)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        records[i].hash = measure_hash(sketch->secret, records[i].key,
+                                       measure_key_words(family));
+        measure_count_min_prefetch(sketch, records[i].hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        measure_count_min_add(sketch, records[i].key, records[i].hash, 1,
+                              records[i].bytes);
+        bytes += records[i].bytes;
+    }
+    measure_heavy_keys_advance(&sketch->heavy, n, bytes);
+}
+
+void
+measure_count_min_add_burst(struct measure_count_min *sketch,
+                            struct measure_record *records, size_t n)
+{
+    if (sketch->family == MEASURE_IPV4) {
+        add_burst(sketch, MEASURE_IPV4, records, n);
+    } else {
+        add_burst(sketch, MEASURE_IPV6, records, n);
+    }
+}
+
+static size_t
+cells_size(uint32_t depth, uint32_t width)
+{
+    size_t per_line = MEASURE_LINE_SIZE / sizeof(struct measure_cell);
+    size_t n_cells = (size_t) depth * width;
+
+    return (n_cells + per_line - 1) / per_line * MEASURE_LINE_SIZE;
+}
+
+/* Returns the bytes of memory that a sketch of 'params' takes. */
+size_t
+measure_count_min_size(const struct measure_count_min_params *params)
+{
+    return (cells_size(params->depth, params->width)
+            + measure_heavy_keys_size(params->family, &params->heavy));
+}
+
+/* Makes an empty sketch in 'memory', measure_count_min_size() bytes of zeros
+ * that begin with a cache line. */
+void
+measure_count_min_init(struct measure_count_min *sketch,
+                       const struct measure_count_min_params *params,
+                       void *memory)
+{
+    assert(params->depth >= 1 && params->depth <= MEASURE_COUNT_MIN_MAX_DEPTH);
+    memset(sketch, 0, sizeof *sketch);
+    sketch->cells = memory;
+    sketch->depth = params->depth;
+    sketch->width = params->width;
+    sketch->conservative = params->conservative;
+    sketch->family = params->family;
+    sketch->secret = params->secret;
+    for (int i = 0; i < 2; i++) {
+        /* Words that the hash of the key does not use. */
+        measure_hash_secret_init(&sketch->rows[i],
+                                 measure_hash_fold(params->secret->words[6],
+                                                   params->secret->words[7]
+                                                   + i));
+        for (int j = 1; j < 8; j += 2) {
+            sketch->rows[i].words[j] |= 1;
+        }
+    }
+    measure_heavy_keys_init(&sketch->heavy, params->family, &params->heavy,
+                            ((char *) memory
+                             + cells_size(params->depth, params->width)));
+}
+
+static uint64_t
+bound(uint64_t n, uint32_t width, uint64_t estimate)
+{
+    double error = (double) n / width * E;
+
+    return error < estimate ? error : estimate;
+}
+
+/* Stores what the sketch knows of the key with 'hash' in '*estimate'.  Its
+ * errors hold with probability 1 - e^-depth. */
+void
+measure_count_min_estimate(const struct measure_count_min *sketch,
+                           uint64_t hash, struct measure_estimate *estimate)
+{
+    estimate->packets = estimate->bytes = UINT64_MAX;
+    for (uint32_t i = 0; i < sketch->depth; i++) {
+        const struct measure_cell *cell = measure_count_min_cell(sketch, i,
+                                                                 hash);
+
+        estimate->packets = smaller(estimate->packets, cell->packets);
+        estimate->bytes = smaller(estimate->bytes, cell->bytes);
+    }
+    estimate->packets_error = bound(sketch->heavy.packets, sketch->width,
+                                    estimate->packets);
+    estimate->bytes_error = bound(sketch->heavy.bytes, sketch->width,
+                                  estimate->bytes);
+}
+
+/* Adds what 'from' counted to 'sketch', which must have the same depth, width,
+ * family and secret. */
+void
+measure_count_min_merge(struct measure_count_min *sketch,
+                        const struct measure_count_min *from)
+{
+    size_t n = (size_t) sketch->depth * sketch->width;
+
+    assert(sketch->depth == from->depth && sketch->width == from->width
+           && sketch->family == from->family);
+    for (size_t i = 0; i < n; i++) {
+        sketch->cells[i].packets += from->cells[i].packets;
+        sketch->cells[i].bytes += from->cells[i].bytes;
+    }
+    measure_heavy_keys_merge(&sketch->heavy, &from->heavy, sketch->secret);
+}
