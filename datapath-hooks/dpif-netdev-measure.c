@@ -18,7 +18,17 @@
 
 #include "dpif-netdev-measure.h"
 
+#include "ccmap.h"
 #include "dp-packet.h"
+#if __has_include("dpif-netdev-private-thread.h")
+#include "dpif-netdev-private-thread.h"
+#include "netdev-offload.h"
+#define HAVE_INPUT_FUNC
+#else
+#include "dpif-netdev-thread.h"
+#include "dpif-offload.h"
+#endif
+#include "flow.h"
 #include "measure-epoch.h"
 #include "measure-parse.h"
 #include "packets.h"
@@ -37,70 +47,231 @@ first_header(const struct dp_packet *packet)
             : ETHERTYPE_UNKNOWN);
 }
 
-/* Parses and counts the 'n' (1 to MEASURE_BURST) packets at 'packets', which
- * came in by the port that keys call 'port'.
- *
- * The headers are prefetched for the whole burst before the first is read:
- * nobody has looked at the packets yet. */
-static void
-count_burst(struct measure_set *set, struct dp_packet *const packets[],
-            size_t n, uint16_t port)
+static inline void
+parse(const struct dp_packet *packet, uint16_t port,
+      struct measure_record *record)
 {
-    struct measure_record records[MEASURE_BURST];
-
-    for (size_t i = 0; i < n; i++) {
-        OVS_PREFETCH(dp_packet_data(packets[i]));
-    }
-    for (size_t i = 0; i < n; i++) {
-        measure_parse(dp_packet_data(packets[i]), dp_packet_size(packets[i]),
-                      first_header(packets[i]), &records[i]);
-        measure_record_set_port(&records[i], port);
-    }
-    measure_set_count(set, records, n);
+    measure_parse(dp_packet_data(packet), dp_packet_size(packet),
+                  first_header(packet), record);
+    measure_record_set_port(record, port);
 }
 
-/* The same for packets that came out of a tunnel.  Keys that are less than a
- * flow have no tunnel id, so theirs are as those of other packets. */
+/* Parses and counts the 'n' packets at 'packets', which came in by the port
+ * that keys call 'port'. */
 static void
-count_tunnel_burst(struct measure_set *set, struct dp_packet *const packets[],
-                   size_t n, uint16_t port)
+count_packets(struct measure_set *set, struct dp_packet *const packets[],
+              size_t n, uint16_t port)
 {
     struct measure_record records[MEASURE_BURST];
 
-    for (size_t i = 0; i < n; i++) {
-        measure_parse(dp_packet_data(packets[i]), dp_packet_size(packets[i]),
-                      first_header(packets[i]), &records[i]);
-        measure_record_set_port(&records[i], port);
-        if (set->by == MEASURE_BY_FLOW) {
-            measure_record_set_tunnel(
-                &records[i], ntohll(packets[i]->md.tunnel.tun_id));
+    for (size_t done = 0; done < n; done += MEASURE_BURST) {
+        size_t burst = MIN(n - done, MEASURE_BURST);
+
+        for (size_t i = 0; i < burst; i++) {
+            parse(packets[done + i], port, &records[i]);
         }
+        measure_set_count(set, records, burst);
     }
-    measure_set_count(set, records, n);
+}
+
+static const struct measure_port_writer *
+find_port(const struct measure_ports *ports, odp_port_t port_no)
+{
+    uint32_t i = odp_to_u32(port_no);
+
+    return (i < ports->n && ports->ports[i].writer ? &ports->ports[i] : NULL);
+}
+
+/* Returns true if the batch that comes from 'port_no' will be looked up in the
+ * exact-match cache, by the function that has our hooks. */
+static bool
+goes_through_cache(const struct pmd_perf_stats *perf, odp_port_t port_no)
+{
+    struct dp_netdev_pmd_thread *pmd
+        = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
+    uint32_t port = odp_to_u32(port_no);
+
+#ifdef HAVE_INPUT_FUNC
+    dp_netdev_input_func input;
+
+    atomic_read_relaxed(&pmd->netdev_input_func, &input);
+    if (input != dp_netdev_input || netdev_is_flow_api_enabled()) {
+        return false;
+    }
+#else
+    if (dpif_offload_enabled()) {
+        return false;
+    }
+#endif
+    /* Simple match: see dp_netdev_simple_match_enabled(). */
+    return (pmd->ctx.emc_insert_min
+            && (ccmap_find(&pmd->n_flows, port)
+                != ccmap_find(&pmd->n_simple_flows, port)));
 }
 
 void
-measure_batch__(const struct measure_ports *ports,
-                const struct dp_packet_batch *batch, odp_port_t port_no,
-                bool tunnel)
+measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
+                const struct dp_packet_batch *batch, odp_port_t port_no)
 {
-    uint32_t i = odp_to_u32(port_no);
-    const struct measure_port_writer *port
-        = i < ports->n ? &ports->ports[i] : NULL;
+    const struct measure_port_writer *port = find_port(ports, port_no);
 
-    if (port && port->writer) {
-        struct measure_set *set = measure_writer_set(port->writer);
-        size_t n = dp_packet_batch_size(batch);
+    if (!port) {
+        return;
+    }
 
-        for (size_t done = 0; done < n; done += MEASURE_BURST) {
-            size_t burst = MIN(n - done, MEASURE_BURST);
+    struct measure_set *set = measure_writer_set(port->writer);
+    size_t n = dp_packet_batch_size(batch);
 
-            if (tunnel) {
-                count_tunnel_burst(set, &batch->packets[done], burst,
-                                   port->number);
-            } else {
-                count_burst(set, &batch->packets[done], burst, port->number);
-            }
+    if (set->cache && goes_through_cache(perf, port_no)) {
+        perf->measure_port = port;
+        return;
+    }
+
+    /* Nobody has looked at the packets yet. */
+    for (size_t i = 0; i < n; i++) {
+        OVS_PREFETCH(dp_packet_data(batch->packets[i]));
+    }
+    count_packets(set, batch->packets, n, port->number);
+}
+
+/* Keys that are less than a flow have no tunnel id, so that theirs are as those
+ * of other packets. */
+void
+measure_tunnel_batch__(const struct measure_ports *ports,
+                       const struct dp_packet_batch *batch, odp_port_t port_no)
+{
+    const struct measure_port_writer *port = find_port(ports, port_no);
+    const struct dp_packet *packet;
+    struct measure_record record;
+    struct measure_set *set;
+
+    if (!port) {
+        return;
+    }
+    set = measure_writer_set(port->writer);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        parse(packet, port->number, &record);
+        if (set->by == MEASURE_BY_FLOW) {
+            measure_record_set_tunnel(&record,
+                                      ntohll(packet->md.tunnel.tun_id));
+        }
+        measure_set_count(set, &record, 1);
+    }
+}
+
+void
+measure_packet__(const struct pmd_perf_stats *perf, struct measure_set *set,
+                 const struct dp_packet *packet)
+{
+    struct measure_record record;
+
+    parse(packet, perf->measure_port->number, &record);
+    measure_set_count(set, &record, 1);
+}
+
+void
+measure_missed__(const struct pmd_perf_stats *perf, struct measure_set *set,
+                 const struct dp_packet_batch *batch)
+{
+    count_packets(set, batch->packets, dp_packet_batch_size(batch),
+                  perf->measure_port->number);
+}
+
+/* Returns true if all packets with miniflow 'mf' for which
+ * measure_same_header() is true have the key of 'record', which 'packet' has.
+ *
+ * That is so if the miniflow holds all that the key was made from.  It does
+ * not where the switch reads less of a frame than measure_parse(): behind more
+ * VLAN tags than it knows, or ports that are behind the end of the IP
+ * packet. */
+static bool
+miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
+                   const struct measure_record *record)
+{
+    bool ipv4 = record->verdict == MEASURE_COUNT_IPV4;
+    struct measure_fields fields;
+    bool has_ports;
+
+    if (packet->packet_type != htonl(PT_ETH)
+        || record->verdict >= MEASURE_N_FAMILIES
+        || (MINIFLOW_GET_BE16(mf, dl_type)
+            != htons(ipv4 ? ETH_TYPE_IP : ETH_TYPE_IPV6))
+        || !measure_same_header(packet, record->verdict)) {
+        return false;
+    }
+
+    measure_fields_from_key(&fields, record->verdict, record->key);
+    has_ports = (fields.protocol == IPPROTO_TCP
+                 || fields.protocol == IPPROTO_UDP
+                 || fields.protocol == IPPROTO_SCTP);
+    if (ipv4) {
+        ovs_be32 source = MINIFLOW_GET_BE32(mf, nw_src);
+        ovs_be32 destination = MINIFLOW_GET_BE32(mf, nw_dst);
+
+        if (memcmp(&source, fields.source, sizeof source)
+            || memcmp(&destination, fields.destination, sizeof destination)) {
+            return false;
+        }
+    } else {
+        struct flow flow;
+
+        miniflow_expand(mf, &flow);
+        if (memcmp(&flow.ipv6_src, fields.source, sizeof flow.ipv6_src)
+            || memcmp(&flow.ipv6_dst, fields.destination,
+                      sizeof flow.ipv6_dst)) {
+            return false;
+        }
+    }
+    if (fields.protocol != MINIFLOW_GET_U8(mf, nw_proto)
+        || fields.vlan != miniflow_get_vid(mf, 0)) {
+        return false;
+    }
+    if (!has_ports
+        || MINIFLOW_GET_U8(mf, nw_frag) & FLOW_NW_FRAG_LATER) {
+        return !fields.source_port && !fields.destination_port;
+    }
+    return (MINIFLOW_IN_MAP(mf, offsetof(struct flow, tp_src)
+                                / sizeof(uint64_t))
+            && htons(fields.source_port) == MINIFLOW_GET_BE16(mf, tp_src)
+            && htons(fields.destination_port) == MINIFLOW_GET_BE16(mf,
+                                                                   tp_dst));
+}
+
+/* Counts 'packet', which has found 'entry' of the exact-match cache, where the
+ * entry does not count yet, or not any more, or never will. */
+void
+measure_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
+                  uint32_t entry, const struct miniflow *mf,
+                  const struct dp_packet *packet)
+{
+    struct measure_record record;
+
+    parse(packet, perf->measure_port->number, &record);
+    if (set->cache && miniflow_tells_key(mf, packet, &record)) {
+        measure_set_move_entry(set, entry);
+        if (measure_set_begin_entry(set, entry, &record)) {
+            return;
+        }
+    }
+    measure_set_count(set, &record, 1);
+}
+
+/* Moves what is counted for 'entry' of 'cache' to the flow tables, for the
+ * entry will be given to another flow. */
+void
+measure_emc_replace(struct emc_cache *cache, const struct emc_entry *entry)
+{
+    const struct dp_netdev_pmd_thread *pmd
+        = CONTAINER_OF(cache, struct dp_netdev_pmd_thread,
+                       flow_cache.emc_cache);
+    const struct measure_ports *ports
+        = ovsrcu_get(struct measure_ports *, &pmd->perf_stats.measure_ports);
+
+    for (size_t i = 0; ports && i < ports->n_writers; i++) {
+        struct measure_set *set = measure_writer_set(ports->writers[i]);
+
+        if (set->cache) {
+            measure_set_move_entry(set, entry - cache->entries);
         }
     }
 }

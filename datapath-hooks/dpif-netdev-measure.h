@@ -19,17 +19,50 @@
 
 #include <stddef.h>
 
+#include "dp-packet.h"
 #include "dpif-netdev-perf.h"
+#if __has_include("dpif-netdev-private-dfc.h")
+#include "dpif-netdev-private-dfc.h"
+#include "dpif-netdev-private-flow.h"
+#else
+#include "dpif-netdev-dfc.h"
+#include "dpif-netdev-flow.h"
+#endif
+#include "measure-epoch.h"
 #include "openvswitch/types.h"
 #include "ovs-rcu.h"
 
 /* What dpif-netdev calls: the hooks of the measurement
  * ====================================================
  *
- *     measure_batch()            in the packet path, with each batch that a
- *                                port received, before classification
+ * In the packet path:
+ *
+ *     measure_batch()            with each batch that a port received, before
+ *                                classification
  *     measure_tunnel_batch()     with each batch of inner packets behind a
  *                                tunnel pop, for the tunnel port
+ *     measure_classify()         before the packets of a batch are classified
+ *     measure_emc_lookup()       instead of emc_lookup()
+ *     measure_packet()           for a packet that is not looked up there
+ *     measure_missed()           with the packets that were not found there
+ *     measure_emc_replace()      before an entry is given to another flow
+ *
+ * Where they are counted:
+ *
+ *     measure_batch() --one tier------> parse, flow table
+ *           |
+ *           `--two tiers--> measure_classify()
+ *                             |--found in the exact-match cache--> entry
+ *                             `--else------------> parse, flow table
+ *
+ * With two tiers (measure-cache.h) the batch waits for its classification:
+ * packets that the exact-match cache knows are counted in words that belong to
+ * its entries.  measure_batch() counts at once where the classification would
+ * not call the other hooks: flows in hardware, simple match, the AVX512 input
+ * of 3.x.
+ *
+ * From the control threads:
+ *
  *     measure_port_added()       before any thread polls the port
  *     measure_thread_added()     before the thread runs
  *     measure_thread_removed()   when the thread has ended
@@ -37,14 +70,12 @@
  * Nobody tells when a port is removed: its number means nothing until another
  * port is added under it, or the last thread of the datapath has ended.
  *
- * Thread safety: measure_batch() and measure_tunnel_batch() are called by the
- * thread that 'perf' belongs to, or with the lock held that makes its callers
- * one (the threads that share the non-PMD).  They do not allocate, lock, wait,
- * log or clear.  The others
- * are for control threads. */
+ * Thread safety: the hooks of the packet path are called by the thread that
+ * 'perf' belongs to, or with the lock held that makes its callers one (the
+ * threads that share the non-PMD).  They do not allocate, lock, wait, log or
+ * clear. */
 
-struct dp_packet_batch;
-struct measure_writer;
+BUILD_ASSERT_DECL(EM_FLOW_HASH_ENTRIES == MEASURE_CACHE_ENTRIES);
 
 /* Who counts the packets that a thread receives from a port. */
 struct measure_port_writer {
@@ -55,23 +86,36 @@ struct measure_port_writer {
 /* By datapath port number. */
 struct measure_ports {
     size_t n;
+    size_t n_writers;
+    struct measure_writer **writers;    /* Each one that 'ports' names. */
     struct measure_port_writer ports[];
 };
 
-void measure_batch__(const struct measure_ports *,
-                     const struct dp_packet_batch *, odp_port_t, bool tunnel);
+void measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
+                     const struct dp_packet_batch *, odp_port_t);
+void measure_tunnel_batch__(const struct measure_ports *,
+                            const struct dp_packet_batch *, odp_port_t);
+void measure_packet__(const struct pmd_perf_stats *, struct measure_set *,
+                      const struct dp_packet *);
+void measure_first_hit(const struct pmd_perf_stats *, struct measure_set *,
+                       uint32_t entry, const struct miniflow *,
+                       const struct dp_packet *);
+void measure_missed__(const struct pmd_perf_stats *, struct measure_set *,
+                      const struct dp_packet_batch *);
+void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
-/* Counts 'batch', received from 'port_no'.  Off, it costs a load and a
- * branch. */
+/* Counts 'batch', received from 'port_no', or leaves that to those below.
+ * Off, it costs a load, a store and a branch. */
 static inline void
-measure_batch(const struct pmd_perf_stats *perf,
+measure_batch(struct pmd_perf_stats *perf,
               const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_ports *ports
         = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
 
+    perf->measure_port = NULL;
     if (OVS_UNLIKELY(ports)) {
-        measure_batch__(ports, batch, port_no, false);
+        measure_batch__(perf, ports, batch, port_no);
     }
 }
 
@@ -84,8 +128,93 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
         = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
 
     if (OVS_UNLIKELY(ports)) {
-        measure_batch__(ports, batch, port_no, true);
+        measure_tunnel_batch__(ports, batch, port_no);
     }
+}
+
+/* Returns the set in which the packets that are going to be classified must
+ * be counted, or NULL if they are counted already or not at all.  Packets that
+ * are 'recirculated' have been counted before. */
+static inline struct measure_set *
+measure_classify(const struct pmd_perf_stats *perf, bool recirculated)
+{
+    const struct measure_port_writer *port = perf->measure_port;
+
+    return (OVS_UNLIKELY(port) && !recirculated
+            ? measure_writer_set(port->writer) : NULL);
+}
+
+/* Counts 'packet', which the exact-match cache is not asked for. */
+static inline void
+measure_packet(const struct pmd_perf_stats *perf, struct measure_set *set,
+               const struct dp_packet *packet)
+{
+    if (OVS_UNLIKELY(set)) {
+        measure_packet__(perf, set, packet);
+    }
+}
+
+/* Counts the packets in 'batch', which the exact-match cache does not know. */
+static inline void
+measure_missed(const struct pmd_perf_stats *perf, struct measure_set *set,
+               const struct dp_packet_batch *batch)
+{
+    if (OVS_UNLIKELY(set) && !dp_packet_batch_is_empty(batch)) {
+        measure_missed__(perf, set, batch);
+    }
+}
+
+/* Returns true if 'packet' has the IP header that measure_first_hit() has
+ * found under the same miniflow, in which the version and whether there are
+ * extension headers does not show. */
+static inline bool
+measure_same_header(const struct dp_packet *packet, enum measure_family family)
+{
+    const uint8_t *ip = dp_packet_l3(packet);
+
+    if (OVS_LIKELY(family == MEASURE_IPV4)) {
+        return ip[0] >> 4 == 4;
+    }
+    return (ip[0] >> 4 == 6
+            && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP
+                || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
+}
+
+/* emc_lookup(), and counts the packet if it is found. */
+static inline struct dp_netdev_flow *
+measure_emc_lookup(const struct pmd_perf_stats *perf, struct measure_set *set,
+                   struct dfc_cache *dfc, const struct netdev_flow_key *key,
+                   const struct dp_packet *packet)
+{
+    struct emc_cache *cache = &dfc->emc_cache;
+    struct emc_entry *entry;
+
+    if (OVS_LIKELY(!set)) {
+        return emc_lookup(cache, key);
+    }
+    EMC_FOR_EACH_POS_WITH_HASH (cache, entry, key->hash) {
+        if (entry->key.hash == key->hash && emc_entry_alive(entry)
+            && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
+            uint32_t i = key->hash >> (i__ * EM_FLOW_HASH_SHIFT)
+                         & EM_FLOW_HASH_MASK;
+            enum measure_family family;
+
+            if (OVS_UNLIKELY(!set->cache
+                             || !measure_cache_used(set->cache, i))) {
+                measure_first_hit(perf, set, i, &key->mf, packet);
+            } else {
+                family = measure_cache_family(set->cache, i);
+                if (OVS_UNLIKELY(!measure_same_header(packet, family)
+                                 || !measure_set_count_hit(
+                                     set, i, family,
+                                     dp_packet_size(packet)))) {
+                    measure_first_hit(perf, set, i, &key->mf, packet);
+                }
+            }
+            return entry->flow;
+        }
+    }
+    return NULL;
 }
 
 void measure_port_added(const void *dp, odp_port_t, const char *name);

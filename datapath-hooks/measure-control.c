@@ -247,6 +247,22 @@ prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
     }
 }
 
+/* Gives 'set', which is empty, the tiers of the epoch that 'monitor' is in.
+ * The counts of cache entries may take a sixteenth of the memory; without room
+ * for them everything is counted in the tables. */
+static void
+begin_set(const struct monitor *monitor, struct measure_set *set)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint64_t cache_bytes = (ovs_list_size(&monitor->writers)
+                            * sizeof(struct measure_cache));
+
+    measure_set_use_cache(set, (monitor->tiers == 2
+                                && (cache_bytes
+                                    <= memory_limit(monitor) / 16)));
+    measure_set_begin(set, monitor->by);
+}
+
 /* Returns a new set for 'writer'.  It is small, for the threads that call this
  * have no time; the control thread gives it more at once. */
 static struct measure_set *
@@ -271,7 +287,7 @@ measure_control_add_set(struct monitor *monitor,
 {
     struct measure_set *set = create_set(monitor, writer);
 
-    measure_set_begin(set, monitor->by);
+    begin_set(monitor, set);
     measure_writer_swap(&writer->writer, set);
 }
 
@@ -281,6 +297,7 @@ measure_monitor_begin_epoch(struct monitor *monitor)
     start_threads();
     monitor->epoch++;
     monitor->by = monitor->config.key;
+    monitor->tiers = monitor->config.tiers;
     monitor->start = time_msec();
     monitor->start_ms = time_wall_msec();
 }
@@ -320,7 +337,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
                 new = create_set(monitor, writer);
             }
             writer->idle = NULL;
-            measure_set_begin(new, monitor->by);
+            begin_set(monitor, new);
             measure_writer_swap(&writer->writer, new);
         }
         closing->sets[closing->n] = old;
@@ -487,6 +504,9 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     wait_for_growth();
 
     ovsrcu_quiesce_start();
+    for (size_t i = 0; i < closing->n; i++) {
+        measure_set_move_cache(closing->sets[i]);
+    }
     report = measure_report_merge(closing->sets, closing->n, closing->by,
                                   &secret, &monitor->budget);
     ovsrcu_quiesce_end();

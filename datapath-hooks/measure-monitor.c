@@ -136,6 +136,18 @@ ports_equal(const struct measure_ports *a, const struct measure_ports *b)
             : a == b);
 }
 
+static void
+add_port_writer(struct measure_ports *measure_ports,
+                struct measure_writer *writer)
+{
+    for (size_t i = 0; i < measure_ports->n_writers; i++) {
+        if (measure_ports->writers[i] == writer) {
+            return;
+        }
+    }
+    measure_ports->writers[measure_ports->n_writers++] = writer;
+}
+
 /* Tells 'thread' which writer counts the packets of each port.  Without a
  * measured port it gets NULL. */
 static void
@@ -147,16 +159,19 @@ update_thread(struct measure_thread *thread)
                                &thread->perf->measure_ports);
     struct measure_ports *new = NULL;
     const struct measure_port *port;
-    size_t n = 0;
+    size_t n = 0, n_measured = 0;
 
     LIST_FOR_EACH (port, node, &ports) {
         if (port->dp == thread->dp && port_monitor(port)) {
             n = MAX(n, odp_to_u32(port->port_no) + 1);
+            n_measured++;
         }
     }
     if (n) {
-        new = xzalloc(sizeof *new + n * sizeof new->ports[0]);
+        new = xzalloc(sizeof *new + n * sizeof new->ports[0]
+                      + n_measured * sizeof new->writers[0]);
         new->n = n;
+        new->writers = (struct measure_writer **) &new->ports[n];
         LIST_FOR_EACH (port, node, &ports) {
             struct monitor *monitor = port_monitor(port);
 
@@ -165,6 +180,7 @@ update_thread(struct measure_thread *thread)
                     = &new->ports[odp_to_u32(port->port_no)];
 
                 port_writer->writer = get_writer(monitor, thread);
+                add_port_writer(new, port_writer->writer);
                 port_writer->number = measure_port_number(&monitor->ports,
                                                           port->name);
             }
@@ -203,6 +219,7 @@ measure_thread_added(const void *dp, struct pmd_perf_stats *perf,
     thread->core_id = core_id;
     thread->numa_id = numa_id == OVS_NUMA_UNSPEC ? MEASURE_ANY_NODE : numa_id;
     ovsrcu_init(&perf->measure_ports, NULL);
+    perf->measure_port = NULL;
 
     ovs_mutex_lock(&measure_mutex);
     ovs_list_push_back(&threads, &thread->node);
@@ -542,7 +559,8 @@ measure_configure_end(void)
             start_monitor(monitor);
         } else if (!enable && monitor->running) {
             stop_monitor(monitor);
-        } else if (enable && monitor->config.key != monitor->by) {
+        } else if (enable && (monitor->config.key != monitor->by
+                              || monitor->config.tiers != monitor->tiers)) {
             measure_monitor_close_epoch(monitor);
         }
         if (!monitor->named) {

@@ -80,6 +80,7 @@ struct monitor {
     /* The running epoch, or the last one. */
     uint64_t epoch;                 /* Its number. */
     enum measure_by by;
+    uint32_t tiers;
     long long int start;            /* time_msec(). */
     long long int start_ms;         /* time_wall_msec(). */
 

@@ -5,6 +5,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/dpif-netdev-measure.h \
 	lib/measure-alert.c \
 	lib/measure-alert.h \
+	lib/measure-cache.h \
 	lib/measure-change.h \
 	lib/measure-command.c \
 	lib/measure-config.c \

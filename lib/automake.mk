@@ -7,6 +7,7 @@ noinst_LIBRARIES += lib/libmeasure.a
 lib_libmeasure_a_SOURCES = \
 	lib/measure-alert.c \
 	lib/measure-alert.h \
+	lib/measure-cache.h \
 	lib/measure-change.h \
 	lib/measure-config.c \
 	lib/measure-config.h \

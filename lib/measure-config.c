@@ -148,6 +148,9 @@ measure_config_set(struct measure_config *config,
     case MEASURE_SETTING_MEMORY_MB:
         return parse_uint32(value, 1, 1048576, &config->memory_mb);
 
+    case MEASURE_SETTING_TIERS:
+        return parse_uint32(value, 1, 2, &config->tiers);
+
     case MEASURE_SETTING_HEAVY_HITTER:
         if (strlen(value) >= sizeof config->heavy_hitter_text
             || !parse_threshold(value, &config->heavy_hitter)) {

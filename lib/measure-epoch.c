@@ -18,14 +18,6 @@
 
 #include "measure-epoch.h"
 
-/* Counters are read by other threads while the packet thread, their only
- * writer, counts: no locked instruction, just no torn value. */
-static inline void
-counter_add(uint64_t *counter, uint64_t value)
-{
-    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
-}
-
 static inline uint64_t
 counter_get(const uint64_t *counter)
 {
@@ -72,25 +64,26 @@ next_table(struct measure_set *set, enum measure_family family)
 }
 
 static void __attribute__((noinline))
-count_in_next(struct measure_set *set, enum measure_family family,
-              const struct measure_record *record)
+add_in_next(struct measure_set *set, enum measure_family family,
+            const uint64_t *key, uint64_t hash, uint64_t packets,
+            uint64_t bytes)
 {
     if (next_table(set, family)
         && measure_table_add(set->current[family], family,
-                             MEASURE_TABLE_MAX_PROBES, record->key,
-                             record->hash, 1, record->bytes)) {
+                             MEASURE_TABLE_MAX_PROBES, key, hash, packets,
+                             bytes)) {
         return;
     }
 
-    uint64_t hash = measure_masked_hash(set->secret, family, record->key,
-                                        &measure_masks[set->by]);
+    uint64_t cell_hash = measure_masked_hash(set->secret, family, key,
+                                             &measure_masks[set->by]);
     struct measure_overflow_cell *cell
-        = &set->overflow[measure_overflow_cell(hash)];
+        = &set->overflow[measure_overflow_cell(cell_hash)];
 
-    cell->packets++;
-    cell->bytes += record->bytes;
-    counter_add(&set->counters.overflow_packets, 1);
-    counter_add(&set->counters.overflow_bytes, record->bytes);
+    cell->packets += packets;
+    cell->bytes += bytes;
+    measure_counter_add(&set->counters.overflow_packets, packets);
+    measure_counter_add(&set->counters.overflow_bytes, bytes);
 }
 
 static inline void
@@ -114,7 +107,7 @@ count(struct measure_set *set, enum measure_family family,
     if (!measure_table_add(set->current[family], family,
                            MEASURE_TABLE_MAX_PROBES, record->key,
                            record->hash, 1, record->bytes)) {
-        count_in_next(set, family, record);
+        add_in_next(set, family, record->key, record->hash, 1, record->bytes);
     }
 }
 
@@ -154,14 +147,72 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
         bytes += record->bytes;
     }
 
-    counter_add(&set->counters.packets, packets);
-    counter_add(&set->counters.bytes, bytes);
+    measure_counter_add(&set->counters.packets, packets);
+    measure_counter_add(&set->counters.bytes, bytes);
     if (not_ip) {
-        counter_add(&set->counters.not_ip, not_ip);
+        measure_counter_add(&set->counters.not_ip, not_ip);
     }
     if (malformed) {
-        counter_add(&set->counters.malformed, malformed);
+        measure_counter_add(&set->counters.malformed, malformed);
     }
+}
+
+static inline void
+move_entry(struct measure_set *set, enum measure_family family,
+           const uint64_t *key, uint64_t word)
+{
+    uint64_t hash = measure_hash(set->secret, key, measure_key_words(family));
+    uint64_t packets = measure_cache_packets(word);
+    uint64_t bytes = measure_cache_bytes(word);
+
+    if (!measure_table_add(set->current[family], family,
+                           MEASURE_TABLE_MAX_PROBES, key, hash, packets,
+                           bytes)) {
+        add_in_next(set, family, key, hash, packets, bytes);
+    }
+}
+
+/* Moves what 'set', which has two tiers, counts for 'entry' to the tables,
+ * after which the entry may stand for another flow. */
+void
+measure_set_move_entry(struct measure_set *set, uint32_t entry)
+{
+    uint64_t word = set->cache->counts[entry];
+    const uint64_t *key = set->cache->keys[entry];
+
+    set->cache->counts[entry] = 0;
+    if (!word) {
+        return;
+    }
+    if ((word & 1) == MEASURE_IPV4) {
+        move_entry(set, MEASURE_IPV4, key, word);
+    } else {
+        move_entry(set, MEASURE_IPV6, key, word);
+    }
+}
+
+/* Counts the packet of 'record', as measure_parse() left it, for 'entry' of
+ * the flow cache, which counts from now on.  Returns false, with nothing
+ * counted, if the packet is none that counts, or the entry is in use. */
+bool
+measure_set_begin_entry(struct measure_set *set, uint32_t entry,
+                        struct measure_record *record)
+{
+    struct measure_cache *cache = set->cache;
+    enum measure_family family = record->verdict;
+
+    if (record->verdict >= MEASURE_N_FAMILIES
+        || record->bytes > MEASURE_CACHE_MAX_FRAME || cache->counts[entry]) {
+        return false;
+    }
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        cache->keys[entry][i] = (record->key[i]
+                                 & set->mask->words[family][i]);
+    }
+    cache->counts[entry] = measure_cache_word(family, record->bytes);
+    measure_counter_add(&set->counters.packets, 1);
+    measure_counter_add(&set->counters.bytes, record->bytes);
+    return true;
 }
 
 /* Makes the packet thread count in 'set' from its next burst on.  Returns the
@@ -207,7 +258,47 @@ measure_set_destroy(struct measure_set *set)
                 measure_table_destroy(&set->tables[family][i], set->budget);
             }
         }
+        measure_set_use_cache(set, false);
         measure_memory_free(set->budget, set, sizeof(struct set_memory));
+    }
+}
+
+/* Gives the empty 'set' two tiers, or one, before an epoch.  Returns false if
+ * there is no memory: then it has one. */
+bool
+measure_set_use_cache(struct measure_set *set, bool use)
+{
+    if (!use && set->cache) {
+        measure_memory_free(set->budget, set->cache, sizeof *set->cache);
+        set->cache = NULL;
+    } else if (use && !set->cache) {
+        set->cache = measure_memory_alloc(set->budget, sizeof *set->cache,
+                                          set->node);
+    }
+    return !use || set->cache;
+}
+
+/* Moves what 'set' counts for the entries of the flow cache to its tables, of
+ * which it gets another when they are full. */
+void
+measure_set_move_cache(struct measure_set *set)
+{
+    if (!set->cache) {
+        return;
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_table *last
+            = &set->tables[family][set->n_tables[family] - 1];
+
+        if (measure_table_n_used(last) + MEASURE_CACHE_ENTRIES
+            > last->max_used) {
+            measure_set_add_table(set, family,
+                                  measure_table_lines_for(
+                                      family, MEASURE_CACHE_ENTRIES));
+        }
+    }
+    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
+        measure_set_move_entry(set, i);
     }
 }
 
@@ -274,6 +365,9 @@ measure_set_reset(struct measure_set *set,
                MEASURE_OVERFLOW_CELLS * sizeof *set->overflow);
     }
     memset(&set->counters, 0, sizeof set->counters);
+    if (set->cache) {
+        memset(set->cache->counts, 0, sizeof set->cache->counts);
+    }
     return complete;
 }
 

@@ -17,6 +17,7 @@
 #ifndef MEASURE_EPOCH_H
 #define MEASURE_EPOCH_H 1
 
+#include "measure-cache.h"
 #include "measure-hash.h"
 #include "measure-memory.h"
 #include "measure-record.h"
@@ -54,12 +55,20 @@
  * one for each value of some hash bits.  The count of a key in the report is
  * then too low by at most what its cell holds.
  *
- * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, the tables, and a few
- * hundred bytes.
+ * Two tiers.  A set may have counts for the entries of a flow cache
+ * (measure-cache.h).  Packets that found an entry are counted there by
+ * measure_set_count_hit(), all others in the tables.
+ * measure_set_move_entry() moves the counts of an entry to the tables;
+ * measure_set_move_cache() those of all entries, which must be done before a
+ * report is made.
  *
- * Thread safety: measure_writer_set() and measure_set_count() belong to the
- * one packet thread of the writer; they do not allocate, lock, wait, log or
- * clear.  measure_set_add_table() and measure_writer_swap() belong to the
+ * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, the tables,
+ * sizeof(struct measure_cache) with two tiers, and a few hundred bytes.
+ *
+ * Thread safety: measure_writer_set(), measure_set_count(),
+ * measure_set_count_hit(), measure_set_begin_entry() and
+ * measure_set_move_entry() belong to the one packet thread of the writer; they
+ * do not allocate, lock, wait, log or clear.  measure_set_add_table() and measure_writer_swap() belong to the
  * control thread while the packet thread counts, and measure_set_load() to
  * any thread that knows that the set is not being destroyed; all else to the
  * control thread when the set is not in use. */
@@ -87,6 +96,7 @@ struct measure_set {
     struct measure_table *current[MEASURE_N_FAMILIES];
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
+    struct measure_cache *cache;    /* NULL with one tier. */
 
     /* Constant while the packet thread counts. */
     const struct measure_mask *mask;
@@ -118,6 +128,33 @@ measure_writer_set(const struct measure_writer *writer)
 void measure_set_count(struct measure_set *, struct measure_record *records,
                        size_t n);
 
+bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
+                             struct measure_record *);
+void measure_set_move_entry(struct measure_set *, uint32_t entry);
+
+static inline void
+measure_counter_add(uint64_t *counter, uint64_t value)
+{
+    /* Counters are read by other threads while the packet thread, their only
+     * writer, counts: no locked instruction, just no torn value. */
+    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+/* Counts a packet that found 'entry' of the flow cache in a 'set' with two
+ * tiers.  Returns false, with nothing counted, if it must be counted another
+ * way: see measure_cache_count(). */
+static inline bool
+measure_set_count_hit(struct measure_set *set, uint32_t entry,
+                      enum measure_family family, uint32_t bytes)
+{
+    if (!measure_cache_count(set->cache, entry, family, bytes)) {
+        return false;
+    }
+    measure_counter_add(&set->counters.packets, 1);
+    measure_counter_add(&set->counters.bytes, bytes);
+    return true;
+}
+
 /* The control thread. */
 
 struct measure_set *
@@ -130,6 +167,8 @@ bool measure_set_reset(struct measure_set *,
                        const uint32_t n_lines[MEASURE_N_FAMILIES],
                        const uint32_t next_lines[MEASURE_N_FAMILIES]);
 void measure_set_begin(struct measure_set *, enum measure_by);
+bool measure_set_use_cache(struct measure_set *, bool use);
+void measure_set_move_cache(struct measure_set *);
 bool measure_set_add_table(struct measure_set *, enum measure_family,
                            uint32_t n_lines);
 

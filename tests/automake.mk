@@ -18,6 +18,7 @@ LOG_COMPILER = $(TEST_PREFIX)
 # tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
 unit_tests = \
 	tests/check-alert \
+	tests/check-cache \
 	tests/check-config \
 	tests/check-cuckoo \
 	tests/check-distribution \

@@ -1,0 +1,117 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_CACHE_H
+#define MEASURE_CACHE_H 1
+
+#include "measure-record.h"
+
+/* Counts of the entries of a flow cache: the first tier
+ * =====================================================
+ *
+ * A switch that finds most packets in a small cache of exact flows has done
+ * for these packets what a flow table would do again: parsed them, hashed
+ * them, and compared their keys.  Here each entry of such a cache has one word
+ * that counts packets and bytes.  The words of all entries fit a level 2 cache
+ * of the processor, thus a packet costs one addition.
+ *
+ *     entry of the cache --index--> counts[] (hot)   packets, bytes, family
+ *                                   keys[]   (cold)  what to count them under
+ *
+ * The first packet that finds an entry in an epoch brings its key.  When the
+ * entry is given to another flow, or its word is nearly full, or the epoch has
+ * been closed, the counts move to the flow table (measure_set_move_entry()).
+ * The counts belong to a set (measure-epoch.h), hence an epoch ends without
+ * any work for the packet thread.
+ *
+ *     bit 0          layout of the key, enum measure_family
+ *     bits 1 to 40   bytes
+ *     bits 41 to 63  packets; a word with bit 63 set takes no more
+ *
+ * A word of 0 counts nothing.  2^22 packets of at most 2^17 bytes fit.
+ *
+ * Memory: 56 bytes for each entry.  Error: none.
+ *
+ * Thread safety: that of the set.  measure_cache_count() belongs to the packet
+ * path: it does not allocate, lock, wait, log or clear. */
+
+#define MEASURE_CACHE_ENTRIES 8192
+
+#define MEASURE_CACHE_BYTES_SHIFT 1
+#define MEASURE_CACHE_BYTES_MASK ((UINT64_C(1) << 40) - 1)
+#define MEASURE_CACHE_PACKETS_SHIFT 41
+#define MEASURE_CACHE_MAX_FRAME (1u << 17)
+
+static_assert((UINT64_C(1) << (63 - MEASURE_CACHE_PACKETS_SHIFT))
+              * MEASURE_CACHE_MAX_FRAME <= MEASURE_CACHE_BYTES_MASK,
+              "packets are full before bytes are");
+
+struct measure_cache {
+    uint64_t counts[MEASURE_CACHE_ENTRIES];
+    uint64_t keys[MEASURE_CACHE_ENTRIES][MEASURE_KEY_WORDS];
+};
+
+static inline bool
+measure_cache_used(const struct measure_cache *cache, uint32_t entry)
+{
+    return cache->counts[entry] != 0;
+}
+
+static inline enum measure_family
+measure_cache_family(const struct measure_cache *cache, uint32_t entry)
+{
+    return cache->counts[entry] & 1 ? MEASURE_IPV6 : MEASURE_IPV4;
+}
+
+/* Returns what a word counts when a first packet has 'bytes' bytes. */
+static inline uint64_t
+measure_cache_word(enum measure_family family, uint32_t bytes)
+{
+    return (family | (uint64_t) bytes << MEASURE_CACHE_BYTES_SHIFT
+            | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
+}
+
+static inline uint64_t
+measure_cache_packets(uint64_t word)
+{
+    return word >> MEASURE_CACHE_PACKETS_SHIFT;
+}
+
+static inline uint64_t
+measure_cache_bytes(uint64_t word)
+{
+    return word >> MEASURE_CACHE_BYTES_SHIFT & MEASURE_CACHE_BYTES_MASK;
+}
+
+/* Counts a packet of 'bytes' bytes, up to MEASURE_CACHE_MAX_FRAME, that found
+ * 'entry' and whose key has the layout 'family'.  Returns false, with nothing
+ * changed, if the entry has no key, or one of another layout, or is full. */
+static inline bool
+measure_cache_count(struct measure_cache *cache, uint32_t entry,
+                    enum measure_family family, uint32_t bytes)
+{
+    uint64_t word = cache->counts[entry];
+
+    if ((int64_t) word <= 0 || (word & 1) != family) {
+        return false;
+    }
+    cache->counts[entry]
+        = word + ((uint64_t) bytes << MEASURE_CACHE_BYTES_SHIFT
+                  | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
+    return true;
+}
+
+#endif /* measure-cache.h */

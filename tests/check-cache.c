@@ -1,0 +1,242 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "check-common.h"
+#include "measure-epoch.h"
+#include "measure-report.h"
+
+/* A flow cache as a switch has it: some entries, each of which stands for a
+ * flow, and is given to another one now and then. */
+
+static struct measure_hash_secret secret;
+
+static struct measure_set *
+open_set(uint32_t n_lines)
+{
+    const uint32_t lines[] = { n_lines, n_lines }, next[] = { 0, 0 };
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+
+    ck_assert(measure_set_reset(set, lines, next));
+    ck_assert(measure_set_use_cache(set, true));
+    measure_set_begin(set, MEASURE_BY_FLOW);
+    return set;
+}
+
+/* Counts a packet of 'fields' that found 'entry', as the hook does. */
+static void
+count_hit(struct measure_set *set, uint32_t entry,
+          const struct measure_fields *fields, uint32_t bytes)
+{
+    struct measure_record record = make_record(fields, bytes);
+
+    if (!measure_set_count_hit(set, entry, record.verdict, bytes)) {
+        measure_set_move_entry(set, entry);
+        if (!measure_set_begin_entry(set, entry, &record)) {
+            measure_set_count(set, &record, 1);
+        }
+    }
+}
+
+static void
+check_report(struct measure_set *set, const struct oracle *oracle)
+{
+    struct measure_question question = {
+        .by = MEASURE_BY_FLOW, .n = 0,
+        .threshold = { .unit = MEASURE_SHARE, .value = 100 },
+    };
+    struct measure_answer answer;
+    struct measure_report *report;
+
+    measure_set_move_cache(set);
+    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
+        REQUIRE(!measure_cache_used(set->cache, i));
+    }
+    report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
+    ck_assert_uint_eq(report->counters.packets, oracle->packets);
+    ck_assert_uint_eq(report->counters.bytes, oracle->bytes);
+    ck_assert(measure_report_exact(report));
+    ck_assert(measure_report_ask(report, &question, &answer));
+    ck_assert_uint_eq(answer.n_rows, oracle->n);
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        const struct oracle_row *row = oracle_find(oracle,
+                                                   &answer.rows[i].fields);
+
+        REQUIRE(row && row->packets == answer.rows[i].packets
+                && row->bytes == answer.rows[i].bytes);
+    }
+    measure_answer_destroy(&answer);
+    measure_report_destroy(report);
+}
+
+/* Whatever finds an entry, and wherever it is counted, flows add up. */
+START_TEST(both_tiers_add_up)
+{
+    enum { N_FLOWS = 2000, N_ENTRIES = 200, N_PACKETS = 200000 };
+    static struct measure_fields cached[N_ENTRIES];
+    static bool used[N_ENTRIES];
+    struct random r = random_from(test_seed);
+    struct oracle oracle = oracle_open();
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    memset(used, 0, sizeof used);
+    set = open_set(8192);
+    for (int i = 0; i < N_PACKETS; i++) {
+        uint32_t flow = random_below(&r, 4) ? random_below(&r, 50)
+                        : random_below(&r, N_FLOWS);
+        struct measure_fields fields = make_fields(flow % 2, flow);
+        uint32_t entry = flow % N_ENTRIES;
+        uint32_t bytes = 60 + random_below(&r, 65476);
+
+        if (used[entry] && fields_equal(&cached[entry], &fields)) {
+            count_hit(set, entry * 40, &fields, bytes);
+        } else {
+            struct measure_record record = make_record(&fields, bytes);
+
+            measure_set_count(set, &record, 1);
+            if (!random_below(&r, 10)) {
+                measure_set_move_entry(set, entry * 40);
+                cached[entry] = fields;
+                used[entry] = true;
+            }
+        }
+        oracle_add(&oracle, &fields, 1, bytes);
+    }
+    check_report(set, &oracle);
+    measure_set_destroy(set);
+    oracle_close(&oracle);
+}
+END_TEST
+
+/* An entry that has counted as much as its word can hold goes on. */
+START_TEST(full_entries_lose_nothing)
+{
+    enum { N_PACKETS = (1 << 22) + 1000 };
+    struct oracle oracle = oracle_open();
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_fields fields = make_fields(family, 7);
+
+        for (int i = 0; i < N_PACKETS; i++) {
+            count_hit(set, 8191, &fields, MEASURE_CACHE_MAX_FRAME);
+        }
+        measure_set_move_entry(set, 8191);
+        oracle_add(&oracle, &fields, N_PACKETS,
+                   (uint64_t) N_PACKETS * MEASURE_CACHE_MAX_FRAME);
+    }
+    check_report(set, &oracle);
+    measure_set_destroy(set);
+    oracle_close(&oracle);
+}
+END_TEST
+
+/* The layout of the key and of the hit must agree, and an entry in use takes
+ * no other key. */
+START_TEST(entries_refuse_what_is_not_theirs)
+{
+    struct measure_fields v4 = make_fields(MEASURE_IPV4, 1);
+    struct measure_fields v6 = make_fields(MEASURE_IPV6, 1);
+    struct measure_record record = make_record(&v4, 100);
+    struct measure_record other = make_record(&v6, 100);
+    struct measure_record not_ip = { .verdict = MEASURE_NOT_IP };
+    struct measure_record giant = make_record(&v4, 1 + MEASURE_CACHE_MAX_FRAME);
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_set_begin_entry(set, 5, &not_ip));
+    ck_assert(!measure_set_begin_entry(set, 5, &giant));
+    ck_assert_uint_eq(set->counters.packets, 0);
+    ck_assert(measure_set_begin_entry(set, 5, &record));
+    ck_assert(!measure_set_begin_entry(set, 5, &other));
+    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV6, 100));
+    ck_assert(measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_set_count_hit(set, 6, MEASURE_IPV4, 100));
+    ck_assert_uint_eq(set->counters.packets, 2);
+    ck_assert_uint_eq(set->counters.bytes, 200);
+
+    /* An epoch later nothing is left. */
+    measure_set_move_cache(set);
+    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 1);
+    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
+    measure_set_destroy(set);
+}
+END_TEST
+
+/* Closing an epoch needs rows for the entries that never had one. */
+START_TEST(full_tables_grow_for_the_entries)
+{
+    struct oracle oracle = oracle_open();
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(16);
+    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
+        struct measure_fields fields = make_fields(i % 2, i);
+
+        count_hit(set, i, &fields, 60 + i % 1000);
+        count_hit(set, i, &fields, 60);
+        oracle_add(&oracle, &fields, 2, 120 + i % 1000);
+    }
+    check_report(set, &oracle);
+    measure_set_destroy(set);
+    oracle_close(&oracle);
+}
+END_TEST
+
+/* A set that counts again starts from nothing, with one tier or with two. */
+START_TEST(reset_and_one_tier)
+{
+    const uint32_t lines[] = { 64, 64 }, next[] = { 0, 0 };
+    struct measure_fields fields = make_fields(MEASURE_IPV4, 1);
+    struct measure_record record = make_record(&fields, 100);
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    ck_assert(measure_set_begin_entry(set, 5, &record));
+    ck_assert(measure_set_reset(set, lines, next));
+    ck_assert(!measure_cache_used(set->cache, 5));
+    ck_assert_uint_eq(set->counters.packets, 0);
+    ck_assert(measure_set_use_cache(set, false));
+    ck_assert_ptr_null(set->cache);
+    measure_set_move_cache(set);
+    ck_assert(measure_set_use_cache(set, true));
+    ck_assert(measure_set_use_cache(set, true));
+    ck_assert_ptr_nonnull(set->cache);
+    measure_set_destroy(set);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-cache");
+
+    tcase_add_test(tests, both_tiers_add_up);
+    tcase_add_test(tests, full_entries_lose_nothing);
+    tcase_add_test(tests, entries_refuse_what_is_not_theirs);
+    tcase_add_test(tests, full_tables_grow_for_the_entries);
+    tcase_add_test(tests, reset_and_one_tier);
+    return tests_run(tests);
+}
