@@ -6,6 +6,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-alert.c \
 	lib/measure-alert.h \
 	lib/measure-cache.h \
+	lib/measure-change.c \
 	lib/measure-change.h \
 	lib/measure-command.c \
 	lib/measure-config.c \

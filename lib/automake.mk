@@ -8,6 +8,7 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-alert.c \
 	lib/measure-alert.h \
 	lib/measure-cache.h \
+	lib/measure-change.c \
 	lib/measure-change.h \
 	lib/measure-config.c \
 	lib/measure-config.h \

@@ -61,19 +61,21 @@
  *     it was not seen for 'forget_epochs' epochs, after which its m is below a
  *     thousandth of what it was: ln(1000) / -ln(1 - alpha), rounded up.
  *
- * An expectation is thus too low by at most 'floor' / 16 or a thousandth of
- * the former traffic.
+ * What is lost of an expectation is thus less than 'floor' / 16, or a
+ * thousandth of the former traffic, each time that the key is forgotten, and
+ * from then on it weighs less in each epoch, like all that is past.
  *
  * Memory: 128 bytes a key for IPv4 and 256 for IPv6, that is a row of 64 or
  * 128 bytes at half load.  The table must take the keys of this epoch and
  * those of earlier ones that are not yet forgotten.  A key that finds no place
- * is refused and what it would have added is counted.
+ * is refused, and what it would have added is counted.
  *
  * Thread safety: one writer.  measure_change_add() does not allocate, lock,
  * wait, log or clear.  measure_change_close() goes through the whole table and
  * belongs to the control thread. */
 
 #define MEASURE_CHANGE_FORGET 16
+#define MEASURE_CHANGE_MAX_PROBES 128   /* Rows looked at for one key. */
 
 enum measure_change_kind {
     MEASURE_APPEARED,

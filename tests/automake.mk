@@ -19,6 +19,7 @@ LOG_COMPILER = $(TEST_PREFIX)
 unit_tests = \
 	tests/check-alert \
 	tests/check-cache \
+	tests/check-change \
 	tests/check-config \
 	tests/check-cuckoo \
 	tests/check-distribution \

@@ -1,0 +1,429 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-change.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "measure-table.h"
+#include "measure-top.h"
+
+#define BATCH 16
+
+/* After 'forget_epochs' this is left of an expectation. */
+#define FORGET_SHARE 1e-3
+
+/* Behind the key of a row. */
+struct state {
+    uint64_t hash;              /* Not 0 in a row that is used. */
+    uint64_t value;             /* Of the running epoch. */
+    double mean;
+    double variance;
+    uint32_t hold;              /* Epochs in which nothing is reported. */
+    uint32_t unseen;            /* Epochs since the key was last seen. */
+    bool vanished;              /* Reported, and not seen since. */
+};
+
+struct row_ipv4 {
+    uint64_t key[2];
+    struct state state;
+};
+
+struct row_ipv6 {
+    uint64_t key[MEASURE_KEY_WORDS];
+    struct state state;
+    uint64_t unused[4];
+};
+
+static_assert(sizeof(struct row_ipv4) == MEASURE_LINE_SIZE
+              && sizeof(struct row_ipv6) == 2 * MEASURE_LINE_SIZE,
+              "a row is one or two lines");
+static_assert(offsetof(struct row_ipv4, state) == 2 * 8
+              && offsetof(struct row_ipv6, state) == 8 * MEASURE_KEY_WORDS,
+              "the state follows the key");
+
+static inline size_t
+row_words(enum measure_family family)
+{
+    return (family == MEASURE_IPV4
+            ? sizeof(struct row_ipv4) / 8 : sizeof(struct row_ipv6) / 8);
+}
+
+static inline struct state *
+state_of(uint64_t *key, enum measure_family family)
+{
+    return (struct state *) &key[measure_key_words(family)];
+}
+
+static inline uint64_t *
+home_row(const struct measure_change *c, enum measure_family family,
+         uint64_t hash)
+{
+    return &c->rows[(((hash >> 32) * c->n_rows) >> 32) * row_words(family)];
+}
+
+/* Rows behind the last home row save the wrap. */
+static size_t
+n_all_rows(const struct measure_change_config *config)
+{
+    return 2 * (size_t) config->max_keys + MEASURE_CHANGE_MAX_PROBES;
+}
+
+const char *
+measure_change_kind_name(enum measure_change_kind kind)
+{
+    static const char *const names[MEASURE_N_CHANGE_KINDS] = {
+        [MEASURE_APPEARED] = "appeared",
+        [MEASURE_GREW] = "grew",
+        [MEASURE_SHRANK] = "shrank",
+        [MEASURE_VANISHED] = "vanished",
+    };
+
+    return names[kind];
+}
+
+/* Returns the bytes that measure_change_init() needs. */
+size_t
+measure_change_size(const struct measure_change_config *config)
+{
+    return n_all_rows(config) * row_words(config->family) * 8;
+}
+
+/* Makes 'c' know no key, before its first epoch, in 'memory' of
+ * measure_change_size() bytes at a multiple of MEASURE_LINE_SIZE, which stays
+ * the caller's. */
+void
+measure_change_init(struct measure_change *c,
+                    const struct measure_change_config *config,
+                    const struct measure_hash_secret *secret, void *memory)
+{
+    double epochs = (config->alpha < 1
+                     ? ceil(log(FORGET_SHARE) / log1p(-config->alpha)) : 1);
+
+    assert((uintptr_t) memory % MEASURE_LINE_SIZE == 0);
+    assert(config->max_keys > 0 && config->max_keys <= UINT32_C(1) << 30);
+    assert(config->alpha > 0 && config->alpha <= 1);
+
+    memset(c, 0, sizeof *c);
+    c->config = *config;
+    c->secret = secret;
+    c->rows = memory;
+    c->n_rows = 2 * config->max_keys;
+    c->forget_epochs = epochs < UINT32_MAX ? epochs : UINT32_MAX;
+    memset(memory, 0, measure_change_size(config));
+}
+
+/* Forgets all, as if the first epoch was still to come. */
+void
+measure_change_clear(struct measure_change *c)
+{
+    struct measure_change_config config = c->config;
+
+    measure_change_init(c, &config, c->secret, c->rows);
+}
+
+/* What 'n' keys add, in three arrays. */
+struct batch {
+    const uint64_t *keys[BATCH];
+    uint64_t values[BATCH];
+    uint64_t hashes[BATCH];
+};
+
+static inline void
+prepare(struct measure_change *c, enum measure_family family,
+        struct batch *batch, size_t i, const uint64_t *key, uint64_t value)
+{
+    /* The home row comes from the high bits. */
+    uint64_t hash = measure_hash(c->secret, key,
+                                 measure_key_words(family)) | 1;
+    uint64_t *home = home_row(c, family, hash);
+
+    batch->keys[i] = key;
+    batch->values[i] = value;
+    batch->hashes[i] = hash;
+    __builtin_prefetch(home, 1);
+    if (family == MEASURE_IPV6) {
+        __builtin_prefetch(home + MEASURE_LINE_SIZE / 8, 1);
+    }
+}
+
+static inline void
+add_one(struct measure_change *c, enum measure_family family,
+        const uint64_t *key, uint64_t hash, uint64_t value)
+{
+    uint64_t *row = home_row(c, family, hash);
+
+    for (int i = 0; i < MEASURE_CHANGE_MAX_PROBES; i++) {
+        struct state *state = state_of(row, family);
+
+        if (!state->hash) {
+            if (c->n_keys >= c->config.max_keys) {
+                break;
+            }
+            c->n_keys++;
+            memcpy(row, key, measure_key_words(family) * 8);
+            state->hash = hash;
+            state->value = value;
+            return;
+        }
+        if (state->hash == hash && measure_key_equal(row, key, family)) {
+            state->value += value;
+            return;
+        }
+        row += row_words(family);
+    }
+    c->refused_adds++;
+    c->refused_value += value;
+}
+
+static inline void
+add_batch(struct measure_change *c, enum measure_family family,
+          const struct batch *batch, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        add_one(c, family, batch->keys[i], batch->hashes[i],
+                batch->values[i]);
+    }
+}
+
+static inline void
+add__(struct measure_change *c, enum measure_family family,
+      const struct measure_change_item *items, size_t n)
+{
+    bool bytes = c->config.bytes;
+
+    while (n) {
+        size_t n_batch = n < BATCH ? n : BATCH;
+        struct batch batch;
+
+        for (size_t i = 0; i < n_batch; i++) {
+            prepare(c, family, &batch, i, items[i].key,
+                    bytes ? items[i].bytes : items[i].packets);
+        }
+        add_batch(c, family, &batch, n_batch);
+        items += n_batch;
+        n -= n_batch;
+    }
+}
+
+/* Adds the 'n' items to the running epoch.  A key may come any number of
+ * times: its values add up. */
+void
+measure_change_add(struct measure_change *c,
+                   const struct measure_change_item *items, size_t n)
+{
+    if (c->config.family == MEASURE_IPV4) {
+        add__(c, MEASURE_IPV4, items, n);
+    } else {
+        add__(c, MEASURE_IPV6, items, n);
+    }
+}
+
+static inline void
+count__(struct measure_change *c, enum measure_family family,
+        const uint64_t *keys, size_t stride, size_t n)
+{
+    while (n) {
+        size_t n_batch = n < BATCH ? n : BATCH;
+        struct batch batch;
+
+        for (size_t i = 0; i < n_batch; i++) {
+            prepare(c, family, &batch, i, &keys[i * stride], 1);
+        }
+        add_batch(c, family, &batch, n_batch);
+        keys += n_batch * stride;
+        n -= n_batch;
+    }
+}
+
+/* Adds to the running epoch the 'n' packets whose keys begin at 'keys' and
+ * 'stride' words apart.  Not for a table that compares bytes. */
+void
+measure_change_count(struct measure_change *c, const uint64_t *keys,
+                     size_t stride, size_t n)
+{
+    assert(!c->config.bytes);
+    if (c->config.family == MEASURE_IPV4) {
+        count__(c, MEASURE_IPV4, keys, stride, n);
+    } else {
+        count__(c, MEASURE_IPV6, keys, stride, n);
+    }
+}
+
+/* The end of an epoch. */
+
+/* Returns true if 'state' has changed in this epoch. */
+static inline bool
+has_changed(const struct measure_change_config *config,
+            const struct state *state)
+{
+    double x = state->value;
+    double m = state->mean;
+    double larger = x > m ? x : m;
+    double smaller = x > m ? m : x;
+
+    return (larger > smaller
+            && larger >= config->floor
+            && larger >= config->factor * smaller
+            && larger - smaller >= (config->deviations
+                                    ? (config->deviations
+                                       * sqrt(state->variance)) : 0)
+            && !(state->vanished && !state->value));
+}
+
+static int
+compare_rows(const void *a_, const void *b_)
+{
+    const struct measure_change_row *a = a_;
+    const struct measure_change_row *b = b_;
+    double a_change = fabs(a->value - a->expectation);
+    double b_change = fabs(b->value - b->expectation);
+
+    return (a_change > b_change ? -1
+            : a_change < b_change ? 1
+            : memcmp(a->key, b->key, sizeof a->key));
+}
+
+struct listing {
+    struct measure_change_row *rows;
+    size_t max_rows;
+    size_t n;                   /* Of 'rows'. */
+    size_t n_found;
+};
+
+static void __attribute__((noinline))
+list_change(struct measure_change *c, enum measure_family family,
+            const uint64_t *key, struct state *state, struct listing *listing)
+{
+    struct measure_change_row row;
+
+    if (state->hold) {
+        c->held_down++;
+        return;
+    }
+    memset(&row, 0, sizeof row);
+    memcpy(row.key, key, measure_key_words(family) * 8);
+    row.kind = (state->mean == 0 ? MEASURE_APPEARED
+                : !state->value ? MEASURE_VANISHED
+                : state->value > state->mean ? MEASURE_GREW
+                : MEASURE_SHRANK);
+    row.value = state->value;
+    row.expectation = state->mean;
+    row.deviation = sqrt(state->variance);
+
+    state->vanished = row.kind == MEASURE_VANISHED;
+    state->hold = c->config.hold_down + 1;
+    listing->n_found++;
+    if (!measure_top_add(listing->rows, &listing->n, listing->max_rows,
+                         sizeof row, &row, compare_rows)) {
+        c->not_listed++;
+    }
+}
+
+/* Takes the value of the epoch into the history.  Returns false if the key is
+ * to be forgotten. */
+static inline bool
+update(const struct measure_change *c, struct state *state)
+{
+    double limit = c->config.floor / MEASURE_CHANGE_FORGET;
+    double alpha = c->config.alpha;
+    double x = state->value;
+
+    if (c->epoch == 1) {
+        state->mean = x;
+    } else {
+        double d = x - state->mean;
+
+        state->mean += alpha * d;
+        state->variance = (1 - alpha) * (state->variance + alpha * d * d);
+    }
+
+    state->hold -= state->hold > 0;
+    if (state->value) {
+        state->unseen = 0;
+        state->vanished = false;
+    } else {
+        state->unseen++;
+    }
+    state->value = 0;
+    return (!(x < limit && state->mean < limit)
+            && state->unseen < c->forget_epochs);
+}
+
+static inline void
+close__(struct measure_change *c, enum measure_family family,
+        struct listing *listing)
+{
+    bool warm = c->epoch > 1 && c->epoch > c->config.warm_up;
+    uint64_t *end = (c->rows
+                     + n_all_rows(&c->config) * row_words(family));
+    bool holes = false;         /* In this run of used rows. */
+
+    for (uint64_t *row = c->rows; row < end; row += row_words(family)) {
+        struct state *state = state_of(row, family);
+
+        if (!state->hash) {
+            holes = false;
+            continue;
+        }
+        if (warm && has_changed(&c->config, state)) {
+            list_change(c, family, row, state, listing);
+        }
+        if (!update(c, state)) {
+            memset(row, 0, row_words(family) * 8);
+            c->n_keys--;
+            c->forgotten_keys++;
+            holes = true;
+        } else if (holes) {
+            /* Between its home and itself a row must find no empty one. */
+            uint64_t *to = home_row(c, family, state->hash);
+
+            while (to < row && state_of(to, family)->hash) {
+                to += row_words(family);
+            }
+            if (to < row) {
+                memcpy(to, row, row_words(family) * 8);
+                memset(row, 0, row_words(family) * 8);
+            }
+        }
+    }
+}
+
+/* Closes the running epoch: compares each key with its history, puts those
+ * that changed most, by |x - m|, into 'rows', at most 'max_rows' of them, and
+ * takes the epoch into the history.  Returns how many keys changed.  Equal
+ * ones are in the order of their keys' bytes. */
+size_t
+measure_change_close(struct measure_change *c,
+                     struct measure_change_row *rows, size_t max_rows)
+{
+    struct listing listing = { .rows = rows, .max_rows = max_rows };
+
+    c->epoch++;
+    if (c->config.family == MEASURE_IPV4) {
+        close__(c, MEASURE_IPV4, &listing);
+    } else {
+        close__(c, MEASURE_IPV6, &listing);
+    }
+    if (listing.n) {
+        qsort(rows, listing.n, sizeof *rows, compare_rows);
+    }
+    return listing.n_found;
+}
