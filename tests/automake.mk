@@ -21,6 +21,8 @@ unit_tests = \
 	tests/check-cache \
 	tests/check-change \
 	tests/check-config \
+	tests/check-count-array \
+	tests/check-count-min \
 	tests/check-cuckoo \
 	tests/check-distribution \
 	tests/check-epoch \
@@ -32,8 +34,11 @@ unit_tests = \
 	tests/check-port \
 	tests/check-record \
 	tests/check-report \
+	tests/check-shared \
+	tests/check-space-saving \
 	tests/check-superspreader \
 	tests/check-table \
+	tests/check-table-pointer \
 	tests/fuzz-parse
 noinst_HEADERS += \
 	tests/check-common.h \
@@ -45,6 +50,8 @@ AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libmeasure.a $(CHECK_LIBS)
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_check_handover_LDADD = $(LDADD) -lpthread
+tests_check_shared_LDADD = $(LDADD) -lpthread
+tests_check_count_min_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/check-epoch.c.
 tests_check_epoch_LDADD = $(LDADD) -lpthread
 tests_check_epoch_LDFLAGS = \

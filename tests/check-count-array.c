@@ -1,0 +1,363 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-structures.h"
+
+#include "measure-count-array.h"
+
+struct fixture {
+    struct measure_count_array array;
+    void *memory;
+    size_t size;
+};
+
+static void
+open_array(struct fixture *f, enum measure_family family, uint32_t n_cells,
+           const struct measure_heavy_params *heavy)
+{
+    struct measure_count_array_params params = {
+        .family = family,
+        .n_cells = n_cells,
+        .heavy = *heavy,
+        .secret = &secret,
+    };
+
+    f->size = measure_count_array_size(&params);
+    f->memory = get_memory(f->size);
+    measure_count_array_init(&f->array, &params, f->memory);
+}
+
+static void
+close_array(struct fixture *f)
+{
+    put_memory(f->memory, f->size);
+}
+
+static void
+add_burst(void *array, struct measure_record *records, size_t n)
+{
+    measure_count_array_add_burst(array, records, n);
+}
+
+static const struct measure_heavy_params no_keys = {
+    .max_keys = 1,
+    .min_packets = MEASURE_NEVER,
+    .min_bytes = MEASURE_NEVER,
+};
+
+/* Checks that each cell has what its keys have, and nothing else. */
+static void
+check_cells(const struct measure_count_array *array, const struct traffic *t)
+{
+    struct measure_cell *expected = calloc(array->n_cells, sizeof *expected);
+
+    for (uint32_t i = 0; i < t->n_keys; i++) {
+        struct measure_estimate estimate;
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash = traffic_hash(t, i, key);
+        size_t cell = measure_count_array_cell(array, hash) - array->cells;
+
+        REQUIRE(cell < array->n_cells);
+        expected[cell].packets += t->key_packets[i];
+        expected[cell].bytes += t->key_bytes[i];
+
+        measure_count_array_estimate(array, hash, &estimate);
+        REQUIRE(estimate.packets >= t->key_packets[i]);
+        REQUIRE(estimate.bytes >= t->key_bytes[i]);
+        REQUIRE(estimate.packets_error <= estimate.packets);
+        REQUIRE(estimate.bytes_error <= estimate.bytes);
+    }
+    ck_assert_mem_eq(expected, array->cells,
+                     array->n_cells * sizeof *expected);
+    free(expected);
+}
+
+START_TEST(cells_add_up)
+{
+    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 5000);
+    struct fixture f;
+
+    open_array(&f, t.family, 1001, &no_keys);
+    traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &f.array);
+    check_cells(&f.array, &t);
+    ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 0);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&f.array.heavy), 0);
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+/* The bound of the header: an estimate is too high by more than k * N / m with
+ * probability at most 1 / k.  On average it is too high by N / m. */
+START_TEST(bound_holds)
+{
+    enum { N_KEYS = 50000, N_CELLS = 4096, N_PACKETS = 200000 };
+    struct traffic t = traffic_open(_i % 2, _i / 4, N_KEYS);
+    uint32_t n_beyond = 0;
+    double sum = 0;
+    struct fixture f;
+
+    open_array(&f, t.family, N_CELLS, &no_keys);
+    traffic_send(&t, _i / 2 % 2 ? STREAM_ZIPF : STREAM_UNIFORM, N_PACKETS,
+                 test_seed, add_burst, &f.array);
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        struct measure_estimate estimate;
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash = traffic_hash(&t, i, key);
+        uint64_t error;
+
+        measure_count_array_estimate(&f.array, hash, &estimate);
+        error = estimate.packets - t.key_packets[i];
+        sum += error;
+        n_beyond += (error > estimate.packets_error
+                     || (estimate.bytes - t.key_bytes[i]
+                         > estimate.bytes_error));
+    }
+    /* The few heaviest keys of Zipf's law move the average. */
+    require_between("mean error, in N / m", _i / 2 % 2 ? 0.5 : 0.97,
+                    sum / N_KEYS / ((double) N_PACKETS / N_CELLS),
+                    _i / 2 % 2 ? 2.0 : 1.03);
+    require_between("share of keys beyond the bound", 0,
+                    (double) n_beyond / N_KEYS,
+                    1.0 / MEASURE_COUNT_ARRAY_ERROR_FACTOR);
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+/* Keys that collide under CRC32C are spread like others: a cell of 64 keys on
+ * average has, with probability 1e-9 for all 1024, no more than 124. */
+START_TEST(crc_collisions_do_not_collide)
+{
+    enum measure_family family = _i;
+    enum { N_KEYS = 65536, N_CELLS = 1024 };
+    struct traffic t = traffic_open(family, KEYS_COLLIDING, N_KEYS);
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint64_t max = 0;
+    struct fixture f;
+
+    for (uint32_t i = 0; i < 100; i++) {
+        make_key(family, KEYS_COLLIDING, i * 653, key);
+        ck_assert_uint_eq(crc32c(0, key, measure_key_words(family)),
+                          0x12345678);
+    }
+    open_array(&f, family, N_CELLS, &no_keys);
+    traffic_send(&t, STREAM_ALL_NEW, N_KEYS, test_seed, add_burst, &f.array);
+    for (uint32_t i = 0; i < N_CELLS; i++) {
+        max = (f.array.cells[i].packets > max
+               ? f.array.cells[i].packets : max);
+    }
+    require_between("largest of 1024 cells for 65536 keys", 65, max, 124);
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+/* Heavy hitters by the running threshold, where three keys of ten share their
+ * cells with others: nearly all are found, and nearly all that is found
+ * is heavy.  To ask for all keys afterwards would find many times too many. */
+START_TEST(heavy_keys_are_recorded)
+{
+    enum { N_KEYS = 100000, N_CELLS = 262144, N_PACKETS = 400000 };
+    struct measure_heavy_params heavy = {
+        .max_keys = 4096,
+        .min_packets = 1,
+        .min_bytes = MEASURE_NEVER,
+        .packets_share = MEASURE_WHOLE / 1000,
+    };
+    uint64_t threshold = N_PACKETS / 1000;
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, N_KEYS);
+    uint32_t n_true = 0, n_found = 0, n_right = 0, n_asked = 0;
+    struct fixture f;
+
+    open_array(&f, t.family, N_CELLS, &heavy);
+    traffic_send(&t, STREAM_ZIPF, N_PACKETS, test_seed, add_burst, &f.array);
+    /* The share is rounded. */
+    ck_assert_uint_eq(f.array.heavy.packets_threshold, threshold - 1);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&f.array.heavy), 0);
+
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        struct measure_estimate estimate;
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        measure_count_array_estimate(&f.array, traffic_hash(&t, i, key),
+                                     &estimate);
+        n_true += t.key_packets[i] >= threshold;
+        n_asked += estimate.packets >= threshold;
+    }
+    MEASURE_TABLE_FOR_EACH (row, &f.array.heavy.table) {
+        struct measure_estimate estimate;
+        uint32_t i = traffic_number(&t, row);
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        measure_count_array_estimate(&f.array, traffic_hash(&t, i, key),
+                                     &estimate);
+        REQUIRE(*measure_row_packets(row, t.family) <= t.key_packets[i]);
+        if (estimate.packets >= threshold) {
+            n_found++;
+            n_right += t.key_packets[i] >= threshold;
+        }
+    }
+    require_between("recall", 0.95, (double) n_right / n_true, 1);
+    require_between("precision", 0.95, (double) n_right / n_found, 1);
+    require_between("precision of asking for all keys", 0,
+                    (double) n_true / n_asked, 0.95);
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+/* A key is recorded with the packet that reaches the threshold, not before
+ * and not again; by bytes as well as by packets; and 'lost' counts what finds
+ * no room. */
+START_TEST(threshold_is_crossed_once)
+{
+    struct measure_heavy_params heavy = {
+        .max_keys = 2,
+        .min_packets = 10,
+        .min_bytes = 100000,
+    };
+    enum measure_family family = _i;
+    struct traffic t = traffic_open(family, KEYS_PLAIN, 4);
+    uint64_t keys[4][MEASURE_KEY_WORDS];
+    uint64_t hashes[4];
+    struct fixture f;
+
+    open_array(&f, family, 1 << 20, &heavy);
+    for (int i = 0; i < 4; i++) {
+        hashes[i] = traffic_hash(&t, i, keys[i]);
+    }
+    for (int i = 1; i <= 30; i++) {
+        measure_count_array_add(&f.array, keys[0], hashes[0], 1, 60);
+        ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table),
+                          i >= 10);
+    }
+    for (int i = 1; i <= 3; i++) {
+        measure_count_array_add(&f.array, keys[1], hashes[1], 1, 40000);
+        ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table),
+                          i == 3 ? 2 : 1);
+    }
+    measure_count_array_add(&f.array, keys[2], hashes[2], 9, 0);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&f.array.heavy), 0);
+    measure_count_array_add(&f.array, keys[2], hashes[2], 5, 0);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&f.array.heavy), 1);
+    measure_count_array_add(&f.array, keys[3], hashes[3], 10, 0);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&f.array.heavy), 2);
+    ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 2);
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+START_TEST(thresholds_follow_shares)
+{
+    struct measure_heavy_params heavy = {
+        .max_keys = 2,
+        .min_packets = 10,
+        .min_bytes = 5,
+        .packets_share = MEASURE_WHOLE / 4,
+        .bytes_share = MEASURE_WHOLE,
+    };
+    struct fixture f;
+
+    open_array(&f, MEASURE_IPV4, 4, &heavy);
+    ck_assert_uint_eq(f.array.heavy.packets_threshold, 10);
+    ck_assert_uint_eq(f.array.heavy.bytes_threshold, 5);
+    measure_heavy_keys_advance(&f.array.heavy, 40, 100);
+    ck_assert_uint_eq(f.array.heavy.packets_threshold, 10);
+    ck_assert_uint_eq(f.array.heavy.bytes_threshold, 100);
+    measure_heavy_keys_advance(&f.array.heavy, 4, UINT64_C(1) << 60);
+    ck_assert_uint_eq(f.array.heavy.packets_threshold, 11);
+    ck_assert_uint_eq(f.array.heavy.bytes_threshold,
+                      (UINT64_C(1) << 60) + 100);
+    measure_heavy_keys_advance(&f.array.heavy, UINT64_C(1) << 60, 0);
+    ck_assert_uint_eq(f.array.heavy.packets_threshold,
+                      (UINT64_C(1) << 58) + 11);
+    close_array(&f);
+}
+END_TEST
+
+START_TEST(merge_adds)
+{
+    struct measure_heavy_params heavy = {
+        .max_keys = 1000,
+        .min_packets = 50,
+        .min_bytes = MEASURE_NEVER,
+    };
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, 3000);
+    struct fixture a, b;
+    uint32_t n_a, n_b;
+
+    open_array(&a, t.family, 997, &heavy);
+    open_array(&b, t.family, 997, &heavy);
+    traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.array);
+    traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.array);
+    n_a = measure_table_n_used(&a.array.heavy.table);
+    n_b = measure_table_n_used(&b.array.heavy.table);
+    measure_count_array_merge(&a.array, &b.array);
+    check_cells(&a.array, &t);
+    ck_assert_uint_eq(a.array.heavy.packets, t.packets);
+    ck_assert_uint_eq(a.array.heavy.bytes, t.bytes);
+    ck_assert_uint_ge(measure_table_n_used(&a.array.heavy.table),
+                      n_a > n_b ? n_a : n_b);
+    MEASURE_TABLE_FOR_EACH (row, &b.array.heavy.table) {
+        uint64_t hash = measure_hash(&secret, row,
+                                     measure_key_words(t.family));
+        uint32_t n = measure_table_n_used(&a.array.heavy.table);
+
+        /* It is there already. */
+        measure_heavy_keys_record(&a.array.heavy, row, hash, 1, 1);
+        REQUIRE(measure_table_n_used(&a.array.heavy.table) == n);
+    }
+    traffic_close(&t);
+    close_array(&a);
+    close_array(&b);
+}
+END_TEST
+
+START_TEST(counters_have_64_bits)
+{
+    uint64_t key[MEASURE_KEY_WORDS] = { 1 };
+    struct measure_estimate estimate;
+    struct fixture f;
+
+    open_array(&f, MEASURE_IPV4, 16, &no_keys);
+    measure_count_array_add(&f.array, key, 7, UINT32_MAX, UINT32_MAX);
+    measure_count_array_add(&f.array, key, 7, 1, UINT64_C(1) << 62);
+    measure_count_array_estimate(&f.array, 7, &estimate);
+    ck_assert_uint_eq(estimate.packets, UINT64_C(1) << 32);
+    ck_assert_uint_eq(estimate.bytes, (UINT64_C(1) << 62) + UINT32_MAX);
+    close_array(&f);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-count-array");
+
+    tcase_add_unchecked_fixture(tests, draw_secret, NULL);
+    tcase_add_loop_test(tests, cells_add_up, 0, N_TRAFFIC);
+    tcase_add_loop_test(tests, bound_holds, 0, 8);
+    tcase_add_loop_test(tests, crc_collisions_do_not_collide,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, heavy_keys_are_recorded,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, threshold_is_crossed_once,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_test(tests, thresholds_follow_shares);
+    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_FAMILIES);
+    tcase_add_test(tests, counters_have_64_bits);
+    return tests_run(tests);
+}

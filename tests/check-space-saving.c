@@ -1,0 +1,272 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-structures.h"
+
+#include "measure-space-saving.h"
+
+struct fixture {
+    struct measure_space_saving summary;
+    void *memory;
+    size_t size;
+};
+
+static void
+open_summary(struct fixture *f, enum measure_family family,
+             uint32_t n_entries)
+{
+    struct measure_space_saving_params params = {
+        .family = family,
+        .n_entries = n_entries,
+        .secret = &secret,
+    };
+
+    f->size = measure_space_saving_size(&params);
+    f->memory = get_memory(f->size);
+    measure_space_saving_init(&f->summary, &params, f->memory);
+}
+
+static void
+close_summary(struct fixture *f)
+{
+    put_memory(f->memory, f->size);
+}
+
+static void
+add_burst(void *summary, struct measure_record *records, size_t n)
+{
+    measure_space_saving_add_burst(summary, records, n);
+}
+
+/* Checks the heap, the index, and that no estimate is wrong by more than its
+ * error.  Returns the largest error of packets. */
+static uint64_t
+check_summary(const struct measure_space_saving *s, struct traffic *t)
+{
+    uint32_t n = measure_space_saving_n_used(s), n_slots = 0;
+    uint64_t max = 0;
+
+    REQUIRE(n <= s->n_entries);
+    for (uint32_t i = 1; i < n; i++) {
+        REQUIRE(s->heap[(i - 1) / 2].packets <= s->heap[i].packets);
+    }
+    for (uint32_t i = 0; i < s->n_slots; i++) {
+        n_slots += s->index[i].entry != 0;
+    }
+    REQUIRE(n_slots == n);
+
+    traffic_forget(t);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct measure_space_saving_entry *entry
+            = measure_space_saving_entry(s, i);
+        const struct measure_estimate *e = &entry->estimate;
+        uint32_t number = traffic_number(t, entry->key);
+
+        REQUIRE(s->heap[entry->heap].entry == i);
+        REQUIRE(s->heap[entry->heap].packets == e->packets);
+        REQUIRE(e->packets >= t->key_packets[number]);
+        REQUIRE(e->packets - e->packets_error <= t->key_packets[number]);
+        REQUIRE(e->bytes >= t->key_bytes[number]);
+        REQUIRE(e->bytes - e->bytes_error <= t->key_bytes[number]);
+        max = e->packets_error > max ? e->packets_error : max;
+    }
+    for (uint32_t i = 0; i < t->n_keys; i++) {
+        struct measure_estimate e;
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash = traffic_hash(t, i, key);
+
+        REQUIRE(measure_space_saving_estimate(s, key, hash, &e)
+                == t->seen[i]);
+        REQUIRE(e.packets >= t->key_packets[i]);
+        REQUIRE(e.bytes >= t->key_bytes[i]);
+        max = e.packets_error > max ? e.packets_error : max;
+    }
+    return max;
+}
+
+/* With an entry for each key, all is exact. */
+START_TEST(enough_entries_are_exact)
+{
+    enum { N_KEYS = 3000 };
+    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
+    struct fixture f;
+
+    open_summary(&f, t.family, N_KEYS);
+    traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_burst,
+                 &f.summary);
+    ck_assert_uint_eq(check_summary(&f.summary, &t), 0);
+    ck_assert_uint_eq(measure_space_saving_n_used(&f.summary),
+                      traffic_n_present(&t));
+    ck_assert_uint_eq(measure_space_saving_n_refused(&f.summary), 0);
+    traffic_close(&t);
+    close_summary(&f);
+}
+END_TEST
+
+/* The bound of Metwally, Agrawal and El Abbadi: N packets in m entries make no
+ * error larger than N / m, and the entries add up to N.  Keys with more
+ * packets than that have an entry. */
+START_TEST(bound_holds)
+{
+    enum { N_KEYS = 5000, N_ENTRIES = 300, N_PACKETS = 60000 };
+    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
+    uint64_t sum = 0;
+    struct fixture f;
+
+    open_summary(&f, t.family, N_ENTRIES);
+    for (int i = 0; i < 6; i++) {
+        traffic_send(&t, LOOP_STREAM(_i), N_PACKETS / 6, test_seed + i,
+                     add_burst, &f.summary);
+    }
+    require_between("largest error", 0, check_summary(&f.summary, &t),
+                    N_PACKETS / N_ENTRIES);
+    for (uint32_t i = 0; i < f.summary.n_used; i++) {
+        sum += measure_space_saving_entry(&f.summary, i)->estimate.packets;
+    }
+    ck_assert_uint_eq(sum, t.packets);
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        REQUIRE(t.seen[i] || t.key_packets[i] <= N_PACKETS / N_ENTRIES);
+    }
+    /* A frame has at most 1518 bytes. */
+    ck_assert_uint_le(f.summary.evicted_bytes,
+                      f.summary.evicted_packets * 1518);
+    traffic_close(&t);
+    close_summary(&f);
+}
+END_TEST
+
+START_TEST(one_entry_is_enough_to_work)
+{
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, 100);
+    struct fixture f;
+
+    open_summary(&f, t.family, 1);
+    traffic_send(&t, STREAM_UNIFORM, 5000, test_seed, add_burst, &f.summary);
+    check_summary(&f.summary, &t);
+    ck_assert_uint_eq(f.summary.heap[0].packets, 5000);
+    traffic_close(&t);
+    close_summary(&f);
+}
+END_TEST
+
+/* The bound of the merged summary is that for the sum of the packets. */
+START_TEST(merge_keeps_the_bound)
+{
+    enum { N_KEYS = 4000, N_ENTRIES = 400, N_PACKETS = 30000 };
+    enum stream_kind kinds[] = { STREAM_ZIPF, STREAM_UNIFORM, STREAM_ALL_NEW };
+    struct traffic t = traffic_open(_i % 2, KEYS_PLAIN, N_KEYS);
+    struct fixture f[4];
+
+    for (int i = 0; i < 4; i++) {
+        open_summary(&f[i], t.family, N_ENTRIES);
+        traffic_send(&t, kinds[(_i / 2 + i) % 3], N_PACKETS, test_seed + i,
+                     add_burst, &f[i].summary);
+    }
+    measure_space_saving_merge(&f[0].summary, &f[1].summary);
+    measure_space_saving_merge(&f[2].summary, &f[3].summary);
+    measure_space_saving_merge(&f[0].summary, &f[2].summary);
+    require_between("largest error", 0, check_summary(&f[0].summary, &t),
+                    4.0 * N_PACKETS / N_ENTRIES);
+
+    /* And it can be counted on. */
+    traffic_send(&t, STREAM_UNIFORM, N_PACKETS, test_seed + 9, add_burst,
+                 &f[0].summary);
+    require_between("largest error", 0, check_summary(&f[0].summary, &t),
+                    5.0 * N_PACKETS / N_ENTRIES);
+    for (int i = 0; i < 4; i++) {
+        close_summary(&f[i]);
+    }
+    traffic_close(&t);
+}
+END_TEST
+
+START_TEST(merge_of_what_fits_is_exact)
+{
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, 500);
+    struct fixture a, b;
+
+    open_summary(&a, t.family, 1000);
+    open_summary(&b, t.family, 600);
+    traffic_send(&t, STREAM_ZIPF, 2000, test_seed, add_burst, &a.summary);
+    traffic_send(&t, STREAM_UNIFORM, 2000, test_seed, add_burst, &b.summary);
+    measure_space_saving_merge(&a.summary, &b.summary);
+    ck_assert_uint_eq(check_summary(&a.summary, &t), 0);
+    ck_assert_uint_eq(a.summary.n_used, traffic_n_present(&t));
+    traffic_close(&t);
+    close_summary(&a);
+    close_summary(&b);
+}
+END_TEST
+
+/* Keys of one home slot, which in this test is any that we say: as many as
+ * there are probes have an entry, the next is refused and counted. */
+START_TEST(probes_are_bounded)
+{
+    enum measure_family family = _i % 2;
+    uint64_t hash = _i / 2 ? UINT64_MAX : 0;
+    uint64_t key[MEASURE_KEY_WORDS] = { 0 };
+    struct measure_estimate e;
+    struct fixture f;
+
+    open_summary(&f, family, 200);
+    for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
+        key[1] = i;
+        ck_assert(measure_space_saving_add(&f.summary, key, hash, i + 1, i));
+    }
+    key[1] = 1000;
+    ck_assert(!measure_space_saving_add(&f.summary, key, hash, 3, 1));
+    ck_assert_uint_eq(measure_space_saving_n_refused(&f.summary), 3);
+    ck_assert_uint_eq(f.summary.n_used, MEASURE_SPACE_SAVING_MAX_PROBES);
+    for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
+        key[1] = i;
+        ck_assert(measure_space_saving_estimate(&f.summary, key, hash, &e));
+        ck_assert_uint_eq(e.packets, i + 1);
+    }
+    close_summary(&f);
+}
+END_TEST
+
+START_TEST(counters_have_64_bits)
+{
+    uint64_t key[MEASURE_KEY_WORDS] = { 1 };
+    struct measure_estimate e;
+    struct fixture f;
+
+    open_summary(&f, MEASURE_IPV4, 2);
+    measure_space_saving_add(&f.summary, key, 7, UINT32_MAX, UINT32_MAX);
+    measure_space_saving_add(&f.summary, key, 7, 1, UINT64_C(1) << 62);
+    ck_assert(measure_space_saving_estimate(&f.summary, key, 7, &e));
+    ck_assert_uint_eq(e.packets, UINT64_C(1) << 32);
+    ck_assert_uint_eq(e.bytes, (UINT64_C(1) << 62) + UINT32_MAX);
+    close_summary(&f);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-space-saving");
+
+    tcase_add_unchecked_fixture(tests, draw_secret, NULL);
+    tcase_add_loop_test(tests, enough_entries_are_exact, 0, N_TRAFFIC);
+    tcase_add_loop_test(tests, bound_holds, 0, N_TRAFFIC);
+    tcase_add_loop_test(tests, one_entry_is_enough_to_work,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, merge_keeps_the_bound, 0, 6);
+    tcase_add_loop_test(tests, merge_of_what_fits_is_exact,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
+    tcase_add_test(tests, counters_have_64_bits);
+    return tests_run(tests);
+}
