@@ -58,10 +58,15 @@ measure_distribution_add(struct measure_distribution *d, uint64_t packets,
 static uint64_t
 select_rank(const uint64_t *values, size_t n, size_t rank)
 {
-    int bits = 64;              /* Not yet known of the value, from below. */
+    int bits;                   /* Not yet known of the value, from below. */
     uint64_t known = 0;         /* Those above. */
+    uint64_t any = 0;
 
     assert(rank < n);
+    for (size_t i = 0; i < n; i++) {
+        any |= values[i];
+    }
+    bits = any ? 64 - __builtin_clzll(any) : 0;
     while (bits) {
         int digit_bits = bits < DIGIT_BITS ? bits : DIGIT_BITS;
         int shift = bits - digit_bits;

@@ -21,8 +21,6 @@
 /* Of the rows, half: see the header. */
 #define MAX_LOAD_DIVISOR 2
 
-#define MERGE_BURST 16
-
 /* The rows of a table for which there was no memory.  They are never written:
  * such a table takes no keys. */
 static uint64_t no_rows[MEASURE_LINE_SIZE / sizeof(uint64_t)];
@@ -113,51 +111,81 @@ measure_table_next(const struct measure_table *table, uint64_t *row)
     return NULL;
 }
 
-struct merge_item {
-    uint64_t key[MEASURE_KEY_WORDS];
-    uint64_t hash;
-    uint64_t packets;
-    uint64_t bytes;
-};
-
-static void
-merge_burst(struct measure_table *table, enum measure_family family,
-            const struct merge_item *items, size_t n)
+static inline size_t
+gather(enum measure_family family, uint64_t *row, size_t n_rows,
+       uint64_t *rows[])
 {
-    for (size_t i = 0; i < n; i++) {
-        bool added = measure_table_add(table, family, MEASURE_TABLE_ANY_PROBES,
-                                       items[i].key, items[i].hash,
-                                       items[i].packets, items[i].bytes);
-        assert(added);
-        (void) added;
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_rows; i++) {
+        rows[n] = row;
+        n += *measure_row_packets(row, family) != 0;
+        row += measure_row_words(family);
     }
+    return n;
 }
 
+/* Fills 'cursor' with the next used rows.  Returns false if there are none. */
+bool
+measure_table_next_block(struct measure_table_cursor *cursor)
+{
+    enum measure_family family = cursor->table->family;
+    size_t row_words = measure_row_words(family);
+    uint64_t *end = cursor->table->rows + (size_t) cursor->table->n_lines
+                                          * (MEASURE_LINE_SIZE / 8);
+
+    cursor->i = cursor->n = 0;
+    while (!cursor->n && cursor->next < end) {
+        size_t n_rows = (end - cursor->next) / row_words;
+
+        if (n_rows > MEASURE_TABLE_BLOCK) {
+            n_rows = MEASURE_TABLE_BLOCK;
+        }
+        cursor->n = (family == MEASURE_IPV4
+                     ? gather(MEASURE_IPV4, cursor->next, n_rows,
+                              cursor->rows)
+                     : gather(MEASURE_IPV6, cursor->next, n_rows,
+                              cursor->rows));
+        cursor->next += n_rows * row_words;
+    }
+    return cursor->n > 0;
+}
+
+/* Rows of one table, with the same hash, lie in the order in which they will
+ * lie in another: merging flows writes one line after the other.  Masked keys
+ * go anywhere, which is what the prefetch is for. */
 static inline void
 merge__(struct measure_table *table, enum measure_family family,
         const struct measure_table *from, const uint64_t *mask,
         const struct measure_hash_secret *secret)
 {
-    struct merge_item items[MERGE_BURST];
-    size_t n = 0;
+    struct measure_table_cursor cursor = {
+        .table = from, .next = from->rows,
+    };
+    uint64_t keys[MEASURE_TABLE_BLOCK][MEASURE_KEY_WORDS];
+    uint64_t hashes[MEASURE_TABLE_BLOCK];
 
-    MEASURE_TABLE_FOR_EACH (row, from) {
-        struct merge_item *item = &items[n++];
-
-        for (unsigned int i = 0; i < measure_key_words(family); i++) {
-            item->key[i] = row[i] & mask[i];
+    while (measure_table_next_block(&cursor)) {
+        for (size_t i = 0; i < cursor.n; i++) {
+            for (unsigned int j = 0; j < measure_key_words(family); j++) {
+                keys[i][j] = cursor.rows[i][j] & mask[j];
+            }
+            hashes[i] = measure_hash(secret, keys[i],
+                                     measure_key_words(family));
+            measure_table_prefetch(table, hashes[i]);
         }
-        item->hash = measure_hash(secret, item->key,
-                                  measure_key_words(family));
-        item->packets = *measure_row_packets(row, family);
-        item->bytes = *measure_row_bytes(row, family);
-        measure_table_prefetch(table, item->hash);
-        if (n == MERGE_BURST) {
-            merge_burst(table, family, items, n);
-            n = 0;
+        for (size_t i = 0; i < cursor.n; i++) {
+            uint64_t *row = cursor.rows[i];
+            bool added = measure_table_add(table, family,
+                                           MEASURE_TABLE_ANY_PROBES, keys[i],
+                                           hashes[i],
+                                           *measure_row_packets(row, family),
+                                           *measure_row_bytes(row, family));
+
+            assert(added);
+            (void) added;
         }
     }
-    merge_burst(table, family, items, n);
 }
 
 /* Adds the rows of 'from', their keys masked with 'mask', to 'table', which
