@@ -6,13 +6,15 @@ check_PROGRAMS += bench/measure-bench
 bench_measure_bench_SOURCES = \
 	bench/bench.h \
 	bench/measure-bench.c \
+	bench/sketches.c \
 	bench/structures.c \
 	bench/traffic.c
 bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
 bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \
 	-lpthread
 bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libmeasure.a
-EXTRA_DIST += bench/README.md bench/peer-cmap.c bench/peer-dpdk.c
+EXTRA_DIST += bench/README.md bench/instructions.json bench/peer-cmap.c \
+	bench/peer-dpdk.c
 
 # The peers are compiled with the flags of those that they come from.
 bench_peers = bench/peer-cmap.o bench/peer-dpdk.o
@@ -67,3 +69,8 @@ bench/build.h: FORCE
 	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 .PHONY: FORCE
 FORCE:
+
+# Instruction counts, as in 'make check'.
+.PHONY: bench-check
+bench-check: bench/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/check

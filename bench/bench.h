@@ -111,7 +111,13 @@ struct bench_contender {
 };
 
 extern const struct bench_contender bench_floor;
+extern const struct bench_contender bench_count_array;
 extern const struct bench_contender bench_linear_table;
+extern const struct bench_contender bench_linear_table_pointer;
+extern const struct bench_contender bench_count_min;
+extern const struct bench_contender bench_cuckoo_1;
+extern const struct bench_contender bench_cuckoo_4;
+extern const struct bench_contender bench_space_saving;
 extern const struct bench_contender bench_rte_hash_bulk;
 extern const struct bench_contender bench_rte_member[4];
 extern const struct bench_contender bench_cmap;

@@ -51,7 +51,13 @@
 
 static const struct bench_contender *const all_contenders[] = {
     &bench_floor,
+    &bench_count_array,
     &bench_linear_table,
+    &bench_linear_table_pointer,
+    &bench_count_min,
+    &bench_cuckoo_1,
+    &bench_cuckoo_4,
+    &bench_space_saving,
     &bench_rte_hash_bulk,
     &bench_rte_member[0],
     &bench_rte_member[1],

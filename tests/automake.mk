@@ -63,6 +63,7 @@ tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \
+	bench/check \
 	tests/bench-output \
 	tests/count-results-test \
 	tests/patch-apply \

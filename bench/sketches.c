@@ -1,0 +1,380 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* The other structures of the library: those of the paper beside the linear
+ * table.
+ *
+ * They count packet records, as in the switch; only the count array, of which
+ * each instruction shows, is fed from the keys directly, like the linear table
+ * and the floor. */
+
+#include <config.h>
+
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "measure-count-array.h"
+#include "measure-count-min.h"
+#include "measure-cuckoo.h"
+#include "measure-space-saving.h"
+#include "measure-table-pointer.h"
+
+/* Defaults for what estimates: about a megabyte each. */
+#define DEFAULT_MEMORY (1u << 20)
+#define MAX_HEAVY_KEYS 2000
+
+struct sketch {
+    union {
+        struct measure_count_array count_array;
+        struct measure_count_min count_min;
+        struct measure_cuckoo cuckoo;
+        struct measure_space_saving space_saving;
+        struct measure_table_pointer pointer;
+    };
+    union {
+        struct measure_count_array_params count_array_params;
+        struct measure_count_min_params count_min_params;
+        struct measure_cuckoo_params cuckoo_params;
+        struct measure_space_saving_params space_saving_params;
+        struct measure_table_pointer_params pointer_params;
+    };
+    struct measure_hash_secret secret;
+    struct measure_heavy_params heavy;
+    void *memory;
+    size_t size;
+};
+
+static struct sketch *
+sketch_create(struct bench_settings *settings)
+{
+    struct sketch *sketch = measure_xzalloc(sizeof *sketch);
+
+    sketch->secret = settings->secret;
+    sketch->heavy = (struct measure_heavy_params) {
+        .max_keys = MAX_HEAVY_KEYS,
+        .min_packets = settings->threshold,
+        .min_bytes = MEASURE_NEVER,
+    };
+    return sketch;
+}
+
+static void *
+sketch_memory(struct sketch *sketch, size_t size,
+              struct bench_settings *settings, const char **why_not)
+{
+    sketch->size = size;
+    sketch->memory = measure_memory_alloc(&settings->budget, size,
+                                          MEASURE_ANY_NODE);
+    if (!sketch->memory) {
+        *why_not = "no memory";
+        free(sketch);
+        return NULL;
+    }
+    return sketch;
+}
+
+static void
+sketch_destroy(void *sketch_, struct bench_settings *settings)
+{
+    struct sketch *sketch = sketch_;
+
+    measure_memory_free(&settings->budget, sketch->memory, sketch->size);
+    free(sketch);
+}
+
+static size_t
+sketch_size(const void *sketch_)
+{
+    const struct sketch *sketch = sketch_;
+
+    return sketch->size;
+}
+
+static size_t
+memory_or_default(const struct bench_settings *settings)
+{
+    return settings->memory ? settings->memory : DEFAULT_MEMORY;
+}
+
+/* NAME_create() and NAME_clear(), where NAME_fill() sets the parameters. */
+#define LIFE(NAME, MEMBER)                                              \
+    static void                                                         \
+    NAME##_clear(void *sketch_)                                         \
+    {                                                                   \
+        struct sketch *sketch = sketch_;                                \
+                                                                        \
+        memset(sketch->memory, 0, sketch->size);                        \
+        measure_##NAME##_init(&sketch->MEMBER, &sketch->MEMBER##_params, \
+                              sketch->memory);                          \
+    }                                                                   \
+                                                                        \
+    static void *                                                       \
+    NAME##_create(struct bench_settings *settings, const char **why_not) \
+    {                                                                   \
+        struct sketch *sketch = sketch_create(settings);                \
+                                                                        \
+        NAME##_fill(sketch, settings);                                  \
+        if (!sketch_memory(sketch,                                      \
+                           measure_##NAME##_size(&sketch->MEMBER##_params), \
+                           settings, why_not)) {                        \
+            return NULL;                                                \
+        }                                                               \
+        NAME##_clear(sketch);                                           \
+        return sketch;                                                  \
+    }
+
+/* NAME_update(), by way of packet records. */
+#define UPDATE(NAME, MEMBER)                                            \
+    static void                                                         \
+    NAME##_update(void *sketch_, const struct bench_key *keys,          \
+                  const uint16_t *bytes)                                \
+    {                                                                   \
+        struct measure_record records[BENCH_BURST];                     \
+        struct sketch *sketch = sketch_;                                \
+                                                                        \
+        fill_records(records, keys, bytes);                             \
+        measure_##NAME##_add_burst(&sketch->MEMBER, records, BENCH_BURST); \
+    }
+
+#define CONTENDER(VARIABLE, NAME, LABEL, EXACT, PARAMETER)      \
+    const struct bench_contender VARIABLE = {                   \
+        .name = LABEL,                                          \
+        .exact = EXACT,                                         \
+        .create = NAME##_create,                                \
+        .destroy = sketch_destroy,                              \
+        .clear = NAME##_clear,                                  \
+        .update = NAME##_update,                                \
+        .report = NAME##_report,                                \
+        .memory = sketch_size,                                  \
+        .parameter = PARAMETER,                                 \
+    }
+
+static inline void
+fill_records(struct measure_record *records, const struct bench_key *keys,
+             const uint16_t *bytes)
+{
+    for (int i = 0; i < BENCH_BURST; i++) {
+        records[i].key[0] = keys[i].words[0];
+        records[i].key[1] = keys[i].words[1];
+        records[i].bytes = bytes[i];
+    }
+}
+
+static void
+report_row(const uint64_t *row, uint64_t packets, uint64_t threshold,
+           bench_report_function *report, void *aux)
+{
+    if (packets >= threshold) {
+        struct bench_key key = { { row[0], row[1] } };
+
+        report(aux, &key, packets);
+    }
+}
+
+/* Count array. */
+
+static void
+count_array_fill(struct sketch *sketch, const struct bench_settings *settings)
+{
+    sketch->count_array_params = (struct measure_count_array_params) {
+        .family = MEASURE_IPV4,
+        .n_cells = memory_or_default(settings) / sizeof(struct measure_cell),
+        .heavy = sketch->heavy,
+        .secret = &sketch->secret,
+    };
+}
+
+LIFE(count_array, count_array)
+
+static void
+count_array_update(void *sketch_, const struct bench_key *keys,
+                   const uint16_t *bytes)
+{
+    struct sketch *sketch = sketch_;
+    struct measure_count_array *array = &sketch->count_array;
+    uint64_t hashes[BENCH_BURST];
+    uint64_t sum = 0;
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        hashes[i] = measure_hash(&sketch->secret, keys[i].words,
+                                 measure_key_words(MEASURE_IPV4));
+        measure_count_array_prefetch(array, hashes[i]);
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        measure_count_array_add(array, keys[i].words, hashes[i], 1, bytes[i]);
+        sum += bytes[i];
+    }
+    measure_heavy_keys_advance(&array->heavy, BENCH_BURST, sum);
+}
+
+static void
+count_array_report(void *sketch_, uint64_t threshold,
+                   bench_report_function *report, void *aux)
+{
+    struct sketch *sketch = sketch_;
+
+    MEASURE_TABLE_FOR_EACH (row, &sketch->count_array.heavy.table) {
+        struct measure_estimate estimate;
+
+        measure_count_array_estimate(&sketch->count_array,
+                                     measure_hash(&sketch->secret, row, 2),
+                                     &estimate);
+        report_row(row, estimate.packets, threshold, report, aux);
+    }
+}
+
+CONTENDER(bench_count_array, count_array, "count-array", false, 0);
+
+/* Count-Min sketch, of three rows as in the paper. */
+
+static void
+count_min_fill(struct sketch *sketch, const struct bench_settings *settings)
+{
+    sketch->count_min_params = (struct measure_count_min_params) {
+        .family = MEASURE_IPV4,
+        .depth = MEASURE_COUNT_MIN_DEPTH,
+        .width = (memory_or_default(settings) / MEASURE_COUNT_MIN_DEPTH
+                  / sizeof(struct measure_cell)),
+        .heavy = sketch->heavy,
+        .secret = &sketch->secret,
+    };
+}
+
+LIFE(count_min, count_min)
+UPDATE(count_min, count_min)
+
+static void
+count_min_report(void *sketch_, uint64_t threshold,
+                 bench_report_function *report, void *aux)
+{
+    struct sketch *sketch = sketch_;
+
+    MEASURE_TABLE_FOR_EACH (row, &sketch->count_min.heavy.table) {
+        struct measure_estimate estimate;
+
+        measure_count_min_estimate(&sketch->count_min,
+                                   measure_hash(&sketch->secret, row, 2),
+                                   &estimate);
+        report_row(row, estimate.packets, threshold, report, aux);
+    }
+}
+
+CONTENDER(bench_count_min, count_min, "count-min", false, 0);
+
+/* Cuckoo tables, as large as their own rule for the flows wants them. */
+
+static void
+cuckoo_fill(struct sketch *sketch, const struct bench_settings *settings)
+{
+    uint32_t rows = bench_creating->parameter;
+    size_t bucket = rows * sizeof(struct measure_row_ipv4);
+
+    sketch->cuckoo_params = (struct measure_cuckoo_params) {
+        .family = MEASURE_IPV4,
+        .n_buckets = (settings->memory ? settings->memory / bucket
+                      : measure_cuckoo_buckets_for(rows, settings->n_flows)),
+        .rows_per_bucket = rows,
+        .secret = &sketch->secret,
+    };
+}
+
+LIFE(cuckoo, cuckoo)
+UPDATE(cuckoo, cuckoo)
+
+static void
+cuckoo_report(void *sketch_, uint64_t threshold,
+              bench_report_function *report, void *aux)
+{
+    struct sketch *sketch = sketch_;
+
+    MEASURE_CUCKOO_FOR_EACH (row, &sketch->cuckoo) {
+        report_row(row, *measure_row_packets(row, MEASURE_IPV4), threshold,
+                   report, aux);
+    }
+}
+
+CONTENDER(bench_cuckoo_1, cuckoo, "cuckoo-table-1", true, 1);
+CONTENDER(bench_cuckoo_4, cuckoo, "cuckoo-table-4", true, 4);
+
+/* SpaceSaving. */
+
+static void
+space_saving_fill(struct sketch *sketch, const struct bench_settings *settings)
+{
+    sketch->space_saving_params = (struct measure_space_saving_params) {
+        .family = MEASURE_IPV4,
+        .n_entries = memory_or_default(settings) / 128,
+        .secret = &sketch->secret,
+    };
+}
+
+LIFE(space_saving, space_saving)
+UPDATE(space_saving, space_saving)
+
+static void
+space_saving_report(void *sketch_, uint64_t threshold,
+                    bench_report_function *report, void *aux)
+{
+    struct sketch *sketch = sketch_;
+    uint32_t n = measure_space_saving_n_used(&sketch->space_saving);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct measure_space_saving_entry *entry
+            = measure_space_saving_entry(&sketch->space_saving, i);
+
+        report_row(entry->key, entry->estimate.packets, threshold, report,
+                   aux);
+    }
+}
+
+CONTENDER(bench_space_saving, space_saving, "space-saving", false, 0);
+
+/* The linear table with values behind a pointer. */
+
+static void
+table_pointer_fill(struct sketch *sketch,
+                   const struct bench_settings *settings)
+{
+    sketch->pointer_params = (struct measure_table_pointer_params) {
+        .family = MEASURE_IPV4,
+        .max_keys = (settings->memory ? settings->memory / 64
+                     : settings->n_flows),
+        .value_words = 2,
+        .secret = &sketch->secret,
+    };
+}
+
+LIFE(table_pointer, pointer)
+UPDATE(table_pointer, pointer)
+
+static void
+table_pointer_report(void *sketch_, uint64_t threshold,
+                     bench_report_function *report, void *aux)
+{
+    struct sketch *sketch = sketch_;
+
+    MEASURE_TABLE_POINTER_FOR_EACH (row, &sketch->pointer) {
+        const uint64_t *value
+            = measure_table_pointer_row_value(&sketch->pointer, row);
+
+        report_row(row, value[0], threshold, report, aux);
+    }
+}
+
+CONTENDER(bench_linear_table_pointer, table_pointer, "linear-table-pointer",
+          true, 0);
