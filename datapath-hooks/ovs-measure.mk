@@ -16,7 +16,15 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
+	lib/measure-filter.c \
+	lib/measure-filter.h \
+	lib/measure-flow-sizes.c \
+	lib/measure-flow-sizes.h \
+	lib/measure-group.c \
+	lib/measure-group.h \
 	lib/measure-hash.h \
+	lib/measure-heavy-hitters.c \
+	lib/measure-heavy-hitters.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
 	lib/measure-monitor.c \
@@ -27,10 +35,14 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-parse.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
+	lib/measure-query.c \
+	lib/measure-query.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-spreaders.c \
+	lib/measure-spreaders.h \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table.c \

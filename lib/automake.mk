@@ -24,7 +24,15 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-epoch.h \
 	lib/measure-estimate.c \
 	lib/measure-estimate.h \
+	lib/measure-filter.c \
+	lib/measure-filter.h \
+	lib/measure-flow-sizes.c \
+	lib/measure-flow-sizes.h \
+	lib/measure-group.c \
+	lib/measure-group.h \
 	lib/measure-hash.h \
+	lib/measure-heavy-hitters.c \
+	lib/measure-heavy-hitters.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
 	lib/measure-output.c \
@@ -33,6 +41,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-parse.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
+	lib/measure-query.c \
+	lib/measure-query.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
 	lib/measure-report.c \
@@ -41,6 +51,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-shared.h \
 	lib/measure-space-saving.c \
 	lib/measure-space-saving.h \
+	lib/measure-spreaders.c \
+	lib/measure-spreaders.h \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table-pointer.c \
