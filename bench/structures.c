@@ -172,6 +172,8 @@ linear_update(void *linear_, const struct bench_key *keys,
 {
     struct linear *linear = linear_;
     uint64_t hashes[BENCH_BURST];
+    uint8_t late[BENCH_BURST];
+    int n_late = 0;
 
     for (int i = 0; i < BENCH_BURST; i++) {
         hashes[i] = measure_hash(&linear->secret, keys[i].words,
@@ -179,9 +181,17 @@ linear_update(void *linear_, const struct bench_key *keys,
         measure_table_prefetch(&linear->table, hashes[i]);
     }
     for (int i = 0; i < BENCH_BURST; i++) {
+        if (!measure_table_add_home(&linear->table, MEASURE_IPV4,
+                                    keys[i].words, hashes[i], 1, bytes[i])) {
+            late[n_late++] = i;
+        }
+    }
+    for (int i = 0; i < n_late; i++) {
+        int j = late[i];
+
         if (!measure_table_add(&linear->table, MEASURE_IPV4,
-                               MEASURE_TABLE_MAX_PROBES, keys[i].words,
-                               hashes[i], 1, bytes[i])) {
+                               MEASURE_TABLE_MAX_PROBES, keys[j].words,
+                               hashes[j], 1, bytes[j])) {
             linear->refused++;
         }
     }

@@ -100,6 +100,14 @@ prepare(const struct measure_set *set, enum measure_family family,
     measure_table_prefetch(set->current[family], record->hash);
 }
 
+static inline bool
+count_home(struct measure_set *set, enum measure_family family,
+           const struct measure_record *record)
+{
+    return measure_table_add_home(set->current[family], family, record->key,
+                                  record->hash, 1, record->bytes);
+}
+
 static inline void
 count(struct measure_set *set, enum measure_family family,
       const struct measure_record *record)
@@ -118,6 +126,8 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
                   size_t n)
 {
     uint64_t packets = 0, bytes = 0, not_ip = 0, malformed = 0;
+    uint8_t late[MEASURE_BURST];    /* Not to be found in their home line. */
+    size_t n_late = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct measure_record *record = &records[i];
@@ -135,16 +145,30 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
 
     for (size_t i = 0; i < n; i++) {
         const struct measure_record *record = &records[i];
+        bool counted;
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            count(set, MEASURE_IPV4, record);
+            counted = count_home(set, MEASURE_IPV4, record);
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            count(set, MEASURE_IPV6, record);
+            counted = count_home(set, MEASURE_IPV6, record);
         } else {
             continue;
         }
+        if (!counted) {
+            late[n_late++] = i;
+        }
         packets++;
         bytes += record->bytes;
+    }
+
+    for (size_t i = 0; i < n_late; i++) {
+        const struct measure_record *record = &records[late[i]];
+
+        if (record->verdict == MEASURE_COUNT_IPV4) {
+            count(set, MEASURE_IPV4, record);
+        } else {
+            count(set, MEASURE_IPV6, record);
+        }
     }
 
     measure_counter_add(&set->counters.packets, packets);
