@@ -113,6 +113,7 @@ start_threads(void)
     if (ovsthread_once_start(&once)) {
         ovs_thread_create("measure", control_main, NULL);
         ovs_thread_create("measure-merge", merge_main, NULL);
+        measure_tasks_start();
         ovsthread_once_done(&once);
     }
 }
@@ -382,20 +383,6 @@ measure_control_destroy(struct monitor *monitor)
 
 /* The thread "measure-merge". */
 
-static void
-destroy_monitor(struct monitor *monitor)
-{
-    measure_report_destroy(ovsrcu_get_protected(struct measure_report *,
-                                                &monitor->report));
-    for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
-        free(monitor->rejected[i]);
-    }
-    sset_destroy(&monitor->unknown);
-    measure_port_names_destroy(&monitor->ports);
-    free(monitor->name);
-    free(monitor);
-}
-
 /* Waits until the other thread has let go of all sets, writers and monitors
  * that it has found before. */
 static void
@@ -423,8 +410,7 @@ destroy_dying(void)
     if (!ovs_list_is_empty(&done)) {
         wait_for_growth();
         LIST_FOR_EACH_POP (monitor, dying_node, &done) {
-            /* The main thread may be answering from it. */
-            ovsrcu_postpone(destroy_monitor, monitor);
+            measure_monitor_unref(monitor);
         }
     }
 }
@@ -465,28 +451,66 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
     measure_set_destroy(set);
 }
 
-/* Replaces the report of 'monitor' by that of 'closing', which is then no
- * longer in the monitor's list. */
+/* Takes old reports off the history of 'monitor' into 'dropped', which the
+ * caller must free without the lock: those that are too many, and further
+ * ones until they take no more than a quarter of the memory and leave at
+ * least 'want' bytes to the tables.  The newest stays in any case; it alone
+ * when measurement is off. */
+static void
+trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_history *history = &monitor->history;
+    uint64_t free_bytes = room(monitor);
+    size_t max = monitor->running ? monitor->config.history : 1;
+
+    while (history->n > 1) {
+        bool too_many = history->n > max;
+        struct kept_report *oldest;
+
+        if (!too_many && history->bytes <= memory_limit(monitor) / 4
+            && free_bytes >= want) {
+            break;
+        }
+        oldest = measure_history_take_oldest(history);
+        free_bytes += oldest->bytes;
+        history->dropped_number += too_many;
+        history->dropped_memory += !too_many;
+        ovs_list_push_back(dropped, &oldest->node);
+    }
+}
+
+static void
+free_dropped(struct ovs_list *dropped)
+{
+    struct kept_report *kept;
+
+    LIST_FOR_EACH_POP (kept, node, dropped) {
+        measure_kept_report_unref(kept);
+    }
+}
+
+/* Adds 'report', that of 'closing', to the history of 'monitor', and takes
+ * 'closing' off the monitor's list. */
 static void
 publish(struct monitor *monitor, struct closing_epoch *closing,
         struct measure_report *report)
 {
-    struct measure_report *old;
+    struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
 
     report->number = closing->number;
     report->start_ms = closing->start_ms;
     report->duration_ms = closing->duration_ms;
 
     ovs_mutex_lock(&measure_mutex);
-    old = ovsrcu_get_protected(struct measure_report *, &monitor->report);
-    ovsrcu_set(&monitor->report, report);
     measure_counters_add(&monitor->closed, &report->counters);
+    measure_history_add(&monitor->history, report);
+    measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
+    trim_history(monitor, memory_limit(monitor) / 8, &dropped);
     ovs_mutex_unlock(&measure_mutex);
 
-    if (old) {
-        ovsrcu_postpone(measure_report_destroy, old);
-    }
+    free_dropped(&dropped);
     seq_change(report_seq);
 }
 
@@ -654,8 +678,14 @@ grow_monitor(struct monitor *monitor)
         }
     }
     if (n) {
-        uint64_t left = room(monitor);
+        struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
+        uint64_t left;
 
+        trim_history(monitor, memory_limit(monitor) / 4, &dropped);
+        ovs_mutex_unlock(&measure_mutex);
+        free_dropped(&dropped);
+        ovs_mutex_lock(&measure_mutex);
+        left = room(monitor);
         ovs_mutex_unlock(&measure_mutex);
         ovsrcu_quiesce_start();
         for (size_t i = 0; i < n; i++) {

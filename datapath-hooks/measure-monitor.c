@@ -339,6 +339,29 @@ measure_monitor_ports(const struct monitor *monitor, struct sset *names)
     }
 }
 
+struct monitor *
+measure_monitor_ref(struct monitor *monitor)
+{
+    ovs_refcount_ref(&monitor->refs);
+    return monitor;
+}
+
+void
+measure_monitor_unref(struct monitor *monitor)
+{
+    if (monitor && ovs_refcount_unref(&monitor->refs) == 1) {
+        measure_tasks_destroy(monitor);
+        measure_history_destroy(&monitor->history);
+        for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
+            free(monitor->rejected[i]);
+        }
+        sset_destroy(&monitor->unknown);
+        measure_port_names_destroy(&monitor->ports);
+        free(monitor->name);
+        free(monitor);
+    }
+}
+
 /* Configuration. */
 
 static void
@@ -469,11 +492,14 @@ measure_configure_bridge(const char *name, const struct smap *config)
             return;
         }
         monitor = xzalloc(sizeof *monitor);
+        ovs_refcount_init(&monitor->refs);
         monitor->name = xstrdup(name);
         measure_config_init(&monitor->config);
         sset_init(&monitor->unknown);
         ovs_list_init(&monitor->writers);
         ovs_list_init(&monitor->closing);
+        measure_history_init(&monitor->history);
+        measure_tasks_init(&monitor->tasks);
         shash_add(&measure_monitors, name, monitor);
     }
     monitor->named = true;

@@ -19,12 +19,13 @@
 
 #include "measure-config.h"
 #include "measure-epoch.h"
+#include "measure-history.h"
 #include "measure-port.h"
-#include "measure-report.h"
+#include "measure-tasks.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/thread.h"
-#include "ovs-rcu.h"
+#include "ovs-atomic.h"
 #include "sset.h"
 
 struct smap;
@@ -35,8 +36,9 @@ struct smap;
  * A monitor is the measurement of one bridge.  It has a writer for each thread
  * of the datapath that may receive the bridge's packets.  At the end of an
  * epoch each writer is given a new set, and the old ones become a closing
- * epoch, which the merge thread merges into the monitor's report as soon as
- * every packet thread has been seen between two bursts (ovsrcu_synchronize()).
+ * epoch, which the merge thread merges into a report as soon as every packet
+ * thread has been seen between two bursts (ovsrcu_synchronize()).  The
+ * monitor keeps the last reports (measure-history.h).
  *
  * Which bridge a packet belongs to is decided by the port that it came in by,
  * so the bridge of each port must be known before the first packet arrives:
@@ -51,8 +53,8 @@ struct smap;
  * Thread safety: everything is protected by 'measure_mutex', which no packet
  * thread takes and which is not held while waiting for packet threads, while
  * merging, nor while tables grow.  The configuration of a monitor is written
- * by the main thread alone, which may read it without the lock, like the
- * report, which RCU protects. */
+ * by the main thread alone, which may read it without the lock.  Who uses a
+ * monitor without the lock in another thread has a reference. */
 
 #define MEASURE_TICK_MS 5
 
@@ -70,6 +72,7 @@ struct monitor_writer {
 };
 
 struct monitor {
+    struct ovs_refcount refs;
     char *name;                     /* Of the bridge. */
     struct measure_config config;
     char *rejected[MEASURE_N_SETTINGS];     /* Values that were refused. */
@@ -88,7 +91,8 @@ struct monitor {
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     struct measure_budget budget;
-    OVSRCU_TYPE(struct measure_report *) report;    /* The last, or NULL. */
+    struct measure_history history;
+    struct measure_tasks tasks;
     struct measure_counters closed; /* Sum of all merged epochs. */
 
     struct ovs_list dying_node;     /* When the bridge is gone. */
@@ -110,6 +114,8 @@ void measure_configure_end(void)
 void measure_run(void);
 void measure_wait(void);
 
+struct monitor *measure_monitor_ref(struct monitor *);
+void measure_monitor_unref(struct monitor *);
 void measure_monitor_ports(const struct monitor *, struct sset *names)
     OVS_REQUIRES(measure_mutex);
 

@@ -5,6 +5,10 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/dpif-netdev-measure.h \
 	lib/measure-alert.c \
 	lib/measure-alert.h \
+	lib/measure-answer.c \
+	lib/measure-answer.h \
+	lib/measure-arguments.c \
+	lib/measure-arguments.h \
 	lib/measure-cache.h \
 	lib/measure-change.c \
 	lib/measure-change.h \
@@ -25,6 +29,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-hash.h \
 	lib/measure-heavy-hitters.c \
 	lib/measure-heavy-hitters.h \
+	lib/measure-history.c \
+	lib/measure-history.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
 	lib/measure-monitor.c \
@@ -41,11 +47,25 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-sizes.c \
 	lib/measure-spreaders.c \
 	lib/measure-spreaders.h \
+	lib/measure-status.c \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table.c \
 	lib/measure-table.h \
-	lib/measure-top.h
+	lib/measure-tasks.c \
+	lib/measure-tasks.h \
+	lib/measure-top.h \
+	lib/measure-worker.c \
+	lib/measure-worker.h
 EXTRA_DIST += lib/ovs-measure.mk
+
+# What this version of Open vSwitch has.
+lib/measure-ovs.h: lib/unixctl.h
+	$(AM_V_GEN)if grep unixctl_command_reply_json $(srcdir)/lib/unixctl.h \
+	    > /dev/null; then json=1; else json=0; fi && \
+	echo "#define MEASURE_OVS_JSON_REPLY $$json" > $@
+BUILT_SOURCES += lib/measure-ovs.h
+CLEANFILES += lib/measure-ovs.h

@@ -18,11 +18,14 @@
 
 #include "measure-config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "measure-group.h"
 
 const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) \
@@ -129,6 +132,120 @@ parse_threshold(const char *s, struct measure_threshold *threshold)
     return false;
 }
 
+/* Parses decimal number 's', with or without a fraction, from 'min' to
+ * 'max'. */
+static bool
+parse_double(const char *s, double min, double max, double *number)
+{
+    size_t digits = strspn(s, "0123456789.");
+    char *end;
+
+    double value = strtod(s, &end);
+    if (!digits || s[digits] || end != s + digits
+        || !(value >= min && value <= max)) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* Parses 's', an address or a prefix.  Bits behind the prefix are ignored. */
+static bool
+parse_prefix(const char *s, struct measure_prefix *prefix)
+{
+    size_t n = strcspn(s, "/");
+    char address[INET6_ADDRSTRLEN];
+    struct measure_prefix result;
+    unsigned int bits;
+    uint64_t length;
+
+    if (n >= sizeof address) {
+        return false;
+    }
+    memcpy(address, s, n);
+    address[n] = '\0';
+    memset(&result, 0, sizeof result);
+    if (inet_pton(AF_INET, address, result.address) == 1) {
+        result.family = MEASURE_IPV4;
+        bits = 32;
+    } else if (inet_pton(AF_INET6, address, result.address) == 1) {
+        result.family = MEASURE_IPV6;
+        bits = 128;
+    } else {
+        return false;
+    }
+    length = bits;
+    if (s[n] && !measure_parse_number(s + n + 1, 0, bits, &length)) {
+        return false;
+    }
+    result.bits = length;
+    measure_prefix_mask(length, bits / 8, result.mask);
+    for (unsigned int i = 0; i < bits / 8; i++) {
+        result.address[i] &= result.mask[i];
+    }
+    *prefix = result;
+    return true;
+}
+
+/* Parses a list of prefixes, which may be empty. */
+static bool
+parse_prefixes(const char *s, struct measure_prefixes *prefixes)
+{
+    struct measure_prefixes result;
+
+    memset(&result, 0, sizeof result);
+    for (;;) {
+        char word[64];
+        size_t n;
+
+        s += strspn(s, ",");
+        n = strcspn(s, ",");
+        if (!n) {
+            *prefixes = result;
+            return true;
+        }
+        if (n >= sizeof word || result.n >= MEASURE_MAX_PREFIXES) {
+            return false;
+        }
+        memcpy(word, s, n);
+        word[n] = '\0';
+        if (!parse_prefix(word, &result.prefixes[result.n++])) {
+            return false;
+        }
+        s += n;
+    }
+}
+
+static bool
+parse_alert_log(const char *s, enum measure_alert_log *log)
+{
+    static const char *const names[] = {
+        [MEASURE_LOG_OFF] = "off",
+        [MEASURE_LOG_INFO] = "info",
+        [MEASURE_LOG_WARN] = "warn",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(s, names[i])) {
+            *log = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+parse_whole_double(const char *s, uint64_t max, double *number)
+{
+    uint64_t value;
+
+    if (!measure_parse_number(s, 0, max, &value)) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
 /* Sets 'setting' to 'value'.  Returns false, and changes nothing, if 'value'
  * is not what measure_settings[setting].valid says. */
 bool
@@ -158,6 +275,41 @@ measure_config_set(struct measure_config *config,
         }
         strcpy(config->heavy_hitter_text, value);
         return true;
+
+    case MEASURE_SETTING_SUPERSPREADER:
+        return parse_uint32(value, 1, UINT32_MAX, &config->superspreader);
+
+    case MEASURE_SETTING_SUPERSPREADER_EXCLUDE:
+        return parse_prefixes(value, &config->superspreader_exclude);
+
+    case MEASURE_SETTING_CHANGE_KEY:
+        return measure_by_from_name(value, &config->change_key);
+
+    case MEASURE_SETTING_CHANGE_ALPHA:
+        return parse_double(value, 1e-9, 1, &config->change_alpha);
+
+    case MEASURE_SETTING_CHANGE_FACTOR:
+        return (parse_double(value, 1, 1e6, &config->change_factor)
+                || parse_double(value, 0, 0, &config->change_factor));
+
+    case MEASURE_SETTING_CHANGE_DEVIATIONS:
+        return parse_double(value, 0, 1e6, &config->change_deviations);
+
+    case MEASURE_SETTING_CHANGE_FLOOR:
+        return parse_whole_double(value, UINT64_C(1000000000000),
+                                  &config->change_floor);
+
+    case MEASURE_SETTING_CHANGE_WARMUP:
+        return parse_uint32(value, 1, 1000000, &config->change_warmup);
+
+    case MEASURE_SETTING_CHANGE_HOLD_DOWN:
+        return parse_uint32(value, 0, 1000000, &config->change_hold_down);
+
+    case MEASURE_SETTING_HISTORY:
+        return parse_uint32(value, 1, 100000, &config->history);
+
+    case MEASURE_SETTING_ALERT_LOG:
+        return parse_alert_log(value, &config->alert_log);
 
     case MEASURE_N_SETTINGS:
         break;

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "measure-record.h"
+#include "measure-filter.h"
 
 /* The configuration of one monitor
  * ================================
@@ -41,7 +41,29 @@
     SETTING(TIERS, "measure-tiers", "2", "1 or 2")                          \
     SETTING(HEAVY_HITTER, "measure-heavy-hitter", "0.1%",                   \
             "a share such as 0.1%, above 0% and up to 100%, or a rate such " \
-            "as 10Mbps (bps, kbps, Mbps, Gbps) or 5kpps (pps, kpps, Mpps)")
+            "as 10Mbps (bps, kbps, Mbps, Gbps) or 5kpps (pps, kpps, Mpps)") \
+    SETTING(SUPERSPREADER, "measure-superspreader", "128",                  \
+            "a whole number of addresses from 1 to 4294967295")             \
+    SETTING(SUPERSPREADER_EXCLUDE, "measure-superspreader-exclude", "",     \
+            "up to 64 addresses or prefixes such as 10.0.0.0/8 or "         \
+            "2001:db8::/32, joined by commas")                              \
+    SETTING(CHANGE_KEY, "measure-change-key", "pair",                       \
+            "flow, pair, source or destination")                            \
+    SETTING(CHANGE_ALPHA, "measure-change-alpha", "0.25",                   \
+            "a number above 0 and up to 1")                                 \
+    SETTING(CHANGE_FACTOR, "measure-change-factor", "4",                    \
+            "0 (any change), or a number from 1 to 1000000")                \
+    SETTING(CHANGE_DEVIATIONS, "measure-change-deviations", "4",            \
+            "a number from 0 (any change) to 1000000")                      \
+    SETTING(CHANGE_FLOOR, "measure-change-floor", "1000",                   \
+            "a whole number of packets from 0 to 1000000000000")            \
+    SETTING(CHANGE_WARMUP, "measure-change-warmup", "10",                   \
+            "a whole number of epochs from 1 to 1000000")                   \
+    SETTING(CHANGE_HOLD_DOWN, "measure-change-hold-down", "10",             \
+            "a whole number of epochs from 0 to 1000000")                   \
+    SETTING(HISTORY, "measure-history", "60",                               \
+            "a whole number of reports from 1 to 100000")                   \
+    SETTING(ALERT_LOG, "measure-alert-log", "info", "warn, info or off")
 
 enum measure_setting {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) MEASURE_SETTING_##ENUM,
@@ -71,6 +93,12 @@ struct measure_threshold {
     double value;               /* A share is a percentage. */
 };
 
+enum measure_alert_log {
+    MEASURE_LOG_OFF,
+    MEASURE_LOG_INFO,
+    MEASURE_LOG_WARN
+};
+
 struct measure_config {
     bool enable;
     enum measure_by key;
@@ -79,6 +107,20 @@ struct measure_config {
     uint32_t tiers;
     struct measure_threshold heavy_hitter;
     char heavy_hitter_text[32]; /* As it was set. */
+
+    uint32_t superspreader;     /* Destinations, or sources. */
+    struct measure_prefixes superspreader_exclude;
+
+    enum measure_by change_key;
+    double change_alpha;
+    double change_factor;
+    double change_deviations;
+    double change_floor;
+    uint32_t change_warmup;     /* Epochs. */
+    uint32_t change_hold_down;  /* Epochs. */
+
+    uint32_t history;           /* Reports. */
+    enum measure_alert_log alert_log;
 };
 
 void measure_config_init(struct measure_config *);

@@ -360,6 +360,17 @@ measure_output_uint(struct measure_output *o, const char *name,
     put_scalar(o, name, s, true);
 }
 
+/* 'value', which must be finite, with three digits behind the point. */
+void
+measure_output_decimal(struct measure_output *o, const char *name,
+                       double value)
+{
+    char s[352];
+
+    snprintf(s, sizeof s, "%.3f", value);
+    put_scalar(o, name, s, true);
+}
+
 void
 measure_output_bool(struct measure_output *o, const char *name, bool value)
 {

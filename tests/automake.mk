@@ -82,6 +82,7 @@ switch_suite = \
 	tests/measure-frames.at \
 	tests/measure-macros.at \
 	tests/measure-memory.at \
+	tests/measure-tasks.at \
 	tests/measure-pmd.at \
 	tests/measure-ports.at \
 	tests/measure-tunnels.at

@@ -27,6 +27,17 @@ struct value {
 #define EPOCH MEASURE_SETTING_EPOCH_MS
 #define MEMORY MEASURE_SETTING_MEMORY_MB
 #define HEAVY MEASURE_SETTING_HEAVY_HITTER
+#define SPREADER MEASURE_SETTING_SUPERSPREADER
+#define EXCLUDE MEASURE_SETTING_SUPERSPREADER_EXCLUDE
+#define CHANGE_KEY MEASURE_SETTING_CHANGE_KEY
+#define ALPHA MEASURE_SETTING_CHANGE_ALPHA
+#define FACTOR MEASURE_SETTING_CHANGE_FACTOR
+#define DEVIATIONS MEASURE_SETTING_CHANGE_DEVIATIONS
+#define FLOOR MEASURE_SETTING_CHANGE_FLOOR
+#define WARMUP MEASURE_SETTING_CHANGE_WARMUP
+#define HOLD_DOWN MEASURE_SETTING_CHANGE_HOLD_DOWN
+#define HISTORY MEASURE_SETTING_HISTORY
+#define ALERT_LOG MEASURE_SETTING_ALERT_LOG
 
 static const struct value values[] = {
     { ENABLE, "true", true },
@@ -128,6 +139,85 @@ static const struct value values[] = {
     /* As long as the configuration keeps, and one more. */
     { HEAVY, "0000000000000000000000000001pps", true },
     { HEAVY, "00000000000000000000000000001pps", false },
+
+    { SPREADER, "0", false },
+    { SPREADER, "1", true },
+    { SPREADER, "4294967295", true },
+    { SPREADER, "4294967296", false },
+    { SPREADER, "", false },
+
+    { EXCLUDE, "", true },
+    { EXCLUDE, "10.0.0.1 10.0.0.2", false },
+    { EXCLUDE, "10.0.0.1", true },
+    { EXCLUDE, "10.0.0.0/8,2001:db8::/32,::1", true },
+    { EXCLUDE, "0.0.0.0/0,::/0", true },
+    { EXCLUDE, "10.0.0.0/32,::/128", true },
+    { EXCLUDE, "10.0.0.0/33", false },
+    { EXCLUDE, "::/129", false },
+    { EXCLUDE, "10.0.0.0/", false },
+    { EXCLUDE, "10.0.0.0/-1", false },
+    { EXCLUDE, "10.0.0.0/8/8", false },
+    { EXCLUDE, "10.0.0/8", false },
+    { EXCLUDE, "10.0.0.1, 10.0.0.2", false },
+    { EXCLUDE, "10.0.0.1;10.0.0.2", false },
+    { EXCLUDE, "10.0.0.1,any", false },
+    { EXCLUDE, "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:"
+      "0000:0000", false },
+
+    { CHANGE_KEY, "pair", true },
+    { CHANGE_KEY, "flow", true },
+    { CHANGE_KEY, "pairs", false },
+
+    { ALPHA, "0", false },
+    { ALPHA, "0.5", true },
+    { ALPHA, "1", true },
+    { ALPHA, "1.01", false },
+    { ALPHA, "", false },
+    { ALPHA, "nan", false },
+    { ALPHA, "1e-1", false },
+    { ALPHA, "-1", false },
+    { ALPHA, "0.5.5", false },
+    { ALPHA, ".", false },
+
+    { FACTOR, "0", true },
+    { FACTOR, "0.5", false },
+    { FACTOR, "1", true },
+    { FACTOR, "1.5", true },
+    { FACTOR, "1000000", true },
+    { FACTOR, "1000001", false },
+    { FACTOR, "inf", false },
+
+    { DEVIATIONS, "0", true },
+    { DEVIATIONS, "0.5", true },
+    { DEVIATIONS, "1000000", true },
+    { DEVIATIONS, "1000000.5", false },
+    { DEVIATIONS, "-0.5", false },
+
+    { FLOOR, "0", true },
+    { FLOOR, "1000000000000", true },
+    { FLOOR, "1000000000001", false },
+    { FLOOR, "1.5", false },
+
+    { WARMUP, "0", false },
+    { WARMUP, "1", true },
+    { WARMUP, "1000000", true },
+    { WARMUP, "1000001", false },
+
+    { HOLD_DOWN, "0", true },
+    { HOLD_DOWN, "1000000", true },
+    { HOLD_DOWN, "1000001", false },
+
+    { HISTORY, "0", false },
+    { HISTORY, "1", true },
+    { HISTORY, "100000", true },
+    { HISTORY, "100001", false },
+
+    { ALERT_LOG, "warn", true },
+    { ALERT_LOG, "info", true },
+    { ALERT_LOG, "off", true },
+    { ALERT_LOG, "", false },
+    { ALERT_LOG, "error", false },
+    { ALERT_LOG, "WARN", false },
 };
 
 START_TEST(values_are_valid_or_change_nothing)
@@ -193,6 +283,24 @@ START_TEST(values_arrive)
     ck_assert_uint_eq(config.epoch_ms, 86400000);
     ck_assert(measure_config_set(&config, MEMORY, "1048576"));
     ck_assert_uint_eq(config.memory_mb, 1048576);
+}
+END_TEST
+
+START_TEST(no_more_prefixes_than_fit)
+{
+    struct measure_config config;
+    char list[(MEASURE_MAX_PREFIXES + 1) * 8 + 1] = "";
+
+    measure_config_init(&config);
+    for (int i = 0; i < MEASURE_MAX_PREFIXES; i++) {
+        strcat(list, "1.2.3.4,");
+    }
+    ck_assert(measure_config_set(&config, EXCLUDE, list));
+    ck_assert_uint_eq(config.superspreader_exclude.n, MEASURE_MAX_PREFIXES);
+    strcat(list, "1.2.3.4");
+    ck_assert(!measure_config_set(&config, EXCLUDE, list));
+    ck_assert(measure_config_set(&config, EXCLUDE, ""));
+    ck_assert_uint_eq(config.superspreader_exclude.n, 0);
 }
 END_TEST
 
@@ -272,6 +380,7 @@ main(void)
 
     tcase_add_test(tests, settings_have_names_defaults_and_help);
     tcase_add_test(tests, values_arrive);
+    tcase_add_test(tests, no_more_prefixes_than_fit);
     tcase_add_test(tests, thresholds_arrive_in_base_units);
     tcase_add_test(tests, numbers_are_decimal_and_bounded);
     tcase_add_loop_test(tests, values_are_valid_or_change_nothing,

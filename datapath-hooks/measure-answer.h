@@ -1,0 +1,45 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_ANSWER_H
+#define MEASURE_ANSWER_H 1
+
+#include "measure-worker.h"
+
+/* What the commands measure/... answer about one bridge
+ * =====================================================
+ *
+ * Each of these is a measure_write_func (measure-worker.h).
+ *
+ * Thread safety: measure_write_status() and measure_write_alerts() take the
+ * lock for what takes no time; the others use references only. */
+
+#define MEASURE_DEFAULT_ROWS 100
+
+char *measure_subject_choose_reports(struct measure_subject *,
+                                     const struct measure_arguments *)
+    OVS_REQUIRES(measure_mutex);
+
+void measure_write_epoch(struct measure_output *, uint64_t number,
+                         int64_t start_ms, uint64_t duration_ms);
+
+measure_write_func measure_write_heavy_hitters;
+measure_write_func measure_write_changes;
+measure_write_func measure_write_alerts;
+measure_write_func measure_write_distribution;
+measure_write_func measure_write_status;
+
+#endif /* measure-answer.h */

@@ -1,0 +1,156 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-arguments.h"
+
+#include <string.h>
+
+#include "measure-config.h"
+#include "openvswitch/dynamic-string.h"
+#include "util.h"
+
+static bool
+parse_by(const char *value, struct measure_arguments *args)
+{
+    args->by_given = true;
+    return measure_by_from_name(value, &args->by);
+}
+
+static bool
+parse_sort(const char *value, struct measure_arguments *args)
+{
+    args->sort = (!strcmp(value, "bytes")
+                  ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS);
+    return !strcmp(value, "bytes") || !strcmp(value, "packets");
+}
+
+static bool
+parse_n(const char *value, struct measure_arguments *args)
+{
+    args->n_given = true;
+    return measure_parse_number(value, 0, UINT64_MAX, &args->n);
+}
+
+static bool
+parse_min(const char *value, struct measure_arguments *args)
+{
+    args->min_given = true;
+    return measure_parse_number(value, 1, UINT64_MAX, &args->min);
+}
+
+static bool
+parse_since(const char *value, struct measure_arguments *args)
+{
+    return measure_parse_number(value, 0, UINT64_MAX, &args->since);
+}
+
+static bool
+parse_top(const char *value, struct measure_arguments *args)
+{
+    return measure_parse_number(value, 0, 100, &args->top);
+}
+
+static bool
+parse_format(const char *value, struct measure_arguments *args)
+{
+    args->format = !strcmp(value, "json") ? MEASURE_JSON : MEASURE_TEXT;
+    return !strcmp(value, "json") || !strcmp(value, "text");
+}
+
+const struct measure_argument measure_argument_by = {
+    "by=", "by=flow|by=pair|by=source|by=destination",
+    "by=flow, by=pair, by=source or by=destination", parse_by
+};
+const struct measure_argument measure_argument_sort = {
+    "sort=", "sort=packets|sort=bytes", "sort=packets or sort=bytes",
+    parse_sort
+};
+const struct measure_argument measure_argument_n = {
+    "n=", "n=N", "n=N with a whole number from 0 (all)", parse_n
+};
+const struct measure_argument measure_argument_min = {
+    "min=", "min=N", "min=N with a whole number from 1", parse_min
+};
+const struct measure_argument measure_argument_since = {
+    "since=", "since=SEQUENCE",
+    "since=SEQUENCE with a whole number from 0 (all)", parse_since
+};
+const struct measure_argument measure_argument_top = {
+    "top=", "top=N", "top=N with a whole number from 0 to 100", parse_top
+};
+const struct measure_argument measure_argument_format = {
+    "format=", "format=json", "format=text or format=json", parse_format
+};
+
+/* Returns the usage of a command that takes 'arguments', which the caller must
+ * free(). */
+char *
+measure_arguments_usage(const struct measure_argument *const arguments[])
+{
+    struct ds usage = DS_EMPTY_INITIALIZER;
+
+    ds_put_cstr(&usage, "[bridge]");
+    for (; *arguments; arguments++) {
+        ds_put_format(&usage, " [%s]", (*arguments)->usage);
+    }
+    return ds_steal_cstr(&usage);
+}
+
+static char *
+unknown_argument(const char *word,
+                 const struct measure_argument *const arguments[])
+{
+    struct ds error = DS_EMPTY_INITIALIZER;
+
+    ds_put_format(&error, "%s: unknown argument; valid is one bridge", word);
+    for (; *arguments; arguments++) {
+        ds_put_format(&error, ", %s", (*arguments)->valid);
+    }
+    return ds_steal_cstr(&error);
+}
+
+/* Parses the arguments of a command that takes 'arguments' into 'args'.
+ * Returns NULL if all is well, else an error message, which the caller must
+ * free(). */
+char *
+measure_arguments_parse(int argc, const char *argv[],
+                        const struct measure_argument *const arguments[],
+                        struct measure_arguments *args)
+{
+    memset(args, 0, sizeof *args);
+    for (int i = 1; i < argc; i++) {
+        const struct measure_argument *const *match = arguments;
+
+        while (*match && strncmp(argv[i], (*match)->prefix,
+                                 strlen((*match)->prefix))) {
+            match++;
+        }
+        if (*match) {
+            const char *value = argv[i] + strlen((*match)->prefix);
+
+            if (!(*match)->parse(value, args)) {
+                return xasprintf("%s: valid is %s", argv[i], (*match)->valid);
+            }
+        } else if (strchr(argv[i], '=') || args->bridge) {
+            return unknown_argument(argv[i], arguments);
+        } else {
+            args->bridge = argv[i];
+        }
+    }
+    return NULL;
+}

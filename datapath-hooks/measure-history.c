@@ -1,0 +1,109 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-history.h"
+
+#include "util.h"
+
+void
+measure_history_init(struct measure_history *history)
+{
+    memset(history, 0, sizeof *history);
+    ovs_list_init(&history->reports);
+}
+
+void
+measure_history_destroy(struct measure_history *history)
+{
+    struct kept_report *kept;
+
+    LIST_FOR_EACH_POP (kept, node, &history->reports) {
+        measure_kept_report_unref(kept);
+    }
+}
+
+/* Adds 'report', newer than those that are there, which belongs to 'history'
+ * from now on. */
+void
+measure_history_add(struct measure_history *history,
+                    struct measure_report *report)
+{
+    struct kept_report *kept = xzalloc(sizeof *kept);
+
+    ovs_refcount_init(&kept->refs);
+    kept->report = report;
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        kept->bytes += measure_table_size(report->tables[family].n_lines);
+    }
+    history->n++;
+    history->bytes += kept->bytes;
+    ovs_list_push_back(&history->reports, &kept->node);
+}
+
+/* Returns the newest report, or NULL.  It needs a reference to outlive the
+ * lock. */
+struct kept_report *
+measure_history_newest(const struct measure_history *history)
+{
+    return (history->n ? CONTAINER_OF(ovs_list_back(&history->reports),
+                                      struct kept_report, node) : NULL);
+}
+
+/* Returns the report of epoch 'number', or NULL. */
+struct kept_report *
+measure_history_find(const struct measure_history *history, uint64_t number)
+{
+    struct kept_report *kept;
+
+    LIST_FOR_EACH_REVERSE (kept, node, &history->reports) {
+        if (kept->report->number == number) {
+            return kept;
+        }
+    }
+    return NULL;
+}
+
+/* Takes the oldest report off 'history', which must have one.  The caller must
+ * unref it, best without a lock: that can free much. */
+struct kept_report *
+measure_history_take_oldest(struct measure_history *history)
+{
+    struct kept_report *kept
+        = CONTAINER_OF(ovs_list_pop_front(&history->reports),
+                       struct kept_report, node);
+
+    history->n--;
+    history->bytes -= kept->bytes;
+    return kept;
+}
+
+struct kept_report *
+measure_kept_report_ref(struct kept_report *kept)
+{
+    ovs_refcount_ref(&kept->refs);
+    return kept;
+}
+
+void
+measure_kept_report_unref(struct kept_report *kept)
+{
+    if (kept && ovs_refcount_unref(&kept->refs) == 1) {
+        measure_report_destroy(kept->report);
+        free(kept);
+    }
+}

@@ -1,0 +1,579 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-tasks.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+
+#include "measure-monitor.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "seq.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(measure_tasks);
+
+static struct seq *task_seq;
+
+/* What one evaluation works with. */
+struct evaluation {
+    struct monitor *monitor;        /* A reference. */
+    struct kept_report *kept;       /* A reference. */
+    const struct measure_report *report;
+    struct measure_config config;   /* When it began. */
+
+    /* Alerts to be added. */
+    struct measure_alert *alerts;
+    size_t n_alerts;
+    size_t allocated;
+    uint64_t not_listed;
+};
+
+/* Keys as text. */
+
+static void
+add_text(struct measure_key_field fields[], size_t *n, const char *name,
+         enum measure_family family, const uint8_t *address)
+{
+    fields[*n].name = name;
+    fields[*n].is_number = false;
+    inet_ntop(family == MEASURE_IPV4 ? AF_INET : AF_INET6, address,
+              fields[*n].text, sizeof fields[*n].text);
+    (*n)++;
+}
+
+static void
+add_number(struct measure_key_field fields[], size_t *n, const char *name,
+           uint64_t number)
+{
+    fields[*n].name = name;
+    fields[*n].is_number = true;
+    fields[*n].number = number;
+    (*n)++;
+}
+
+/* Puts into 'out' the fields of 'fields' that a key of kind 'by' has.  Returns
+ * how many. */
+size_t
+measure_key_fields(enum measure_by by, const struct measure_fields *fields,
+                   struct measure_key_field out[MEASURE_KEY_FIELDS])
+{
+    size_t n = 0;
+
+    if (measure_by_has_source(by)) {
+        add_text(out, &n, "source", fields->family, fields->source);
+    }
+    if (measure_by_has_destination(by)) {
+        add_text(out, &n, "destination", fields->family, fields->destination);
+    }
+    if (by == MEASURE_BY_FLOW) {
+        add_number(out, &n, "protocol", fields->protocol);
+        add_number(out, &n, "source-port", fields->source_port);
+        add_number(out, &n, "destination-port", fields->destination_port);
+        if (fields->vlan) {
+            add_number(out, &n, "vlan", fields->vlan);
+        }
+        if (fields->tunnelled) {
+            add_number(out, &n, "tunnel", fields->tunnel);
+        }
+    }
+    return n;
+}
+
+/* Alerts. */
+
+static struct measure_alert *
+new_alert(struct evaluation *e, const char *task, const char *unit,
+          uint64_t value, uint64_t threshold)
+{
+    struct measure_alert *alert;
+
+    if (e->n_alerts == e->allocated) {
+        e->alerts = x2nrealloc(e->alerts, &e->allocated, sizeof *e->alerts);
+    }
+    alert = &e->alerts[e->n_alerts++];
+    memset(alert, 0, sizeof *alert);
+    alert->task = task;
+    alert->epoch = e->report->number;
+    alert->time_ms = e->report->start_ms + e->report->duration_ms;
+    alert->unit = unit;
+    alert->value = value;
+    alert->threshold = threshold;
+    return alert;
+}
+
+static void
+set_key(struct measure_alert *alert, enum measure_by by,
+        const struct measure_fields *fields)
+{
+    struct measure_key_field key[MEASURE_KEY_FIELDS];
+    size_t n = measure_key_fields(by, fields, key);
+
+    for (size_t i = 0; i < n; i++) {
+        if (key[i].is_number) {
+            measure_alert_number(alert, key[i].name, key[i].number);
+        } else {
+            measure_alert_field(alert, key[i].name, key[i].text);
+        }
+    }
+}
+
+static int
+compare_fields(const void *a, const void *b)
+{
+    return measure_fields_compare(a, b);
+}
+
+static bool
+is_known(const struct measure_known *known, const struct measure_fields *key)
+{
+    return known->n && bsearch(key, known->keys, known->n, sizeof *key,
+                               compare_fields);
+}
+
+/* Makes the 'n' 'keys' (which it takes) those that are known. */
+static void
+set_known(struct measure_known *known, struct measure_fields *keys, size_t n)
+{
+    if (n) {
+        qsort(keys, n, sizeof *keys, compare_fields);
+    }
+    free(known->keys);
+    known->keys = keys;
+    known->n = n;
+}
+
+static void
+find_heavy_hitters(struct evaluation *e)
+{
+    const struct measure_threshold *threshold = &e->config.heavy_hitter;
+    struct measure_known *known
+        = &e->monitor->tasks.known[MEASURE_TASK_HEAVY_HITTER];
+    const struct measure_report *report = e->report;
+    struct measure_question question = {
+        .by = report->by,
+        .sort = MEASURE_SORT_PACKETS,
+        .heavy_only = true,
+        .n = MEASURE_TASK_KEYS,
+        .threshold = *threshold,
+    };
+    bool bytes = threshold->unit == MEASURE_BITS_PER_SECOND;
+    double limit = (threshold->unit == MEASURE_SHARE
+                    ? threshold->value * report->counters.packets / 100
+                    : threshold->value * report->duration_ms / 1000
+                      / (bytes ? 8 : 1));
+    struct measure_answer answer;
+    struct measure_fields *keys;
+    size_t n = 0;
+
+    if (measure_report_ask(report, &question, &answer)) {
+        keys = xmalloc(MAX(answer.n_rows, 1) * sizeof *keys);
+        for (size_t i = 0; i < answer.n_rows; i++) {
+            const struct measure_row *row = &answer.rows[i];
+            struct measure_alert *alert;
+
+            keys[i] = row->fields;
+            if (is_known(known, &row->fields)) {
+                continue;
+            }
+            if (n++ >= MEASURE_TASK_ALERTS) {
+                e->not_listed++;
+                continue;
+            }
+            alert = new_alert(e, "heavy-hitter", bytes ? "bytes" : "packets",
+                              bytes ? row->bytes : row->packets, ceil(limit));
+            snprintf(alert->rule, sizeof alert->rule,
+                     "at or above measure-heavy-hitter=%s",
+                     e->config.heavy_hitter_text);
+            set_key(alert, report->by, &row->fields);
+        }
+        set_known(known, keys, answer.n_rows);
+    }
+    measure_answer_destroy(&answer);
+}
+
+/* Changes. */
+
+struct measure_changes *
+measure_changes_ref(struct measure_changes *changes)
+{
+    if (changes) {
+        ovs_refcount_ref(&changes->refs);
+    }
+    return changes;
+}
+
+void
+measure_changes_unref(struct measure_changes *changes)
+{
+    if (changes && ovs_refcount_unref(&changes->refs) == 1) {
+        free(changes->rows);
+        free(changes);
+    }
+}
+
+static void
+forget_change_tables(struct monitor *monitor)
+{
+    struct measure_tasks *tasks = &monitor->tasks;
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        if (tasks->change_memory[family]) {
+            measure_memory_free(&monitor->budget,
+                                tasks->change_memory[family],
+                                measure_change_size(
+                                    &tasks->change[family].config));
+            tasks->change_memory[family] = NULL;
+        }
+    }
+}
+
+/* Brings the tables of expectations in line with the configuration.  Anew they
+ * begin if what is expected would not mean the same any more.  Returns false
+ * if there is no memory. */
+static bool
+prepare_change_tables(struct evaluation *e)
+{
+    /* Of the memory, three quarters of an eighth are for IPv4. */
+    static const int shares[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = 12 * 128,
+        [MEASURE_IPV6] = 24 * 256,
+    };
+    struct measure_tasks *tasks = &e->monitor->tasks;
+    const struct measure_config *config = &e->config;
+    uint64_t memory = (uint64_t) config->memory_mb * 1024 * 1024;
+
+    if (tasks->change_by != config->change_key
+        || tasks->change_alpha != config->change_alpha
+        || tasks->change_memory_mb != config->memory_mb
+        || tasks->change_epoch_ms != config->epoch_ms) {
+        forget_change_tables(e->monitor);
+        tasks->change_by = config->change_key;
+        tasks->change_alpha = config->change_alpha;
+        tasks->change_memory_mb = config->memory_mb;
+        tasks->change_epoch_ms = config->epoch_ms;
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_change *change = &tasks->change[family];
+        struct measure_change_config new = {
+            .family = family,
+            .max_keys = MIN(memory / shares[family], UINT32_C(1) << 30),
+            .alpha = config->change_alpha,
+        };
+
+        if (!tasks->change_memory[family]) {
+            void *p = measure_memory_alloc(&e->monitor->budget,
+                                           measure_change_size(&new),
+                                           MEASURE_ANY_NODE);
+            if (!p) {
+                forget_change_tables(e->monitor);
+                return false;
+            }
+            tasks->change_memory[family] = p;
+            measure_change_init(change, &new, e->report->secret, p);
+        }
+        change->config.factor = config->change_factor;
+        change->config.deviations = config->change_deviations;
+        change->config.floor = config->change_floor;
+        change->config.warm_up = config->change_warmup;
+        change->config.hold_down = config->change_hold_down;
+    }
+    return true;
+}
+
+#define BATCH 32
+
+/* Adds the packets of 'table' to the running epoch of 'change'. */
+static void
+add_to_change(struct measure_change *change, enum measure_by by,
+              const struct measure_table *table)
+{
+    enum measure_family family = table->family;
+    struct measure_change_item items[BATCH];
+    size_t n = 0;
+
+    memset(items, 0, sizeof items);
+    MEASURE_TABLE_FOR_EACH (row, table) {
+        for (unsigned int i = 0; i < measure_key_words(family); i++) {
+            items[n].key[i] = row[i] & measure_masks[by].words[family][i];
+        }
+        items[n].packets = *measure_row_packets(row, family);
+        items[n].bytes = *measure_row_bytes(row, family);
+        if (++n == BATCH) {
+            measure_change_add(change, items, n);
+            n = 0;
+        }
+    }
+    measure_change_add(change, items, n);
+}
+
+static int
+compare_changes(const void *a_, const void *b_)
+{
+    const struct measure_listed_change *a = a_;
+    const struct measure_listed_change *b = b_;
+    double a_size = fabs(a->packets - a->expectation);
+    double b_size = fabs(b->packets - b->expectation);
+
+    return (a_size > b_size ? -1
+            : a_size < b_size ? 1
+            : measure_fields_compare(&a->fields, &b->fields));
+}
+
+/* Ends the epoch of 'change' and adds what has changed to 'changes'. */
+static void
+close_change(struct measure_change *change, struct measure_changes *changes)
+{
+    enum measure_family family = change->config.family;
+    size_t max = MIN(change->n_keys, MEASURE_CHANGES_KEPT - changes->n);
+    struct measure_change_row *rows = xmalloc(MAX(max, 1) * sizeof *rows);
+    size_t found = measure_change_close(change, rows, max);
+    size_t n = MIN(found, max);
+
+    changes->rows = xrealloc(changes->rows,
+                             MAX(changes->n + n, 1) * sizeof *changes->rows);
+    for (size_t i = 0; i < n; i++) {
+        struct measure_listed_change *listed = &changes->rows[changes->n++];
+
+        measure_fields_from_key(&listed->fields, family, rows[i].key);
+        listed->kind = rows[i].kind;
+        listed->packets = rows[i].value;
+        listed->expectation = rows[i].expectation;
+        listed->deviation = rows[i].deviation;
+    }
+    changes->not_listed += found - n;
+    free(rows);
+}
+
+static void
+alert_changes(struct evaluation *e, const struct measure_changes *changes)
+{
+    const struct measure_config *config = &e->config;
+
+    for (size_t i = 0; i < changes->n; i++) {
+        const struct measure_listed_change *row = &changes->rows[i];
+        struct measure_alert *alert;
+
+        if (i >= MEASURE_TASK_ALERTS) {
+            e->not_listed += changes->n - i;
+            break;
+        }
+        alert = new_alert(e, "change", "packets", row->packets,
+                          llround(row->expectation));
+        snprintf(alert->rule, sizeof alert->rule,
+                 "%s: expected %.1f with a deviation of %.1f; by "
+                 "measure-change-factor=%g, -deviations=%g, -floor=%.0f",
+                 measure_change_kind_name(row->kind), row->expectation,
+                 row->deviation, config->change_factor,
+                 config->change_deviations, config->change_floor);
+        set_key(alert, changes->by, &row->fields);
+    }
+    e->not_listed += changes->not_listed;
+}
+
+/* Returns the changes of the epoch, a reference. */
+static struct measure_changes *
+find_changes(struct evaluation *e)
+{
+    struct measure_changes *changes = xzalloc(sizeof *changes);
+    const struct measure_report *report = e->report;
+    struct measure_tasks *tasks = &e->monitor->tasks;
+
+    ovs_refcount_init(&changes->refs);
+    changes->epoch = report->number;
+    changes->start_ms = report->start_ms;
+    changes->duration_ms = report->duration_ms;
+    changes->by = e->config.change_key;
+    if (!measure_by_derives(report->by, changes->by)) {
+        changes->by_missing = true;
+        return changes;
+    }
+    if (!prepare_change_tables(e)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_WARN_RL(&rl, "%s: no memory for the expectations of changes",
+                     e->monitor->name);
+        changes->no_memory = true;
+        return changes;
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_change *change = &tasks->change[family];
+        uint64_t refused = change->refused_adds;
+
+        add_to_change(change, changes->by, &report->tables[family]);
+        close_change(change, changes);
+        changes->keys += change->n_keys;
+        changes->refused_keys += change->refused_adds - refused;
+        changes->warmup_left = (change->epoch < e->config.change_warmup
+                                ? e->config.change_warmup - change->epoch : 0);
+    }
+    if (changes->n) {
+        qsort(changes->rows, changes->n, sizeof *changes->rows,
+              compare_changes);
+    }
+    alert_changes(e, changes);
+    return changes;
+}
+
+/* The thread "measure-tasks". */
+
+static void
+log_alert(const struct evaluation *e, const struct measure_alert *alert)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(60, 20);
+    enum vlog_level level = (e->config.alert_log == MEASURE_LOG_WARN
+                             ? VLL_WARN : VLL_INFO);
+    char line[1024];
+
+    if (e->config.alert_log != MEASURE_LOG_OFF) {
+        measure_alert_format(alert, line, sizeof line);
+        VLOG_RL(&rl, level, "%s: %s", e->monitor->name, line);
+    }
+}
+
+static void
+evaluate(struct evaluation *e)
+{
+    struct measure_tasks *tasks = &e->monitor->tasks;
+    long long int start = time_usec();
+    struct measure_changes *changes;
+
+    find_heavy_hitters(e);
+    changes = find_changes(e);
+
+    ovs_mutex_lock(&measure_mutex);
+    for (size_t i = 0; i < e->n_alerts; i++) {
+        e->alerts[i].sequence = measure_alerts_add(&tasks->alerts,
+                                                   &e->alerts[i]);
+    }
+    struct measure_changes *old = tasks->changes;
+    tasks->changes = changes;
+    tasks->not_listed += e->not_listed;
+    tasks->evaluated = e->report->number;
+    tasks->n_evaluated++;
+    tasks->time_us = time_usec() - start;
+    tasks->max_time_us = MAX(tasks->max_time_us, tasks->time_us);
+    bool running = e->monitor->running;
+    ovs_mutex_unlock(&measure_mutex);
+
+    if (!running) {
+        forget_change_tables(e->monitor);
+    }
+    measure_changes_unref(old);
+    for (size_t i = 0; i < e->n_alerts; i++) {
+        log_alert(e, &e->alerts[i]);
+    }
+    seq_change(measure_report_seq());
+}
+
+/* Takes the report of some monitor that is to be evaluated. */
+static bool
+find_pending(struct evaluation *e)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        struct monitor *monitor = node->data;
+
+        if (monitor->tasks.pending) {
+            memset(e, 0, sizeof *e);
+            e->monitor = measure_monitor_ref(monitor);
+            e->kept = monitor->tasks.pending;
+            e->report = e->kept->report;
+            e->config = monitor->config;
+            monitor->tasks.pending = NULL;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void *
+tasks_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seq = seq_read(task_seq);
+        struct evaluation e;
+
+        ovs_mutex_lock(&measure_mutex);
+        bool found = find_pending(&e);
+        ovs_mutex_unlock(&measure_mutex);
+
+        if (found) {
+            ovsrcu_quiesce_start();
+            evaluate(&e);
+            free(e.alerts);
+            measure_kept_report_unref(e.kept);
+            measure_monitor_unref(e.monitor);
+            ovsrcu_quiesce_end();
+        } else {
+            seq_wait(task_seq, seq);
+            poll_block();
+        }
+    }
+    OVS_NOT_REACHED();
+}
+
+void
+measure_tasks_start(void)
+{
+    task_seq = seq_create();
+    ovs_thread_create("measure-tasks", tasks_main, NULL);
+}
+
+/* Has 'kept', the newest report of 'monitor', evaluated. */
+void
+measure_tasks_submit(struct monitor *monitor, struct kept_report *kept)
+{
+    struct measure_tasks *tasks = &monitor->tasks;
+
+    if (tasks->pending) {
+        tasks->n_skipped++;
+        measure_kept_report_unref(tasks->pending);
+    }
+    tasks->pending = measure_kept_report_ref(kept);
+    seq_change(task_seq);
+}
+
+void
+measure_tasks_init(struct measure_tasks *tasks)
+{
+    memset(tasks, 0, sizeof *tasks);
+    measure_alerts_init(&tasks->alerts, MEASURE_ALERTS_KEPT);
+}
+
+/* Frees what the tasks of 'monitor' have, when nobody has a reference to it
+ * any more. */
+void
+measure_tasks_destroy(struct monitor *monitor)
+{
+    struct measure_tasks *tasks = &monitor->tasks;
+
+    measure_kept_report_unref(tasks->pending);
+    measure_changes_unref(tasks->changes);
+    measure_alerts_destroy(&tasks->alerts);
+    for (int i = 0; i < MEASURE_N_TASKS; i++) {
+        free(tasks->known[i].keys);
+    }
+    forget_change_tables(monitor);
+}
