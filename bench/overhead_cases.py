@@ -1,0 +1,189 @@
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What can be switched on (settings) and what is forwarded (cases)."""
+
+import collections
+
+import overhead_switch
+
+Failure = overhead_switch.Failure
+BRIDGE = overhead_switch.BRIDGE
+IN, OUT = overhead_switch.IN_PORT, "p1"
+
+# A rule that asks for a field that simple match does not know, so that the
+# exact-match cache is used.
+UDP_RULES = ("priority=9,in_port=1,udp,actions=output:2",
+             "priority=9,in_port=1,udp6,actions=output:2")
+
+Case = collections.namedtuple(
+    "Case", "about frames packets pairs zipf rules settings")
+
+EMC = Case("the exact-match cache: 60-byte frames, a loop of 20,000 packets "
+           "of 1 M pairs by Zipf 1.1", "ipv4", 20000, 1000000, 1.1, UDP_RULES,
+           ())
+
+
+def many_rules():
+    """Rules that make a megaflow of each destination of 16 bits."""
+    return ["priority=%d,in_port=1,udp,nw_dst=11.%d.0.0/%d,actions=output:2"
+            % (9 + length, i, length)
+            for length in range(9, 17)
+            for i in range(length % 3, 256, 3)] + list(UDP_RULES)
+
+
+CASES = {
+    "simple-match": EMC._replace(
+        about="one rule by port: simple match",
+        rules=("in_port=1,actions=output:2",)),
+    "emc": EMC,
+    "emc-200k": EMC._replace(
+        about="as emc, with a loop of 200,000 packets", packets=200000),
+    "smc": EMC._replace(
+        about="the signature-match cache, without the exact-match cache",
+        packets=200000, settings=("emc-insert-inv-prob=0",
+                                  "smc-enable=true")),
+    "megaflow": EMC._replace(
+        about="the classifier only: both caches off",
+        settings=("emc-insert-inv-prob=0", "smc-enable=false")),
+    "many-megaflows": EMC._replace(
+        about="the classifier only, with rules of many prefix lengths",
+        rules=many_rules(), settings=("emc-insert-inv-prob=0",
+                                      "smc-enable=false")),
+    "ipv6": EMC._replace(about="as emc, with IPv6", frames="ipv6"),
+    "mixed-sizes": EMC._replace(
+        about="as emc, with frames of 60, 576 and 1500 bytes, 7 : 4 : 1",
+        frames="mixed-sizes"),
+}
+for _pairs, _name in ((1000, "1k"), (100000, "100k"), (1000000, "1M")):
+    for _zipf in (0.75, 1.1, 1.5):
+        CASES["pairs-%s-zipf-%g" % (_name, _zipf)] = EMC._replace(
+            about="a loop of 200,000 packets of %s pairs by Zipf %g"
+            % (_name, _zipf), packets=200000, pairs=_pairs, zipf=_zipf)
+
+
+class Setting:
+    """Something that is switched on and off while the switch forwards."""
+
+    about = "off against off: what the noise is"
+
+    def on(self, switch):
+        pass
+
+    def off(self, switch):
+        pass
+
+
+class Measure(Setting):
+    """Measurement, with keys of the bridge."""
+
+    def __init__(self, about, **keys):
+        self.about = about
+        self.keys = dict({"measure": "true"}, **{
+            "measure-" + key.replace("_", "-"): value
+            for key, value in keys.items()})
+
+    def on(self, switch):
+        switch.vsctl("set", "Bridge", BRIDGE,
+                     *["other_config:%s=%s" % item
+                       for item in self.keys.items()])
+        # A value that is refused must not pass for a measurement.
+        for key in self.keys:
+            warnings = switch.warnings(key)
+            if warnings:
+                raise Failure(overhead_switch.BAD_INPUT, warnings[-1])
+        # The tables of the first epoch after the start grow, those of later
+        # ones fit the flows seen: measure the latter.
+        for _ in range(2):
+            switch.control.get("measure/close-epoch", BRIDGE)
+
+    def off(self, switch):
+        switch.vsctl("remove", "Bridge", BRIDGE, "other_config", "measure")
+
+
+class AllAnswers(Measure):
+    """Measurement, and somebody asks for all answers of the last epoch."""
+
+    QUESTIONS = ("measure/heavy-hitters", "measure/superspreaders",
+                 "measure/changes", "measure/distribution",
+                 "measure/metrics", "measure/status")
+
+    def ask(self, switch):
+        known = switch.control.get("list-commands")
+        for question in self.QUESTIONS:
+            if question + " " in known:
+                arguments = ([BRIDGE] if question == "measure/metrics"
+                             else [BRIDGE, "format=json"])
+                switch.control.get(question, *arguments)
+
+
+class Sampling(Setting):
+    """What Open vSwitch exports itself."""
+
+    def __init__(self, about, table, column, flows_change, **values):
+        self.about = about
+        self.table = table
+        self.column = column
+        self.flows_change = flows_change
+        self.values = values
+
+    def on(self, switch):
+        target = "\"127.0.0.1:%d\"" % switch.collector_port()
+        switch.vsctl("--", "--id=@it", "create", self.table,
+                     "targets=%s" % target,
+                     *["%s=%s" % item for item in self.values.items()],
+                     "--", "set", "Bridge", BRIDGE, self.column + "=@it")
+        switch.wait_for_flows(self.flows_change, True)
+
+    def off(self, switch):
+        switch.vsctl("clear", "Bridge", BRIDGE, self.column)
+        switch.wait_for_flows(self.flows_change, False)
+
+
+def measure(about, **keys):
+    return lambda: Measure(about, **keys)
+
+
+def sampling(*arguments, **values):
+    return lambda: Sampling(*arguments, **values)
+
+
+SETTINGS = {
+    "off": Setting,
+    "linear-table": measure("exact counting with the default settings"),
+    "count-array": measure("the count array", structure="count-array"),
+    "count-min": measure("a Count-Min sketch", structure="count-min"),
+    "cuckoo-table": measure("a cuckoo table", structure="cuckoo-table"),
+    "space-saving": measure("SpaceSaving", structure="space-saving"),
+    "tiers-1": measure("every packet into the flow table", tiers="1"),
+    "tiers-2": measure("counters in the exact-match cache before it",
+                       tiers="2"),
+    "key-flow": measure("key: flow", key="flow"),
+    "key-pair": measure("key: pair of addresses", key="pair"),
+    "key-source": measure("key: source address", key="source"),
+    "key-destination": measure("key: destination address",
+                               key="destination"),
+    "all-answers": lambda: AllAnswers("counting, and every answer asked for "
+                                      "in each interval"),
+    "sflow-1000": sampling("sFlow, 1 packet in 1000", "sflow", "sflow",
+                           "sample(", sampling=1000),
+    "sflow-100": sampling("sFlow, 1 packet in 100", "sflow", "sflow",
+                          "sample(", sampling=100),
+    "ipfix-1000": sampling("IPFIX, 1 packet in 1000", "ipfix", "ipfix",
+                           "sample(", sampling=1000,
+                           cache_active_timeout=60, cache_max_flows=100000),
+    "ipfix-1": sampling("IPFIX, every packet", "ipfix", "ipfix",
+                        "userspace(", sampling=1,
+                        cache_active_timeout=60, cache_max_flows=100000),
+    "netflow": sampling("NetFlow", "netflow", "netflow", None),
+}
