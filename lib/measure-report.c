@@ -23,6 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Groups of that share of the keys are expected at first. */
+#define FEWEST_GROUPS 16
+
 static void
 add_cell(struct measure_report *report, uint64_t hash, uint64_t packets,
          uint64_t bytes)
@@ -58,37 +61,48 @@ static void
 merge_family(struct measure_report *report, enum measure_family family,
              struct measure_set *const sets[], size_t n_sets)
 {
+    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
     struct measure_table *table = &report->tables[family];
-    uint64_t n_keys = 0;
+    const struct measure_table **tables;
+    uint64_t n_rows = 0, n_keys;
+    size_t n_tables = 0;
     bool memory;
 
-    for (size_t i = 0; i < n_sets; i++) {
-        for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
-            n_keys += measure_table_n_used(&sets[i]->tables[family][j]);
-        }
-    }
-    memory = measure_table_init(table, family,
-                                measure_table_lines_for(family, n_keys),
-                                report->budget, MEASURE_ANY_NODE);
-
+    tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES * sizeof *tables);
     for (size_t i = 0; i < n_sets; i++) {
         for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
             const struct measure_table *from = &sets[i]->tables[family][j];
 
-            if (!measure_table_n_used(from)) {
-                continue;
-            }
-            report->n_tables++;
-            if (memory) {
-                measure_table_merge(
-                    table, from,
-                    measure_count_masks[MEASURE_BY_FLOW].words[family],
-                    report->secret);
-            } else {
-                overflow_table(report, from);
+            if (measure_table_n_used(from)) {
+                n_rows += measure_table_n_used(from);
+                tables[n_tables++] = from;
             }
         }
     }
+
+    /* A little more than expected, lest the table must grow. */
+    n_keys = n_tables < 2 ? n_rows
+             : (measure_table_estimate(tables, n_tables, mask, report->secret)
+                * 1.06);
+    memory = measure_table_init(table, family,
+                                measure_table_lines_for(family,
+                                                        (n_keys < n_rows
+                                                         ? n_keys : n_rows)),
+                                report->budget, MEASURE_ANY_NODE);
+    for (size_t i = 0; i < n_tables && memory; i++) {
+        memory = measure_table_merge_growing(table, tables[i], mask,
+                                             report->secret, n_rows,
+                                             report->budget);
+    }
+    if (!memory) {
+        measure_table_destroy(table, report->budget);
+        table->family = family;
+        for (size_t i = 0; i < n_tables; i++) {
+            overflow_table(report, tables[i]);
+        }
+    }
+    report->n_tables += n_tables;
+    free(tables);
 }
 
 /* Returns the report of what the 'n_sets' sets counted, all of which must have
@@ -320,17 +334,16 @@ add_groups(const struct measure_report *report,
     enum measure_family family = table->family;
     struct measure_budget scratch = { 0 };
     struct measure_table groups;
-    uint32_t n_lines = measure_table_lines_for(family,
-                                               measure_table_n_used(table));
-    bool ok = measure_table_init(&groups, family, n_lines, &scratch,
-                                 MEASURE_ANY_NODE);
+    uint64_t n_keys = measure_table_n_used(table);
+    uint32_t n_lines
+        = measure_table_lines_for(family, n_keys / FEWEST_GROUPS + 1);
+    bool ok = (measure_table_init(&groups, family, n_lines, &scratch,
+                                  MEASURE_ANY_NODE)
+               && measure_table_merge_growing(
+                   &groups, table, measure_masks[question->by].words[family],
+                   report->secret, n_keys, &scratch)
+               && add_table(report, question, &groups, answer, allocated));
 
-    if (ok) {
-        measure_table_merge(&groups, table,
-                            measure_masks[question->by].words[family],
-                            report->secret);
-        ok = add_table(report, question, &groups, answer, allocated);
-    }
     measure_table_destroy(&groups, &scratch);
     return ok;
 }

@@ -18,8 +18,16 @@
 
 #include "measure-table.h"
 
+#include <math.h>
+
 /* Of the rows, half: see the header. */
 #define MAX_LOAD_DIVISOR 2
+
+/* A table that is too small is replaced by one so many times larger. */
+#define GROWTH 4
+
+/* Rows that measure_table_estimate() looks at. */
+#define SAMPLE_ROWS 65536
 
 /* The rows of a table for which there was no memory.  They are never written:
  * such a table takes no keys. */
@@ -151,13 +159,42 @@ measure_table_next_block(struct measure_table_cursor *cursor)
     return cursor->n > 0;
 }
 
+/* Replaces 'table' by a larger one with the same rows, for 'n_keys' keys.
+ * Returns false, with nothing changed, if there is no memory. */
+static bool
+grow(struct measure_table *table, uint64_t n_keys,
+     const struct measure_hash_secret *secret, struct measure_budget *budget)
+{
+    static const uint64_t all[MEASURE_KEY_WORDS] = {
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX
+    };
+    struct measure_table larger;
+
+    if (!measure_table_init(&larger, table->family,
+                            measure_table_lines_for(table->family, n_keys),
+                            budget, MEASURE_ANY_NODE)) {
+        measure_table_destroy(&larger, budget);
+        return false;
+    }
+    measure_table_merge(&larger, table, all, secret);
+    measure_table_destroy(table, budget);
+    *table = larger;
+    return true;
+}
+
+/* For measure_table_merge_growing(). */
+struct growth {
+    uint64_t max_keys;
+    struct measure_budget *budget;
+};
+
 /* Rows of one table, with the same hash, lie in the order in which they will
  * lie in another: merging flows writes one line after the other.  Masked keys
  * go anywhere, which is what the prefetch is for. */
-static inline void
+static inline bool
 merge__(struct measure_table *table, enum measure_family family,
         const struct measure_table *from, const uint64_t *mask,
-        const struct measure_hash_secret *secret)
+        const struct measure_hash_secret *secret, const struct growth *growth)
 {
     struct measure_table_cursor cursor = {
         .table = from, .next = from->rows,
@@ -166,6 +203,17 @@ merge__(struct measure_table *table, enum measure_family family,
     uint64_t hashes[MEASURE_TABLE_BLOCK];
 
     while (measure_table_next_block(&cursor)) {
+        if (growth && table->n_used + cursor.n > table->max_used
+            && table->max_used < growth->max_keys) {
+            uint64_t n_keys = (uint64_t) table->max_used * GROWTH;
+
+            n_keys = n_keys > cursor.n ? n_keys : cursor.n;
+            if (!grow(table, (n_keys < growth->max_keys
+                              ? n_keys : growth->max_keys),
+                      secret, growth->budget)) {
+                return false;
+            }
+        }
         for (size_t i = 0; i < cursor.n; i++) {
             for (unsigned int j = 0; j < measure_key_words(family); j++) {
                 keys[i][j] = cursor.rows[i][j] & mask[j];
@@ -186,6 +234,7 @@ merge__(struct measure_table *table, enum measure_family family,
             (void) added;
         }
     }
+    return true;
 }
 
 /* Adds the rows of 'from', their keys masked with 'mask', to 'table', which
@@ -196,8 +245,69 @@ measure_table_merge(struct measure_table *table,
                     const struct measure_hash_secret *secret)
 {
     if (table->family == MEASURE_IPV4) {
-        merge__(table, MEASURE_IPV4, from, mask, secret);
+        merge__(table, MEASURE_IPV4, from, mask, secret, NULL);
     } else {
-        merge__(table, MEASURE_IPV6, from, mask, secret);
+        merge__(table, MEASURE_IPV6, from, mask, secret, NULL);
     }
+}
+
+/* Like measure_table_merge(), but 'table' may be too small: it is replaced by
+ * larger ones, of memory from 'budget', up to one for 'max_keys' keys, which
+ * must be enough.  Few keys thus take little memory, and little time to clear
+ * it.  Returns false if there is no memory, with some rows added. */
+bool
+measure_table_merge_growing(struct measure_table *table,
+                            const struct measure_table *from,
+                            const uint64_t *mask,
+                            const struct measure_hash_secret *secret,
+                            uint64_t max_keys, struct measure_budget *budget)
+{
+    struct growth growth = { .max_keys = max_keys, .budget = budget };
+
+    return (table->family == MEASURE_IPV4
+            ? merge__(table, MEASURE_IPV4, from, mask, secret, &growth)
+            : merge__(table, MEASURE_IPV6, from, mask, secret, &growth));
+}
+
+/* Returns about how many different keys, masked with 'mask', the 'n_tables'
+ * tables hold together, all of one family and filled with one secret.
+ *
+ * Keys lie in tables of any size in the order of their hashes.  The first
+ * lines of all tables, as large a share of each, are thus a sample that has a
+ * key either with all of its rows or not at all.  With d keys in the sample
+ * the standard deviation is 1 / sqrt(d) of the result. */
+uint64_t
+measure_table_estimate(const struct measure_table *const tables[],
+                       size_t n_tables, const uint64_t *mask,
+                       const struct measure_hash_secret *secret)
+{
+    struct measure_budget scratch = { 0 };
+    struct measure_table sample;
+    uint64_t n_rows = 0;
+    uint64_t n_keys = 0;
+    double share;
+
+    for (size_t i = 0; i < n_tables; i++) {
+        n_rows += measure_table_n_used(tables[i]);
+    }
+    if (n_rows <= SAMPLE_ROWS) {
+        return n_rows;
+    }
+    share = (double) SAMPLE_ROWS / n_rows;
+    if (measure_table_init(&sample, tables[0]->family, 64, &scratch,
+                           MEASURE_ANY_NODE)) {
+        for (size_t i = 0; i < n_tables; i++) {
+            struct measure_table part = *tables[i];
+
+            part.n_lines = ceil(part.n_lines * share);
+            if (!measure_table_merge_growing(&sample, &part, mask, secret,
+                                             n_rows, &scratch)) {
+                measure_table_destroy(&sample, &scratch);
+                return n_rows;
+            }
+        }
+        n_keys = measure_table_n_used(&sample) / share;
+    }
+    measure_table_destroy(&sample, &scratch);
+    return n_keys && n_keys < n_rows ? n_keys : n_rows;
 }

@@ -243,6 +243,14 @@ void measure_table_merge(struct measure_table *,
                          const struct measure_table *from,
                          const uint64_t *mask,
                          const struct measure_hash_secret *);
+bool measure_table_merge_growing(struct measure_table *,
+                                 const struct measure_table *from,
+                                 const uint64_t *mask,
+                                 const struct measure_hash_secret *,
+                                 uint64_t max_keys, struct measure_budget *);
+uint64_t measure_table_estimate(const struct measure_table *const tables[],
+                                size_t n_tables, const uint64_t *mask,
+                                const struct measure_hash_secret *);
 
 /* Goes through the used rows.  At half load, whether a row is used is a toss
  * of a coin that no processor can predict, which costs more than to read the

@@ -331,6 +331,88 @@ START_TEST(merge_adds_masked_keys)
 }
 END_TEST
 
+/* From the smallest table to one that takes all, by any steps. */
+START_TEST(merge_grows_the_table_as_needed)
+{
+    enum measure_family family = _i % MEASURE_N_FAMILIES;
+    enum measure_by by = _i / MEASURE_N_FAMILIES;
+    enum { N_KEYS = 30000 };
+    struct oracle o = oracle_open();
+    struct oracle groups;
+    struct measure_table merged, table;
+    uint64_t n_groups;
+
+    ck_assert(measure_table_init(&merged, family, 2, &budget,
+                                 MEASURE_ANY_NODE));
+    ck_assert(measure_table_init(&table, family,
+                                 measure_table_lines_for(family, N_KEYS),
+                                 &budget, MEASURE_ANY_NODE));
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        struct measure_fields fields = make_fields(family, i);
+
+        REQUIRE(add(&table, &fields, 1, i));
+        oracle_add(&o, &fields, 2, 2 * i);
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert(measure_table_merge_growing(
+            &merged, &table, measure_masks[by].words[family], &secret,
+            N_KEYS, &budget));
+    }
+    groups = oracle_group(&o, by);
+    n_groups = groups.n;
+    check_table(&merged, &groups);
+
+    /* Not much larger than what it holds. */
+    ck_assert_uint_le(merged.max_used, 4 * n_groups + 4 * MEASURE_TABLE_BLOCK);
+    ck_assert_uint_le(merged.max_used, N_KEYS);
+    oracle_close(&groups);
+    oracle_close(&o);
+    measure_table_destroy(&merged, &budget);
+    measure_table_destroy(&table, &budget);
+}
+END_TEST
+
+/* Tables of several sizes, which share no keys, some, or all. */
+START_TEST(estimates_see_common_keys)
+{
+    enum measure_family family = _i % MEASURE_N_FAMILIES;
+    enum { N_TABLES = 5, N_KEYS = 30000 };
+    uint32_t distance = _i / MEASURE_N_FAMILIES * (N_KEYS / 2);
+    struct measure_table tables[N_TABLES];
+    const struct measure_table *pointers[N_TABLES];
+    uint64_t n_keys = N_KEYS + (N_TABLES - 1) * distance;
+    uint64_t estimate;
+
+    for (uint32_t i = 0; i < N_TABLES; i++) {
+        uint32_t n_lines = measure_table_lines_for(family, N_KEYS);
+
+        ck_assert(measure_table_init(&tables[i], family,
+                                     n_lines + i * n_lines / 2, &budget,
+                                     MEASURE_ANY_NODE));
+        pointers[i] = &tables[i];
+        for (uint32_t j = 0; j < N_KEYS; j++) {
+            struct measure_fields fields
+                = make_fields(family, i * distance + j);
+
+            REQUIRE(add(&tables[i], &fields, 1, 1));
+        }
+    }
+    estimate = measure_table_estimate(
+        pointers, N_TABLES, measure_masks[MEASURE_BY_FLOW].words[family],
+        &secret);
+
+    /* Five standard deviations with at least 65536 / 5 keys. */
+    printf("keys in all tables: [%.0f <= %"PRIu64" <= %.0f]\n",
+           n_keys * .955, estimate, n_keys * 1.045);
+    fflush(stdout);
+    ck_assert_double_ge(estimate, n_keys * .955);
+    ck_assert_double_le(estimate, n_keys * 1.045);
+    for (int i = 0; i < N_TABLES; i++) {
+        measure_table_destroy(&tables[i], &budget);
+    }
+}
+END_TEST
+
 START_TEST(counters_near_their_end_disturb_no_neighbour)
 {
     enum measure_family family = _i;
@@ -426,6 +508,10 @@ main(void)
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, merge_adds_masked_keys,
                         0, MEASURE_N_BY * MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, merge_grows_the_table_as_needed,
+                        0, MEASURE_N_BY * MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, estimates_see_common_keys,
+                        0, 3 * MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, full_table_keeps_keys_near_their_home,
