@@ -136,10 +136,10 @@ def json_documents(text):
         documents.append(document)
 
 
-def replay(capture, commands, settings=()):
+def replay(capture, commands, settings=(), options=()):
     """Replays 'capture' and returns the answers of 'commands', which must be
     JSON.  Raises ValueError if it goes wrong."""
-    arguments = [REPLAY]
+    arguments = [REPLAY, *options]
     for setting in settings:
         arguments += ["--set", setting]
     for command in commands:
@@ -154,19 +154,27 @@ def replay(capture, commands, settings=()):
     return documents
 
 
-def write_capture(name, frames, link_type=1):
-    """Writes 'frames', pairs of captured bytes and length on the wire."""
+def write_capture(name, frames, link_type=1, times=None):
+    """Writes 'frames', pairs of captured bytes and length on the wire, with
+    'times' in microseconds."""
     with open(name, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535,
                             link_type))
         for i, (data, wire) in enumerate(frames):
-            f.write(struct.pack("<IIII", 1700000000, i % 1000000, len(data),
+            when = times[i] if times else 1700000000000000 + i % 1000000
+            f.write(struct.pack("<IIII", *divmod(when, 1000000), len(data),
                                 wire) + data)
 
 
 def read_capture(name):
     """Yields captured bytes and length on the wire of each frame of a
     little-endian Ethernet capture without errors."""
+    for data, wire, _ in read_timed_capture(name):
+        yield data, wire
+
+
+def read_timed_capture(name):
+    """Like read_capture(), with the time in microseconds."""
     with open(name, "rb") as f:
         data = f.read()
     magic, = struct.unpack_from("<I", data)
@@ -175,9 +183,11 @@ def read_capture(name):
         raise ValueError("%s: not a little-endian Ethernet capture" % name)
     position = 24
     while position < len(data):
-        captured, wire = struct.unpack_from("<II", data, position + 8)
+        seconds, microseconds, captured, wire = struct.unpack_from(
+            "<IIII", data, position)
         position += 16
-        yield data[position:position + captured], wire
+        yield (data[position:position + captured], wire,
+               seconds * 1000000 + microseconds)
         position += captured
 
 
