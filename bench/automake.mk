@@ -4,10 +4,12 @@
 
 check_PROGRAMS += bench/measure-bench
 bench_measure_bench_SOURCES = \
+	bench/accuracy.c \
 	bench/bench.h \
 	bench/measure-bench.c \
 	bench/sketches.c \
 	bench/structures.c \
+	bench/tasks.c \
 	bench/traffic.c
 bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
 bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \

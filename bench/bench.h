@@ -64,18 +64,23 @@ struct bench_traffic {
     uint32_t n_present;         /* Flows with packets. */
 
     struct bench_source *source;
+    bool churn;                 /* Let flows change from epoch to epoch. */
     uint32_t *order;            /* Flows by their key. */
 };
 
 struct bench_traffic *bench_traffic_zipf(double skew, uint32_t n_flows,
                                          uint64_t n_packets,
                                          uint32_t epoch_packets,
-                                         uint64_t seed);
+                                         uint64_t seed, bool churn);
 struct bench_traffic *bench_traffic_capture(const char *file, bool pairs,
                                             uint32_t epoch_packets);
 void bench_traffic_load(struct bench_traffic *, uint32_t epoch);
 int64_t bench_traffic_find(const struct bench_traffic *,
                            const struct bench_key *);
+
+/* When a flow has changed: see measure-change.h. */
+#define BENCH_CHANGE_ALPHA 0.25
+#define BENCH_CHANGE_FACTOR 2.0
 
 /* What contenders are made for. */
 struct bench_settings {
@@ -99,6 +104,10 @@ struct bench_contender {
     void *(*create)(struct bench_settings *, const char **why_not);
     void (*destroy)(void *, struct bench_settings *);
     void (*clear)(void *);
+    void (*begin)(void *);      /* At the begin of a round, or NULL. */
+
+    /* What thread 'i' of two counts in, or NULL for a single thread. */
+    void *(*side)(void *, int i);
 
     /* Counts BENCH_BURST packets. */
     void (*update)(void *, const struct bench_key *, const uint16_t *bytes);
@@ -121,6 +130,50 @@ extern const struct bench_contender bench_space_saving;
 extern const struct bench_contender bench_rte_hash_bulk;
 extern const struct bench_contender bench_rte_member[4];
 extern const struct bench_contender bench_cmap;
+extern const struct bench_contender bench_spread_derived;
+extern const struct bench_contender bench_spread_bloom;
+extern const struct bench_contender bench_spread_bitmap;
+extern const struct bench_contender bench_change_derived;
+extern const struct bench_contender bench_change_table;
+extern const struct bench_contender bench_separate;
+extern const struct bench_contender bench_shared;
+
+enum bench_task {
+    BENCH_HEAVY_HITTERS,
+    BENCH_SUPERSPREADERS,
+    BENCH_CHANGES,
+    BENCH_SHARED,
+    BENCH_N_TASKS
+};
+
+/* What is true of the current epoch. */
+struct bench_truth {
+    uint32_t n;                 /* Flows, or sources. */
+    uint32_t *values;           /* What they are judged by. */
+    uint64_t threshold;
+    bool *seen;                 /* Scratch. */
+
+    uint32_t *sources;          /* Superspreaders: sources, in order... */
+    uint32_t *source_of;        /* ...and the place of that of each flow. */
+    double *expectations;       /* Changes, of each flow. */
+    bool *vanished;             /* Reported as such, and not seen since. */
+    uint32_t epochs;
+};
+
+struct bench_accuracy {
+    double precision;
+    double recall;
+    double count_error;         /* Relative, mean of what was right... */
+    double max_count_error;     /* ...and the largest. */
+};
+
+void bench_truth_init(struct bench_truth *, const struct bench_traffic *,
+                      enum bench_task, uint64_t threshold);
+void bench_truth_load(struct bench_truth *, const struct bench_traffic *,
+                      uint64_t floor);
+void bench_judge(const struct bench_contender *, void *structure,
+                 const struct bench_traffic *, const struct bench_truth *,
+                 struct bench_accuracy *);
 
 /* The contender whose create() runs, for its parameter. */
 extern const struct bench_contender *bench_creating;

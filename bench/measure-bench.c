@@ -32,6 +32,8 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +67,28 @@ static const struct bench_contender *const all_contenders[] = {
     &bench_rte_member[3],
     &bench_cmap,
 };
-#define N_ALL (sizeof all_contenders / sizeof all_contenders[0])
+static const struct bench_contender *const spread_contenders[] = {
+    &bench_floor, &bench_spread_derived, &bench_spread_bloom,
+    &bench_spread_bitmap,
+};
+static const struct bench_contender *const change_contenders[] = {
+    &bench_floor, &bench_change_derived, &bench_change_table,
+};
+static const struct bench_contender *const shared_contenders[] = {
+    &bench_separate, &bench_shared,
+};
+
+#define LIST(LIST) LIST, sizeof LIST / sizeof LIST[0]
+static const struct {
+    const char *name;
+    const struct bench_contender *const *contenders;
+    size_t n;
+} tasks[BENCH_N_TASKS] = {
+    [BENCH_HEAVY_HITTERS] = { "heavy-hitters", LIST(all_contenders) },
+    [BENCH_SUPERSPREADERS] = { "superspreaders", LIST(spread_contenders) },
+    [BENCH_CHANGES] = { "changes", LIST(change_contenders) },
+    [BENCH_SHARED] = { "shared", LIST(shared_contenders) },
+};
 
 struct result {
     const struct bench_contender *contender;
@@ -97,6 +120,7 @@ struct options {
     bool pairs;
     bool json;
     char *contenders;
+    enum bench_task task;
 };
 
 static struct result results[MAX_CONTENDERS];
@@ -170,101 +194,114 @@ calibrate(void)
     ns_per_tick = ns / (bench_clock() - start);
 }
 
-/* One run of a contender over the current epoch. */
+/* One run of a contender over packets of the current epoch. */
 
-static double
-run(struct result *result, const struct bench_traffic *traffic)
+struct run {
+    const struct bench_contender *contender;
+    void *structure;
+    const struct bench_traffic *traffic;
+    uint32_t begin;
+    uint32_t end;
+    uint64_t *histogram;        /* Or NULL. */
+    int processor;              /* To run on, or -1 for any. */
+    double ns;
+};
+
+static void
+run_timed(struct run *r)
 {
-    const struct bench_contender *contender = result->contender;
     double start = cpu_ns();
 
-    for (uint32_t i = 0; i < traffic->n; i += BENCH_BURST) {
-        contender->update(result->structure, &traffic->keys[i],
-                          &traffic->bytes[i]);
+    for (uint32_t i = r->begin; i < r->end; i += BENCH_BURST) {
+        r->contender->update(r->structure, &r->traffic->keys[i],
+                             &r->traffic->bytes[i]);
     }
-    return (cpu_ns() - start) / traffic->n;
+    r->ns = (cpu_ns() - start) / (r->end - r->begin);
 }
 
 static void
-run_histogram(struct result *result, const struct bench_traffic *traffic)
+run_histogram(struct run *r)
 {
-    const struct bench_contender *contender = result->contender;
     uint64_t start = bench_clock();
 
-    for (uint32_t i = 0; i < traffic->n; i += BENCH_LATENCY_BATCH) {
+    for (uint32_t i = r->begin; i < r->end; i += BENCH_LATENCY_BATCH) {
         for (uint32_t j = i; j < i + BENCH_LATENCY_BATCH; j += BENCH_BURST) {
-            contender->update(result->structure, &traffic->keys[j],
-                              &traffic->bytes[j]);
+            r->contender->update(r->structure, &r->traffic->keys[j],
+                                 &r->traffic->bytes[j]);
         }
 
         uint64_t end = bench_clock();
         uint64_t bucket = (end - start) / BUCKET_TICKS;
 
-        result->histogram[bucket < N_BUCKETS ? bucket : N_BUCKETS - 1]++;
-        result->n_samples++;
-        start = end;
+        __atomic_fetch_add(&r->histogram[bucket < N_BUCKETS
+                                         ? bucket : N_BUCKETS - 1],
+                           1, __ATOMIC_RELAXED);
+        start = bench_clock();
     }
 }
 
-/* Accuracy. */
+static pthread_barrier_t barrier;
 
-struct judge {
-    const struct bench_traffic *traffic;
-    uint64_t threshold;
-    bool *seen;                 /* Flows reported. */
-    uint32_t n_reported;
-    uint32_t n_right;
-    double error;
-    double max_error;
-};
-
-static void
-judge_report(void *judge_, const struct bench_key *key, uint64_t packets)
+static void *
+run_thread(void *r_)
 {
-    struct judge *judge = judge_;
-    int64_t number = bench_traffic_find(judge->traffic, key);
-    uint64_t truth = number < 0 ? 0 : judge->traffic->packets[number];
+    struct run *r = r_;
+    cpu_set_t set;
 
-    if (number >= 0) {
-        if (judge->seen[number]) {
-            return;
-        }
-        judge->seen[number] = true;
+    CPU_ZERO(&set);
+    CPU_SET(r->processor, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    pthread_barrier_wait(&barrier);
+    if (r->histogram) {
+        run_histogram(r);
+    } else {
+        run_timed(r);
     }
-    judge->n_reported++;
-    if (truth >= judge->threshold) {
-        double error = fabs((double) packets - truth) / truth;
-
-        judge->n_right++;
-        judge->error += error;
-        if (error > judge->max_error) {
-            judge->max_error = error;
-        }
-    }
+    return NULL;
 }
 
-static void
-judge_contender(struct result *result, const struct bench_traffic *traffic,
-                uint64_t threshold, bool *seen)
+/* Returns the mean time of a packet, unless there is a histogram to fill. */
+static double
+run(struct result *result, const struct bench_traffic *traffic,
+    uint64_t *histogram)
 {
-    struct judge judge = { .traffic = traffic, .threshold = threshold,
-                           .seen = seen };
-    uint32_t n_true = 0;
+    const struct bench_contender *contender = result->contender;
+    struct run r = { .contender = contender, .structure = result->structure,
+                     .traffic = traffic, .end = traffic->n,
+                     .histogram = histogram };
 
-    memset(seen, 0, traffic->n_flows * sizeof *seen);
-    result->contender->report(result->structure, threshold, judge_report,
-                              &judge);
-    for (uint32_t i = 0; i < traffic->n_flows; i++) {
-        n_true += traffic->packets[i] >= threshold;
+    if (histogram) {
+        result->n_samples += traffic->n / BENCH_LATENCY_BATCH;
     }
-    result->precision += (judge.n_reported
-                          ? (double) judge.n_right / judge.n_reported : 1);
-    result->recall += n_true ? (double) judge.n_right / n_true : 1;
-    result->count_error += judge.n_right ? judge.error / judge.n_right : 0;
-    result->n_accuracy++;
-    if (judge.max_error > result->max_count_error) {
-        result->max_count_error = judge.max_error;
+    if (contender->side) {
+        struct run sides[2];
+        pthread_t threads[2];
+        uint32_t half = (traffic->n / 2 / BENCH_LATENCY_BATCH
+                         * BENCH_LATENCY_BATCH);
+
+        pthread_barrier_init(&barrier, NULL, 2);
+        for (int i = 0; i < 2; i++) {
+            sides[i] = r;
+            sides[i].structure = contender->side(result->structure, i);
+            sides[i].begin = i ? half : 0;
+            sides[i].end = i ? traffic->n : half;
+            sides[i].processor = i;
+            if (pthread_create(&threads[i], NULL, run_thread, &sides[i])) {
+                bench_fail("cannot start a thread");
+            }
+        }
+        for (int i = 0; i < 2; i++) {
+            pthread_join(threads[i], NULL);
+        }
+        pthread_barrier_destroy(&barrier);
+        return (sides[0].ns + sides[1].ns) / 2;
     }
+    if (histogram) {
+        run_histogram(&r);
+    } else {
+        run_timed(&r);
+    }
+    return r.ns;
 }
 
 /* Statistics. */
@@ -377,6 +414,7 @@ print_json(const struct options *options, const struct bench_traffic *traffic,
         printf("  \"zipf\": %g,\n  \"seed\": %"PRIu64",\n", options->skew,
                options->seed);
     }
+    printf("  \"task\": \"%s\",\n", tasks[options->task].name);
     printf("  \"flows\": %"PRIu32",\n", traffic->n_flows);
     printf("  \"packets\": %"PRIu64",\n",
            (uint64_t) traffic->n * traffic->n_epochs);
@@ -493,6 +531,18 @@ parse_real(const char *option, const char *s, double min, double max)
     return value;
 }
 
+static enum bench_task
+parse_task(const char *name)
+{
+    for (int i = 0; i < BENCH_N_TASKS; i++) {
+        if (!strcmp(name, tasks[i].name)) {
+            return i;
+        }
+    }
+    bench_fail("--task: \"%s\" is none of heavy-hitters, superspreaders, "
+               "changes, shared", name);
+}
+
 static void
 usage(void)
 {
@@ -507,6 +557,9 @@ usage(void)
            "  --key=pair|flow      its keys (default: pair)\n"
            "  --epoch=N            packets of an epoch (default: 2000000)\n\n"
            "Contenders:\n"
+           "  --task=heavy-hitters|superspreaders|changes|shared\n"
+           "                       default: heavy-hitters; 'shared' runs two "
+           "threads\n"
            "  --contenders=A,B...  default: all\n"
            "  --memory=BYTES       of each structure (default: as the flows "
            "need)\n"
@@ -520,7 +573,7 @@ static void
 parse_options(int argc, char *argv[], struct options *options)
 {
     enum { ZIPF = 256, FLOWS, PACKETS, SEED, CAPTURE, KEY, EPOCH, CONTENDERS,
-           MEMORY, REPEAT, FORMAT, HELP };
+           MEMORY, REPEAT, TASK, FORMAT, HELP };
     static const struct option longs[] = {
         { "zipf", required_argument, NULL, ZIPF },
         { "flows", required_argument, NULL, FLOWS },
@@ -532,6 +585,7 @@ parse_options(int argc, char *argv[], struct options *options)
         { "contenders", required_argument, NULL, CONTENDERS },
         { "memory", required_argument, NULL, MEMORY },
         { "repeat", required_argument, NULL, REPEAT },
+        { "task", required_argument, NULL, TASK },
         { "format", required_argument, NULL, FORMAT },
         { "help", no_argument, NULL, HELP },
         { NULL, 0, NULL, 0 },
@@ -581,6 +635,9 @@ parse_options(int argc, char *argv[], struct options *options)
         case REPEAT:
             options->repeat = parse_number("--repeat", optarg, 1, 1000);
             break;
+        case TASK:
+            options->task = parse_task(optarg);
+            break;
         case FORMAT:
             if (strcmp(optarg, "text") && strcmp(optarg, "json")) {
                 bench_fail("--format: \"%s\" is neither \"text\" nor "
@@ -603,30 +660,33 @@ parse_options(int argc, char *argv[], struct options *options)
 }
 
 static void
-choose_contenders(char *names)
+choose_contenders(char *names, enum bench_task task)
 {
+    const struct bench_contender *const *all = tasks[task].contenders;
+    size_t n_all = tasks[task].n;
+
     if (!names) {
-        for (size_t i = 0; i < N_ALL; i++) {
-            results[n_results++].contender = all_contenders[i];
+        for (size_t i = 0; i < n_all; i++) {
+            results[n_results++].contender = all[i];
         }
         return;
     }
     for (char *name = strtok(names, ","); name; name = strtok(NULL, ",")) {
         size_t i;
 
-        for (i = 0; i < N_ALL && strcmp(name, all_contenders[i]->name); i++) {
+        for (i = 0; i < n_all && strcmp(name, all[i]->name); i++) {
             continue;
         }
-        if (i == N_ALL) {
+        if (i == n_all) {
             fprintf(stderr, PROGRAM": --contenders: \"%s\" is none of", name);
-            for (i = 0; i < N_ALL; i++) {
-                fprintf(stderr, " %s", all_contenders[i]->name);
+            for (i = 0; i < n_all; i++) {
+                fprintf(stderr, " %s", all[i]->name);
             }
             fprintf(stderr, "\n");
             exit(1);
         }
         if (n_results < MAX_CONTENDERS) {
-            results[n_results++].contender = all_contenders[i];
+            results[n_results++].contender = all[i];
         }
     }
 }
@@ -646,12 +706,31 @@ create_contenders(struct bench_settings *settings, uint32_t n_rounds)
 }
 
 static void
+add_accuracy(struct result *result, const struct bench_traffic *traffic,
+             const struct bench_truth *truth)
+{
+    struct bench_accuracy accuracy;
+
+    bench_judge(result->contender, result->structure, traffic, truth,
+                &accuracy);
+    result->precision += accuracy.precision;
+    result->recall += accuracy.recall;
+    result->count_error += accuracy.count_error;
+    result->n_accuracy++;
+    if (accuracy.max_count_error > result->max_count_error) {
+        result->max_count_error = accuracy.max_count_error;
+    }
+}
+
+static void
 run_round(uint32_t round, struct bench_traffic *traffic,
-          const struct options *options, uint64_t threshold, bool *seen)
+          const struct options *options, struct bench_truth *truth,
+          uint64_t threshold)
 {
     const struct result *floor = NULL;
 
     bench_traffic_load(traffic, round);
+    bench_truth_load(truth, traffic, threshold);
     for (size_t i = 0; i < n_results; i++) {
         size_t j = (round / 2 + i) % n_results;
         struct result *result = &results[round % 2 ? n_results - 1 - j : j];
@@ -661,10 +740,13 @@ run_round(uint32_t round, struct bench_traffic *traffic,
         if (!result->structure) {
             continue;
         }
+        if (contender->begin) {
+            contender->begin(result->structure);
+        }
         contender->clear(result->structure);
-        run_histogram(result, traffic);
+        run(result, traffic, result->histogram);
         if (contender->report) {
-            judge_contender(result, traffic, threshold, seen);
+            add_accuracy(result, traffic, truth);
         }
         if (contender->memory(result->structure) > result->memory) {
             result->memory = contender->memory(result->structure);
@@ -673,7 +755,7 @@ run_round(uint32_t round, struct bench_traffic *traffic,
         times = measure_xzalloc(options->repeat * sizeof *times);
         for (uint32_t k = 0; k < options->repeat; k++) {
             contender->clear(result->structure);
-            times[k] = run(result, traffic);
+            times[k] = run(result, traffic, NULL);
         }
         result->round_ns[round] = median(times, options->repeat);
         free(times);
@@ -714,7 +796,7 @@ main(int argc, char *argv[])
     struct options options;
     char command_line[1024];
     size_t used = 0;
-    bool *seen;
+    struct bench_truth truth;
 
     use_huge_pages(argv);
     command_line[0] = '\0';
@@ -726,14 +808,18 @@ main(int argc, char *argv[])
                          !i && slash ? slash + 1 : argv[i]);
     }
     parse_options(argc, argv, &options);
-    choose_contenders(options.contenders);
+    choose_contenders(options.contenders, options.task);
+    if (options.task == BENCH_SUPERSPREADERS && !options.pairs) {
+        bench_fail("--task superspreaders needs --key pair");
+    }
     calibrate();
     traffic = (options.capture
                ? bench_traffic_capture(options.capture, options.pairs,
                                        options.epoch)
                : bench_traffic_zipf(options.skew, options.flows,
                                     options.packets, options.epoch,
-                                    options.seed));
+                                    options.seed,
+                                    options.task == BENCH_CHANGES));
 
     settings.n_flows = traffic->max_present;
     settings.memory = options.memory;
@@ -741,9 +827,9 @@ main(int argc, char *argv[])
     settings.threshold = traffic->n / 1000 + 1;
     measure_hash_secret_init(&settings.secret, options.seed ^ 0x5ec2e7);
     create_contenders(&settings, traffic->n_epochs);
-    seen = measure_xzalloc(traffic->n_flows * sizeof *seen);
+    bench_truth_init(&truth, traffic, options.task, settings.threshold);
     for (uint32_t round = 0; round < traffic->n_epochs; round++) {
-        run_round(round, traffic, &options, settings.threshold, seen);
+        run_round(round, traffic, &options, &truth, settings.threshold);
     }
     if (options.json) {
         print_json(&options, traffic, &settings, command_line);

@@ -168,7 +168,7 @@ traffic_finish(struct bench_traffic *traffic)
 
 struct bench_traffic *
 bench_traffic_zipf(double skew, uint32_t n_flows, uint64_t n_packets,
-                   uint32_t epoch_packets, uint64_t seed)
+                   uint32_t epoch_packets, uint64_t seed, bool churn)
 {
     struct bench_traffic *traffic = measure_xzalloc(sizeof *traffic);
     uint32_t n_sources = n_flows / 10 + 1;
@@ -178,6 +178,7 @@ bench_traffic_zipf(double skew, uint32_t n_flows, uint64_t n_packets,
 
     traffic->source = measure_xzalloc(sizeof *traffic->source);
     traffic->source->seed = seed;
+    traffic->churn = churn;
     alias_init(&traffic->source->alias, n_flows, skew);
 
     /* Destinations are all different, thus pairs are. */
@@ -303,6 +304,15 @@ bench_traffic_load(struct bench_traffic *traffic, uint32_t epoch)
         uint32_t number = (source->all_numbers
                            ? source->all_numbers[packet]
                            : alias_draw(&source->alias, &state));
+
+        /* In each epoch, one flow of 16 trades its rank. */
+        if (traffic->churn) {
+            uint64_t draw = (uint64_t) epoch << 32 | number;
+
+            if (bench_random(&draw) % 16 == 0) {
+                number = (number + traffic->n_flows / 2) % traffic->n_flows;
+            }
+        }
 
         traffic->numbers[i] = number;
         traffic->keys[i] = traffic->flows[number];
