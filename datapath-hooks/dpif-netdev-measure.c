@@ -18,7 +18,6 @@
 
 #include "dpif-netdev-measure.h"
 
-#include "ccmap.h"
 #include "dp-packet.h"
 #if __has_include("dpif-netdev-private-thread.h")
 #include "dpif-netdev-private-thread.h"
@@ -82,31 +81,34 @@ find_port(const struct measure_ports *ports, odp_port_t port_no)
     return (i < ports->n && ports->ports[i].writer ? &ports->ports[i] : NULL);
 }
 
-/* Returns true if the batch that comes from 'port_no' will be looked up in the
- * exact-match cache, by the function that has our hooks. */
+/* Returns true if a batch that is received now will be classified by the
+ * function that has our hooks. */
 static bool
-goes_through_cache(const struct pmd_perf_stats *perf, odp_port_t port_no)
+classification_has_hooks(const struct pmd_perf_stats *perf)
 {
+#ifdef HAVE_INPUT_FUNC
     struct dp_netdev_pmd_thread *pmd
         = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
-    uint32_t port = odp_to_u32(port_no);
-
-#ifdef HAVE_INPUT_FUNC
     dp_netdev_input_func input;
 
     atomic_read_relaxed(&pmd->netdev_input_func, &input);
-    if (input != dp_netdev_input || netdev_is_flow_api_enabled()) {
-        return false;
-    }
+    return input == dp_netdev_input && !netdev_is_flow_api_enabled();
 #else
-    if (dpif_offload_enabled()) {
-        return false;
-    }
+    return !dpif_offload_enabled();
 #endif
-    /* Simple match: see dp_netdev_simple_match_enabled(). */
-    return (pmd->ctx.emc_insert_min
-            && (ccmap_find(&pmd->n_flows, port)
-                != ccmap_find(&pmd->n_simple_flows, port)));
+}
+
+/* Counts a batch whose packets nobody has looked at yet. */
+static void
+count_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+            uint16_t port)
+{
+    size_t n = dp_packet_batch_size(batch);
+
+    for (size_t i = 0; i < n; i++) {
+        OVS_PREFETCH(dp_packet_data(batch->packets[i]));
+    }
+    count_packets(set, batch->packets, n, port);
 }
 
 void
@@ -115,23 +117,33 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
 {
     const struct measure_port_writer *port = find_port(ports, port_no);
 
-    if (!port) {
-        return;
-    }
+    if (port) {
+        struct measure_set *set = measure_writer_set(port->writer);
 
-    struct measure_set *set = measure_writer_set(port->writer);
-    size_t n = dp_packet_batch_size(batch);
-
-    if (set->cache && goes_through_cache(perf, port_no)) {
-        perf->measure_port = port;
-        return;
+        if (set->cache && classification_has_hooks(perf)) {
+            perf->measure_port = port;
+        } else {
+            count_batch(set, batch, port->number);
+        }
     }
+}
 
-    /* Nobody has looked at the packets yet. */
-    for (size_t i = 0; i < n; i++) {
-        OVS_PREFETCH(dp_packet_data(batch->packets[i]));
+void
+measure_classify__(const struct measure_port_writer *port,
+                   struct measure_set *set,
+                   const struct dp_packet_batch *batch, bool one_by_one)
+{
+    if (one_by_one) {
+        const struct dp_packet *packet;
+        uint64_t bytes = 0;
+
+        DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+            bytes += dp_packet_size(packet);
+        }
+        measure_set_receive(set, dp_packet_batch_size(batch), bytes);
+    } else {
+        count_batch(set, batch, port->number);
     }
-    count_packets(set, batch->packets, n, port->number);
 }
 
 /* Keys that are less than a flow have no tunnel id, so that theirs are as those
@@ -160,21 +172,13 @@ measure_tunnel_batch__(const struct measure_ports *ports,
 }
 
 void
-measure_packet__(const struct pmd_perf_stats *perf, struct measure_set *set,
-                 const struct dp_packet *packet)
+measure_miss(const struct pmd_perf_stats *perf, struct measure_set *set,
+             const struct dp_packet *packet)
 {
     struct measure_record record;
 
     parse(packet, perf->measure_port->number, &record);
-    measure_set_count(set, &record, 1);
-}
-
-void
-measure_missed__(const struct pmd_perf_stats *perf, struct measure_set *set,
-                 const struct dp_packet_batch *batch)
-{
-    count_packets(set, batch->packets, dp_packet_batch_size(batch),
-                  perf->measure_port->number);
+    measure_set_miss(set, &record);
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
@@ -247,13 +251,13 @@ measure_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
     struct measure_record record;
 
     parse(packet, perf->measure_port->number, &record);
-    if (set->cache && miniflow_tells_key(mf, packet, &record)) {
+    if (miniflow_tells_key(mf, packet, &record)) {
         measure_set_move_entry(set, entry);
         if (measure_set_begin_entry(set, entry, &record)) {
             return;
         }
     }
-    measure_set_count(set, &record, 1);
+    measure_set_miss(set, &record);
 }
 
 /* Moves what is counted for 'entry' of 'cache' to the flow tables, for the

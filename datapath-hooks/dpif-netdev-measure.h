@@ -43,22 +43,24 @@
  *                                tunnel pop, for the tunnel port
  *     measure_classify()         before the packets of a batch are classified
  *     measure_emc_lookup()       instead of emc_lookup()
- *     measure_packet()           for a packet that is not looked up there
- *     measure_missed()           with the packets that were not found there
+ *     measure_packet()           for a packet that is dropped before that
+ *     measure_classified()       after the last packet
  *     measure_emc_replace()      before an entry is given to another flow
  *
  * Where they are counted:
  *
  *     measure_batch() --one tier------> parse, flow table
  *           |
- *           `--two tiers--> measure_classify()
+ *           `--two tiers--> measure_classify() --no cache--> parse, flow table
+ *                             |
  *                             |--found in the exact-match cache--> entry
- *                             `--else------------> parse, flow table
+ *                             `--else--> parse, flow table
  *
  * With two tiers (measure-cache.h) the batch waits for its classification:
  * packets that the exact-match cache knows are counted in words that belong to
- * its entries.  measure_batch() counts at once where the classification would
- * not call the other hooks: flows in hardware, simple match, the AVX512 input
+ * its entries.  The whole batch is parsed and counted where the cache is not
+ * asked: with simple match or a cache that is switched off, and at once where
+ * the classification has no hooks: with hardware offload and the AVX512 input
  * of 3.x.
  *
  * From the control threads:
@@ -95,13 +97,14 @@ void measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
                      const struct dp_packet_batch *, odp_port_t);
 void measure_tunnel_batch__(const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
-void measure_packet__(const struct pmd_perf_stats *, struct measure_set *,
-                      const struct dp_packet *);
+void measure_classify__(const struct measure_port_writer *,
+                        struct measure_set *, const struct dp_packet_batch *,
+                        bool ask_cache);
+void measure_miss(const struct pmd_perf_stats *, struct measure_set *,
+                  const struct dp_packet *);
 void measure_first_hit(const struct pmd_perf_stats *, struct measure_set *,
                        uint32_t entry, const struct miniflow *,
                        const struct dp_packet *);
-void measure_missed__(const struct pmd_perf_stats *, struct measure_set *,
-                      const struct dp_packet_batch *);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
 /* Counts 'batch', received from 'port_no', or leaves that to those below.
@@ -132,35 +135,44 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
     }
 }
 
-/* Returns the set in which the packets that are going to be classified must
- * be counted, or NULL if they are counted already or not at all.  Packets that
- * are 'recirculated' have been counted before. */
+/* Returns the set in which the packets of 'batch', which are going to be
+ * classified, must be counted one by one, or NULL if they are counted or not
+ * measured.  Packets that are 'recirculated' have been counted before.
+ * 'ask_cache' says whether the exact-match cache will be asked for them. */
 static inline struct measure_set *
-measure_classify(const struct pmd_perf_stats *perf, bool recirculated)
+measure_classify(const struct pmd_perf_stats *perf,
+                 const struct dp_packet_batch *batch, bool recirculated,
+                 bool ask_cache)
 {
     const struct measure_port_writer *port = perf->measure_port;
 
-    return (OVS_UNLIKELY(port) && !recirculated
-            ? measure_writer_set(port->writer) : NULL);
+    if (OVS_LIKELY(!port) || recirculated) {
+        return NULL;
+    }
+
+    struct measure_set *set = measure_writer_set(port->writer);
+    bool one_by_one = ask_cache && set->cache;
+
+    measure_classify__(port, set, batch, one_by_one);
+    return one_by_one ? set : NULL;
 }
 
-/* Counts 'packet', which the exact-match cache is not asked for. */
+/* Counts 'packet', for which the exact-match cache will not be asked. */
 static inline void
 measure_packet(const struct pmd_perf_stats *perf, struct measure_set *set,
                const struct dp_packet *packet)
 {
     if (OVS_UNLIKELY(set)) {
-        measure_packet__(perf, set, packet);
+        measure_miss(perf, set, packet);
     }
 }
 
-/* Counts the packets in 'batch', which the exact-match cache does not know. */
+/* Ends what measure_classify() began. */
 static inline void
-measure_missed(const struct pmd_perf_stats *perf, struct measure_set *set,
-               const struct dp_packet_batch *batch)
+measure_classified(struct measure_set *set)
 {
-    if (OVS_UNLIKELY(set) && !dp_packet_batch_is_empty(batch)) {
-        measure_missed__(perf, set, batch);
+    if (OVS_UNLIKELY(set)) {
+        measure_set_count_missed(set);
     }
 }
 
@@ -180,39 +192,43 @@ measure_same_header(const struct dp_packet *packet, enum measure_family family)
                 || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
 }
 
-/* emc_lookup(), and counts the packet if it is found. */
+static inline void
+measure_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
+            uint32_t entry, const struct miniflow *mf,
+            const struct dp_packet *packet)
+{
+    struct measure_cache *cache = set->cache;
+
+    if (OVS_UNLIKELY(!measure_cache_used(cache, entry)
+                     || !measure_same_header(
+                         packet, measure_cache_family(cache, entry))
+                     || !measure_cache_count(
+                         cache, entry, measure_cache_family(cache, entry),
+                         dp_packet_size(packet)))) {
+        measure_first_hit(perf, set, entry, mf, packet);
+    }
+}
+
+/* emc_lookup(), and counts the packet in 'set' unless that is NULL. */
 static inline struct dp_netdev_flow *
 measure_emc_lookup(const struct pmd_perf_stats *perf, struct measure_set *set,
-                   struct dfc_cache *dfc, const struct netdev_flow_key *key,
+                   struct emc_cache *cache, const struct netdev_flow_key *key,
                    const struct dp_packet *packet)
 {
-    struct emc_cache *cache = &dfc->emc_cache;
     struct emc_entry *entry;
 
-    if (OVS_LIKELY(!set)) {
-        return emc_lookup(cache, key);
-    }
     EMC_FOR_EACH_POS_WITH_HASH (cache, entry, key->hash) {
         if (entry->key.hash == key->hash && emc_entry_alive(entry)
             && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
-            uint32_t i = key->hash >> (i__ * EM_FLOW_HASH_SHIFT)
-                         & EM_FLOW_HASH_MASK;
-            enum measure_family family;
-
-            if (OVS_UNLIKELY(!set->cache
-                             || !measure_cache_used(set->cache, i))) {
-                measure_first_hit(perf, set, i, &key->mf, packet);
-            } else {
-                family = measure_cache_family(set->cache, i);
-                if (OVS_UNLIKELY(!measure_same_header(packet, family)
-                                 || !measure_set_count_hit(
-                                     set, i, family,
-                                     dp_packet_size(packet)))) {
-                    measure_first_hit(perf, set, i, &key->mf, packet);
-                }
+            if (set) {
+                measure_hit(perf, set, srch_hash__ & EM_FLOW_HASH_MASK,
+                            &key->mf, packet);
             }
             return entry->flow;
         }
+    }
+    if (set) {
+        measure_miss(perf, set, packet);
     }
     return NULL;
 }

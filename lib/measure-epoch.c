@@ -217,10 +217,10 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
 
 /* Counts the packet of 'record', as measure_parse() left it, for 'entry' of
  * the flow cache, which counts from now on.  Returns false, with nothing
- * counted, if the packet is none that counts, or the entry is in use. */
+ * changed, if the packet is none that counts, or the entry is in use. */
 bool
 measure_set_begin_entry(struct measure_set *set, uint32_t entry,
-                        struct measure_record *record)
+                        const struct measure_record *record)
 {
     struct measure_cache *cache = set->cache;
     enum measure_family family = record->verdict;
@@ -234,9 +234,50 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
                                  & set->mask->words[family][i]);
     }
     cache->counts[entry] = measure_cache_word(family, record->bytes);
-    measure_counter_add(&set->counters.packets, 1);
-    measure_counter_add(&set->counters.bytes, record->bytes);
     return true;
+}
+
+/* Takes note of the packet of 'record', as measure_parse() left it, which
+ * finds no entry of the flow cache. */
+void
+measure_set_miss(struct measure_set *set, const struct measure_record *record)
+{
+    struct measure_record *missed = &set->missed[set->n_missed];
+
+    if (record->verdict >= MEASURE_N_FAMILIES) {
+        measure_set_receive(set, -1, -(uint64_t) record->bytes);
+        measure_counter_add(record->verdict == MEASURE_NOT_IP
+                            ? &set->counters.not_ip
+                            : &set->counters.malformed, 1);
+        return;
+    }
+
+    *missed = *record;
+    if (record->verdict == MEASURE_COUNT_IPV4) {
+        prepare(set, MEASURE_IPV4, missed);
+    } else {
+        prepare(set, MEASURE_IPV6, missed);
+    }
+    if (++set->n_missed == MEASURE_BURST) {
+        measure_set_count_missed(set);
+    }
+}
+
+/* Counts the packets that measure_set_miss() has taken note of.  It must come
+ * before the thread lets go of the set. */
+void
+measure_set_count_missed(struct measure_set *set)
+{
+    for (uint32_t i = 0; i < set->n_missed; i++) {
+        const struct measure_record *record = &set->missed[i];
+
+        if (record->verdict == MEASURE_COUNT_IPV4) {
+            count(set, MEASURE_IPV4, record);
+        } else {
+            count(set, MEASURE_IPV6, record);
+        }
+    }
+    set->n_missed = 0;
 }
 
 /* Makes the packet thread count in 'set' from its next burst on.  Returns the

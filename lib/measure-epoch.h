@@ -56,19 +56,27 @@
  * then too low by at most what its cell holds.
  *
  * Two tiers.  A set may have counts for the entries of a flow cache
- * (measure-cache.h).  Packets that found an entry are counted there by
- * measure_set_count_hit(), all others in the tables.
+ * (measure-cache.h), in which the packets that find an entry are counted:
+ *
+ *     measure_set_receive(set, packets, bytes)    all packets of a burst
+ *       measure_cache_count(set->cache, ...)      a packet that finds an entry
+ *       measure_set_miss(set)                     one that does not
+ *     measure_set_count_missed(set)               in the tables
+ *
+ * measure_set_receive() counts the whole burst in the totals, which is faster
+ * than each packet by itself; what turns out not to count is taken out again.
+ * measure_set_miss() fetches the row that measure_set_count_missed() needs.
  * measure_set_move_entry() moves the counts of an entry to the tables;
  * measure_set_move_cache() those of all entries, which must be done before a
  * report is made.
  *
- * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, the tables,
- * sizeof(struct measure_cache) with two tiers, and a few hundred bytes.
+ * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_BURST records,
+ * the tables, sizeof(struct measure_cache) with two tiers, and a few hundred
+ * bytes.
  *
- * Thread safety: measure_writer_set(), measure_set_count(),
- * measure_set_count_hit(), measure_set_begin_entry() and
- * measure_set_move_entry() belong to the one packet thread of the writer; they
- * do not allocate, lock, wait, log or clear.  measure_set_add_table() and measure_writer_swap() belong to the
+ * Thread safety: measure_writer_set(), measure_set_count(), the functions of
+ * the two tiers and measure_set_move_entry() belong to the one packet thread
+ * of the writer; they do not allocate, lock, wait, log or clear.  measure_set_add_table() and measure_writer_swap() belong to the
  * control thread while the packet thread counts, and measure_set_load() to
  * any thread that knows that the set is not being destroyed; all else to the
  * control thread when the set is not in use. */
@@ -97,6 +105,8 @@ struct measure_set {
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
+    uint32_t n_missed;
+    struct measure_record missed[MEASURE_BURST];
 
     /* Constant while the packet thread counts. */
     const struct measure_mask *mask;
@@ -129,8 +139,10 @@ void measure_set_count(struct measure_set *, struct measure_record *records,
                        size_t n);
 
 bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
-                             struct measure_record *);
+                             const struct measure_record *);
 void measure_set_move_entry(struct measure_set *, uint32_t entry);
+void measure_set_miss(struct measure_set *, const struct measure_record *);
+void measure_set_count_missed(struct measure_set *);
 
 static inline void
 measure_counter_add(uint64_t *counter, uint64_t value)
@@ -140,19 +152,14 @@ measure_counter_add(uint64_t *counter, uint64_t value)
     __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
-/* Counts a packet that found 'entry' of the flow cache in a 'set' with two
- * tiers.  Returns false, with nothing counted, if it must be counted another
- * way: see measure_cache_count(). */
-static inline bool
-measure_set_count_hit(struct measure_set *set, uint32_t entry,
-                      enum measure_family family, uint32_t bytes)
+/* Counts a burst of 'packets' packets of together 'bytes' bytes in the totals
+ * of 'set', which has two tiers.  Each of them must follow, as one that finds
+ * an entry or one that does not. */
+static inline void
+measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
 {
-    if (!measure_cache_count(set->cache, entry, family, bytes)) {
-        return false;
-    }
-    measure_counter_add(&set->counters.packets, 1);
+    measure_counter_add(&set->counters.packets, packets);
     measure_counter_add(&set->counters.bytes, bytes);
-    return true;
 }
 
 /* The control thread. */

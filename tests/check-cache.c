@@ -45,10 +45,11 @@ count_hit(struct measure_set *set, uint32_t entry,
 {
     struct measure_record record = make_record(fields, bytes);
 
-    if (!measure_set_count_hit(set, entry, record.verdict, bytes)) {
+    measure_set_receive(set, 1, bytes);
+    if (!measure_cache_count(set->cache, entry, record.verdict, bytes)) {
         measure_set_move_entry(set, entry);
         if (!measure_set_begin_entry(set, entry, &record)) {
-            measure_set_count(set, &record, 1);
+            measure_set_miss(set, &record);
         }
     }
 }
@@ -109,7 +110,12 @@ START_TEST(both_tiers_add_up)
         } else {
             struct measure_record record = make_record(&fields, bytes);
 
-            measure_set_count(set, &record, 1);
+            if (random_below(&r, 2)) {
+                measure_set_count(set, &record, 1);
+            } else {
+                measure_set_receive(set, 1, bytes);
+                measure_set_miss(set, &record);
+            }
             if (!random_below(&r, 10)) {
                 measure_set_move_entry(set, entry * 40);
                 cached[entry] = fields;
@@ -117,7 +123,11 @@ START_TEST(both_tiers_add_up)
             }
         }
         oracle_add(&oracle, &fields, 1, bytes);
+        if (!random_below(&r, 20)) {
+            measure_set_count_missed(set);
+        }
     }
+    measure_set_count_missed(set);
     check_report(set, &oracle);
     measure_set_destroy(set);
     oracle_close(&oracle);
@@ -163,22 +173,47 @@ START_TEST(entries_refuse_what_is_not_theirs)
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
-    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
     ck_assert(!measure_set_begin_entry(set, 5, &not_ip));
     ck_assert(!measure_set_begin_entry(set, 5, &giant));
-    ck_assert_uint_eq(set->counters.packets, 0);
     ck_assert(measure_set_begin_entry(set, 5, &record));
     ck_assert(!measure_set_begin_entry(set, 5, &other));
-    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV6, 100));
-    ck_assert(measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
-    ck_assert(!measure_set_count_hit(set, 6, MEASURE_IPV4, 100));
-    ck_assert_uint_eq(set->counters.packets, 2);
-    ck_assert_uint_eq(set->counters.bytes, 200);
+    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV6, 100));
+    ck_assert(measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_cache_count(set->cache, 6, MEASURE_IPV4, 100));
 
     /* An epoch later nothing is left. */
     measure_set_move_cache(set);
     ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 1);
-    ck_assert(!measure_set_count_hit(set, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
+    measure_set_destroy(set);
+}
+END_TEST
+
+/* The totals are those of the packets that count, whatever was received. */
+START_TEST(what_does_not_count_is_taken_out)
+{
+    struct measure_record not_ip = { .verdict = MEASURE_NOT_IP, .bytes = 64 };
+    struct measure_record bad = { .verdict = MEASURE_MALFORMED, .bytes = 99 };
+    struct measure_fields fields = make_fields(MEASURE_IPV6, 1);
+    struct measure_record good = make_record(&fields, 100);
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    for (int i = 0; i < 3 * MEASURE_BURST; i++) {
+        measure_set_receive(set, 4, 64 + 99 + 200);
+        measure_set_miss(set, &not_ip);
+        measure_set_miss(set, &good);
+        measure_set_miss(set, &bad);
+        measure_set_miss(set, &good);
+    }
+    measure_set_count_missed(set);
+    ck_assert_uint_eq(set->counters.packets, 6 * MEASURE_BURST);
+    ck_assert_uint_eq(set->counters.bytes, 600 * MEASURE_BURST);
+    ck_assert_uint_eq(set->counters.not_ip, 3 * MEASURE_BURST);
+    ck_assert_uint_eq(set->counters.malformed, 3 * MEASURE_BURST);
+    ck_assert_uint_eq(set->counters.overflow_packets, 0);
     measure_set_destroy(set);
 }
 END_TEST
@@ -236,6 +271,7 @@ main(void)
     tcase_add_test(tests, both_tiers_add_up);
     tcase_add_test(tests, full_entries_lose_nothing);
     tcase_add_test(tests, entries_refuse_what_is_not_theirs);
+    tcase_add_test(tests, what_does_not_count_is_taken_out);
     tcase_add_test(tests, full_tables_grow_for_the_entries);
     tcase_add_test(tests, reset_and_one_tier);
     return tests_run(tests);
