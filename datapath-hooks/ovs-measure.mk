@@ -16,10 +16,18 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-config.c \
 	lib/measure-config.h \
 	lib/measure-control.c \
+	lib/measure-count-array.c \
+	lib/measure-count-array.h \
+	lib/measure-count-min.c \
+	lib/measure-count-min.h \
+	lib/measure-cuckoo.c \
+	lib/measure-cuckoo.h \
 	lib/measure-distribution.c \
 	lib/measure-distribution.h \
 	lib/measure-epoch.c \
 	lib/measure-epoch.h \
+	lib/measure-estimate.c \
+	lib/measure-estimate.h \
 	lib/measure-filter.c \
 	lib/measure-filter.h \
 	lib/measure-flow-sizes.c \
@@ -47,12 +55,18 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-record.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-shared.c \
+	lib/measure-shared.h \
 	lib/measure-sizes.c \
+	lib/measure-space-saving.c \
+	lib/measure-space-saving.h \
 	lib/measure-spreaders.c \
 	lib/measure-spreaders.h \
 	lib/measure-status.c \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
+	lib/measure-table-pointer.c \
+	lib/measure-table-pointer.h \
 	lib/measure-table.c \
 	lib/measure-table.h \
 	lib/measure-tasks.c \
