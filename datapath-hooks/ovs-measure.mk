@@ -30,8 +30,6 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-estimate.h \
 	lib/measure-filter.c \
 	lib/measure-filter.h \
-	lib/measure-flow-sizes.c \
-	lib/measure-flow-sizes.h \
 	lib/measure-group.c \
 	lib/measure-group.h \
 	lib/measure-hash.h \
@@ -49,6 +47,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-parse.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
+	lib/measure-prefixes.c \
+	lib/measure-prefixes.h \
 	lib/measure-query.c \
 	lib/measure-query.h \
 	lib/measure-record.c \

@@ -26,8 +26,6 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-estimate.h \
 	lib/measure-filter.c \
 	lib/measure-filter.h \
-	lib/measure-flow-sizes.c \
-	lib/measure-flow-sizes.h \
 	lib/measure-group.c \
 	lib/measure-group.h \
 	lib/measure-hash.h \
@@ -41,6 +39,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-parse.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
+	lib/measure-prefixes.c \
+	lib/measure-prefixes.h \
 	lib/measure-query.c \
 	lib/measure-query.h \
 	lib/measure-record.c \

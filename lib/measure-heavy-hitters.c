@@ -17,3 +17,451 @@
 #include <config.h>
 
 #include "measure-heavy-hitters.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "measure-prefixes.h"
+#include "measure-top.h"
+
+/* One question, while it is answered. */
+struct asking {
+    const struct measure_scope *scope;
+    const struct measure_hitters_question *question;
+    struct measure_hitters_answer *answer;
+    struct measure_totals totals;
+    measure_compare *compare;
+    size_t max_rows;
+    size_t allocated;
+    uint64_t n_wanted;          /* Rows that were to be listed. */
+
+    /* Of all overflow arrays in the scope, if keys of the group have cells. */
+    struct measure_overflow_cell *overflow;
+};
+
+/* Parses what follows "by=": a group, or prefixes of all lengths.  Returns
+ * false, and leaves 'question' alone, if it is neither. */
+bool
+measure_hitters_parse_by(const char *s,
+                         struct measure_hitters_question *question)
+{
+    struct measure_group group;
+    bool source = !strcmp(s, "source/*");
+
+    if (source || !strcmp(s, "destination/*")) {
+        measure_group_init(&question->group,
+                           (source ? MEASURE_FIELD_SOURCE
+                            : MEASURE_FIELD_DESTINATION), 128, 128);
+        question->prefixes = true;
+        return true;
+    }
+    if (!measure_group_parse(s, &group)) {
+        return false;
+    }
+    question->group = group;
+    question->prefixes = false;
+    return true;
+}
+
+/* Returns true if 'packets' and 'bytes' are at or above 'threshold', for which
+ * a share is one of what the scope adds up to. */
+bool
+measure_is_heavy(const struct measure_totals *totals,
+                 const struct measure_threshold *threshold,
+                 enum measure_sort sort, uint64_t packets, uint64_t bytes)
+{
+    /* At least the resolution of the clock. */
+    double seconds = (totals->duration_ms ? totals->duration_ms : 1) / 1000.0;
+    double size, least;
+
+    switch (threshold->unit) {
+    case MEASURE_BITS_PER_SECOND:
+        size = bytes * 8.0;
+        least = threshold->value * seconds;
+        break;
+
+    case MEASURE_PACKETS_PER_SECOND:
+        size = packets;
+        least = threshold->value * seconds;
+        break;
+
+    case MEASURE_SHARE:
+    default:
+        if (sort == MEASURE_SORT_BYTES) {
+            size = bytes * 100.0;
+            least = threshold->value * totals->counters.bytes;
+        } else {
+            size = packets * 100.0;
+            least = threshold->value * totals->counters.packets;
+        }
+        break;
+    }
+
+    /* A key just at the threshold must not be lost to rounding. */
+    return size >= least * (1 - 1e-12);
+}
+
+static int
+compare_keys(const struct measure_hitters_row *a,
+             const struct measure_hitters_row *b)
+{
+    int result = measure_fields_compare(&a->fields, &b->fields);
+
+    return result ? result : (int) a->bits - (int) b->bits;
+}
+
+static int
+compare_packets(const void *a_, const void *b_)
+{
+    const struct measure_hitters_row *a = a_;
+    const struct measure_hitters_row *b = b_;
+
+    return (a->packets > b->packets ? -1
+            : a->packets < b->packets ? 1
+            : compare_keys(a, b));
+}
+
+static int
+compare_bytes(const void *a_, const void *b_)
+{
+    const struct measure_hitters_row *a = a_;
+    const struct measure_hitters_row *b = b_;
+
+    return (a->bytes > b->bytes ? -1
+            : a->bytes < b->bytes ? 1
+            : compare_keys(a, b));
+}
+
+/* The overflow arrays tell keys apart only if all in the scope are of such
+ * keys as the question is about. */
+static void
+sum_overflow(struct asking *asking)
+{
+    const struct measure_scope *scope = asking->scope;
+    const struct measure_report *const *reports = scope->reports;
+
+    if (!asking->totals.counters.overflow_packets
+        || asking->question->prefixes || scope->one_core) {
+        return;
+    }
+    for (size_t i = 0; i < scope->n_reports; i++) {
+        if (!measure_group_is_by(&asking->question->group, reports[i]->by)) {
+            return;
+        }
+    }
+    asking->overflow = measure_xzalloc(MEASURE_OVERFLOW_CELLS
+                                       * sizeof *asking->overflow);
+    for (size_t i = 0; i < scope->n_reports; i++) {
+        for (int j = 0; reports[i]->overflow && j < MEASURE_OVERFLOW_CELLS;
+             j++) {
+            asking->overflow[j].packets += reports[i]->overflow[j].packets;
+            asking->overflow[j].bytes += reports[i]->overflow[j].bytes;
+        }
+    }
+}
+
+static void
+add_bound(const struct asking *asking, enum measure_family layout,
+          const uint64_t *key, struct measure_hitters_row *row)
+{
+    uint64_t hash = measure_hash(asking->scope->reports[0]->secret, key,
+                                 measure_key_words(layout));
+    uint32_t cell = measure_overflow_cell(hash);
+
+    row->packets_error_max += asking->overflow[cell].packets;
+    row->bytes_error_max += asking->overflow[cell].bytes;
+}
+
+static void
+bound_error(const struct asking *asking, enum measure_family layout,
+            const uint64_t *key, struct measure_hitters_row *row)
+{
+    const struct measure_counters *counters = &asking->totals.counters;
+
+    if (!asking->overflow) {
+        row->packets_error_max = counters->overflow_packets;
+        row->bytes_error_max = counters->overflow_bytes;
+        return;
+    }
+    add_bound(asking, layout, key, row);
+    if (layout == MEASURE_IPV4
+        && !(asking->question->group.fields & MEASURE_FIELD_TUNNEL)) {
+        /* In the other layout the key may have another cell. */
+        struct measure_record record = { .verdict = MEASURE_COUNT_IPV4 };
+
+        memcpy(record.key, key, 2 * sizeof *key);
+        measure_record_set_tunnel(&record, 0);
+        record.key[5] &= ~MEASURE_KEY_TUNNELLED;
+        add_bound(asking, MEASURE_IPV6, record.key, row);
+    }
+}
+
+/* Adds 'row' to the rows of the answer.  Returns false if there is no
+ * memory. */
+static bool
+add_row(struct asking *asking, const struct measure_hitters_row *row)
+{
+    struct measure_hitters_answer *answer = asking->answer;
+
+    asking->n_wanted++;
+    if (answer->n_rows == asking->allocated
+        && asking->allocated < asking->max_rows) {
+        size_t n = asking->allocated * 2 + 64;
+        void *rows;
+
+        n = n < asking->max_rows ? n : asking->max_rows;
+        rows = realloc(answer->rows, n * sizeof *answer->rows);
+        if (!rows) {
+            return false;
+        }
+        answer->rows = rows;
+        asking->allocated = n;
+    }
+    measure_top_add(answer->rows, &answer->n_rows, asking->max_rows,
+                    sizeof *answer->rows, row, asking->compare);
+    return true;
+}
+
+/* Adds the groups in 'table' to the answer. */
+static bool
+add_groups(struct measure_table *table, void *asking_)
+{
+    struct asking *asking = asking_;
+    const struct measure_hitters_question *question = asking->question;
+    struct measure_hitters_answer *answer = asking->answer;
+    enum measure_family layout = table->family;
+    bool bytes = question->sort == MEASURE_SORT_BYTES;
+
+    answer->keys += measure_table_n_used(table);
+    MEASURE_TABLE_FOR_EACH (key, table) {
+        struct measure_hitters_row row;
+        uint64_t n_packets = *measure_row_packets(key, layout);
+        uint64_t n_bytes = *measure_row_bytes(key, layout);
+
+        answer->packets += n_packets;
+        answer->bytes += n_bytes;
+        if (answer->n_rows == asking->max_rows
+            && (bytes ? n_bytes < answer->rows[0].bytes
+                : n_packets < answer->rows[0].packets)) {
+            /* Most rows, of a long table, need no more than this. */
+            asking->n_wanted += (!question->heavy_only
+                                 || measure_is_heavy(&asking->totals,
+                                                     &question->threshold,
+                                                     question->sort,
+                                                     n_packets, n_bytes));
+            continue;
+        }
+        memset(&row, 0, sizeof row);
+        row.heavy = measure_is_heavy(&asking->totals, &question->threshold,
+                                     question->sort, n_packets, n_bytes);
+        if (question->heavy_only && !row.heavy) {
+            continue;
+        }
+        row.packets = row.prefix_packets = n_packets;
+        row.bytes = row.prefix_bytes = n_bytes;
+        measure_fields_from_key(&row.fields, layout, key);
+        bound_error(asking, layout, key, &row);
+        if (!add_row(asking, &row)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Adds one heavy prefix to the answer. */
+static bool
+add_prefix(const struct measure_heavy_prefix *prefix, void *asking_)
+{
+    struct asking *asking = asking_;
+    struct measure_hitters_row row;
+
+    memset(&row, 0, sizeof row);
+    measure_fields_from_key(&row.fields, prefix->layout, prefix->key);
+    row.bits = prefix->bits;
+    row.packets = prefix->packets;
+    row.bytes = prefix->bytes;
+    row.prefix_packets = prefix->all_packets;
+    row.prefix_bytes = prefix->all_bytes;
+    row.heavy = true;
+    bound_error(asking, prefix->layout, prefix->key, &row);
+    return add_row(asking, &row);
+}
+
+static bool
+ask(struct asking *asking)
+{
+    const struct measure_hitters_question *question = asking->question;
+    struct measure_hitters_answer *answer = asking->answer;
+
+    if (question->prefixes) {
+        struct measure_prefixes_question prefixes = {
+            .group = &question->group, .totals = &asking->totals,
+            .threshold = &question->threshold, .sort = question->sort,
+        };
+
+        return measure_prefixes_ask(asking->scope, &prefixes, add_prefix,
+                                    asking, &answer->keys, &answer->packets,
+                                    &answer->bytes);
+    }
+    return measure_query(asking->scope, &question->group, &question->group,
+                         add_groups, asking);
+}
+
+/* Answers 'question' about 'scope', which measure_scope_check() must allow.
+ * Returns false, with no rows, if there is no memory.  In any case the caller
+ * must destroy the answer. */
+bool
+measure_hitters_ask(const struct measure_scope *scope,
+                    const struct measure_hitters_question *question,
+                    struct measure_hitters_answer *answer)
+{
+    struct asking asking = {
+        .scope = scope, .question = question, .answer = answer,
+        .compare = (question->sort == MEASURE_SORT_BYTES
+                    ? compare_bytes : compare_packets),
+        .max_rows = (question->n && question->n < MEASURE_ANSWER_MAX_ROWS
+                     ? question->n : MEASURE_ANSWER_MAX_ROWS),
+    };
+    bool ok;
+
+    memset(answer, 0, sizeof *answer);
+    measure_scope_sum(scope, &asking.totals);
+    sum_overflow(&asking);
+    ok = ask(&asking);
+    free(asking.overflow);
+    if (!ok) {
+        answer->n_rows = 0;
+        return false;
+    }
+    if (answer->n_rows) {
+        qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
+              asking.compare);
+    }
+    if (question->n != asking.max_rows) {
+        answer->omitted_rows = asking.n_wanted - answer->n_rows;
+        if (question->n && question->n < asking.n_wanted) {
+            answer->omitted_rows = question->n - answer->n_rows;
+        }
+    }
+
+    /* Prefixes are no keys. */
+    answer->other_keys = (question->prefixes ? answer->keys
+                          : answer->keys - answer->n_rows);
+    if (scope->filter) {
+        answer->other_packets = answer->packets;
+        answer->other_bytes = answer->bytes;
+    } else {
+        answer->other_packets = asking.totals.counters.packets;
+        answer->other_bytes = asking.totals.counters.bytes;
+    }
+    for (size_t i = 0; i < answer->n_rows; i++) {
+        answer->other_packets -= answer->rows[i].packets;
+        answer->other_bytes -= answer->rows[i].bytes;
+    }
+    return true;
+}
+
+void
+measure_hitters_answer_destroy(struct measure_hitters_answer *answer)
+{
+    free(answer->rows);
+}
+
+static void
+write_row(struct measure_output *o, const struct measure_scope *scope,
+          const struct measure_hitters_question *question,
+          const struct measure_totals *totals,
+          const struct measure_hitters_row *row, unsigned int columns)
+{
+    struct measure_group group = question->group;
+    bool exact = !totals->counters.overflow_packets;
+
+    if (question->prefixes) {
+        group.source_prefix = group.destination_prefix = row->bits;
+    }
+    measure_output_open_row(o);
+    measure_key_write(o, scope, &group, &row->fields, columns);
+    measure_output_uint(o, "packets", row->packets);
+    measure_output_uint(o, "bytes", row->bytes);
+    if (question->prefixes) {
+        measure_output_uint(o, "prefix-packets", row->prefix_packets);
+        measure_output_uint(o, "prefix-bytes", row->prefix_bytes);
+    }
+    if (!exact || !measure_output_is_text(o)) {
+        measure_output_uint(o, "packets-error-max", row->packets_error_max);
+        measure_output_uint(o, "bytes-error-max", row->bytes_error_max);
+    }
+    measure_output_percentage(o, "packets-percentage-of-total", row->packets,
+                              totals->counters.packets);
+    measure_output_bool(o, "heavy", row->heavy);
+    measure_output_close(o);
+}
+
+static void
+write_note(struct measure_output *o,
+           const struct measure_hitters_question *question)
+{
+    const char *sort = (question->sort == MEASURE_SORT_BYTES
+                        ? "bytes" : "packets");
+    char name[MEASURE_GROUP_NAME_SIZE];
+    char note[MEASURE_GROUP_NAME_SIZE + 160];
+
+    measure_group_name(&question->group, name);
+    snprintf(note, sizeof note, "Keys by %s%s, largest %s first, heavy from "
+             "%s%s.", name, question->prefixes ? "/*" : "", sort,
+             question->threshold_text,
+             question->prefixes ? " without the heavy prefixes in them" : "");
+    measure_output_note(o, note);
+}
+
+/* Writes the members of one bridge: the epoch, its totals, and the heavy
+ * hitters that 'question' asks for.  Returns false if there is no memory. */
+bool
+measure_hitters_write(struct measure_output *o,
+                      const struct measure_scope *scope,
+                      const struct measure_hitters_question *question)
+{
+    struct measure_hitters_answer answer;
+    struct measure_totals totals;
+    unsigned int columns = 0;
+
+    if (!measure_hitters_ask(scope, question, &answer)) {
+        measure_hitters_answer_destroy(&answer);
+        return false;
+    }
+    measure_scope_sum(scope, &totals);
+    measure_scope_write(o, scope, &totals);
+    if (scope->filter) {
+        measure_output_open_line(o, "matched");
+        measure_output_uint(o, "keys", answer.keys);
+        measure_output_uint(o, "packets", answer.packets);
+        measure_output_uint(o, "bytes", answer.bytes);
+        measure_output_close(o);
+    }
+
+    write_note(o, question);
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        columns |= measure_key_columns(&question->group,
+                                       &answer.rows[i].fields);
+    }
+    measure_output_open_list(o, "heavy-hitters");
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        write_row(o, scope, question, &totals, &answer.rows[i], columns);
+    }
+    measure_output_close(o);
+    if (answer.omitted_rows) {
+        measure_output_uint(o, "rows-omitted", answer.omitted_rows);
+    }
+
+    measure_output_open_line(o, "other");
+    if (!question->prefixes) {
+        measure_output_uint(o, "keys", answer.other_keys);
+    }
+    measure_output_uint(o, "packets", answer.other_packets);
+    measure_output_uint(o, "bytes", answer.other_bytes);
+    measure_output_close(o);
+
+    measure_hitters_answer_destroy(&answer);
+    return true;
+}

@@ -25,15 +25,8 @@
  * The groups with the most packets or bytes, those above a threshold or the
  * first N.  Rows of equal size are in the order of measure_fields_compare().
  *
- * Hierarchical heavy hitters (by=source/N and by=destination/N with a
- * star for N):
- * prefixes that are heavy when all heavy prefixes within them are taken out.
- * From the longest prefixes up, those that are heavy are listed, and of the
- * others the counts are handed on to the next shorter prefix.  Source:
- * Cormode, Korn, Muthukrishnan, Srivastava, "Finding Hierarchical Heavy
- * Hitters in Data Streams", VLDB 2003, with exact counts.  Prefixes end at
- * each byte for IPv4 (/32, /24, /16, /8) and at each 16 bits for IPv6 (/128,
- * /112, ... /16).  At most 1 / threshold prefixes of a length are heavy.
+ * Or, by source/N or destination/N with a star for N, hierarchical heavy
+ * hitters: see measure-prefixes.h.
  *
  * Error bound: of a group that is the configured key, what the cell of its
  * hash holds in the overflow count arrays of the scope; of all others, all
@@ -76,6 +69,9 @@ struct measure_hitters_answer {
     uint64_t other_bytes;
 };
 
+bool measure_is_heavy(const struct measure_totals *,
+                      const struct measure_threshold *, enum measure_sort,
+                      uint64_t packets, uint64_t bytes);
 bool measure_hitters_parse_by(const char *, struct measure_hitters_question *);
 bool measure_hitters_ask(const struct measure_scope *,
                          const struct measure_hitters_question *,

@@ -371,6 +371,16 @@ measure_output_decimal(struct measure_output *o, const char *name,
     put_scalar(o, name, s, true);
 }
 
+/* A member that this row of a list does not have, and others have: nothing in
+ * JSON, "-" in a table of text. */
+void
+measure_output_absent(struct measure_output *o, const char *name)
+{
+    if (o->format == MEASURE_TEXT && top(o)->kind == LEVEL_ROW) {
+        add_cell(o, name, "-", true);
+    }
+}
+
 void
 measure_output_bool(struct measure_output *o, const char *name, bool value)
 {

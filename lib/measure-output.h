@@ -61,6 +61,7 @@ void measure_output_close(struct measure_output *);
 
 void measure_output_uint(struct measure_output *, const char *name, uint64_t);
 void measure_output_decimal(struct measure_output *, const char *name, double);
+void measure_output_absent(struct measure_output *, const char *name);
 void measure_output_bool(struct measure_output *, const char *name, bool);
 void measure_output_string(struct measure_output *, const char *name,
                            const char *);

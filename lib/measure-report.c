@@ -138,6 +138,66 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
     return report;
 }
 
+/* Copies the rows of 'set' to 'section', or counts them as overflow if there
+ * is no memory. */
+static void
+keep_rows(struct measure_report *report, struct measure_section *section,
+          enum measure_family family, const struct measure_set *set)
+{
+    struct measure_table *table = &section->tables[family];
+    size_t row_words = measure_row_words(family);
+    size_t per_line = measure_rows_per_line(family);
+    uint64_t n_rows = 0;
+    uint64_t *to;
+
+    table->family = family;
+    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+        n_rows += measure_table_n_used(&set->tables[family][i]);
+    }
+    if (!n_rows) {
+        return;
+    }
+    measure_table_init(table, family, (n_rows + per_line - 1) / per_line,
+                       report->budget, MEASURE_ANY_NODE);
+    to = table->max_used ? table->rows : NULL;
+    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+        MEASURE_TABLE_FOR_EACH (row, &set->tables[family][i]) {
+            if (to) {
+                memcpy(to, row, row_words * sizeof *row);
+                to += row_words;
+                table->n_used++;
+            } else {
+                section->counters.overflow_packets
+                    += *measure_row_packets(row, family);
+                section->counters.overflow_bytes
+                    += *measure_row_bytes(row, family);
+            }
+        }
+    }
+}
+
+/* Keeps in 'report', which was made from the 'n_sets' 'sets', what each of
+ * them counted, so that it can be asked about the threads on 'cores' one by
+ * one.  Several sets may be of the same core. */
+void
+measure_report_keep_sections(struct measure_report *report,
+                             struct measure_set *const sets[],
+                             const unsigned int cores[], size_t n_sets)
+{
+    report->n_sections = n_sets;
+    report->sections = measure_xzalloc(n_sets * sizeof *report->sections);
+    for (size_t i = 0; i < n_sets; i++) {
+        struct measure_section *section = &report->sections[i];
+
+        section->core = cores[i];
+        section->counters = sets[i]->counters;
+        for (int family = 0; family < MEASURE_N_FAMILIES && n_sets > 1;
+             family++) {
+            keep_rows(report, section, family, sets[i]);
+        }
+    }
+}
+
 void
 measure_report_destroy(struct measure_report *report)
 {
@@ -145,6 +205,13 @@ measure_report_destroy(struct measure_report *report)
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             measure_table_destroy(&report->tables[family], report->budget);
         }
+        for (size_t i = 0; i < report->n_sections; i++) {
+            for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+                measure_table_destroy(&report->sections[i].tables[family],
+                                      report->budget);
+            }
+        }
+        free(report->sections);
         free(report->overflow);
         free(report);
     }

@@ -41,8 +41,20 @@
  * answered, once more at most that much and sizeof(struct measure_row) for
  * each row of the answer.
  *
+ * Sections.  For questions about one packet thread a report keeps, if there
+ * is more than one, also what each of them counted: 32 bytes for a row of IPv4
+ * and 64 for one of IPv6, without gaps.
+ *
  * Thread safety: none.  The control thread makes reports, whoever holds the
  * lock that protects them reads. */
+
+/* What one packet thread counted.  The tables are only to be gone through:
+ * they have no gaps. */
+struct measure_section {
+    unsigned int core;
+    struct measure_counters counters;
+    struct measure_table tables[MEASURE_N_FAMILIES];
+};
 
 struct measure_report {
     uint64_t number;            /* Of the epoch, from 1. */
@@ -56,6 +68,10 @@ struct measure_report {
     struct measure_budget *budget;
     struct measure_table tables[MEASURE_N_FAMILIES];
     struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
+
+    /* See measure_report_keep_sections(). */
+    size_t n_sections;
+    struct measure_section *sections;
 };
 
 struct measure_row {
@@ -92,6 +108,9 @@ struct measure_report *
 measure_report_merge(struct measure_set *const sets[], size_t n_sets,
                      enum measure_by, const struct measure_hash_secret *,
                      struct measure_budget *);
+void measure_report_keep_sections(struct measure_report *,
+                                  struct measure_set *const sets[],
+                                  const unsigned int cores[], size_t n_sets);
 void measure_report_destroy(struct measure_report *);
 
 bool measure_report_exact(const struct measure_report *);

@@ -311,3 +311,83 @@ measure_table_estimate(const struct measure_table *const tables[],
     measure_table_destroy(&sample, &scratch);
     return n_keys && n_keys < n_rows ? n_keys : n_rows;
 }
+
+/* Makes sure that 'table' takes 'n_more' keys, by a larger one in its place if
+ * need be.  A table of all zeros but for its family is empty.  Returns false
+ * if there is no memory; the table keeps what it has then. */
+bool
+measure_table_reserve(struct measure_table *table, uint64_t n_more,
+                      const struct measure_hash_secret *secret,
+                      struct measure_budget *budget)
+{
+    static const uint64_t all[MEASURE_KEY_WORDS] = {
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX
+    };
+    uint64_t n_keys = table->n_used + n_more;
+    struct measure_table larger;
+
+    if (table->rows && n_keys <= table->max_used) {
+        return true;
+    }
+    if (n_keys < table->max_used * UINT64_C(2)) {
+        n_keys = table->max_used * UINT64_C(2);
+    }
+    if (!measure_table_init(&larger, table->family,
+                            measure_table_lines_for(table->family, n_keys),
+                            budget, MEASURE_ANY_NODE)) {
+        measure_table_destroy(&larger, budget);
+        return false;
+    }
+    if (table->n_used) {
+        measure_table_merge(&larger, table, all, secret);
+    }
+    measure_table_destroy(table, budget);
+    *table = larger;
+    return true;
+}
+
+/* Adds 'packets' (more than 0) and 'bytes' to the row of 'key'.  The table
+ * must take the key: see measure_table_reserve(). */
+void
+measure_table_insert(struct measure_table *table,
+                     const struct measure_hash_secret *secret,
+                     const uint64_t *key, uint64_t packets, uint64_t bytes)
+{
+    uint64_t hash = measure_key_hash(secret, table->family, key);
+    bool added = (table->family == MEASURE_IPV4
+                  ? measure_table_add(table, MEASURE_IPV4,
+                                      MEASURE_TABLE_ANY_PROBES, key, hash,
+                                      packets, bytes)
+                  : measure_table_add(table, MEASURE_IPV6,
+                                      MEASURE_TABLE_ANY_PROBES, key, hash,
+                                      packets, bytes));
+
+    assert(added);
+    (void) added;
+}
+
+/* Returns the row of 'key', or NULL if it has none. */
+uint64_t *
+measure_table_find(const struct measure_table *table,
+                   const struct measure_hash_secret *secret,
+                   const uint64_t *key)
+{
+    enum measure_family family = table->family;
+    uint64_t *row, *end;
+
+    if (!table->n_used) {
+        return NULL;
+    }
+    row = measure_table_home(table, measure_key_hash(secret, family, key));
+    end = table->rows + measure_table_size(table->n_lines) / sizeof *end;
+    while (*measure_row_packets(row, family)) {
+        if (measure_key_equal(row, key, family)) {
+            return row;
+        }
+        row += measure_row_words(family);
+        if (row == end) {
+            row = table->rows;
+        }
+    }
+    return NULL;
+}

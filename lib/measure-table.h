@@ -145,6 +145,15 @@ measure_key_equal(const uint64_t *a, const uint64_t *b,
     return !difference;
 }
 
+static inline uint64_t
+measure_key_hash(const struct measure_hash_secret *secret,
+                 enum measure_family family, const uint64_t *key)
+{
+    return (family == MEASURE_IPV4
+            ? measure_hash(secret, key, 2)
+            : measure_hash(secret, key, MEASURE_KEY_WORDS));
+}
+
 /* Adds 'packets' (more than 0) and 'bytes' to the row of 'key', whose hash is
  * 'hash'.  Returns false, with nothing changed, if the key has no row and the
  * table takes no new ones, or none within 'max_probes' rows: on the packet
@@ -243,6 +252,16 @@ void measure_table_merge(struct measure_table *,
                          const struct measure_table *from,
                          const uint64_t *mask,
                          const struct measure_hash_secret *);
+bool measure_table_reserve(struct measure_table *, uint64_t n_more,
+                           const struct measure_hash_secret *,
+                           struct measure_budget *);
+void measure_table_insert(struct measure_table *,
+                          const struct measure_hash_secret *,
+                          const uint64_t *key, uint64_t packets,
+                          uint64_t bytes);
+uint64_t *measure_table_find(const struct measure_table *,
+                             const struct measure_hash_secret *,
+                             const uint64_t *key);
 bool measure_table_merge_growing(struct measure_table *,
                                  const struct measure_table *from,
                                  const uint64_t *mask,

@@ -32,6 +32,7 @@ unit_tests = \
 	tests/check-output \
 	tests/check-parse \
 	tests/check-port \
+	tests/check-query \
 	tests/check-record \
 	tests/check-report \
 	tests/check-shared \

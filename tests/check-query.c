@@ -1,0 +1,794 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+#include "check-json.h"
+
+#include <arpa/inet.h>
+
+#include "measure-heavy-hitters.h"
+#include "measure-spreaders.h"
+
+/* Some epochs of some threads, and every packet of them for the oracles. */
+
+#define N_EPOCHS 3
+#define N_THREADS 2
+#define N_PACKETS 4000          /* Of an epoch. */
+
+struct packet {
+    struct measure_fields fields;
+    uint32_t bytes;
+    int epoch;
+    int thread;
+};
+
+static const unsigned int cores[N_THREADS] = { 3, 5 };
+
+static struct measure_hash_secret secret;
+static struct measure_port_names ports;
+static struct packet packets[N_EPOCHS * N_PACKETS];
+static size_t n_packets;
+static struct measure_report *reports[N_EPOCHS];
+
+/* Fields with few values, so that groups of all kinds have several members,
+ * and IPv4 addresses that are also in tunnels. */
+static struct measure_fields
+draw_fields(struct random *r)
+{
+    struct measure_fields fields;
+
+    memset(&fields, 0, sizeof fields);
+    fields.family = random_below(r, 2);
+    if (fields.family == MEASURE_IPV4) {
+        put_be32(fields.source, 0x0a000000 + (random_below(r, 3) << 22)
+                 + (random_below(r, 3) << 7) + random_below(r, 9));
+        put_be32(fields.destination, 0x0a000000 + random_below(r, 40));
+    } else {
+        put_be32(fields.source, 0x20010db8);
+        put_be32(fields.source + 4, random_below(r, 3) << 15);
+        put_be32(fields.source + 12, random_below(r, 9));
+        put_be32(fields.destination, 0x20010db8);
+        put_be32(fields.destination + 12, random_below(r, 40));
+    }
+    fields.protocol = random_below(r, 2) ? 6 : 17;
+    fields.source_port = random_below(r, 3);
+    fields.destination_port = random_below(r, 3);
+    fields.vlan = random_below(r, 3);
+    fields.port = random_below(r, 3);
+    if (!random_below(r, 3)) {
+        fields.tunnelled = true;
+        fields.tunnel = random_below(r, 2);
+    }
+    return fields;
+}
+
+/* 'n_lines' of a table for each family and thread. */
+static void
+make_reports(enum measure_by by, uint32_t n_lines)
+{
+    uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    struct random r = random_from(test_seed);
+
+    measure_hash_secret_init(&secret, test_seed);
+    ck_assert_uint_eq(measure_port_number(&ports, "one"), 1);
+    ck_assert_uint_eq(measure_port_number(&ports, "two"), 2);
+    n_packets = 0;
+    for (int epoch = 0; epoch < N_EPOCHS; epoch++) {
+        struct measure_set *sets[N_THREADS];
+
+        for (int i = 0; i < N_THREADS; i++) {
+            sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+            ck_assert(measure_set_reset(sets[i], lines, lines));
+            measure_set_begin(sets[i], by);
+        }
+        for (int i = 0; i < N_PACKETS; i++) {
+            struct packet *p = &packets[n_packets++];
+            struct measure_record record;
+
+            p->fields = draw_fields(&r);
+            p->bytes = 60 + random_below(&r, 3);
+            p->epoch = epoch;
+            p->thread = random_below(&r, N_THREADS);
+            record = make_record(&p->fields, p->bytes);
+            measure_set_count(sets[p->thread], &record, 1);
+        }
+        reports[epoch] = measure_report_merge(sets, N_THREADS, by, &secret,
+                                              &budget);
+        measure_report_keep_sections(reports[epoch], sets, cores, N_THREADS);
+        reports[epoch]->number = epoch + 1;
+        reports[epoch]->start_ms = 1000 * epoch;
+        reports[epoch]->duration_ms = 1000;
+        for (int i = 0; i < N_THREADS; i++) {
+            measure_set_destroy(sets[i]);
+        }
+    }
+}
+
+static void
+destroy_reports(void)
+{
+    for (int i = 0; i < N_EPOCHS; i++) {
+        measure_report_destroy(reports[i]);
+    }
+    measure_port_names_destroy(&ports);
+    memset(&ports, 0, sizeof ports);
+}
+
+/* Scopes. */
+
+struct test_scope {
+    int first, n;               /* Epochs. */
+    int thread;                 /* -1 for all. */
+    const char *where;          /* NULL for all. */
+    bool (*matches)(const struct measure_fields *);
+};
+
+static bool
+from_net(const struct measure_fields *f)
+{
+    return (f->family == MEASURE_IPV4 && f->source[0] == 10
+            && !(f->source[1] >> 6));
+}
+
+static bool
+to_ipv6_tcp(const struct measure_fields *f)
+{
+    return f->family == MEASURE_IPV6 && f->protocol == 6
+           && f->destination[15] < 16;
+}
+
+static bool
+ports_and_vlan(const struct measure_fields *f)
+{
+    return f->source_port == 1 && f->destination_port == 2 && !f->vlan;
+}
+
+static bool
+in_tunnel_1(const struct measure_fields *f)
+{
+    return f->tunnelled && f->tunnel == 1 && f->port == 2;
+}
+
+static bool
+nothing(const struct measure_fields *f UNUSED)
+{
+    return false;
+}
+
+static const struct test_scope scopes[] = {
+    { 0, 1, -1, NULL, NULL },
+    { 1, 2, -1, NULL, NULL },
+    { 2, 1, 1, NULL, NULL },
+    { 0, 3, 0, NULL, NULL },
+    { 0, 3, -1, "source=10.0.0.0/10", from_net },
+    { 0, 3, -1, "destination=2001:db8::/124,protocol=tcp", to_ipv6_tcp },
+    { 0, 3, 1, "source-port=1,destination-port=2,vlan=0", ports_and_vlan },
+    { 0, 3, -1, "tunnel=1,port=two", in_tunnel_1 },
+    { 0, 3, -1, "source=10.0.0.0/8,source=11.0.0.0/8", nothing },
+    { 0, 3, -1, "source=10.0.0.0/8,destination=::/0", nothing },
+    { 0, 3, -1, "protocol=6,protocol=udp", nothing },
+    { 0, 3, -1, "tunnel=1,tunnel=0", nothing },
+};
+
+static void
+open_scope(const struct test_scope *t, struct measure_scope *scope,
+           struct measure_filter *filter)
+{
+    memset(scope, 0, sizeof *scope);
+    scope->reports = (const struct measure_report *const *) &reports[t->first];
+    scope->n_reports = t->n;
+    scope->one_core = t->thread >= 0;
+    scope->core = t->thread >= 0 ? cores[t->thread] : 0;
+    scope->ports = &ports;
+    if (t->where) {
+        char *error = measure_filter_parse(t->where, &ports, filter);
+
+        ck_assert_msg(!error, "%s", error);
+        scope->filter = filter;
+    }
+}
+
+static bool
+in_scope(const struct packet *p, const struct test_scope *t)
+{
+    return (p->epoch >= t->first && p->epoch < t->first + t->n
+            && (t->thread < 0 || p->thread == t->thread)
+            && (!t->matches || t->matches(&p->fields)));
+}
+
+static void
+cut_address(uint8_t *address, size_t size, unsigned int bits)
+{
+    for (unsigned int i = bits; i < size * 8; i++) {
+        address[i / 8] &= ~(0x80 >> i % 8);
+    }
+}
+
+/* Leaves in 'f' what is in 'group'. */
+static void
+cut_fields(struct measure_fields *f, const struct measure_group *group)
+{
+    size_t size = f->family == MEASURE_IPV4 ? 4 : 16;
+    unsigned int in = group->fields;
+
+    cut_address(f->source, size,
+                in & MEASURE_FIELD_SOURCE ? group->source_prefix : 0);
+    cut_address(f->destination, size,
+                in & MEASURE_FIELD_DESTINATION ? group->destination_prefix
+                : 0);
+    if (!(in & MEASURE_FIELDS_PAIR)) {
+        f->family = 0;
+    }
+    f->protocol = in & MEASURE_FIELD_PROTOCOL ? f->protocol : 0;
+    f->source_port = in & MEASURE_FIELD_SOURCE_PORT ? f->source_port : 0;
+    f->destination_port
+        = in & MEASURE_FIELD_DESTINATION_PORT ? f->destination_port : 0;
+    f->vlan = in & MEASURE_FIELD_VLAN ? f->vlan : 0;
+    f->port = in & MEASURE_FIELD_PORT ? f->port : 0;
+    if (!(in & MEASURE_FIELD_TUNNEL)) {
+        f->tunnelled = false;
+        f->tunnel = 0;
+    }
+}
+
+static struct oracle
+group_packets(const struct test_scope *t, const struct measure_group *group)
+{
+    struct oracle groups = oracle_open();
+
+    for (size_t i = 0; i < n_packets; i++) {
+        if (in_scope(&packets[i], t)) {
+            struct measure_fields fields = packets[i].fields;
+
+            cut_fields(&fields, group);
+            oracle_add(&groups, &fields, 1, packets[i].bytes);
+        }
+    }
+    return groups;
+}
+
+static const char *const groups[] = {
+    "flow", "pair", "source", "destination", "source-port",
+    "destination-port", "protocol", "port", "vlan", "tunnel", "source/8",
+    "source/12", "source/24", "source/32", "source/48", "source/128",
+    "destination/1", "destination/29", "destination/125",
+    "source/11+destination/30", "flow+port", "vlan+tunnel",
+    "source+tunnel", "protocol+destination-port",
+};
+
+static void
+check_groups(const struct test_scope *t, const char *by, bool by_bytes)
+{
+    struct measure_hitters_question q = {
+        .sort = by_bytes ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
+        .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
+    };
+    struct measure_hitters_answer answer;
+    struct measure_filter filter;
+    struct measure_scope scope;
+    struct oracle truth;
+    char name[MEASURE_GROUP_NAME_SIZE];
+
+    open_scope(t, &scope, &filter);
+    ck_assert_msg(measure_hitters_parse_by(by, &q), "%s", by);
+    measure_group_name(&q.group, name);
+    ck_assert_str_eq(name, strcmp(by, "source/128") ? by : "source");
+    ck_assert_ptr_null(measure_scope_check(&scope, &q.group));
+
+    truth = group_packets(t, &q.group);
+    ck_assert(measure_hitters_ask(&scope, &q, &answer));
+    ck_assert_msg(answer.n_rows == truth.n, "%s where %s: %zu rows, not %zu",
+                  by, t->where, answer.n_rows, truth.n);
+    ck_assert_uint_eq(answer.keys, truth.n);
+    ck_assert_uint_eq(answer.packets, truth.packets);
+    ck_assert_uint_eq(answer.bytes, truth.bytes);
+    ck_assert_uint_eq(answer.other_packets, 0);
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        struct measure_hitters_row *row = &answer.rows[i];
+        struct oracle_row *expected;
+
+        if (!(q.group.fields & MEASURE_FIELDS_PAIR)) {
+            row->fields.family = 0;
+        }
+        expected = oracle_find(&truth, &row->fields);
+        REQUIRE(expected && !expected->seen);
+        expected->seen = true;
+        REQUIRE(row->packets == expected->packets);
+        REQUIRE(row->bytes == expected->bytes);
+        REQUIRE(!row->packets_error_max && !row->bytes_error_max);
+        if (i) {
+            uint64_t a = by_bytes ? row[-1].bytes : row[-1].packets;
+            uint64_t b = by_bytes ? row->bytes : row->packets;
+
+            REQUIRE(a > b || (a == b
+                              && measure_fields_compare(&row[-1].fields,
+                                                        &row->fields) < 0));
+        }
+    }
+    measure_hitters_answer_destroy(&answer);
+    oracle_close(&truth);
+}
+
+START_TEST(groups_are_those_of_the_oracle)
+{
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(groups); j++) {
+            check_groups(&scopes[i], groups[j], (i + j) % 2);
+        }
+    }
+    destroy_reports();
+}
+END_TEST
+
+/* More groups than a partition was expected to have rows, and rows than an
+ * answer may have. */
+START_TEST(many_rows_are_cut)
+{
+    uint32_t lines[MEASURE_N_FAMILIES] = { 100000, 100 };
+    struct measure_hitters_question q = {
+        .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
+    };
+    struct measure_hitters_answer answer;
+    struct measure_set *set;
+    struct measure_report *report;
+    struct measure_scope scope = { .n_reports = 1 };
+    const uint32_t n = MEASURE_ANSWER_MAX_ROWS + 5000;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_reset(set, lines, lines));
+    ck_assert(measure_set_add_table(set, MEASURE_IPV4, 200000));
+    measure_set_begin(set, MEASURE_BY_FLOW);
+    for (uint32_t i = 0; i < n; i++) {
+        struct measure_fields fields = make_fields(MEASURE_IPV4, i * 8);
+        struct measure_record record = make_record(&fields, 100);
+
+        measure_set_count(set, &record, 1);
+    }
+    report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
+    measure_set_destroy(set);
+    scope.reports = (const struct measure_report *const *) &report;
+
+    ck_assert(measure_hitters_parse_by("source", &q));
+    ck_assert(measure_hitters_ask(&scope, &q, &answer));
+    ck_assert_uint_eq(answer.keys, n);
+    ck_assert_uint_eq(answer.n_rows, MEASURE_ANSWER_MAX_ROWS);
+    ck_assert_uint_eq(answer.omitted_rows, 5000);
+    ck_assert_uint_eq(answer.other_keys, 5000);
+    ck_assert_uint_eq(answer.other_packets, 5000);
+    for (uint32_t i = 0; i < answer.n_rows; i++) {
+        struct measure_fields fields = make_fields(MEASURE_IPV4, i * 8);
+
+        REQUIRE(!memcmp(answer.rows[i].fields.source, fields.source, 4));
+    }
+    measure_hitters_answer_destroy(&answer);
+
+    q.n = MEASURE_ANSWER_MAX_ROWS + 1;
+    ck_assert(measure_hitters_ask(&scope, &q, &answer));
+    ck_assert_uint_eq(answer.omitted_rows, 1);
+    measure_hitters_answer_destroy(&answer);
+
+    q.n = 7;
+    ck_assert(measure_hitters_ask(&scope, &q, &answer));
+    ck_assert_uint_eq(answer.n_rows, 7);
+    ck_assert_uint_eq(answer.omitted_rows, 0);
+    measure_hitters_answer_destroy(&answer);
+
+    /* Its rows are filtered, but not its totals. */
+    measure_report_destroy(report);
+}
+END_TEST
+
+/* Superspreaders. */
+
+static void
+check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
+                bool sort_by_ports, uint64_t min, uint64_t n,
+                const struct measure_prefixes *exclude)
+{
+    struct measure_spreaders_question q = {
+        .by = by, .sort_by_ports = sort_by_ports, .min = min, .n = n,
+        .exclude = exclude,
+    };
+    struct measure_spreaders_answer answer;
+    struct measure_group row_group, pair_group, port_group;
+    struct oracle rows, pairs, triples;
+    struct measure_filter filter;
+    struct measure_scope scope;
+    size_t n_expected = 0, n_excluded = 0;
+    uint64_t *spread, *n_ports;
+    unsigned int fields
+        = (by == MEASURE_SPREADERS_BY_SOURCE ? MEASURE_FIELD_SOURCE
+           : by == MEASURE_SPREADERS_BY_DESTINATION
+           ? MEASURE_FIELD_DESTINATION
+           : MEASURE_FIELD_SOURCE | MEASURE_FIELD_SOURCE_PORT);
+
+    open_scope(t, &scope, &filter);
+    measure_group_init(&row_group, fields, 128, 128);
+    measure_group_init(&pair_group, fields | MEASURE_FIELDS_PAIR, 128, 128);
+    measure_group_init(&port_group, (fields | MEASURE_FIELDS_PAIR
+                                     | MEASURE_FIELD_DESTINATION_PORT),
+                       128, 128);
+    rows = group_packets(t, &row_group);
+    pairs = group_packets(t, &pair_group);
+    triples = group_packets(t, &port_group);
+    spread = calloc(rows.n + 1, sizeof *spread);
+    n_ports = calloc(rows.n + 1, sizeof *n_ports);
+    for (size_t i = 0; i < pairs.n; i++) {
+        struct measure_fields f = pairs.rows[i].fields;
+
+        cut_fields(&f, &row_group);
+        spread[oracle_find(&rows, &f) - rows.rows]++;
+    }
+    for (size_t i = 0; i < triples.n; i++) {
+        struct measure_fields f = triples.rows[i].fields;
+
+        cut_fields(&f, &row_group);
+        n_ports[oracle_find(&rows, &f) - rows.rows]++;
+    }
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct measure_fields *f = &rows.rows[i].fields;
+        bool excluded
+            = (exclude && f->family == MEASURE_IPV4
+               && ((by == MEASURE_SPREADERS_BY_DESTINATION
+                    ? f->destination : f->source)[3] & 0x7c) == 0);
+
+        if ((sort_by_ports ? n_ports : spread)[i] >= min) {
+            n_expected += !excluded;
+            n_excluded += excluded;
+        }
+    }
+
+    ck_assert(measure_spreaders_ask(&scope, &q, &answer));
+    ck_assert_uint_eq(answer.keys, rows.n);
+    ck_assert_uint_eq(answer.excluded_rows, n_excluded);
+    ck_assert_uint_eq(answer.n_rows, n && n < n_expected ? n : n_expected);
+    ck_assert_uint_eq(answer.omitted_rows, n_expected - answer.n_rows);
+    ck_assert_uint_eq(answer.error_max, 0);
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        struct measure_spreaders_row *row = &answer.rows[i];
+        struct oracle_row *expected = oracle_find(&rows, &row->fields);
+        size_t j = expected - rows.rows;
+
+        REQUIRE(expected && !expected->seen);
+        expected->seen = true;
+        REQUIRE(row->spread == spread[j]);
+        if (by != MEASURE_SPREADERS_BY_DESTINATION) {
+            REQUIRE(row->ports == n_ports[j]);
+        }
+        REQUIRE(row->packets == expected->packets);
+        REQUIRE(row->bytes == expected->bytes);
+        if (i) {
+            uint64_t a = sort_by_ports ? row[-1].ports : row[-1].spread;
+            uint64_t b = sort_by_ports ? row->ports : row->spread;
+
+            REQUIRE(a > b || (a == b
+                              && measure_fields_compare(&row[-1].fields,
+                                                        &row->fields) < 0));
+        }
+    }
+    measure_spreaders_answer_destroy(&answer);
+    free(spread);
+    free(n_ports);
+    oracle_close(&rows);
+    oracle_close(&pairs);
+    oracle_close(&triples);
+}
+
+START_TEST(spreaders_are_those_of_the_oracle)
+{
+    struct measure_prefixes exclude;
+
+    ck_assert_ptr_null(measure_prefixes_parse(
+        "10.0.0.0/30,10.64.0.0/30,10.128.0.0/30,10.0.0.128/30,10.0.1.0/30,"
+        "10.64.0.128/30,10.64.1.0/30,10.128.0.128/30,10.128.1.0/30",
+        &exclude));
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 1, 0,
+                        NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 35,
+                        0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, true, 1, 3,
+                        NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, true, 50, 0,
+                        NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_DESTINATION, false,
+                        20, 0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE_PORT, false,
+                        1, 10, NULL);
+    }
+    check_spreaders(&scopes[0], MEASURE_SPREADERS_BY_DESTINATION, false, 1, 0,
+                    &exclude);
+    check_spreaders(&scopes[1], MEASURE_SPREADERS_BY_SOURCE, false, 2, 0,
+                    &exclude);
+    destroy_reports();
+}
+END_TEST
+
+/* Hierarchical heavy hitters, by what they are: from the longest prefixes up,
+ * those whose addresses that are under no heavy prefix yet add up to the
+ * threshold. */
+static void
+check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
+{
+    struct measure_hitters_question q = {
+        .heavy_only = true, .threshold_text = "?",
+        .threshold = { MEASURE_PACKETS_PER_SECOND, pps },
+    };
+    struct measure_hitters_answer answer;
+    struct measure_filter filter;
+    struct measure_scope scope;
+    struct oracle addresses;
+    size_t n_found = 0;
+
+    open_scope(t, &scope, &filter);
+    ck_assert(measure_hitters_parse_by(destination ? "destination/*"
+                                       : "source/*", &q));
+    addresses = group_packets(t, &q.group);
+    ck_assert(measure_hitters_ask(&scope, &q, &answer));
+    ck_assert_uint_eq(answer.packets, addresses.packets);
+    for (unsigned int bits = 128; bits > 0; bits -= 8) {
+        for (int family = 0; family < 2; family++) {
+            struct measure_group group;
+            struct oracle left = oracle_open(), all = oracle_open();
+
+            if (family == MEASURE_IPV4 ? bits > 32 : bits % 16) {
+                oracle_close(&left);
+                oracle_close(&all);
+                continue;
+            }
+            measure_group_init(&group, q.group.fields, bits, bits);
+            for (size_t i = 0; i < addresses.n; i++) {
+                struct oracle_row *row = &addresses.rows[i];
+                struct measure_fields f = row->fields;
+
+                if ((int) f.family != family) {
+                    continue;
+                }
+                cut_fields(&f, &group);
+                oracle_add(&all, &f, row->packets, row->bytes);
+                if (!row->seen) {
+                    oracle_add(&left, &f, row->packets, row->bytes);
+                }
+            }
+            for (size_t i = 0; i < left.n; i++) {
+                const struct oracle_row *row = &left.rows[i];
+                const struct measure_hitters_row *found = NULL;
+
+                for (size_t j = 0; j < answer.n_rows; j++) {
+                    if (answer.rows[j].bits == bits
+                        && fields_equal(&answer.rows[j].fields,
+                                        &row->fields)) {
+                        found = &answer.rows[j];
+                    }
+                }
+                if (row->packets < pps * (uint64_t) t->n) {
+                    REQUIRE(!found);
+                    continue;
+                }
+                REQUIRE(found);
+                REQUIRE(found->packets == row->packets);
+                REQUIRE(found->bytes == row->bytes);
+                REQUIRE(found->prefix_packets
+                        == oracle_find(&all, &row->fields)->packets);
+                n_found++;
+                for (size_t j = 0; j < addresses.n; j++) {
+                    struct measure_fields f = addresses.rows[j].fields;
+
+                    cut_fields(&f, &group);
+                    if (fields_equal(&f, &row->fields)) {
+                        addresses.rows[j].seen = true;
+                    }
+                }
+            }
+            oracle_close(&left);
+            oracle_close(&all);
+        }
+    }
+    ck_assert_uint_eq(n_found, answer.n_rows);
+    measure_hitters_answer_destroy(&answer);
+    oracle_close(&addresses);
+}
+
+START_TEST(prefixes_are_those_of_the_oracle)
+{
+    static const uint64_t rates[] = { 1, 20, 30, 60, 100, 300, 1000, 5000 };
+
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (size_t i = 0; i < 8; i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(rates); j++) {
+            check_prefixes(&scopes[i], false, rates[j]);
+            check_prefixes(&scopes[i], true, rates[j]);
+        }
+    }
+    destroy_reports();
+}
+END_TEST
+
+/* Tables that are full. */
+START_TEST(errors_are_bounded)
+{
+    static const char *const by[] = { "flow", "pair", "source", "port",
+                                      "source/24" };
+    static const struct test_scope some[] = {
+        { 0, 1, -1, NULL, NULL }, { 0, 3, -1, NULL, NULL },
+        { 0, 3, 1, NULL, NULL },
+    };
+
+    make_reports(_i, 100);
+    for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(by); j++) {
+            struct measure_hitters_question q = {
+                .threshold = { MEASURE_SHARE, 1 },
+            };
+            struct measure_hitters_answer answer;
+            struct measure_filter filter;
+            struct measure_scope scope;
+            struct oracle truth;
+            char *error;
+
+            open_scope(&some[i], &scope, &filter);
+            ck_assert(measure_hitters_parse_by(by[j], &q));
+            error = measure_scope_check(&scope, &q.group);
+            if (error) {
+                ck_assert(_i != MEASURE_BY_FLOW);
+                ck_assert(strstr(error, measure_by_name(_i)));
+                free(error);
+                continue;
+            }
+            ck_assert(!measure_scope_exact(&scope));
+            truth = group_packets(&some[i], &q.group);
+            ck_assert(measure_hitters_ask(&scope, &q, &answer));
+            for (size_t k = 0; k < answer.n_rows; k++) {
+                struct measure_hitters_row *row = &answer.rows[k];
+                struct oracle_row *expected;
+
+                if (!(q.group.fields & MEASURE_FIELDS_PAIR)) {
+                    row->fields.family = 0;
+                }
+                expected = oracle_find(&truth, &row->fields);
+                REQUIRE(expected && row->packets <= expected->packets);
+                REQUIRE(row->bytes <= expected->bytes);
+                REQUIRE(row->packets + row->packets_error_max
+                        >= expected->packets);
+                REQUIRE(row->bytes + row->bytes_error_max
+                        >= expected->bytes);
+            }
+            measure_hitters_answer_destroy(&answer);
+            oracle_close(&truth);
+        }
+    }
+    destroy_reports();
+}
+END_TEST
+
+/* Texts. */
+
+START_TEST(wrong_words_are_explained)
+{
+    static const struct {
+        const char *where;
+        const char *says;
+    } cases[] = {
+        { "", "unknown condition" },
+        { "x=1", "unknown condition" },
+        { "source", "unknown condition" },
+        { "source=", "valid is an address" },
+        { "source=10.0.0.0/33", "valid is an address" },
+        { "source=10.0.0.0/", "valid is an address" },
+        { "source=10.0.0/8", "valid is an address" },
+        { "source=::1/129", "valid is an address" },
+        { "protocol=tcpp", "tcp, udp" },
+        { "protocol=256", "0 to 255" },
+        { "source-port=65536", "0 to 65535" },
+        { "destination-port=-1", "0 to 65535" },
+        { "vlan=4096", "4095" },
+        { "tunnel=4294967296", "4294967295" },
+        { "port=three", "measured: one, two" },
+        { "vlan=1,", "unknown condition" },
+        { "vlan=1,,vlan=1", "unknown condition" },
+    };
+    static const char *const wrong_by[] = {
+        "", "sources", "source/", "source/0", "source/129", "source/x",
+        "pair/8", "source+", "source+source", "flow+source", "+source",
+        "vlan/4", "source/24/", "source/1000000000000",
+    };
+    struct measure_hitters_question q;
+    struct measure_prefixes prefixes;
+    struct measure_filter filter;
+
+    measure_port_number(&ports, "one");
+    measure_port_number(&ports, "two");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char *error = measure_filter_parse(cases[i].where, &ports, &filter);
+
+        ck_assert_msg(error && strstr(error, cases[i].says), "%s: %s",
+                      cases[i].where, error);
+        free(error);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(wrong_by); i++) {
+        ck_assert_msg(!measure_hitters_parse_by(wrong_by[i], &q), "%s",
+                      wrong_by[i]);
+    }
+    ck_assert_ptr_null(measure_prefixes_parse("", &prefixes));
+    ck_assert_uint_eq(prefixes.n, 0);
+    ck_assert_ptr_null(measure_prefixes_parse("10.1.2.3/8,::1", &prefixes));
+    ck_assert_uint_eq(prefixes.n, 2);
+    ck_assert_uint_eq(prefixes.prefixes[0].address[1], 0);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const wrong[] = { "10.1.2.3,", ",", "10.1.2.3,x" };
+        char *error = measure_prefixes_parse(wrong[i], &prefixes);
+
+        ck_assert_msg(error != NULL, "%s", wrong[i]);
+        free(error);
+    }
+    measure_port_names_destroy(&ports);
+    memset(&ports, 0, sizeof ports);
+}
+END_TEST
+
+START_TEST(answers_are_json)
+{
+    struct measure_filter filter;
+    struct measure_scope scope;
+
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+        for (int format = 0; format < 2; format++) {
+            struct measure_spreaders_question s = { .min = 1 };
+            struct measure_hitters_question q = {
+                .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
+            };
+            struct measure_output *o = measure_output_create(format);
+            char *text;
+
+            open_scope(&scopes[i], &scope, &filter);
+            ck_assert(measure_hitters_parse_by(groups[i], &q));
+            measure_output_open_object(o, "a");
+            ck_assert(measure_hitters_write(o, &scope, &q));
+            measure_output_close(o);
+            measure_output_open_object(o, "b");
+            ck_assert(measure_spreaders_write(o, &scope, &s));
+            measure_output_close(o);
+            ck_assert(measure_hitters_parse_by("source/*", &q));
+            measure_output_open_object(o, "c");
+            ck_assert(measure_hitters_write(o, &scope, &q));
+            measure_output_close(o);
+            text = measure_output_finish(o);
+            ck_assert(format == MEASURE_TEXT || json_valid(text));
+            free(text);
+        }
+    }
+    destroy_reports();
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-query");
+
+    tcase_add_test(tests, groups_are_those_of_the_oracle);
+    tcase_add_test(tests, many_rows_are_cut);
+    tcase_add_test(tests, spreaders_are_those_of_the_oracle);
+    tcase_add_test(tests, prefixes_are_those_of_the_oracle);
+    tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_BY);
+    tcase_add_test(tests, wrong_words_are_explained);
+    tcase_add_test(tests, answers_are_json);
+    return tests_run(tests);
+}
