@@ -6,6 +6,7 @@ check_PROGRAMS += bench/measure-bench
 bench_measure_bench_SOURCES = \
 	bench/accuracy.c \
 	bench/bench.h \
+	bench/entries.c \
 	bench/measure-bench.c \
 	bench/sketches.c \
 	bench/structures.c \
@@ -71,6 +72,16 @@ bench/build.h: FORCE
 	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 .PHONY: FORCE
 FORCE:
+
+# Result files and plots; a comparison of a minute; the plots only.
+.PHONY: bench bench-short bench-plot
+bench: bench/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run
+bench-short: bench/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run --short
+bench-plot:
+	$(srcdir)/bench/run --plot
+EXTRA_DIST += bench/run
 
 # Instruction counts, as in 'make check'.
 .PHONY: bench-check

@@ -82,11 +82,14 @@ int64_t bench_traffic_find(const struct bench_traffic *,
 #define BENCH_CHANGE_ALPHA 0.25
 #define BENCH_CHANGE_FACTOR 2.0
 
+#define BENCH_MAX_ENTRY 4096
+
 /* What contenders are made for. */
 struct bench_settings {
     uint32_t n_flows;           /* Most flows in one epoch. */
     size_t memory;              /* Bytes, or 0 to choose by 'n_flows'. */
     uint64_t threshold;         /* Packets of a heavy hitter, at least. */
+    uint32_t entry;             /* Bytes of a value, of the task 'entries'. */
     uint64_t total;             /* Packets of an epoch. */
     struct measure_hash_secret secret;
     struct measure_budget budget;
@@ -135,6 +138,9 @@ extern const struct bench_contender bench_spread_bloom;
 extern const struct bench_contender bench_spread_bitmap;
 extern const struct bench_contender bench_change_derived;
 extern const struct bench_contender bench_change_table;
+extern const struct bench_contender bench_entry_array;
+extern const struct bench_contender bench_entry_table;
+extern const struct bench_contender bench_entry_pointer;
 extern const struct bench_contender bench_separate;
 extern const struct bench_contender bench_shared;
 
@@ -143,6 +149,7 @@ enum bench_task {
     BENCH_SUPERSPREADERS,
     BENCH_CHANGES,
     BENCH_SHARED,
+    BENCH_ENTRIES,
     BENCH_N_TASKS
 };
 

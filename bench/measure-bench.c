@@ -74,6 +74,9 @@ static const struct bench_contender *const spread_contenders[] = {
 static const struct bench_contender *const change_contenders[] = {
     &bench_floor, &bench_change_derived, &bench_change_table,
 };
+static const struct bench_contender *const entry_contenders[] = {
+    &bench_entry_array, &bench_entry_table, &bench_entry_pointer,
+};
 static const struct bench_contender *const shared_contenders[] = {
     &bench_separate, &bench_shared,
 };
@@ -88,6 +91,7 @@ static const struct {
     [BENCH_SUPERSPREADERS] = { "superspreaders", LIST(spread_contenders) },
     [BENCH_CHANGES] = { "changes", LIST(change_contenders) },
     [BENCH_SHARED] = { "shared", LIST(shared_contenders) },
+    [BENCH_ENTRIES] = { "entries", LIST(entry_contenders) },
 };
 
 struct result {
@@ -116,6 +120,7 @@ struct options {
     uint64_t seed;
     uint32_t repeat;
     size_t memory;
+    uint32_t entry;
     const char *capture;
     bool pairs;
     bool json;
@@ -540,7 +545,7 @@ parse_task(const char *name)
         }
     }
     bench_fail("--task: \"%s\" is none of heavy-hitters, superspreaders, "
-               "changes, shared", name);
+               "changes, shared, entries", name);
 }
 
 static void
@@ -557,9 +562,10 @@ usage(void)
            "  --key=pair|flow      its keys (default: pair)\n"
            "  --epoch=N            packets of an epoch (default: 2000000)\n\n"
            "Contenders:\n"
-           "  --task=heavy-hitters|superspreaders|changes|shared\n"
+           "  --task=heavy-hitters|superspreaders|changes|shared|entries\n"
            "                       default: heavy-hitters; 'shared' runs two "
            "threads\n"
+           "  --entry=BYTES        of a value, for 'entries' (default: 16)\n"
            "  --contenders=A,B...  default: all\n"
            "  --memory=BYTES       of each structure (default: as the flows "
            "need)\n"
@@ -573,7 +579,7 @@ static void
 parse_options(int argc, char *argv[], struct options *options)
 {
     enum { ZIPF = 256, FLOWS, PACKETS, SEED, CAPTURE, KEY, EPOCH, CONTENDERS,
-           MEMORY, REPEAT, TASK, FORMAT, HELP };
+           MEMORY, REPEAT, TASK, ENTRY, FORMAT, HELP };
     static const struct option longs[] = {
         { "zipf", required_argument, NULL, ZIPF },
         { "flows", required_argument, NULL, FLOWS },
@@ -585,6 +591,7 @@ parse_options(int argc, char *argv[], struct options *options)
         { "contenders", required_argument, NULL, CONTENDERS },
         { "memory", required_argument, NULL, MEMORY },
         { "repeat", required_argument, NULL, REPEAT },
+        { "entry", required_argument, NULL, ENTRY },
         { "task", required_argument, NULL, TASK },
         { "format", required_argument, NULL, FORMAT },
         { "help", no_argument, NULL, HELP },
@@ -593,7 +600,7 @@ parse_options(int argc, char *argv[], struct options *options)
 
     *options = (struct options) {
         .skew = 1.1, .flows = 1000000, .packets = 20000000, .epoch = 2000000,
-        .seed = 1, .repeat = 2, .pairs = true,
+        .seed = 1, .repeat = 2, .pairs = true, .entry = 16,
     };
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
         switch (c) {
@@ -634,6 +641,10 @@ parse_options(int argc, char *argv[], struct options *options)
             break;
         case REPEAT:
             options->repeat = parse_number("--repeat", optarg, 1, 1000);
+            break;
+        case ENTRY:
+            options->entry = parse_number("--entry", optarg, 16,
+                                          BENCH_MAX_ENTRY) / 8 * 8;
             break;
         case TASK:
             options->task = parse_task(optarg);
@@ -823,6 +834,7 @@ main(int argc, char *argv[])
 
     settings.n_flows = traffic->max_present;
     settings.memory = options.memory;
+    settings.entry = options.entry;
     settings.total = traffic->n;
     settings.threshold = traffic->n / 1000 + 1;
     measure_hash_secret_init(&settings.secret, options.seed ^ 0x5ec2e7);
