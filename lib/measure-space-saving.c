@@ -36,8 +36,9 @@ static inline struct measure_space_saving_entry *
 get_entry(const struct measure_space_saving *summary,
           enum measure_family family, uint32_t i)
 {
-    return (struct measure_space_saving_entry *)
-           ((char *) summary->entries + i * entry_size(family));
+    void *entry = (char *) summary->entries + i * entry_size(family);
+
+    return entry;
 }
 
 /* The heap: packets of the parent are not more than those of its children. */

@@ -500,7 +500,8 @@ bitmap_estimate(const struct row *row, struct measure_superspreader_row *out)
     }
     out->destinations = n;
     out->min = min > row->count ? min : row->count;
-    out->max = zeros < BITMAP_FULL_ZEROS ? UINT64_MAX : (uint64_t) ceil(max);
+    max = ceil(max);
+    out->max = zeros < BITMAP_FULL_ZEROS ? UINT64_MAX : (uint64_t) max;
 }
 
 static int
