@@ -67,6 +67,7 @@ script_tests = \
 	bench/check \
 	tests/bench-output \
 	tests/count-results-test \
+	tests/documentation-test \
 	tests/patch-apply \
 	tests/replay-pcap
 
@@ -107,7 +108,8 @@ clean-switch-tests:
 replay_tests = \
 	tests/replay-errors \
 	tests/replay-malformed \
-	tests/replay-truth
+	tests/replay-truth \
+	tests/schemas-test
 
 # Open vSwitch's own tests.
 ovs_tests = tests/ovs-testsuite

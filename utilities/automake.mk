@@ -8,4 +8,19 @@ dist_bin_SCRIPTS += utilities/ovs-measure-replay
 
 dist_man_MANS += \
 	utilities/ovs-measure-pcap.1 \
-	utilities/ovs-measure-replay.1
+	utilities/ovs-measure-replay.1 \
+	utilities/ovs-measure.8
+
+# JSON schemas of the answers to the commands.
+schemasdir = $(pkgdatadir)/schemas
+dist_schemas_DATA = \
+	doc/schemas/alerts.json \
+	doc/schemas/changes.json \
+	doc/schemas/distribution.json \
+	doc/schemas/heavy-hitters.json \
+	doc/schemas/status.json
+
+EXTRA_DIST += \
+	doc/architecture.md \
+	doc/configuration.md \
+	doc/what-counts.md
