@@ -16,6 +16,7 @@
 import collections
 
 import overhead_switch
+import overhead_traces
 
 Failure = overhead_switch.Failure
 BRIDGE = overhead_switch.BRIDGE
@@ -65,6 +66,22 @@ CASES = {
         about="as emc, with frames of 60, 576 and 1500 bytes, 7 : 4 : 1",
         frames="mixed-sizes"),
 }
+CASES["vxlan-pop"] = EMC._replace(
+    about="as emc, in VXLAN that the switch takes off", frames="vxlan",
+    rules=("priority=9,in_port=1,udp,tp_dst=%d,actions=LOCAL"
+           % overhead_traces.VXLAN_PORT,
+           "priority=9,in_port=3,udp,actions=output:2"))
+# What somebody sends on purpose.
+CASES["attack-new-flows"] = EMC._replace(
+    about="a loop of 200,000 packets, each a flow of its own",
+    frames="new-flows", packets=200000)
+CASES["attack-collisions"] = EMC._replace(
+    about="a loop of 20,000 flows whose addresses cancel each other",
+    frames="collisions")
+CASES["attack-elephant"] = EMC._replace(about="one flow only",
+                                        frames="elephant")
+ATTACKS = [name[len("attack-"):] for name in CASES
+           if name.startswith("attack-")]
 for _pairs, _name in ((1000, "1k"), (100000, "100k"), (1000000, "1M")):
     for _zipf in (0.75, 1.1, 1.5):
         CASES["pairs-%s-zipf-%g" % (_name, _zipf)] = EMC._replace(
@@ -76,6 +93,9 @@ class Setting:
     """Something that is switched on and off while the switch forwards."""
 
     about = "off against off: what the noise is"
+
+    def begin(self, switch):
+        """Before the first interval."""
 
     def on(self, switch):
         pass
@@ -127,6 +147,35 @@ class AllAnswers(Measure):
                 switch.control.get(question, *arguments)
 
 
+class EpochTurns(Measure):
+    """Ten epochs a second against none that ends."""
+
+    LONG = "86400000"
+
+    def __init__(self):
+        super().__init__("epochs of 100 ms against one that does not end",
+                         epoch_ms="100")
+
+    def set_epoch(self, switch, epoch_ms):
+        self.keys["measure-epoch-ms"] = epoch_ms
+        super().on(switch)
+
+    def begin(self, switch):
+        self.set_epoch(switch, self.LONG)
+
+    def on(self, switch):
+        self.set_epoch(switch, "100")
+
+    def off(self, switch):
+        self.set_epoch(switch, self.LONG)
+
+    @staticmethod
+    def dip(ratio):
+        """What is missing in the 10 ms of a turn, in percent of the rate
+        between turns, if all that is missing were there."""
+        return round((1 - ratio) * 100 * 100 / 10, 2)
+
+
 class Sampling(Setting):
     """What Open vSwitch exports itself."""
 
@@ -173,6 +222,8 @@ SETTINGS = {
     "key-source": measure("key: source address", key="source"),
     "key-destination": measure("key: destination address",
                                key="destination"),
+    "epoch-turns": EpochTurns,
+    "memory-1": measure("1 MiB, which overflows", memory_mb="1"),
     "all-answers": lambda: AllAnswers("counting, and every answer asked for "
                                       "in each interval"),
     "sflow-1000": sampling("sFlow, 1 packet in 1000", "sflow", "sflow",

@@ -264,6 +264,15 @@ class Switch(replay.Switch):
         if status or error not in ("[]", ""):
             raise Failure(NO_SWITCH, "port %s: %s" % (name, error))
 
+    def add_tunnel(self, local, mac):
+        """Makes the bridge the end of VXLAN tunnels: port 3."""
+        self.vsctl("set", "Bridge", BRIDGE, "other_config:hwaddr=\"%s\""
+                   % mac, "--", "add-port", BRIDGE, "vx0", "--", "set",
+                   "Interface", "vx0", "type=vxlan", "ofport_request=3",
+                   "options:remote_ip=flow", "options:key=flow")
+        self.control.get("netdev-dummy/ip4addr", BRIDGE, local + "/24")
+        self.control.get("ovs/route/add", local + "/24", BRIDGE)
+
     def counters(self):
         self.check_alive()
         return Counters.parse(self.control.get(

@@ -96,8 +96,12 @@ def frames(kind, ranks, seed):
     pairs = Pairs(seed)
     generator = random.Random(seed + 1)
     outer = address(TUNNEL_REMOTE), address(TUNNEL_LOCAL)
-    for rank in ranks:
-        pair = pairs(rank)
+    for i, rank in enumerate(ranks):
+        pair = pairs({"new-flows": i, "elephant": 0}.get(kind, rank))
+        if kind == "collisions":
+            # The exclusive or, and the sum with the complement, are those of
+            # all others.
+            pair = 0x0a000000 | i, 0x0b000000 | i
         if kind == "ipv6":
             yield ipv6(*pair, udp(1024, 53, b""))
             continue
