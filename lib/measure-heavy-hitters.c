@@ -304,8 +304,7 @@ ask(struct asking *asking)
                                     asking, &answer->keys, &answer->packets,
                                     &answer->bytes);
     }
-    return measure_query(asking->scope, &question->group, &question->group,
-                         add_groups, asking);
+    return measure_query(asking->scope, &question->group, add_groups, asking);
 }
 
 /* Answers 'question' about 'scope', which measure_scope_check() must allow.

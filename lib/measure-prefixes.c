@@ -261,8 +261,7 @@ measure_prefixes_ask(const struct measure_scope *scope,
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
         tree_init(&trees.trees[i], question, scope->reports[0]->secret, i);
     }
-    ok = measure_query(scope, question->group, question->group,
-                       keep_addresses, &trees);
+    ok = measure_query(scope, question->group, keep_addresses, &trees);
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
         ok = ok && ask_tree(&trees.trees[i], f, aux);
         tree_destroy(&trees.trees[i]);

@@ -273,10 +273,10 @@ group_partitions(const struct partitions *p,
 /* Gives all groups in 'scope' to 'f', part by part: those that are one group
  * by 'together' are in the same part.  measure_scope_check() must allow it.  Returns false if there was no memory, or 'f' said so. */
 bool
-measure_query(const struct measure_scope *scope,
-              const struct measure_group *group,
-              const struct measure_group *together,
-              measure_groups_function *f, void *aux)
+measure_query_together(const struct measure_scope *scope,
+                       const struct measure_group *group,
+                       const struct measure_group *together,
+                       measure_groups_function *f, void *aux)
 {
     struct measure_budget budget = { 0 };
     uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
@@ -313,6 +313,15 @@ measure_query(const struct measure_scope *scope,
     partitions_destroy(&q.partitions[MEASURE_IPV4], &budget);
     partitions_destroy(&q.partitions[MEASURE_IPV6], &budget);
     return ok;
+}
+
+/* Like measure_query_together(), when any group may be in any part. */
+bool
+measure_query(const struct measure_scope *scope,
+              const struct measure_group *group,
+              measure_groups_function *f, void *aux)
+{
+    return measure_query_together(scope, group, group, f, aux);
 }
 
 /* Scopes. */

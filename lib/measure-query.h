@@ -76,10 +76,12 @@ void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_scope_exact(const struct measure_scope *);
 char *measure_scope_check(const struct measure_scope *,
                           const struct measure_group *);
-bool measure_query(const struct measure_scope *,
-                   const struct measure_group *group,
-                   const struct measure_group *together,
+bool measure_query(const struct measure_scope *, const struct measure_group *,
                    measure_groups_function *, void *aux);
+bool measure_query_together(const struct measure_scope *,
+                            const struct measure_group *group,
+                            const struct measure_group *together,
+                            measure_groups_function *, void *aux);
 
 void measure_scope_write(struct measure_output *, const struct measure_scope *,
                          const struct measure_totals *);

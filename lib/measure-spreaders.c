@@ -284,8 +284,7 @@ fill_sizes(struct asking *asking)
         /* A row without packets would be empty: this one is subtracted. */
         measure_table_insert(sizes, asking->secret, key, 1, 0);
     }
-    if (!measure_query(asking->scope, &asking->group, &asking->group,
-                       add_sizes, asking)) {
+    if (!measure_query(asking->scope, &asking->group, add_sizes, asking)) {
         return false;
     }
     for (size_t i = 0; i < answer->n_rows; i++) {
@@ -337,8 +336,8 @@ measure_spreaders_ask(const struct measure_scope *scope,
         asking.sizes[layout].family = layout;
     }
 
-    ok = (measure_query(scope, &finest, &asking.pair, count_sources,
-                        &asking)
+    ok = (measure_query_together(scope, &finest, &asking.pair,
+                                 count_sources, &asking)
           && choose_rows(&asking, &n_wanted)
           && (!answer->n_rows || fill_sizes(&asking)));
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
