@@ -18,6 +18,9 @@ bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \
 bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libmeasure.a
 EXTRA_DIST += bench/README.md bench/instructions.json bench/peer-cmap.c \
 	bench/peer-dpdk.c
+EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
+	bench/overhead_instructions.py bench/overhead_statistics.py \
+	bench/overhead_switch.py bench/overhead_traces.py
 
 # The peers are compiled with the flags of those that they come from.
 bench_peers = bench/peer-cmap.o bench/peer-dpdk.o

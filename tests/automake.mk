@@ -106,6 +106,7 @@ clean-switch-tests:
 
 # Captures, replayed through the patched switch and DPDK.
 replay_tests = \
+	tests/bench-overhead \
 	tests/replay-errors \
 	tests/replay-malformed \
 	tests/replay-truth \
