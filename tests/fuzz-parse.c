@@ -34,6 +34,8 @@
 #include "check-common.h"
 
 #include "measure-config.h"
+#include "measure-filter.h"
+#include "measure-heavy-hitters.h"
 #include "measure-parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -48,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
             abort();                                                    \
         }                                                               \
     } while (0)
+
+/* Texts whose first byte, by 4, is above are questions, below settings. */
+#define FUZZ_QUESTION 48
 
 static void
 fuzz_parse(const uint8_t *frame, size_t size, uint16_t ethertype)
@@ -111,6 +116,40 @@ fuzz_config(const uint8_t *data, size_t size, uint8_t kind)
     free(value);
 }
 
+/* What people ask.  A text is taken, or an error says why not; a group that is
+ * taken has a name that means the same. */
+static void
+fuzz_question(const uint8_t *data, size_t size)
+{
+    struct measure_hitters_question question, again;
+    struct measure_prefixes prefixes;
+    struct measure_filter filter;
+    char *text = malloc(size + 1);
+    char *error;
+
+    memcpy(text, data, size);
+    text[size] = '\0';
+
+    memset(&question, 0, sizeof question);
+    memset(&again, 0, sizeof again);
+    if (measure_hitters_parse_by(text, &question) && !question.prefixes) {
+        char name[MEASURE_GROUP_NAME_SIZE];
+
+        measure_group_name(&question.group, name);
+        REQUIRE(measure_hitters_parse_by(name, &again));
+        REQUIRE(!memcmp(&question, &again, sizeof question));
+    }
+
+    error = measure_filter_parse(text, NULL, &filter);
+    REQUIRE(error ? !strncmp(error, "where=", 6) : filter.fields != 0);
+    free(error);
+    error = measure_prefixes_parse(text, &prefixes);
+    REQUIRE(prefixes.n <= MEASURE_MAX_PREFIXES);
+    REQUIRE(!error || error[0]);
+    free(error);
+    free(text);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -133,7 +172,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_parse(copy + 1, size - 1, MEASURE_ETHERTYPE_IPV6);
         break;
     case 3:
-        fuzz_config(copy + 1, size - 1, data[0] / 4);
+        if (data[0] / 4 < FUZZ_QUESTION) {
+            fuzz_config(copy + 1, size - 1, data[0] / 4);
+        } else {
+            fuzz_question(copy + 1, size - 1);
+        }
         break;
     }
     free(copy);
@@ -153,6 +196,14 @@ static const char *const texts[] = {
     "true", "false", "flow", "pair", "source", "destination", "1000",
     "86400000", "1048576", "0.1%", "100%", "10Mbps", "5kpps", "1e3", "0x1p3",
     "inf", "nan", "99999999999999999999", "-1", "1.2.3bps",
+};
+
+/* Text that questions are made of. */
+static const char *const questions[] = {
+    "flow", "source/24+destination/125", "protocol+destination-port",
+    "source/*", "source=10.0.0.0/8,protocol=tcp", "vlan=4095,tunnel=1",
+    "destination=2001:db8::/32,destination-port=65535", "port=eth0",
+    "10.0.0.0/8,2001:db8::1", "source-port=99999999999999999999",
 };
 
 static uint8_t (*inputs)[MAX_INPUT];
@@ -191,6 +242,17 @@ add_own_inputs(void)
             input[0] = setting * 4 + 3;
             memcpy(input + 1, texts[i], strlen(texts[i]));
         }
+    }
+}
+
+static void
+add_questions(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+        uint8_t *input = new_input(1 + strlen(questions[i]));
+
+        input[0] = FUZZ_QUESTION * 4 + 3;
+        memcpy(input + 1, questions[i], strlen(questions[i]));
     }
 }
 
@@ -285,6 +347,7 @@ main(int argc, char *argv[])
     fflush(stdout);
 
     add_own_inputs();
+    add_questions();
     for (int i = optind; i < argc; i++) {
         add_file(argv[i]);
     }
