@@ -159,34 +159,48 @@ measure_table_next_block(struct measure_table_cursor *cursor)
     return cursor->n > 0;
 }
 
-/* Replaces 'table' by a larger one with the same rows, for 'n_keys' keys.
- * Returns false, with nothing changed, if there is no memory. */
-static bool
-grow(struct measure_table *table, uint64_t n_keys,
-     const struct measure_hash_secret *secret, struct measure_budget *budget)
-{
-    static const uint64_t all[MEASURE_KEY_WORDS] = {
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX
-    };
-    struct measure_table larger;
-
-    if (!measure_table_init(&larger, table->family,
-                            measure_table_lines_for(table->family, n_keys),
-                            budget, MEASURE_ANY_NODE)) {
-        measure_table_destroy(&larger, budget);
-        return false;
-    }
-    measure_table_merge(&larger, table, all, secret);
-    measure_table_destroy(table, budget);
-    *table = larger;
-    return true;
-}
-
 /* For measure_table_merge_growing(). */
 struct growth {
     uint64_t max_keys;
     struct measure_budget *budget;
 };
+
+/* Replaces 'table' by a larger one with the same rows.  Returns false, with
+ * nothing changed, if there is no memory. */
+static bool
+grow(struct measure_table *table, const struct growth *growth,
+     const struct measure_hash_secret *secret)
+{
+    static const uint64_t all[MEASURE_KEY_WORDS] = {
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX
+    };
+    uint64_t n_keys = (uint64_t) table->max_used * GROWTH;
+    struct measure_table larger;
+
+    if (n_keys > growth->max_keys) {
+        n_keys = growth->max_keys;
+    }
+    if (!measure_table_init(&larger, table->family,
+                            measure_table_lines_for(table->family, n_keys),
+                            growth->budget, MEASURE_ANY_NODE)) {
+        measure_table_destroy(&larger, growth->budget);
+        return false;
+    }
+    measure_table_merge(&larger, table, all, secret);
+    measure_table_destroy(table, growth->budget);
+    *table = larger;
+    return true;
+}
+
+/* Keys that come in the order of their hashes fill a table from its beginning
+ * and, if it is too small for them, find each other on longer and longer ways.
+ * A long way is thus a reason to grow as good as a full table. */
+static inline uint32_t
+max_probes(const struct measure_table *table, const struct growth *growth)
+{
+    return (growth && table->max_used < growth->max_keys
+            ? MEASURE_TABLE_MAX_PROBES : MEASURE_TABLE_ANY_PROBES);
+}
 
 /* Rows of one table, with the same hash, lie in the order in which they will
  * lie in another: merging flows writes one line after the other.  Masked keys
@@ -203,17 +217,6 @@ merge__(struct measure_table *table, enum measure_family family,
     uint64_t hashes[MEASURE_TABLE_BLOCK];
 
     while (measure_table_next_block(&cursor)) {
-        if (growth && table->n_used + cursor.n > table->max_used
-            && table->max_used < growth->max_keys) {
-            uint64_t n_keys = (uint64_t) table->max_used * GROWTH;
-
-            n_keys = n_keys > cursor.n ? n_keys : cursor.n;
-            if (!grow(table, (n_keys < growth->max_keys
-                              ? n_keys : growth->max_keys),
-                      secret, growth->budget)) {
-                return false;
-            }
-        }
         for (size_t i = 0; i < cursor.n; i++) {
             for (unsigned int j = 0; j < measure_key_words(family); j++) {
                 keys[i][j] = cursor.rows[i][j] & mask[j];
@@ -224,14 +227,17 @@ merge__(struct measure_table *table, enum measure_family family,
         }
         for (size_t i = 0; i < cursor.n; i++) {
             uint64_t *row = cursor.rows[i];
-            bool added = measure_table_add(table, family,
-                                           MEASURE_TABLE_ANY_PROBES, keys[i],
-                                           hashes[i],
-                                           *measure_row_packets(row, family),
-                                           *measure_row_bytes(row, family));
 
-            assert(added);
-            (void) added;
+            while (!measure_table_add(table, family,
+                                      max_probes(table, growth), keys[i],
+                                      hashes[i],
+                                      *measure_row_packets(row, family),
+                                      *measure_row_bytes(row, family))) {
+                assert(growth && table->max_used < growth->max_keys);
+                if (!grow(table, growth, secret)) {
+                    return false;
+                }
+            }
         }
     }
     return true;
@@ -281,6 +287,7 @@ measure_table_estimate(const struct measure_table *const tables[],
                        size_t n_tables, const uint64_t *mask,
                        const struct measure_hash_secret *secret)
 {
+    struct measure_hash_secret other;
     struct measure_budget scratch = { 0 };
     struct measure_table sample;
     uint64_t n_rows = 0;
@@ -294,13 +301,16 @@ measure_table_estimate(const struct measure_table *const tables[],
         return n_rows;
     }
     share = (double) SAMPLE_ROWS / n_rows;
+
+    /* With the same hashes, all would lie at the beginning of 'sample'. */
+    measure_hash_secret_init(&other, secret->words[0]);
     if (measure_table_init(&sample, tables[0]->family, 64, &scratch,
                            MEASURE_ANY_NODE)) {
         for (size_t i = 0; i < n_tables; i++) {
             struct measure_table part = *tables[i];
 
             part.n_lines = ceil(part.n_lines * share);
-            if (!measure_table_merge_growing(&sample, &part, mask, secret,
+            if (!measure_table_merge_growing(&sample, &part, mask, &other,
                                              n_rows, &scratch)) {
                 measure_table_destroy(&sample, &scratch);
                 return n_rows;
