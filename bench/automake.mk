@@ -22,6 +22,9 @@ EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
 	bench/overhead_instructions.py bench/overhead_statistics.py \
 	bench/overhead_switch.py bench/overhead_traces.py
 
+check_PROGRAMS += bench/merge-scale
+bench_merge_scale_LDADD = lib/libmeasure.a -lpthread
+
 # The peers are compiled with the flags of those that they come from.
 bench_peers = bench/peer-cmap.o bench/peer-dpdk.o
 CLEANFILES += $(bench_peers)
