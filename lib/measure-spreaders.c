@@ -43,7 +43,8 @@ struct asking {
      * destinations and ports. */
     struct measure_table sources[MEASURE_N_FAMILIES];
 
-    /* Packets and bytes of the rows of the answer. */
+    /* Packets and bytes of the sources that have as many packets as they must
+     * have destinations. */
     struct measure_table sizes[MEASURE_N_FAMILIES];
 };
 
@@ -136,6 +137,31 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
+/* Keeps of the sources in 'table' those that may be in the answer. */
+static bool
+find_candidates(struct measure_table *table, void *asking_)
+{
+    struct asking *asking = asking_;
+    enum measure_family layout = table->family;
+    struct measure_table *sizes = &asking->sizes[layout];
+
+    asking->answer->keys += measure_table_n_used(table);
+    MEASURE_TABLE_FOR_EACH (key, table) {
+        uint64_t packets = *measure_row_packets(key, layout);
+
+        if (packets < asking->question->min) {
+            continue;
+        }
+        if (!measure_table_reserve(sizes, 1, asking->secret,
+                                   &asking->budget)) {
+            return false;
+        }
+        measure_table_insert(sizes, asking->secret, key, packets,
+                             *measure_row_bytes(key, layout));
+    }
+    return true;
+}
+
 /* Counts the sources of the pairs, with ports if the question is about them,
  * that are in 'table'. */
 static bool
@@ -156,16 +182,27 @@ count_sources(struct measure_table *table, void *asking_)
     }
 
     /* Of each pair the ports... */
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        *measure_row_packets(row, layout) = 1;
-        *measure_row_bytes(row, layout) = 0;
-    }
     measure_table_clear(pairs);
+    if (!asking->sizes[layout].n_used) {
+        return true;
+    }
     if (!measure_table_reserve(pairs, measure_table_n_used(table),
                                asking->secret, &asking->budget)) {
         return false;
     }
-    measure_table_merge(pairs, table, pair_mask, asking->secret);
+    MEASURE_TABLE_FOR_EACH (row, table) {
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        for (unsigned int i = 0; i < measure_key_words(layout); i++) {
+            key[i] = row[i] & mask[i];
+        }
+        if (measure_table_find(&asking->sizes[layout], asking->secret, key)) {
+            for (unsigned int i = 0; i < measure_key_words(layout); i++) {
+                key[i] = row[i] & pair_mask[i];
+            }
+            measure_table_insert(pairs, asking->secret, key, 1, 0);
+        }
+    }
 
     /* ...and of each source the pairs, and the ports of these. */
     MEASURE_TABLE_FOR_EACH (row, pairs) {
@@ -204,7 +241,6 @@ choose_rows(struct asking *asking, uint64_t *n_wanted)
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         const struct measure_table *table = &asking->sources[layout];
 
-        answer->keys += measure_table_n_used(table);
         MEASURE_TABLE_FOR_EACH (key, table) {
             struct measure_spreaders_row row;
             uint64_t spread = *measure_row_packets(key, layout);
@@ -245,59 +281,23 @@ choose_rows(struct asking *asking, uint64_t *n_wanted)
     return true;
 }
 
-/* Adds the sizes of those groups in 'table' that have a row in the answer. */
-static bool
-add_sizes(struct measure_table *table, void *asking_)
-{
-    struct asking *asking = asking_;
-    enum measure_family layout = table->family;
-
-    MEASURE_TABLE_FOR_EACH (key, table) {
-        uint64_t *row = measure_table_find(&asking->sizes[layout],
-                                           asking->secret, key);
-
-        if (row) {
-            *measure_row_packets(row, layout)
-                += *measure_row_packets(key, layout);
-            *measure_row_bytes(row, layout) += *measure_row_bytes(key, layout);
-        }
-    }
-    return true;
-}
-
 /* Fills in the packets and bytes of the rows of the answer. */
-static bool
+static void
 fill_sizes(struct asking *asking)
 {
     struct measure_spreaders_answer *answer = asking->answer;
-    uint64_t key[MEASURE_KEY_WORDS];
 
-    for (size_t i = 0; i < answer->n_rows; i++) {
-        struct measure_table *sizes
-            = &asking->sizes[measure_key_from_fields(
-                                 key, &answer->rows[i].fields)];
-
-        if (!measure_table_reserve(sizes, 1, asking->secret,
-                                   &asking->budget)) {
-            return false;
-        }
-        /* A row without packets would be empty: this one is subtracted. */
-        measure_table_insert(sizes, asking->secret, key, 1, 0);
-    }
-    if (!measure_query(asking->scope, &asking->group, add_sizes, asking)) {
-        return false;
-    }
     for (size_t i = 0; i < answer->n_rows; i++) {
         struct measure_spreaders_row *row = &answer->rows[i];
+        uint64_t key[MEASURE_KEY_WORDS];
         enum measure_family layout = measure_key_from_fields(key,
                                                              &row->fields);
         uint64_t *found = measure_table_find(&asking->sizes[layout],
                                              asking->secret, key);
 
-        row->packets = *measure_row_packets(found, layout) - 1;
+        row->packets = *measure_row_packets(found, layout);
         row->bytes = *measure_row_bytes(found, layout);
     }
-    return true;
 }
 
 /* Answers 'question' about 'scope', which measure_scope_check() must allow for
@@ -336,10 +336,13 @@ measure_spreaders_ask(const struct measure_scope *scope,
         asking.sizes[layout].family = layout;
     }
 
-    ok = (measure_query_together(scope, &finest, &asking.pair,
+    ok = (measure_query(scope, &asking.group, find_candidates, &asking)
+          && measure_query_together(scope, &finest, &asking.pair,
                                  count_sources, &asking)
-          && choose_rows(&asking, &n_wanted)
-          && (!answer->n_rows || fill_sizes(&asking)));
+          && choose_rows(&asking, &n_wanted));
+    if (ok) {
+        fill_sizes(&asking);
+    }
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         measure_table_destroy(&asking.pairs[layout], &asking.budget);
         measure_table_destroy(&asking.sources[layout], &asking.budget);
