@@ -113,7 +113,8 @@ measure_write_changes(struct measure_output *o,
     }
     n = MIN(n ? n : UINT64_MAX, changes->n);
 
-    measure_write_epoch(o, changes->epoch, changes->start_ms, changes->duration_ms);
+    measure_write_epoch(o, changes->epoch, changes->start_ms,
+                        changes->duration_ms);
     measure_output_string(o, "key", measure_by_name(changes->by));
     measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
     measure_output_uint(o, "expected-keys", changes->keys);

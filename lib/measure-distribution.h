@@ -40,20 +40,6 @@
  * The sum of the entropy is compensated (Neumaier, 1974): of a million counts
  * the result is right to about 10^-13 bits, in whatever order they come.
  *
- * Streams.  Where there is no exact table, struct measure_entropy_stream
- * estimates the entropy from packets as they pass.  Source: Lall, Sekar,
- * Ogihara, Xu, Zhang, "Data Streaming Algorithms for Estimating Entropy of
- * Network Traffic", SIGMETRICS 2006, named in Table 1 of Alipourfard et al.,
- * SOSR 2018.  Of an epoch of m packets, g * z positions are drawn; from each
- * on, the packets of the key at that position are counted.  A count of r gives
- * m * (r * log2(r) - (r - 1) * log2(r - 1)), whose expectation is
- * S = sum(c * log2(c)).  The estimate is the median of g averages of z.
- * Published bound: with z = 32 * log2(m) / e^2 and g = 2 * log2(1 / d) the
- * relative error of S is above e with a probability below d.  (The entropy is
- * log2(m) - S / m.)
- * Memory: 24 bytes for each of the g * z positions, and 24 for each key
- * followed, at half load.
- *
  * Thread safety: none; plain data. */
 
 #define MEASURE_BUCKETS 65      /* 0, and one for each power of two. */

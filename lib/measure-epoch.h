@@ -76,10 +76,11 @@
  *
  * Thread safety: measure_writer_set(), measure_set_count(), the functions of
  * the two tiers and measure_set_move_entry() belong to the one packet thread
- * of the writer; they do not allocate, lock, wait, log or clear.  measure_set_add_table() and measure_writer_swap() belong to the
- * control thread while the packet thread counts, and measure_set_load() to
- * any thread that knows that the set is not being destroyed; all else to the
- * control thread when the set is not in use. */
+ * of the writer; they do not allocate, lock, wait, log or clear.
+ * measure_set_add_table() and measure_writer_swap() belong to the control
+ * thread while the packet thread counts, and measure_set_load() to any thread
+ * that knows that the set is not being destroyed; all else to the control
+ * thread when the set is not in use. */
 
 #define MEASURE_BURST 32            /* Records counted at a time. */
 #define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */

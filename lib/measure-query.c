@@ -271,7 +271,8 @@ group_partitions(const struct partitions *p,
 }
 
 /* Gives all groups in 'scope' to 'f', part by part: those that are one group
- * by 'together' are in the same part.  measure_scope_check() must allow it.  Returns false if there was no memory, or 'f' said so. */
+ * by 'together' are in the same part.  measure_scope_check() must allow it.
+ * Returns false if there was no memory, or 'f' said so. */
 bool
 measure_query_together(const struct measure_scope *scope,
                        const struct measure_group *group,

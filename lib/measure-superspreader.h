@@ -64,8 +64,8 @@
  *
  * Each row of the report has 'min' and 'max', one of which is wrong with a
  * probability of at most 10^-4.  A source is reported if its 'max' is above
- * the threshold: recall is 1, at the cost of precision just below the
- * threshold.
+ * the threshold: recall is 1 except with that probability, at the cost of
+ * precision just below the threshold.
  *
  * Nothing is lost silently: packets of sources that found no row, and
  * destinations that found no filter, are counted.

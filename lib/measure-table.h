@@ -49,10 +49,11 @@
  * refuses it.
  *
  * Thread safety: one writer.  'n_used' may be read by any thread at any time;
- * rows by others only when the writer has let go of the table (see
- * measure-epoch.h).  measure_table_home(), measure_table_prefetch(),
- * measure_table_add_home() and measure_table_add() belong to the packet path: they do not allocate, lock,
- * wait, log or clear, and the number of their steps is bounded. */
+ * rows by others only when the writer has let go of the table (see measure-
+ * epoch.h).  measure_table_home(), measure_table_prefetch(),
+ * measure_table_add_home() and measure_table_add() belong to the packet path:
+ * they do not allocate, lock, wait, log or clear, and the number of their
+ * steps is bounded. */
 
 #define MEASURE_LINE_SIZE 64
 #define MEASURE_TABLE_MAX_PROBES 128    /* Rows looked at for one packet. */
