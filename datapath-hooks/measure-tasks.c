@@ -247,20 +247,24 @@ forget_change_tables(struct monitor *monitor)
     }
 }
 
+#define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
+
 /* Brings the tables of expectations in line with the configuration.  Anew they
  * begin if what is expected would not mean the same any more.  Returns false
  * if there is no memory. */
 static bool
 prepare_change_tables(struct evaluation *e)
 {
-    /* Of the memory, three quarters of an eighth are for IPv4. */
+    /* Of an eighth of the memory, three quarters are for IPv4.  The tables are
+     * there at once, whatever the traffic: hence the limit. */
     static const int shares[MEASURE_N_FAMILIES] = {
         [MEASURE_IPV4] = 12 * 128,
         [MEASURE_IPV6] = 24 * 256,
     };
     struct measure_tasks *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
-    uint64_t memory = (uint64_t) config->memory_mb * 1024 * 1024;
+    uint64_t memory = (MIN(config->memory_mb, CHANGE_MAX_MB * 8)
+                       * UINT64_C(1048576));
 
     if (tasks->change_by != config->change_key
         || tasks->change_alpha != config->change_alpha
@@ -276,7 +280,7 @@ prepare_change_tables(struct evaluation *e)
         struct measure_change *change = &tasks->change[family];
         struct measure_change_config new = {
             .family = family,
-            .max_keys = MIN(memory / shares[family], UINT32_C(1) << 30),
+            .max_keys = memory / shares[family],
             .alpha = config->change_alpha,
         };
 
