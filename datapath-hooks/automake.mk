@@ -13,6 +13,7 @@ measure_hooks = \
 	datapath-hooks/measure-control.c \
 	datapath-hooks/measure-history.c \
 	datapath-hooks/measure-history.h \
+	datapath-hooks/measure-metrics.c \
 	datapath-hooks/measure-monitor.c \
 	datapath-hooks/measure-monitor.h \
 	datapath-hooks/measure-sizes.c \

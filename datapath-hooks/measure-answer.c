@@ -18,22 +18,180 @@
 
 #include "measure-answer.h"
 
+#include "dpdk.h"
+#include "openvswitch/dynamic-string.h"
 #include "util.h"
 
-/* Takes references to the reports that 'args' ask for.  Returns NULL or an
- * error message. */
+/* Returns 'error', which it frees, with the name of the bridge. */
 char *
-measure_subject_choose_reports(struct measure_subject *subject,
-                               const struct measure_arguments *args OVS_UNUSED)
+measure_subject_error(const struct measure_subject *subject, char *error)
+{
+    char *message = xasprintf("%s: %s", subject->name, error);
+
+    free(error);
+    return message;
+}
+
+/* Returns a message that no report is what 'args' ask for. */
+static char *
+no_such_epoch(const struct measure_subject *subject,
+              const struct measure_arguments *args)
 {
     const struct measure_history *history = &subject->monitor->history;
+    const struct kept_report *oldest
+        = CONTAINER_OF(ovs_list_front(&history->reports), struct kept_report,
+                       node);
 
-    if (history->n) {
-        subject->reports = xmalloc(sizeof *subject->reports);
+    return xasprintf("%s: epoch=%s%"PRIu64": no report of that epoch is kept; "
+                     "valid is %"PRIu64" to %"PRIu64", or -1 to -%"PRIuSIZE,
+                     subject->name, args->epoch_from_end ? "-" : "",
+                     args->epoch, oldest->report->number,
+                     measure_history_newest(history)->report->number,
+                     history->n);
+}
+
+/* Returns the first of the kept reports that 'args' ask for, with the last in
+ * '*last'; NULL if there is none. */
+static struct kept_report *
+find_reports(const struct measure_history *history,
+             const struct measure_arguments *args, struct kept_report **last)
+{
+    struct kept_report *first = measure_history_newest(history);
+    struct kept_report *kept;
+
+    *last = first;
+    if (args->epoch_given) {
+        uint64_t newest = first->report->number;
+        uint64_t number = (!args->epoch_from_end ? args->epoch
+                           : args->epoch <= newest ? newest - args->epoch + 1
+                           : 0);
+
+        first = *last = measure_history_find(history, number);
+    } else if (args->last_given) {
+        int64_t end = first->report->start_ms + first->report->duration_ms;
+
+        LIST_FOR_EACH_REVERSE (kept, node, &history->reports) {
+            if (kept->report->by != first->report->by
+                || kept->report->start_ms + (int64_t) args->last_ms < end) {
+                break;
+            }
+            first = kept;
+        }
+    }
+    return first;
+}
+
+static bool
+has_section(const struct measure_subject *subject, unsigned int core)
+{
+    for (size_t i = 0; i < subject->n_reports; i++) {
+        const struct measure_report *report = subject->plain_reports[i];
+
+        for (size_t j = 0; j < report->n_sections; j++) {
+            if (report->sections[j].core == core) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static char *
+no_such_core(const struct measure_subject *subject, unsigned int core)
+{
+    const struct measure_report *report
+        = subject->plain_reports[subject->n_reports - 1];
+    struct ds valid = DS_EMPTY_INITIALIZER;
+    char *error;
+
+    for (size_t i = 0; i < report->n_sections; i++) {
+        if (report->sections[i].core != NON_PMD_CORE_ID) {
+            ds_put_format(&valid, "%s%u", valid.length ? ", " : "",
+                          report->sections[i].core);
+        }
+    }
+    error = xasprintf("%s: pmd=%u: no PMD thread on this core has counted; "
+                      "valid is %s", subject->name, core,
+                      valid.length ? ds_cstr(&valid) : "none");
+    ds_destroy(&valid);
+    return error;
+}
+
+/* Chooses the reports, threads and rows that 'args' ask for, and takes
+ * references to the reports.  Returns NULL or an error message. */
+char *
+measure_subject_choose_reports(struct measure_subject *subject,
+                               const struct measure_arguments *args)
+{
+    const struct measure_history *history = &subject->monitor->history;
+    struct measure_scope *scope = &subject->scope;
+    struct kept_report *kept, *last;
+
+    if (args->where) {
+        char *error = measure_filter_parse(args->where,
+                                           &subject->monitor->ports,
+                                           &subject->filter);
+        if (error) {
+            return measure_subject_error(subject, error);
+        }
+        scope->filter = &subject->filter;
+    }
+    if (!history->n) {
+        return NULL;
+    }
+
+    kept = find_reports(history, args, &last);
+    if (!kept) {
+        return no_such_epoch(subject, args);
+    }
+    subject->reports = xmalloc(history->n * sizeof *subject->reports);
+    subject->plain_reports = xmalloc(history->n
+                                     * sizeof *subject->plain_reports);
+    for (;;) {
+        subject->plain_reports[subject->n_reports] = kept->report;
         subject->reports[subject->n_reports++]
-            = measure_kept_report_ref(measure_history_newest(history));
+            = measure_kept_report_ref(kept);
+        if (kept == last) {
+            break;
+        }
+        kept = CONTAINER_OF(kept->node.next, struct kept_report, node);
+    }
+
+    scope->reports = subject->plain_reports;
+    scope->n_reports = subject->n_reports;
+    scope->one_core = args->pmd_given;
+    scope->core = args->pmd;
+    scope->ports = &subject->monitor->ports;
+    if (args->pmd_given && !has_section(subject, args->pmd)) {
+        return no_such_core(subject, args->pmd);
     }
     return NULL;
+}
+
+/* Returns a message if the scope of 'subject' cannot be grouped by 'group'. */
+static char *
+check_scope(const struct measure_subject *subject,
+            const struct measure_group *group)
+{
+    char *error = measure_scope_check(&subject->scope, group);
+
+    return error ? measure_subject_error(subject, error) : NULL;
+}
+
+static char *
+no_memory(const struct measure_subject *subject)
+{
+    return xasprintf("%s: no memory for the answer", subject->name);
+}
+
+/* Returns true if 'subject' has a report, else says that there is none. */
+static bool
+has_report(struct measure_output *o, const struct measure_subject *subject)
+{
+    if (!subject->n_reports) {
+        measure_output_note(o, "No epoch has been closed yet.");
+    }
+    return subject->n_reports > 0;
 }
 
 char *
@@ -41,38 +199,56 @@ measure_write_heavy_hitters(struct measure_output *o,
                             const struct measure_subject *subject,
                             const struct measure_arguments *args)
 {
-    const struct measure_report *report;
+    struct measure_hitters_question question = args->hitters;
+    char *error;
 
-    if (!subject->n_reports) {
-        measure_output_note(o, "No epoch has been closed yet.");
+    if (!has_report(o, subject)) {
         return NULL;
     }
-    report = subject->reports[0]->report;
-
-    struct measure_question question = {
-        .by = args->by_given ? args->by : report->by,
-        .sort = args->sort,
-        .heavy_only = !args->n_given,
-        .n = args->n,
-        .threshold = subject->config.heavy_hitter,
-    };
-
-    if (!measure_by_derives(report->by, question.by)) {
-        return xasprintf("%s: by=%s needs more than epoch %"PRIu64" counted: "
-                         "it ran with measure-key=%s", subject->name,
-                         measure_by_name(question.by), report->number,
-                         measure_by_name(report->by));
+    if (!args->by_given) {
+        measure_group_from_by(&question.group,
+                              subject->plain_reports[0]->by);
     }
-    if (!measure_report_write(o, report, &question,
-                              subject->config.heavy_hitter_text)) {
-        return xasprintf("%s: no memory for the answer", subject->name);
+    question.heavy_only = !args->n_given;
+    question.n = args->n;
+    question.threshold = subject->config.heavy_hitter;
+    question.threshold_text = subject->config.heavy_hitter_text;
+
+    error = check_scope(subject, &question.group);
+    if (!error && !measure_hitters_write(o, &subject->scope, &question)) {
+        error = no_memory(subject);
     }
-    return NULL;
+    return error;
 }
 
-void
-measure_write_epoch(struct measure_output *o, uint64_t number,
-                    int64_t start_ms, uint64_t duration_ms)
+char *
+measure_write_superspreaders(struct measure_output *o,
+                             const struct measure_subject *subject,
+                             const struct measure_arguments *args)
+{
+    struct measure_spreaders_question question = {
+        .by = args->spreaders_by,
+        .min = args->min_given ? args->min : subject->config.superspreader,
+        .n = args->n,
+        .exclude = &subject->config.superspreader_exclude,
+    };
+    struct measure_group group;
+    char *error;
+
+    if (!has_report(o, subject)) {
+        return NULL;
+    }
+    measure_spreaders_group(question.by, &group);
+    error = check_scope(subject, &group);
+    if (!error && !measure_spreaders_write(o, &subject->scope, &question)) {
+        error = no_memory(subject);
+    }
+    return error;
+}
+
+static void
+write_epoch(struct measure_output *o, uint64_t number, int64_t start_ms,
+            uint64_t duration_ms)
 {
     measure_output_open_line(o, "epoch");
     measure_output_uint(o, "number", number);
@@ -113,8 +289,7 @@ measure_write_changes(struct measure_output *o,
     }
     n = MIN(n ? n : UINT64_MAX, changes->n);
 
-    measure_write_epoch(o, changes->epoch, changes->start_ms,
-                        changes->duration_ms);
+    write_epoch(o, changes->epoch, changes->start_ms, changes->duration_ms);
     measure_output_string(o, "key", measure_by_name(changes->by));
     measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
     measure_output_uint(o, "expected-keys", changes->keys);

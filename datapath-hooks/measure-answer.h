@@ -33,13 +33,18 @@ char *measure_subject_choose_reports(struct measure_subject *,
                                      const struct measure_arguments *)
     OVS_REQUIRES(measure_mutex);
 
-void measure_write_epoch(struct measure_output *, uint64_t number,
-                         int64_t start_ms, uint64_t duration_ms);
+char *measure_subject_error(const struct measure_subject *, char *error);
 
 measure_write_func measure_write_heavy_hitters;
+measure_write_func measure_write_superspreaders;
 measure_write_func measure_write_changes;
 measure_write_func measure_write_alerts;
 measure_write_func measure_write_distribution;
 measure_write_func measure_write_status;
+measure_raw_func measure_metrics;
+
+const struct monitor_writer **measure_sort_writers(const struct monitor *,
+                                                   size_t *n)
+    OVS_REQUIRES(measure_mutex);
 
 #endif /* measure-answer.h */

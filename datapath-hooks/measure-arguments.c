@@ -28,14 +28,75 @@ static bool
 parse_by(const char *value, struct measure_arguments *args)
 {
     args->by_given = true;
-    return measure_by_from_name(value, &args->by);
+    return measure_hitters_parse_by(value, &args->hitters);
+}
+
+static bool
+parse_spreaders_by(const char *value, struct measure_arguments *args)
+{
+    return measure_spreaders_by_from_name(value, &args->spreaders_by);
+}
+
+/* What it means depends on the bridge. */
+static bool
+parse_where(const char *value, struct measure_arguments *args)
+{
+    free(args->where);
+    args->where = xstrdup(value);
+    return true;
+}
+
+static bool
+parse_epoch(const char *value, struct measure_arguments *args)
+{
+    args->epoch_given = true;
+    args->epoch_from_end = value[0] == '-';
+    return measure_parse_number(value + args->epoch_from_end, 1, UINT64_MAX,
+                                &args->epoch);
+}
+
+static bool
+parse_last(const char *value, struct measure_arguments *args)
+{
+    static const struct {
+        const char *suffix;
+        uint64_t ms;
+    } units[] = {
+        { "ms", 1 },
+        { "s", 1000 },
+        { "m", 60 * 1000 },
+        { "h", 60 * 60 * 1000 },
+    };
+    size_t digits = strspn(value, "0123456789");
+    char number[16];
+
+    if (digits >= sizeof number) {
+        return false;
+    }
+    ovs_strzcpy(number, value, digits + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (!strcmp(value + digits, units[i].suffix)
+            && measure_parse_number(number, 1, UINT32_MAX, &args->last_ms)) {
+            args->last_ms *= units[i].ms;
+            args->last_given = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+parse_pmd(const char *value, struct measure_arguments *args)
+{
+    args->pmd_given = true;
+    return measure_parse_number(value, 0, UINT32_MAX - 1, &args->pmd);
 }
 
 static bool
 parse_sort(const char *value, struct measure_arguments *args)
 {
-    args->sort = (!strcmp(value, "bytes")
-                  ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS);
+    args->hitters.sort = (!strcmp(value, "bytes")
+                          ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS);
     return !strcmp(value, "bytes") || !strcmp(value, "packets");
 }
 
@@ -73,8 +134,29 @@ parse_format(const char *value, struct measure_arguments *args)
 }
 
 const struct measure_argument measure_argument_by = {
-    "by=", "by=flow|by=pair|by=source|by=destination",
-    "by=flow, by=pair, by=source or by=destination", parse_by
+    "by=", "by=flow|by=pair|by=source|by=destination|by=source-port|"
+    "by=destination-port|by=protocol|by=port|by=vlan|by=tunnel|by=source/N|"
+    "by=destination/N|by=source/*|by=destination/*",
+    "by=" MEASURE_GROUP_VALID "; or source/* or destination/*", parse_by
+};
+const struct measure_argument measure_argument_spreaders_by = {
+    "by=", "by=source|by=destination|by=source-port",
+    "by=" MEASURE_SPREADERS_BY_VALID, parse_spreaders_by
+};
+const struct measure_argument measure_argument_where = {
+    "where=", "where=FILTER", "where=" MEASURE_FILTER_VALID, parse_where
+};
+const struct measure_argument measure_argument_epoch = {
+    "epoch=", "epoch=NUMBER|epoch=-N",
+    "epoch=NUMBER of a report that is kept, or epoch=-N, the Nth from the "
+    "end", parse_epoch
+};
+const struct measure_argument measure_argument_last = {
+    "last=", "last=TIME", "last=TIME such as last=60s (ms, s, m, h)",
+    parse_last
+};
+const struct measure_argument measure_argument_pmd = {
+    "pmd=", "pmd=CORE", "pmd=CORE with the number of a core", parse_pmd
 };
 const struct measure_argument measure_argument_sort = {
     "sort=", "sort=packets|sort=bytes", "sort=packets or sort=bytes",
@@ -152,5 +234,14 @@ measure_arguments_parse(int argc, const char *argv[],
             args->bridge = argv[i];
         }
     }
+    if (args->epoch_given && args->last_given) {
+        return xstrdup("epoch= and last= exclude each other");
+    }
     return NULL;
+}
+
+void
+measure_arguments_destroy(struct measure_arguments *args)
+{
+    free(args->where);
 }

@@ -17,8 +17,9 @@
 #ifndef MEASURE_ARGUMENTS_H
 #define MEASURE_ARGUMENTS_H 1
 
+#include "measure-heavy-hitters.h"
 #include "measure-output.h"
-#include "measure-report.h"
+#include "measure-spreaders.h"
 
 /* The arguments of the commands measure/...
  * =========================================
@@ -34,9 +35,21 @@ struct measure_arguments {
     enum measure_format format;
     bool json_reply;                /* 'ovs-appctl --format json'. */
 
-    enum measure_by by;
+    struct measure_hitters_question hitters;    /* Its by= and sort=. */
     bool by_given;
-    enum measure_sort sort;
+    enum measure_spreaders_by spreaders_by;
+    char *where;                    /* NULL for all rows. */
+
+    /* The epochs: the last one, one by its number or from the end, or those
+     * of the last milliseconds. */
+    bool epoch_given;
+    bool epoch_from_end;            /* 'epoch' is 1 for the last. */
+    uint64_t epoch;
+    bool last_given;
+    uint64_t last_ms;
+    bool pmd_given;
+    uint64_t pmd;                   /* Core. */
+
     uint64_t n;
     bool n_given;
     uint64_t min;
@@ -54,6 +67,11 @@ struct measure_argument {
 
 /* The lists of arguments end with NULL. */
 extern const struct measure_argument measure_argument_by;
+extern const struct measure_argument measure_argument_spreaders_by;
+extern const struct measure_argument measure_argument_where;
+extern const struct measure_argument measure_argument_epoch;
+extern const struct measure_argument measure_argument_last;
+extern const struct measure_argument measure_argument_pmd;
 extern const struct measure_argument measure_argument_sort;
 extern const struct measure_argument measure_argument_n;
 extern const struct measure_argument measure_argument_min;
@@ -65,5 +83,6 @@ char *measure_arguments_usage(const struct measure_argument *const[]);
 char *measure_arguments_parse(int argc, const char *argv[],
                               const struct measure_argument *const[],
                               struct measure_arguments *);
+void measure_arguments_destroy(struct measure_arguments *);
 
 #endif /* measure-arguments.h */

@@ -41,23 +41,33 @@ struct command {
     const char *name;
     const struct measure_argument *arguments[MAX_ARGUMENTS + 1];
     measure_write_func *write;
-    char *(*check)(struct measure_arguments *);     /* Or NULL. */
+    measure_raw_func *raw;          /* Instead of 'write'. */
     bool reports;                   /* Asks reports: takes long. */
 };
 
-#define BY &measure_argument_by
-#define SORT &measure_argument_sort
+#define WHERE &measure_argument_where
+#define EPOCH &measure_argument_epoch
+#define LAST &measure_argument_last
+#define PMD &measure_argument_pmd
 #define N &measure_argument_n
 #define SINCE &measure_argument_since
 #define FORMAT &measure_argument_format
 
 static const struct command commands[] = {
-    { "measure/heavy-hitters", { BY, SORT, N, FORMAT },
+    { "measure/heavy-hitters",
+      { &measure_argument_by, WHERE, EPOCH, LAST, PMD, &measure_argument_sort,
+        N, FORMAT },
       measure_write_heavy_hitters, NULL, true },
+    { "measure/superspreaders",
+      { &measure_argument_spreaders_by, &measure_argument_min, WHERE, EPOCH,
+        LAST, PMD, N, FORMAT },
+      measure_write_superspreaders, NULL, true },
+    { "measure/distribution", { WHERE, EPOCH, LAST, PMD, FORMAT },
+      measure_write_distribution, NULL, true },
     { "measure/changes", { N, FORMAT }, measure_write_changes, NULL, true },
     { "measure/alerts", { SINCE, N, FORMAT }, measure_write_alerts, NULL,
       false },
-    { "measure/distribution", { FORMAT }, measure_write_distribution, NULL,
+    { "measure/metrics", { &measure_argument_top }, NULL, measure_metrics,
       true },
     { "measure/status", { FORMAT }, measure_write_status, NULL, false },
 };
@@ -153,12 +163,10 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
 
     request->conn = conn;
     request->write = command->write;
+    request->raw = command->raw;
     request->error = measure_arguments_parse(argc, argv, command->arguments,
                                              args);
     measure_request_choose_format(request);
-    if (!request->error && command->check) {
-        request->error = command->check(args);
-    }
     if (!request->error) {
         choose_subjects(request, command->reports);
     }

@@ -71,6 +71,8 @@ struct closing_epoch {
     enum measure_by by;
     long long int start_ms;
     long long int duration_ms;
+    long long int closed_us;
+    uint64_t handover_us;
 
     /* The set that each writer counted in.  The writers whose thread has ended
      * or whose monitor is off are in 'retired', too. */
@@ -78,6 +80,7 @@ struct closing_epoch {
     size_t n;
     struct measure_set **sets;
     struct monitor_writer **writers;
+    unsigned int *cores;            /* Of the writers. */
 };
 
 /* Taken before 'measure_mutex'. */
@@ -319,6 +322,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
     closing->duration_ms = time_msec() - monitor->start;
     closing->sets = xmalloc(n * sizeof *closing->sets);
     closing->writers = xmalloc(n * sizeof *closing->writers);
+    closing->cores = xmalloc(n * sizeof *closing->cores);
     ovs_list_init(&closing->retired);
 
     if (monitor->running) {
@@ -342,8 +346,10 @@ measure_monitor_close_epoch(struct monitor *monitor)
             measure_writer_swap(&writer->writer, new);
         }
         closing->sets[closing->n] = old;
+        closing->cores[closing->n] = writer->core_id;
         closing->writers[closing->n++] = writer;
     }
+    closing->closed_us = time_usec();
     ovs_list_push_back(&monitor->closing, &closing->node);
     seq_change(merge_seq);
     return closing->number;
@@ -370,6 +376,29 @@ measure_monitor_sum(const struct monitor *monitor,
         measure_set_load(measure_writer_set(&writer->writer), &load);
         measure_counters_add(sum, &load.counters);
     }
+}
+
+/* Sums up all that 'writer' of 'monitor' counted, the running epoch
+ * included. */
+void
+measure_writer_sum(const struct monitor *monitor,
+                   const struct monitor_writer *writer,
+                   struct measure_counters *sum)
+{
+    const struct closing_epoch *closing;
+    struct measure_load load;
+
+    *sum = writer->closed;
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            if (closing->writers[i] == writer) {
+                measure_set_load(closing->sets[i], &load);
+                measure_counters_add(sum, &load.counters);
+            }
+        }
+    }
+    measure_set_load(measure_writer_set(&writer->writer), &load);
+    measure_counters_add(sum, &load.counters);
 }
 
 /* Destroys 'monitor', of which nobody else knows, when its epochs are
@@ -504,6 +533,14 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 
     ovs_mutex_lock(&measure_mutex);
     measure_counters_add(&monitor->closed, &report->counters);
+    for (size_t i = 0; i < closing->n; i++) {
+        measure_counters_add(&closing->writers[i]->closed,
+                             &closing->sets[i]->counters);
+    }
+    monitor->n_handovers++;
+    monitor->handover_us += closing->handover_us;
+    monitor->max_handover_us = MAX(monitor->max_handover_us,
+                                   closing->handover_us);
     measure_history_add(&monitor->history, report);
     measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
@@ -525,6 +562,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     struct measure_report *report;
 
     ovsrcu_synchronize();
+    closing->handover_us = time_usec() - closing->closed_us;
     wait_for_growth();
 
     ovsrcu_quiesce_start();
@@ -533,6 +571,8 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     }
     report = measure_report_merge(closing->sets, closing->n, closing->by,
                                   &secret, &monitor->budget);
+    measure_report_keep_sections(report, closing->sets, closing->cores,
+                                 closing->n);
     ovsrcu_quiesce_end();
 
     publish(monitor, closing, report);
@@ -557,6 +597,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
 
     free(closing->sets);
     free(closing->writers);
+    free(closing->cores);
     free(closing);
 }
 

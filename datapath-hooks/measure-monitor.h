@@ -69,6 +69,7 @@ struct monitor_writer {
     int numa_id;
     struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
     uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
+    struct measure_counters closed; /* Sum of its merged epochs. */
 };
 
 struct monitor {
@@ -94,6 +95,11 @@ struct monitor {
     struct measure_history history;
     struct measure_tasks tasks;
     struct measure_counters closed; /* Sum of all merged epochs. */
+
+    /* From the end of an epoch until the packet threads have let go of it. */
+    uint64_t n_handovers;
+    uint64_t handover_us;           /* Sum. */
+    uint64_t max_handover_us;
 
     struct ovs_list dying_node;     /* When the bridge is gone. */
 };
@@ -131,6 +137,9 @@ void measure_monitor_begin_epoch(struct monitor *)
 uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_sum(const struct monitor *, struct measure_counters *)
+    OVS_REQUIRES(measure_mutex);
+void measure_writer_sum(const struct monitor *, const struct monitor_writer *,
+                        struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
 struct seq *measure_report_seq(void);
 

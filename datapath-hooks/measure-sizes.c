@@ -40,69 +40,36 @@ static const struct {
 
 #define N_PORTS 65536
 
-/* Calls 'f' with each key that the flows of 'report' have if only 'mask' is
- * left of theirs, and its counts.  Returns false if there is no memory. */
-static bool
-for_each_group(const struct measure_report *report,
-               const struct measure_mask *mask,
-               void (*f)(uint64_t packets, uint64_t bytes, void *aux),
-               void *aux)
-{
-    struct measure_budget scratch = { 0 };
-
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        const struct measure_table *table = &report->tables[family];
-        struct measure_table groups;
-        uint32_t n_lines = measure_table_lines_for(
-            family, measure_table_n_used(table));
-
-        if (!measure_table_init(&groups, family, n_lines, &scratch,
-                                MEASURE_ANY_NODE)) {
-            return false;
-        }
-        measure_table_merge(&groups, table, mask->words[family],
-                            report->secret);
-        MEASURE_TABLE_FOR_EACH (row, &groups) {
-            f(*measure_row_packets(row, family),
-              *measure_row_bytes(row, family), aux);
-        }
-        measure_table_destroy(&groups, &scratch);
-    }
-    return true;
-}
-
 struct sizes {
     struct measure_distribution distribution;
     size_t n;
+    size_t allocated;
     uint64_t *packets;              /* Of each flow. */
     uint64_t *bytes;
 };
 
-static void
-add_size(uint64_t packets, uint64_t bytes, void *sizes_)
+static bool
+add_sizes(struct measure_table *groups, void *sizes_)
 {
+    enum measure_family family = groups->family;
     struct sizes *sizes = sizes_;
 
-    measure_distribution_add(&sizes->distribution, packets, bytes);
-    sizes->packets[sizes->n] = packets;
-    sizes->bytes[sizes->n++] = bytes;
-}
-
-static bool
-get_sizes(const struct measure_report *report, struct sizes *sizes)
-{
-    uint64_t n = 1;
-
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        n += measure_table_n_used(&report->tables[family]);
+    while (sizes->allocated - sizes->n < measure_table_n_used(groups)) {
+        sizes->allocated = sizes->allocated * 2 + 1024;
+        sizes->packets = xrealloc(sizes->packets,
+                                  sizes->allocated * sizeof(uint64_t));
+        sizes->bytes = xrealloc(sizes->bytes,
+                                sizes->allocated * sizeof(uint64_t));
     }
-    measure_distribution_init(&sizes->distribution);
-    sizes->n = 0;
-    sizes->packets = malloc(n * sizeof *sizes->packets);
-    sizes->bytes = malloc(n * sizeof *sizes->bytes);
-    return (sizes->packets && sizes->bytes
-            && for_each_group(report, &measure_masks[report->by], add_size,
-                              sizes));
+    MEASURE_TABLE_FOR_EACH (row, groups) {
+        uint64_t packets = *measure_row_packets(row, family);
+        uint64_t bytes = *measure_row_bytes(row, family);
+
+        measure_distribution_add(&sizes->distribution, packets, bytes);
+        sizes->packets[sizes->n] = packets;
+        sizes->bytes[sizes->n++] = bytes;
+    }
+    return true;
 }
 
 static void
@@ -152,10 +119,14 @@ write_sizes(struct measure_output *o, const struct sizes *sizes)
 
 /* Entropy. */
 
-static void
-add_entropy(uint64_t packets, uint64_t bytes OVS_UNUSED, void *entropy)
+static bool
+add_entropy(struct measure_table *groups, void *entropy)
 {
-    measure_entropy_add(entropy, packets);
+    MEASURE_TABLE_FOR_EACH (row, groups) {
+        measure_entropy_add(entropy, *measure_row_packets(row,
+                                                          groups->family));
+    }
+    return true;
 }
 
 static void
@@ -174,15 +145,16 @@ write_entropy(struct measure_output *o, const char *name,
 
 static bool
 write_address_entropy(struct measure_output *o,
-                      const struct measure_report *report, const char *name,
+                      const struct measure_scope *scope, const char *name,
                       enum measure_by by)
 {
     struct measure_entropy entropy;
+    struct measure_group group;
 
-    if (measure_by_derives(report->by, by)) {
+    if (measure_by_derives(scope->reports[0]->by, by)) {
+        measure_group_from_by(&group, by);
         measure_entropy_init(&entropy);
-        if (!for_each_group(report, &measure_masks[by], add_entropy,
-                            &entropy)) {
+        if (!measure_query(scope, &group, add_entropy, &entropy)) {
             return false;
         }
         write_entropy(o, name, &entropy);
@@ -197,44 +169,59 @@ has_ports(uint8_t protocol)
             || protocol == IPPROTO_SCTP);
 }
 
-/* Ports of both families are the same: an array counts them. */
+/* The packets of each port, of either kind. */
+struct ports {
+    bool destination;
+    uint64_t packets[N_PORTS];
+};
+
+static bool
+add_ports(struct measure_table *groups, void *ports_)
+{
+    enum measure_family family = groups->family;
+    struct ports *ports = ports_;
+
+    MEASURE_TABLE_FOR_EACH (row, groups) {
+        uint64_t word = row[measure_key_ports(family)];
+
+        if (has_ports(word >> 32)) {
+            word >>= ports->destination ? 16 : 0;
+            ports->packets[word & 0xffff] += *measure_row_packets(row, family);
+        }
+    }
+    return true;
+}
+
+/* The port 0 of protocols that have no ports is none. */
 static bool
 write_port_entropy(struct measure_output *o,
-                   const struct measure_report *report)
+                   const struct measure_scope *scope, const char *name,
+                   bool destination)
 {
-    static const char *const names[] = { "source-port", "destination-port" };
-    uint64_t (*packets)[N_PORTS];
+    struct measure_entropy entropy;
+    struct measure_group group;
+    struct ports *ports;
+    bool ok;
 
-    if (report->by != MEASURE_BY_FLOW) {
+    if (scope->reports[0]->by != MEASURE_BY_FLOW) {
         return true;
     }
-    packets = calloc(ARRAY_SIZE(names), sizeof *packets);
-    if (!packets) {
-        return false;
-    }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        MEASURE_TABLE_FOR_EACH (row, &report->tables[family]) {
-            uint64_t ports = row[measure_key_ports(family)];
-
-            if (has_ports(ports >> 32)) {
-                uint64_t n = *measure_row_packets(row, family);
-
-                packets[0][ports & 0xffff] += n;
-                packets[1][ports >> 16 & 0xffff] += n;
-            }
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        struct measure_entropy entropy;
-
+    ports = xzalloc(sizeof *ports);
+    ports->destination = destination;
+    measure_group_init(&group, (MEASURE_FIELD_PROTOCOL
+                                | (destination
+                                   ? MEASURE_FIELD_DESTINATION_PORT
+                                   : MEASURE_FIELD_SOURCE_PORT)), 128, 128);
+    ok = measure_query(scope, &group, add_ports, ports);
+    if (ok) {
         measure_entropy_init(&entropy);
-        for (size_t port = 0; port < N_PORTS; port++) {
-            measure_entropy_add(&entropy, packets[i][port]);
+        for (size_t i = 0; i < N_PORTS; i++) {
+            measure_entropy_add(&entropy, ports->packets[i]);
         }
-        write_entropy(o, names[i], &entropy);
+        write_entropy(o, name, &entropy);
     }
-    free(packets);
-    return true;
+    free(ports);
+    return ok;
 }
 
 char *
@@ -242,21 +229,28 @@ measure_write_distribution(struct measure_output *o,
                            const struct measure_subject *subject,
                            const struct measure_arguments *args OVS_UNUSED)
 {
-    const struct measure_report *report;
-    struct sizes sizes;
+    const struct measure_scope *scope = &subject->scope;
+    struct sizes sizes = { .n = 0 };
+    struct measure_totals totals;
+    struct measure_group group;
+    char *error;
     bool ok;
 
     if (!subject->n_reports) {
         measure_output_note(o, "No epoch has been closed yet.");
         return NULL;
     }
-    report = subject->reports[0]->report;
+    measure_group_from_by(&group, scope->reports[0]->by);
+    error = measure_scope_check(scope, &group);
+    if (error) {
+        return measure_subject_error(subject, error);
+    }
 
-    measure_write_epoch(o, report->number, report->start_ms,
-                        report->duration_ms);
-    measure_output_bool(o, "exact", measure_report_exact(report));
-    measure_output_string(o, "key", measure_by_name(report->by));
-    ok = get_sizes(report, &sizes);
+    measure_scope_sum(scope, &totals);
+    measure_scope_write(o, scope, &totals);
+    measure_output_string(o, "key", measure_by_name(scope->reports[0]->by));
+    measure_distribution_init(&sizes.distribution);
+    ok = measure_query(scope, &group, add_sizes, &sizes);
     if (ok) {
         write_sizes(o, &sizes);
     }
@@ -265,10 +259,11 @@ measure_write_distribution(struct measure_output *o,
 
     measure_output_open_list(o, "entropy");
     ok = (ok
-          && write_address_entropy(o, report, "source", MEASURE_BY_SOURCE)
-          && write_address_entropy(o, report, "destination",
+          && write_address_entropy(o, scope, "source", MEASURE_BY_SOURCE)
+          && write_address_entropy(o, scope, "destination",
                                    MEASURE_BY_DESTINATION)
-          && write_port_entropy(o, report));
+          && write_port_entropy(o, scope, "source-port", false)
+          && write_port_entropy(o, scope, "destination-port", true));
     measure_output_close(o);
     return ok ? NULL : xasprintf("%s: no memory for the answer",
                                  subject->name);

@@ -44,6 +44,10 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
     OVS_REQUIRES(measure_mutex)
 {
     bool main_thread = writer->core_id == NON_PMD_CORE_ID;
+    uint64_t packets = __atomic_load_n(&writer->writer.sampled_packets,
+                                       __ATOMIC_RELAXED);
+    uint64_t cycles = __atomic_load_n(&writer->writer.sampled_cycles,
+                                      __ATOMIC_RELAXED);
     struct measure_load load;
     char *title;
 
@@ -61,8 +65,86 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
     }
     measure_set_load(measure_writer_set(&writer->writer), &load);
     measure_counters_write(o, &load.counters, true);
+    measure_output_open_line(o, "cost");
+    measure_output_uint(o, "sampled-packets", packets);
+    if (packets) {
+        measure_output_decimal(o, "cycles-per-packet",
+                               (double) cycles / packets);
+    }
+    measure_output_close(o);
     write_tables(o, "ipv4", MEASURE_IPV4, &load);
     write_tables(o, "ipv6", MEASURE_IPV6, &load);
+    measure_output_close(o);
+}
+
+static int
+compare_writers(const void *a_, const void *b_)
+{
+    const struct monitor_writer *const *a = a_;
+    const struct monitor_writer *const *b = b_;
+
+    /* The main thread, whose number is the largest, comes first. */
+    unsigned int a_core = (*a)->core_id + 1;
+    unsigned int b_core = (*b)->core_id + 1;
+
+    return (a_core > b_core) - (a_core < b_core);
+}
+
+/* Returns the writers of 'monitor', '*n' of them, by core.  The caller must
+ * free the array. */
+const struct monitor_writer **
+measure_sort_writers(const struct monitor *monitor, size_t *n)
+{
+    const struct monitor_writer **writers
+        = xmalloc((ovs_list_size(&monitor->writers) + 1) * sizeof *writers);
+    const struct monitor_writer *writer;
+
+    *n = 0;
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        writers[(*n)++] = writer;
+    }
+    qsort(writers, *n, sizeof *writers, compare_writers);
+    return writers;
+}
+
+/* What becomes of closed epochs. */
+static void
+write_control(struct measure_output *o, const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct measure_history *history = &monitor->history;
+    const struct measure_tasks *tasks = &monitor->tasks;
+    struct measure_worker_state worker;
+
+    measure_worker_state(&worker);
+    measure_output_open_line(o, "hand-over");
+    measure_output_uint(o, "epochs", monitor->n_handovers);
+    measure_output_uint(o, "mean-us", (monitor->handover_us
+                                       / MAX(monitor->n_handovers, 1)));
+    measure_output_uint(o, "max-us", monitor->max_handover_us);
+    measure_output_close(o);
+    measure_output_open_line(o, "history");
+    measure_output_uint(o, "reports", history->n);
+    measure_output_uint(o, "used-bytes", history->bytes);
+    measure_output_uint(o, "dropped-old", history->dropped_number);
+    measure_output_uint(o, "dropped-memory", history->dropped_memory);
+    measure_output_close(o);
+    measure_output_open_line(o, "tasks");
+    measure_output_uint(o, "epochs", tasks->n_evaluated);
+    measure_output_uint(o, "skipped-epochs", tasks->n_skipped);
+    measure_output_uint(o, "last-us", tasks->time_us);
+    measure_output_uint(o, "max-us", tasks->max_time_us);
+    measure_output_close(o);
+    measure_output_open_line(o, "alerts");
+    measure_output_uint(o, "raised", tasks->alerts.last);
+    measure_output_uint(o, "dropped",
+                        measure_alerts_dropped(&tasks->alerts, 0));
+    measure_output_uint(o, "not-raised", tasks->not_listed);
+    measure_output_close(o);
+    measure_output_open_line(o, "questions");
+    measure_output_uint(o, "waiting", worker.n_waiting);
+    measure_output_uint(o, "answered", worker.answered);
+    measure_output_uint(o, "refused", worker.refused);
     measure_output_close(o);
 }
 
@@ -115,13 +197,17 @@ measure_write_status(struct measure_output *o,
     free(sorted);
     sset_destroy(&names);
 
-    const struct monitor_writer *writer;
+    write_control(o, monitor);
+
+    size_t n;
+    const struct monitor_writer **writers = measure_sort_writers(monitor, &n);
     measure_output_note(o, "The running epoch:");
     measure_output_open_list(o, "pmds");
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        write_writer(o, writer);
+    for (size_t i = 0; i < n; i++) {
+        write_writer(o, writers[i]);
     }
     measure_output_close(o);
+    free(writers);
     ovs_mutex_unlock(&measure_mutex);
     return NULL;
 }

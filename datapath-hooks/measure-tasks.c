@@ -21,7 +21,9 @@
 #include <arpa/inet.h>
 #include <math.h>
 
+#include "measure-heavy-hitters.h"
 #include "measure-monitor.h"
+#include "measure-spreaders.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
@@ -39,6 +41,7 @@ struct evaluation {
     struct monitor *monitor;        /* A reference. */
     struct kept_report *kept;       /* A reference. */
     const struct measure_report *report;
+    struct measure_scope scope;     /* The report. */
     struct measure_config config;   /* When it began. */
 
     /* Alerts to be added. */
@@ -162,6 +165,30 @@ set_known(struct measure_known *known, struct measure_fields *keys, size_t n)
     known->n = n;
 }
 
+static struct measure_fields *
+new_keys(size_t n)
+{
+    return xmalloc(MAX(n, 1) * sizeof(struct measure_fields));
+}
+
+/* Returns true if 'key' deserves an alert: it has none yet, and less than
+ * MEASURE_TASK_ALERTS of this task, of which there are '*n', had one in this
+ * epoch. */
+static bool
+may_alert(struct evaluation *e, const struct measure_known *known,
+          const struct measure_fields *key, size_t *n)
+{
+    if (is_known(known, key)) {
+        return false;
+    }
+    if (*n >= MEASURE_TASK_ALERTS) {
+        e->not_listed++;
+        return false;
+    }
+    ++*n;
+    return true;
+}
+
 static void
 find_heavy_hitters(struct evaluation *e)
 {
@@ -169,46 +196,88 @@ find_heavy_hitters(struct evaluation *e)
     struct measure_known *known
         = &e->monitor->tasks.known[MEASURE_TASK_HEAVY_HITTER];
     const struct measure_report *report = e->report;
-    struct measure_question question = {
-        .by = report->by,
+    struct measure_hitters_question question = {
         .sort = MEASURE_SORT_PACKETS,
         .heavy_only = true,
         .n = MEASURE_TASK_KEYS,
         .threshold = *threshold,
+        .threshold_text = e->config.heavy_hitter_text,
     };
     bool bytes = threshold->unit == MEASURE_BITS_PER_SECOND;
     double limit = (threshold->unit == MEASURE_SHARE
                     ? threshold->value * report->counters.packets / 100
                     : threshold->value * report->duration_ms / 1000
                       / (bytes ? 8 : 1));
-    struct measure_answer answer;
-    struct measure_fields *keys;
+    struct measure_hitters_answer answer;
     size_t n = 0;
 
-    if (measure_report_ask(report, &question, &answer)) {
-        keys = xmalloc(MAX(answer.n_rows, 1) * sizeof *keys);
+    measure_group_from_by(&question.group, report->by);
+    if (measure_hitters_ask(&e->scope, &question, &answer)) {
+        struct measure_fields *keys = new_keys(answer.n_rows);
+
         for (size_t i = 0; i < answer.n_rows; i++) {
-            const struct measure_row *row = &answer.rows[i];
-            struct measure_alert *alert;
+            const struct measure_hitters_row *row = &answer.rows[i];
 
             keys[i] = row->fields;
-            if (is_known(known, &row->fields)) {
-                continue;
+            if (may_alert(e, known, &row->fields, &n)) {
+                struct measure_alert *alert
+                    = new_alert(e, "heavy-hitter",
+                                bytes ? "bytes" : "packets",
+                                bytes ? row->bytes : row->packets,
+                                ceil(limit));
+
+                snprintf(alert->rule, sizeof alert->rule,
+                         "at or above measure-heavy-hitter=%s",
+                         e->config.heavy_hitter_text);
+                set_key(alert, report->by, &row->fields);
             }
-            if (n++ >= MEASURE_TASK_ALERTS) {
-                e->not_listed++;
-                continue;
-            }
-            alert = new_alert(e, "heavy-hitter", bytes ? "bytes" : "packets",
-                              bytes ? row->bytes : row->packets, ceil(limit));
-            snprintf(alert->rule, sizeof alert->rule,
-                     "at or above measure-heavy-hitter=%s",
-                     e->config.heavy_hitter_text);
-            set_key(alert, report->by, &row->fields);
         }
         set_known(known, keys, answer.n_rows);
     }
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
+}
+
+static void
+find_superspreaders(struct evaluation *e, enum measure_task task,
+                    enum measure_spreaders_by by, enum measure_by key,
+                    const char *unit)
+{
+    struct measure_known *known = &e->monitor->tasks.known[task];
+    struct measure_spreaders_question question = {
+        .by = by,
+        .min = e->config.superspreader,
+        .n = MEASURE_TASK_KEYS,
+        .exclude = &e->config.superspreader_exclude,
+    };
+    struct measure_spreaders_answer answer;
+    size_t n = 0;
+
+    /* Coarser keys than pairs do not tell. */
+    if (!measure_by_derives(e->report->by, MEASURE_BY_PAIR)) {
+        set_known(known, NULL, 0);
+        return;
+    }
+    if (measure_spreaders_ask(&e->scope, &question, &answer)) {
+        struct measure_fields *keys = new_keys(answer.n_rows);
+
+        for (size_t i = 0; i < answer.n_rows; i++) {
+            const struct measure_spreaders_row *row = &answer.rows[i];
+
+            keys[i] = row->fields;
+            if (may_alert(e, known, &row->fields, &n)) {
+                struct measure_alert *alert
+                    = new_alert(e, "superspreader", unit, row->spread,
+                                question.min);
+
+                snprintf(alert->rule, sizeof alert->rule,
+                         "at or above measure-superspreader=%"PRIu64,
+                         question.min);
+                set_key(alert, key, &row->fields);
+            }
+        }
+        set_known(known, keys, answer.n_rows);
+    }
+    measure_spreaders_answer_destroy(&answer);
 }
 
 /* Changes. */
@@ -317,11 +386,13 @@ add_to_change(struct measure_change *change, enum measure_by by,
 
     memset(items, 0, sizeof items);
     MEASURE_TABLE_FOR_EACH (row, table) {
-        for (unsigned int i = 0; i < measure_key_words(family); i++) {
-            items[n].key[i] = row[i] & measure_masks[by].words[family][i];
+        unsigned int words = measure_key_words(family);
+
+        for (unsigned int j = 0; j < words; j++) {
+            items[n].key[j] = row[j] & measure_masks[by].words[family][j];
         }
-        items[n].packets = *measure_row_packets(row, family);
-        items[n].bytes = *measure_row_bytes(row, family);
+        items[n].packets = row[words];
+        items[n].bytes = row[words + 1];
         if (++n == BATCH) {
             measure_change_add(change, items, n);
             n = 0;
@@ -461,7 +532,16 @@ evaluate(struct evaluation *e)
     long long int start = time_usec();
     struct measure_changes *changes;
 
+    e->scope.reports = &e->report;
+    e->scope.n_reports = 1;
+    e->scope.ports = &e->monitor->ports;
     find_heavy_hitters(e);
+    find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_SOURCE,
+                        MEASURE_SPREADERS_BY_SOURCE, MEASURE_BY_SOURCE,
+                        "destinations");
+    find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_DESTINATION,
+                        MEASURE_SPREADERS_BY_DESTINATION,
+                        MEASURE_BY_DESTINATION, "sources");
     changes = find_changes(e);
 
     ovs_mutex_lock(&measure_mutex);

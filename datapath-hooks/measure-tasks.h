@@ -72,7 +72,7 @@ struct measure_changes {
     } *rows;                    /* The largest difference first. */
 };
 
-/* Keys that have an alert already, in the order of measure_fields_compare(). */
+/* Keys that have an alert, in the order of measure_fields_compare(). */
 struct measure_known {
     struct measure_fields *keys;
     size_t n;

@@ -74,9 +74,11 @@ destroy_request(struct measure_request *request)
     forget_reports(request);
     for (size_t i = 0; i < request->n_subjects; i++) {
         free(request->subjects[i].reports);
+        free(request->subjects[i].plain_reports);
         measure_monitor_unref(request->subjects[i].monitor);
         free(request->subjects[i].name);
     }
+    measure_arguments_destroy(&request->args);
     free(request->subjects);
     free(request->text);
     free(request->error);
@@ -150,8 +152,13 @@ static void
 write_answer(struct measure_request *request)
 {
     const struct measure_arguments *args = &request->args;
-    struct measure_output *o = measure_output_create(args->format);
+    struct measure_output *o;
 
+    if (request->raw) {
+        request->text = request->error ? NULL : request->raw(request);
+        return;
+    }
+    o = measure_output_create(args->format);
     if (args->format == MEASURE_JSON) {
         measure_output_uint(o, "schema-version", 1);
     }

@@ -50,6 +50,9 @@ struct measure_subject {
     struct measure_config config;   /* When it was asked. */
     struct kept_report **reports;   /* References, oldest first. */
     size_t n_reports;
+    const struct measure_report **plain_reports;    /* The same. */
+    struct measure_filter filter;
+    struct measure_scope scope;     /* Of all this. */
     struct measure_changes *changes;    /* A reference, or NULL. */
 };
 
@@ -58,6 +61,11 @@ typedef char *measure_write_func(struct measure_output *,
                                  const struct measure_subject *,
                                  const struct measure_arguments *);
 
+struct measure_request;
+
+/* Returns the answer about all bridges, in a format of its own. */
+typedef char *measure_raw_func(const struct measure_request *);
+
 struct measure_request {
     struct ovs_list node;
     struct unixctl_conn *conn;
@@ -65,6 +73,7 @@ struct measure_request {
     struct measure_subject *subjects;
     size_t n_subjects;
     measure_write_func *write;
+    measure_raw_func *raw;          /* Instead of 'write', or NULL. */
 
     /* The answer. */
     char *text;

@@ -39,6 +39,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-history.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
+	lib/measure-metrics.c \
 	lib/measure-monitor.c \
 	lib/measure-monitor.h \
 	lib/measure-output.c \

@@ -124,6 +124,11 @@ struct measure_set {
 
 struct measure_writer {
     struct measure_set *set;    /* Atomic. */
+
+    /* Written by the packet thread: what counting costs it, of a sample. */
+    uint64_t n_batches;         /* All. */
+    uint64_t sampled_packets;   /* Atomic. */
+    uint64_t sampled_cycles;    /* Atomic. */
 };
 
 /* The packet path. */
