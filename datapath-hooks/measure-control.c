@@ -482,9 +482,10 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
 
 /* Takes old reports off the history of 'monitor' into 'dropped', which the
  * caller must free without the lock: those that are too many, and further
- * ones until they take no more than a quarter of the memory and leave at
- * least 'want' bytes to the tables.  The newest stays in any case; it alone
- * when measurement is off. */
+ * ones until they take no more than a quarter of the memory, or a 32nd of it
+ * while the tables have less than 'want' bytes left to grow.  To drop small
+ * reports, too, would not help the tables.  The newest stays in any case; it
+ * alone when measurement is off. */
 static void
 trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
     OVS_REQUIRES(measure_mutex)
@@ -495,10 +496,10 @@ trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
 
     while (history->n > 1) {
         bool too_many = history->n > max;
+        uint64_t share = free_bytes >= want ? 4 : 32;
         struct kept_report *oldest;
 
-        if (!too_many && history->bytes <= memory_limit(monitor) / 4
-            && free_bytes >= want) {
+        if (!too_many && history->bytes <= memory_limit(monitor) / share) {
             break;
         }
         oldest = measure_history_take_oldest(history);
