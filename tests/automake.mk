@@ -79,6 +79,7 @@ switch_tests = tests/switch-testsuite
 switch_suite = \
 	tests/testsuite.at \
 	tests/measure-commands.at \
+	tests/measure-completion.at \
 	tests/measure-config.at \
 	tests/measure-epochs.at \
 	tests/measure-frames.at \
@@ -107,6 +108,7 @@ clean-switch-tests:
 # Captures, replayed through the patched switch and DPDK.
 replay_tests = \
 	tests/bench-overhead \
+	tests/replay-answers \
 	tests/replay-errors \
 	tests/replay-malformed \
 	tests/replay-truth \
