@@ -32,8 +32,20 @@
 #include "measure-parse.h"
 #include "packets.h"
 
-/* One of so many batches is timed, which takes some 50 cycles. */
-#define SAMPLE_BATCHES 1024
+/* What counting costs
+ * ===================
+ *
+ * One of MEASURE_SAMPLE_BATCHES batches is timed.  With one tier this is one
+ * piece of work.  With two tiers counting is spread over the classification,
+ * whose code shall not ask for each packet whether it is timed.  Therefore the
+ * classification gets 'timed_set' then, in which no entry of the exact-match
+ * cache counts: each packet comes to the functions below, which count it in
+ * the true set and take the time.  What reading the clock takes, the fewest
+ * cycles that have been seen, is subtracted and reported by itself.
+ *
+ * 'timed_set' is never written. */
+static struct measure_cache timed_cache;
+static struct measure_set timed_set = { .cache = &timed_cache };
 
 /* What measure_parse() knows for no header of IP: reserved by IEEE. */
 #define ETHERTYPE_UNKNOWN 0xffff
@@ -114,6 +126,66 @@ count_batch(struct measure_set *set, const struct dp_packet_batch *batch,
     count_packets(set, batch->packets, n, port);
 }
 
+/* Returns true if the batch that is about to be counted shall be timed. */
+static bool
+sample(struct pmd_perf_stats *perf, struct measure_writer *writer)
+{
+    uint64_t start;
+    uint32_t one;
+
+    if (OVS_LIKELY(++writer->n_batches % MEASURE_SAMPLE_BATCHES)) {
+        return false;
+    }
+    start = cycles_counter_update(perf);
+    one = cycles_counter_update(perf) - start;
+    if (!writer->one_timing || one < writer->one_timing) {
+        writer->one_timing = one;
+    }
+    writer->timed_cycles = 0;
+    writer->n_timings = 0;
+    return true;
+}
+
+static void
+add_timing(struct pmd_perf_stats *perf, struct measure_writer *writer,
+           uint64_t start)
+{
+    writer->timed_cycles += cycles_counter_update(perf) - start;
+    writer->n_timings++;
+}
+
+/* Ends the sample of a batch of 'n_packets'. */
+static void
+finish_sample(struct measure_writer *writer, size_t n_packets)
+{
+    uint64_t timing = (uint64_t) writer->n_timings * writer->one_timing;
+
+    timing = MIN(timing, writer->timed_cycles);
+    measure_counter_add(&writer->sampled_packets, n_packets);
+    measure_counter_add(&writer->sampled_cycles,
+                        writer->timed_cycles - timing);
+    measure_counter_add(&writer->timing_cycles, timing);
+}
+
+/* Counts all packets of 'batch', which came in by 'port', in the flow table.
+ * Times that, if it shall be. */
+static void
+count_batch_in_table(struct pmd_perf_stats *perf,
+                     const struct measure_port_writer *port,
+                     struct measure_set *set,
+                     const struct dp_packet_batch *batch)
+{
+    if (OVS_LIKELY(!sample(perf, port->writer))) {
+        count_batch(set, batch, port->number);
+    } else {
+        uint64_t start = cycles_counter_update(perf);
+
+        count_batch(set, batch, port->number);
+        add_timing(perf, port->writer, start);
+        finish_sample(port->writer, dp_packet_batch_size(batch));
+    }
+}
+
 void
 measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
                 const struct dp_packet_batch *batch, odp_port_t port_no)
@@ -125,35 +197,62 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
 
         if (set->cache && classification_has_hooks(perf)) {
             perf->measure_port = port;
-        } else if (OVS_LIKELY(port->writer->n_batches++ % SAMPLE_BATCHES)) {
-            count_batch(set, batch, port->number);
         } else {
-            uint64_t start = cycles_counter_update(perf);
-
-            count_batch(set, batch, port->number);
-            measure_counter_add(&port->writer->sampled_cycles,
-                                cycles_counter_update(perf) - start);
-            measure_counter_add(&port->writer->sampled_packets,
-                                dp_packet_batch_size(batch));
+            count_batch_in_table(perf, port, set, batch);
         }
     }
 }
 
-void
-measure_classify__(const struct measure_port_writer *port,
-                   struct measure_set *set,
-                   const struct dp_packet_batch *batch, bool one_by_one)
+static void
+receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
 {
-    if (one_by_one) {
-        const struct dp_packet *packet;
-        uint64_t bytes = 0;
+    const struct dp_packet *packet;
+    uint64_t bytes = 0;
 
-        DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-            bytes += dp_packet_size(packet);
-        }
-        measure_set_receive(set, dp_packet_batch_size(batch), bytes);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        bytes += dp_packet_size(packet);
+    }
+    measure_set_receive(set, dp_packet_batch_size(batch), bytes);
+}
+
+struct measure_set *
+measure_classify__(struct pmd_perf_stats *perf,
+                   const struct dp_packet_batch *batch, bool ask_cache)
+{
+    const struct measure_port_writer *port = perf->measure_port;
+    struct measure_writer *writer = port->writer;
+    struct measure_set *set = measure_writer_set(writer);
+
+    if (!ask_cache || !set->cache) {
+        count_batch_in_table(perf, port, set, batch);
+        return NULL;
+    }
+    if (OVS_LIKELY(!sample(perf, writer))) {
+        receive_batch(set, batch);
+        return set;
+    }
+
+    uint64_t start = cycles_counter_update(perf);
+
+    receive_batch(set, batch);
+    add_timing(perf, writer, start);
+    writer->timed_set = set;
+    writer->n_timed = dp_packet_batch_size(batch);
+    return &timed_set;
+}
+
+void
+measure_classified__(struct pmd_perf_stats *perf, struct measure_set *set)
+{
+    if (OVS_LIKELY(set != &timed_set)) {
+        measure_set_count_missed(set);
     } else {
-        count_batch(set, batch, port->number);
+        struct measure_writer *writer = perf->measure_port->writer;
+        uint64_t start = cycles_counter_update(perf);
+
+        measure_set_count_missed(writer->timed_set);
+        add_timing(perf, writer, start);
+        finish_sample(writer, writer->n_timed);
     }
 }
 
@@ -164,32 +263,53 @@ measure_tunnel_batch__(const struct measure_ports *ports,
                        const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_port_writer *port = find_port(ports, port_no);
-    const struct dp_packet *packet;
-    struct measure_record record;
+    struct measure_record records[MEASURE_BURST];
+    size_t n = dp_packet_batch_size(batch);
     struct measure_set *set;
 
     if (!port) {
         return;
     }
     set = measure_writer_set(port->writer);
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        parse(packet, port->number, &record);
-        if (set->by == MEASURE_BY_FLOW) {
-            measure_record_set_tunnel(&record,
-                                      ntohll(packet->md.tunnel.tun_id));
+    for (size_t done = 0; done < n; done += MEASURE_BURST) {
+        size_t burst = MIN(n - done, MEASURE_BURST);
+
+        for (size_t i = 0; i < burst; i++) {
+            const struct dp_packet *packet = batch->packets[done + i];
+
+            parse(packet, port->number, &records[i]);
+            if (set->by == MEASURE_BY_FLOW) {
+                measure_record_set_tunnel(&records[i],
+                                          ntohll(packet->md.tunnel.tun_id));
+            }
         }
-        measure_set_count(set, &record, 1);
+        measure_set_count(set, records, burst);
     }
 }
 
-void
-measure_miss(const struct pmd_perf_stats *perf, struct measure_set *set,
-             const struct dp_packet *packet)
+static void
+count_miss(const struct pmd_perf_stats *perf, struct measure_set *set,
+           const struct dp_packet *packet)
 {
     struct measure_record record;
 
     parse(packet, perf->measure_port->number, &record);
     measure_set_miss(set, &record);
+}
+
+void
+measure_miss(struct pmd_perf_stats *perf, struct measure_set *set,
+             const struct dp_packet *packet)
+{
+    if (OVS_LIKELY(set != &timed_set)) {
+        count_miss(perf, set, packet);
+    } else {
+        struct measure_writer *writer = perf->measure_port->writer;
+        uint64_t start = cycles_counter_update(perf);
+
+        count_miss(perf, writer->timed_set, packet);
+        add_timing(perf, writer, start);
+    }
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
@@ -254,10 +374,10 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
 
 /* Counts 'packet', which has found 'entry' of the exact-match cache, where the
  * entry does not count yet, or not any more, or never will. */
-void
-measure_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
-                  uint32_t entry, const struct miniflow *mf,
-                  const struct dp_packet *packet)
+static void
+count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
+                uint32_t entry, const struct miniflow *mf,
+                const struct dp_packet *packet)
 {
     struct measure_record record;
 
@@ -269,6 +389,24 @@ measure_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
         }
     }
     measure_set_miss(set, &record);
+}
+
+void
+measure_first_hit(struct pmd_perf_stats *perf, struct measure_set *set,
+                  uint32_t entry, const struct miniflow *mf,
+                  const struct dp_packet *packet)
+{
+    if (OVS_LIKELY(set != &timed_set)) {
+        count_first_hit(perf, set, entry, mf, packet);
+    } else {
+        struct measure_writer *writer = perf->measure_port->writer;
+        uint64_t start = cycles_counter_update(perf);
+
+        if (!measure_hit(writer->timed_set->cache, entry, packet)) {
+            count_first_hit(perf, writer->timed_set, entry, mf, packet);
+        }
+        add_timing(perf, writer, start);
+    }
 }
 
 /* Moves what is counted for 'entry' of 'cache' to the flow tables, for the

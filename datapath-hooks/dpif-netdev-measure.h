@@ -63,6 +63,9 @@
  * the classification has no hooks: with hardware offload and the AVX512 input
  * of 3.x.
  *
+ * One of many batches is timed, so that measure/status can tell what counting
+ * costs.
+ *
  * From the control threads:
  *
  *     measure_port_added()       before any thread polls the port
@@ -97,12 +100,13 @@ void measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
                      const struct dp_packet_batch *, odp_port_t);
 void measure_tunnel_batch__(const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
-void measure_classify__(const struct measure_port_writer *,
-                        struct measure_set *, const struct dp_packet_batch *,
-                        bool ask_cache);
-void measure_miss(const struct pmd_perf_stats *, struct measure_set *,
+struct measure_set *measure_classify__(struct pmd_perf_stats *,
+                                       const struct dp_packet_batch *,
+                                       bool ask_cache);
+void measure_classified__(struct pmd_perf_stats *, struct measure_set *);
+void measure_miss(struct pmd_perf_stats *, struct measure_set *,
                   const struct dp_packet *);
-void measure_first_hit(const struct pmd_perf_stats *, struct measure_set *,
+void measure_first_hit(struct pmd_perf_stats *, struct measure_set *,
                        uint32_t entry, const struct miniflow *,
                        const struct dp_packet *);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
@@ -140,26 +144,19 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
  * measured.  Packets that are 'recirculated' have been counted before.
  * 'ask_cache' says whether the exact-match cache will be asked for them. */
 static inline struct measure_set *
-measure_classify(const struct pmd_perf_stats *perf,
+measure_classify(struct pmd_perf_stats *perf,
                  const struct dp_packet_batch *batch, bool recirculated,
                  bool ask_cache)
 {
-    const struct measure_port_writer *port = perf->measure_port;
-
-    if (OVS_LIKELY(!port) || recirculated) {
+    if (OVS_LIKELY(!perf->measure_port) || recirculated) {
         return NULL;
     }
-
-    struct measure_set *set = measure_writer_set(port->writer);
-    bool one_by_one = ask_cache && set->cache;
-
-    measure_classify__(port, set, batch, one_by_one);
-    return one_by_one ? set : NULL;
+    return measure_classify__(perf, batch, ask_cache);
 }
 
 /* Counts 'packet', for which the exact-match cache will not be asked. */
 static inline void
-measure_packet(const struct pmd_perf_stats *perf, struct measure_set *set,
+measure_packet(struct pmd_perf_stats *perf, struct measure_set *set,
                const struct dp_packet *packet)
 {
     if (OVS_UNLIKELY(set)) {
@@ -169,10 +166,10 @@ measure_packet(const struct pmd_perf_stats *perf, struct measure_set *set,
 
 /* Ends what measure_classify() began. */
 static inline void
-measure_classified(struct measure_set *set)
+measure_classified(struct pmd_perf_stats *perf, struct measure_set *set)
 {
     if (OVS_UNLIKELY(set)) {
-        measure_set_count_missed(set);
+        measure_classified__(perf, set);
     }
 }
 
@@ -192,26 +189,23 @@ measure_same_header(const struct dp_packet *packet, enum measure_family family)
                 || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
 }
 
-static inline void
-measure_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
-            uint32_t entry, const struct miniflow *mf,
+/* Counts 'packet' for 'entry', which it has found, in 'cache'.  Returns false
+ * if it cannot. */
+static inline bool
+measure_hit(struct measure_cache *cache, uint32_t entry,
             const struct dp_packet *packet)
 {
-    struct measure_cache *cache = set->cache;
-
-    if (OVS_UNLIKELY(!measure_cache_used(cache, entry)
-                     || !measure_same_header(
-                         packet, measure_cache_family(cache, entry))
-                     || !measure_cache_count(
-                         cache, entry, measure_cache_family(cache, entry),
-                         dp_packet_size(packet)))) {
-        measure_first_hit(perf, set, entry, mf, packet);
-    }
+    return (measure_cache_used(cache, entry)
+            && measure_same_header(packet,
+                                   measure_cache_family(cache, entry))
+            && measure_cache_count(cache, entry,
+                                   measure_cache_family(cache, entry),
+                                   dp_packet_size(packet)));
 }
 
 /* emc_lookup(), and counts the packet in 'set' unless that is NULL. */
 static inline struct dp_netdev_flow *
-measure_emc_lookup(const struct pmd_perf_stats *perf, struct measure_set *set,
+measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
                    struct emc_cache *cache, const struct netdev_flow_key *key,
                    const struct dp_packet *packet)
 {
@@ -220,9 +214,10 @@ measure_emc_lookup(const struct pmd_perf_stats *perf, struct measure_set *set,
     EMC_FOR_EACH_POS_WITH_HASH (cache, entry, key->hash) {
         if (entry->key.hash == key->hash && emc_entry_alive(entry)
             && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
-            if (set) {
-                measure_hit(perf, set, srch_hash__ & EM_FLOW_HASH_MASK,
-                            &key->mf, packet);
+            uint32_t i = srch_hash__ & EM_FLOW_HASH_MASK;
+
+            if (set && OVS_UNLIKELY(!measure_hit(set->cache, i, packet))) {
+                measure_first_hit(perf, set, i, &key->mf, packet);
             }
             return entry->flow;
         }

@@ -54,6 +54,7 @@ struct thread_metrics {
     uint64_t rows;
     uint64_t sampled_packets;
     uint64_t sampled_cycles;
+    uint64_t timing_cycles;
 };
 
 static void
@@ -86,6 +87,9 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
         }
         thread->sampled_packets
             = __atomic_load_n(&writer->writer.sampled_packets,
+                              __ATOMIC_RELAXED);
+        thread->timing_cycles
+            = __atomic_load_n(&writer->writer.timing_cycles,
                               __ATOMIC_RELAXED);
         thread->sampled_cycles
             = __atomic_load_n(&writer->writer.sampled_cycles,
@@ -221,7 +225,9 @@ put_double(struct ds *out, const char *name, const char *suffix,
     METRIC("pmd_sampled_packets", "counter", NULL,                          \
            "Packets whose counting was timed.", sampled_packets)            \
     METRIC("pmd_sampled_cycles", "counter", NULL,                           \
-           "Cycles that counting these packets took.", sampled_cycles)
+           "Cycles that counting these packets took.", sampled_cycles)      \
+    METRIC("pmd_timing_cycles", "counter", NULL,                            \
+           "Cycles that it took to time these packets.", timing_cycles)
 
 static const char *
 suffix_of(const char *type)

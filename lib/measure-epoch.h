@@ -83,6 +83,7 @@
  * thread when the set is not in use. */
 
 #define MEASURE_BURST 32            /* Records counted at a time. */
+#define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
 #define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
 #define MEASURE_OVERFLOW_CELLS 1024
 
@@ -128,7 +129,15 @@ struct measure_writer {
     /* Written by the packet thread: what counting costs it, of a sample. */
     uint64_t n_batches;         /* All. */
     uint64_t sampled_packets;   /* Atomic. */
-    uint64_t sampled_cycles;    /* Atomic. */
+    uint64_t sampled_cycles;    /* Atomic.  For counting them... */
+    uint64_t timing_cycles;     /* Atomic.  ...and for timing that. */
+
+    /* Of the batch that is being timed, with two tiers. */
+    struct measure_set *timed_set;
+    uint64_t timed_cycles;      /* Timing included. */
+    uint32_t n_timed;           /* Packets. */
+    uint32_t n_timings;
+    uint32_t one_timing;        /* Cycles; the fewest seen. */
 };
 
 /* The packet path. */
