@@ -43,7 +43,8 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
  * grows nothing, which 'grow_mutex' makes sure of.
  *
  * Memory.  What must fit measure-memory-mb is all that is allocated, and once
- * more the tables that are not merged yet, for their report can be as large.
+ * more the tables that are not merged yet, for their report can be as large
+ * (and for other structures what measure_structure_load() says).
  * Hence 'room': what is left of the limit after both.  An epoch begins with at
  * most a quarter of the limit, and grows by half of the room at a time. */
 
@@ -59,6 +60,10 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
 #define NEXT_LINES (UINT32_C(1) << 18)
 #define START_LINES (UINT32_C(1) << 15)
 #define GROWTH 4
+
+/* A structure that must be there at once is no larger, as clearing its memory
+ * takes time. */
+#define START_STRUCTURE_BYTES (UINT64_C(64) << 20)
 
 /* A PMD receives many more packets than the main thread. */
 #define PMD_WEIGHT 8
@@ -152,6 +157,15 @@ table_bytes(const struct measure_set *set)
     return load.table_bytes;
 }
 
+static uint64_t
+report_bytes(const struct measure_set *set)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    return load.report_bytes;
+}
+
 /* Returns the bytes that 'monitor' may still allocate: see above. */
 static uint64_t
 room(const struct monitor *monitor)
@@ -163,14 +177,14 @@ room(const struct monitor *monitor)
 
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
-            used += table_bytes(closing->sets[i]);
+            used += report_bytes(closing->sets[i]);
         }
     }
     LIST_FOR_EACH (writer, node, &monitor->writers) {
         struct measure_set *set = measure_writer_set(&writer->writer);
 
         if (set) {
-            used += table_bytes(set);
+            used += report_bytes(set);
         }
     }
     return memory_limit(monitor) > used ? memory_limit(monitor) - used : 0;
@@ -215,12 +229,50 @@ table_limit(enum measure_family family, uint64_t limit)
     return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
 }
 
-/* Makes 'set' ready for an epoch of about 'n_flows' flows, within 'limit'
- * bytes.  The table in reserve has at least 'least_next' lines if these allow
- * it. */
 static void
-prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
-            uint32_t least_next)
+reset_set(struct measure_set *set, const uint32_t *n_lines,
+          const uint32_t *next_lines)
+{
+    if (!measure_set_reset(set, n_lines, next_lines)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_WARN_RL(&rl, "no memory for measurement tables of %"PRIu32
+                     " and %"PRIu32" lines: counts will not be exact",
+                     n_lines[MEASURE_IPV4], n_lines[MEASURE_IPV6]);
+    }
+}
+
+/* Makes 'set' ready for an epoch in a structure of 'kind', within 'limit'
+ * bytes.  A structure whose keys all get rows in the report may take half of
+ * them, for a row there is larger than one here. */
+static void
+prepare_structure(struct measure_set *set, enum measure_structure_kind kind,
+                  uint64_t limit)
+{
+    static const uint32_t n_lines[MEASURE_N_FAMILIES] = {
+        MIN_LINES, MIN_LINES
+    };
+    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    if (kind == MEASURE_CUCKOO_TABLE || kind == MEASURE_SPACE_SAVING) {
+        limit /= 2;
+    }
+    reset_set(set, n_lines, none);
+    if (!measure_set_use_structure(set, kind, limit)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_WARN_RL(&rl, "no memory for a measurement structure "
+                     "(measure-structure=%s) of %"PRIu64" bytes: counts will "
+                     "not be exact", measure_structure_name(kind), limit);
+    }
+}
+
+/* Makes 'set' ready for an epoch of about 'n_flows' flows in a structure of
+ * 'kind', within 'limit' bytes.  The table in reserve has at least
+ * 'least_next' lines if these allow it. */
+static void
+prepare_set(struct measure_set *set, enum measure_structure_kind kind,
+            const uint64_t *n_flows, uint64_t limit, uint32_t least_next)
 {
     static const uint32_t least[MEASURE_N_FAMILIES] = {
         [MEASURE_IPV4] = FIRST_LINES_IPV4,
@@ -229,6 +281,10 @@ prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
     uint32_t n_lines[MEASURE_N_FAMILIES];
     uint32_t next_lines[MEASURE_N_FAMILIES];
 
+    if (kind != MEASURE_LINEAR_TABLE) {
+        prepare_structure(set, kind, limit);
+        return;
+    }
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         uint32_t expected = measure_table_lines_for(
             family, n_flows[family] * 5 / 4);
@@ -242,17 +298,42 @@ prepare_set(struct measure_set *set, const uint64_t *n_flows, uint64_t limit,
                                       / MEASURE_LINE_SIZE)),
                                  MIN_LINES);
     }
-    if (!measure_set_reset(set, n_lines, next_lines)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+    measure_set_use_structure(set, MEASURE_LINEAR_TABLE, 0);
+    reset_set(set, n_lines, next_lines);
+}
 
-        VLOG_WARN_RL(&rl, "no memory for measurement tables of %"PRIu32
-                     " and %"PRIu32" lines: counts will not be exact",
-                     n_lines[MEASURE_IPV4], n_lines[MEASURE_IPV6]);
+/* Stores in '*threshold' from where on structures record the keys of an epoch
+ * of 'monitor': at half of what makes a heavy hitter.
+ *
+ * A key with a share of all packets has that share of those of at least one
+ * thread.  A rate is that of the whole epoch, in one of the threads. */
+static void
+get_threshold(const struct monitor *monitor,
+              struct measure_structure_threshold *threshold)
+{
+    const struct measure_threshold *heavy = &monitor->config.heavy_hitter;
+    double half = heavy->value / 2;
+    double in_epoch = (half * monitor->config.epoch_ms / 1000
+                       / MAX(ovs_list_size(&monitor->writers), 1));
+
+    *threshold = (struct measure_structure_threshold) {
+        .min_packets = 1,
+        .min_bytes = 1,
+    };
+    if (heavy->unit == MEASURE_SHARE) {
+        threshold->packets_share = half / 100 * MEASURE_WHOLE;
+        threshold->bytes_share = threshold->packets_share;
+    } else if (heavy->unit == MEASURE_PACKETS_PER_SECOND) {
+        threshold->min_packets = MAX(in_epoch, 1);
+        threshold->min_bytes = MEASURE_NEVER;
+    } else {
+        threshold->min_packets = MEASURE_NEVER;
+        threshold->min_bytes = MAX(in_epoch / 8, 1);
     }
 }
 
-/* Gives 'set', which is empty, the tiers of the epoch that 'monitor' is in.
- * The counts of cache entries may take a sixteenth of the memory; without room
+/* Gives 'set', which is empty, the tiers of the epoch that 'monitor' is in:
+ * two only for linear tables.  The counts of cache entries may take a sixteenth of the memory; without room
  * for them everything is counted in the tables. */
 static void
 begin_set(const struct monitor *monitor, struct measure_set *set)
@@ -261,14 +342,37 @@ begin_set(const struct monitor *monitor, struct measure_set *set)
     uint64_t cache_bytes = (ovs_list_size(&monitor->writers)
                             * sizeof(struct measure_cache));
 
-    measure_set_use_cache(set, (monitor->tiers == 2
+    measure_set_use_cache(set, (monitor->tiers == 2 && !set->structure
                                 && (cache_bytes
                                     <= memory_limit(monitor) / 16)));
     measure_set_begin(set, monitor->by);
+    if (set->structure) {
+        struct measure_structure_threshold threshold;
+
+        get_threshold(monitor, &threshold);
+        measure_structure_begin(set->structure, &threshold);
+    }
 }
 
-/* Returns a new set for 'writer'.  It is small, for the threads that call this
- * have no time; the control thread gives it more at once. */
+/* Makes the empty 'set', which has 'bytes' of memory, ready for 'writer' and
+ * the epoch that 'monitor' is in.
+ * It is small, for the threads that call this have no time; the control thread
+ * gives it more tables at once. */
+static void
+start_set(struct monitor *monitor, const struct monitor_writer *writer,
+          struct measure_set *set, uint64_t bytes)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint64_t limit = MIN(writer_limit(monitor, writer),
+                         bytes + room(monitor) / 2);
+
+    if (monitor->structure != MEASURE_LINEAR_TABLE) {
+        limit = MIN(limit, START_STRUCTURE_BYTES);
+    }
+    prepare_set(set, monitor->structure, writer->n_flows, limit, START_LINES);
+    measure_control_wake();
+}
+
 static struct measure_set *
 create_set(struct monitor *monitor, const struct monitor_writer *writer)
     OVS_REQUIRES(measure_mutex)
@@ -276,9 +380,7 @@ create_set(struct monitor *monitor, const struct monitor_writer *writer)
     struct measure_set *set = measure_set_create(&secret, &monitor->budget,
                                                  writer->numa_id);
 
-    prepare_set(set, writer->n_flows, MIN(writer_limit(monitor, writer),
-                                          room(monitor) / 2), START_LINES);
-    measure_control_wake();
+    start_set(monitor, writer, set, 0);
     return set;
 }
 
@@ -302,6 +404,7 @@ measure_monitor_begin_epoch(struct monitor *monitor)
     monitor->epoch++;
     monitor->by = monitor->config.key;
     monitor->tiers = monitor->config.tiers;
+    monitor->structure = monitor->config.structure;
     monitor->start = time_msec();
     monitor->start_ms = time_wall_msec();
 }
@@ -340,6 +443,8 @@ measure_monitor_close_epoch(struct monitor *monitor)
             /* Without an idle set the last epoch is still being merged. */
             if (!new) {
                 new = create_set(monitor, writer);
+            } else if (measure_set_structure(new) != monitor->structure) {
+                start_set(monitor, writer, new, table_bytes(new));
             }
             writer->idle = NULL;
             begin_set(monitor, new);
@@ -461,15 +566,17 @@ static void
 hand_back(const struct monitor *monitor, struct monitor_writer *writer,
           struct measure_set *set)
 {
+    enum measure_structure_kind kind;
     uint64_t limit;
 
     ovs_mutex_lock(&measure_mutex);
     expect_flows(writer, set);
+    kind = monitor->config.structure;
     limit = MIN(writer_limit(monitor, writer),
                 table_bytes(set) + room(monitor) / 2);
     ovs_mutex_unlock(&measure_mutex);
 
-    prepare_set(set, writer->n_flows, limit, NEXT_LINES);
+    prepare_set(set, kind, writer->n_flows, limit, NEXT_LINES);
 
     ovs_mutex_lock(&measure_mutex);
     if (!writer->idle) {
@@ -713,8 +820,9 @@ grow_monitor(struct monitor *monitor)
         struct measure_load load;
 
         measure_set_load(set, &load);
-        if (writer->thread && (needs_table(&load, MEASURE_IPV4, limit)
-                               || needs_table(&load, MEASURE_IPV6, limit))) {
+        if (writer->thread && !set->structure
+            && (needs_table(&load, MEASURE_IPV4, limit)
+                || needs_table(&load, MEASURE_IPV6, limit))) {
             grow[n].set = set;
             grow[n++].limit = limit;
         }

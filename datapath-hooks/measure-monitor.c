@@ -586,7 +586,9 @@ measure_configure_end(void)
         } else if (!enable && monitor->running) {
             stop_monitor(monitor);
         } else if (enable && (monitor->config.key != monitor->by
-                              || monitor->config.tiers != monitor->tiers)) {
+                              || monitor->config.tiers != monitor->tiers
+                              || (monitor->config.structure
+                                  != monitor->structure))) {
             measure_monitor_close_epoch(monitor);
         }
         if (!monitor->named) {

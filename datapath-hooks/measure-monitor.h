@@ -85,6 +85,7 @@ struct monitor {
     uint64_t epoch;                 /* Its number. */
     enum measure_by by;
     uint32_t tiers;
+    enum measure_structure_kind structure;
     long long int start;            /* time_msec(). */
     long long int start_ms;         /* time_wall_msec(). */
 

@@ -64,6 +64,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-spreaders.c \
 	lib/measure-spreaders.h \
 	lib/measure-status.c \
+	lib/measure-structure.c \
+	lib/measure-structure.h \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table-pointer.c \

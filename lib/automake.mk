@@ -53,6 +53,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-space-saving.h \
 	lib/measure-spreaders.c \
 	lib/measure-spreaders.h \
+	lib/measure-structure.c \
+	lib/measure-structure.h \
 	lib/measure-superspreader.c \
 	lib/measure-superspreader.h \
 	lib/measure-table-pointer.c \

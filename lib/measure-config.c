@@ -259,6 +259,9 @@ measure_config_set(struct measure_config *config,
     case MEASURE_SETTING_KEY:
         return measure_by_from_name(value, &config->key);
 
+    case MEASURE_SETTING_STRUCTURE:
+        return measure_structure_from_name(value, &config->structure);
+
     case MEASURE_SETTING_EPOCH_MS:
         return parse_uint32(value, 100, 86400000, &config->epoch_ms);
 

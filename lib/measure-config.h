@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "measure-filter.h"
+#include "measure-structure.h"
 
 /* The configuration of one monitor
  * ================================
@@ -34,6 +35,9 @@
     SETTING(ENABLE, "measure", "false", "true or false")                    \
     SETTING(KEY, "measure-key", "flow",                                     \
             "flow, pair, source or destination")                            \
+    SETTING(STRUCTURE, "measure-structure", "linear-table",                 \
+            "linear-table, count-array, count-min, cuckoo-table or "         \
+            "space-saving")                                                  \
     SETTING(EPOCH_MS, "measure-epoch-ms", "1000",                           \
             "a whole number of milliseconds from 100 to 86400000")          \
     SETTING(MEMORY_MB, "measure-memory-mb", "256",                          \
@@ -102,6 +106,7 @@ enum measure_alert_log {
 struct measure_config {
     bool enable;
     enum measure_by key;
+    enum measure_structure_kind structure;
     uint32_t epoch_ms;
     uint32_t memory_mb;
     uint32_t tiers;

@@ -319,6 +319,22 @@ measure_cuckoo_n_refused(const struct measure_cuckoo *table)
     return __atomic_load_n(&table->n_refused, __ATOMIC_RELAXED);
 }
 
+/* Returns the row of 'key', whose hash is 'hash', or NULL if it has none. */
+const uint64_t *
+measure_cuckoo_find(const struct measure_cuckoo *table, const uint64_t *key,
+                    uint64_t hash)
+{
+    enum measure_family family = table->family;
+    uint64_t *row = NULL;
+
+    for (int i = 0; i < 2 && !row; i++) {
+        row = find_key(measure_cuckoo_bucket(table, family, hash, i),
+                       table->rows_per_bucket, family, key);
+    }
+    return (row ? row
+            : find_key(stash(table, family), table->n_stash, family, key));
+}
+
 /* Returns the used row behind 'row', or the first one if 'row' is NULL, or
  * NULL if there is none. */
 uint64_t *

@@ -125,6 +125,8 @@ void measure_cuckoo_init(struct measure_cuckoo *,
                          const struct measure_cuckoo_params *, void *memory);
 uint32_t measure_cuckoo_n_used(const struct measure_cuckoo *);
 uint64_t measure_cuckoo_n_refused(const struct measure_cuckoo *);
+const uint64_t *measure_cuckoo_find(const struct measure_cuckoo *,
+                                    const uint64_t *key, uint64_t hash);
 uint64_t *measure_cuckoo_next(const struct measure_cuckoo *, uint64_t *row);
 bool measure_cuckoo_merge(struct measure_cuckoo *,
                           const struct measure_cuckoo *from);

@@ -86,9 +86,10 @@ add_in_next(struct measure_set *set, enum measure_family family,
     measure_counter_add(&set->counters.overflow_bytes, bytes);
 }
 
-static inline void
-prepare(const struct measure_set *set, enum measure_family family,
-        struct measure_record *record)
+/* Masks and hashes the key of 'record', and prefetches its place. */
+static inline void __attribute__((always_inline))
+prepare(const struct measure_set *set, enum measure_structure_kind kind,
+        enum measure_family family, struct measure_record *record)
 {
     const uint64_t *mask = set->mask->words[family];
 
@@ -97,15 +98,26 @@ prepare(const struct measure_set *set, enum measure_family family,
     }
     record->hash = measure_hash(set->secret, record->key,
                                 measure_key_words(family));
-    measure_table_prefetch(set->current[family], record->hash);
+    if (kind == MEASURE_LINEAR_TABLE) {
+        measure_table_prefetch(set->current[family], record->hash);
+    } else {
+        measure_structure_prefetch(set->structure, kind, family,
+                                   record->hash);
+    }
 }
 
-static inline bool
-count_home(struct measure_set *set, enum measure_family family,
-           const struct measure_record *record)
+/* Counts the packet of 'record' where that touches no other line than the one
+ * that was prefetched.  Returns false if it must be counted by count(). */
+static inline bool __attribute__((always_inline))
+count_home(struct measure_set *set, enum measure_structure_kind kind,
+           enum measure_family family, const struct measure_record *record)
 {
-    return measure_table_add_home(set->current[family], family, record->key,
-                                  record->hash, 1, record->bytes);
+    return (kind == MEASURE_LINEAR_TABLE
+            ? measure_table_add_home(set->current[family], family,
+                                     record->key, record->hash, 1,
+                                     record->bytes)
+            : measure_structure_add(set->structure, kind, family, record->key,
+                                    record->hash, 1, record->bytes));
 }
 
 static inline void
@@ -119,13 +131,13 @@ count(struct measure_set *set, enum measure_family family,
     }
 }
 
-/* Counts the 'n' packets (at most MEASURE_BURST) that 'records' describe as
- * measure_parse() left them.  Masks their keys and sets their hashes. */
-void
-measure_set_count(struct measure_set *set, struct measure_record *records,
-                  size_t n)
+static inline void __attribute__((always_inline))
+count_burst(struct measure_set *set, enum measure_structure_kind kind,
+            struct measure_record *records, size_t n)
 {
-    uint64_t packets = 0, bytes = 0, not_ip = 0, malformed = 0;
+    uint64_t packets[MEASURE_N_FAMILIES] = { 0 };
+    uint64_t bytes[MEASURE_N_FAMILIES] = { 0 };
+    uint64_t not_ip = 0, malformed = 0;
     uint8_t late[MEASURE_BURST];    /* Not to be found in their home line. */
     size_t n_late = 0;
 
@@ -133,9 +145,9 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
         struct measure_record *record = &records[i];
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            prepare(set, MEASURE_IPV4, record);
+            prepare(set, kind, MEASURE_IPV4, record);
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            prepare(set, MEASURE_IPV6, record);
+            prepare(set, kind, MEASURE_IPV6, record);
         } else if (record->verdict == MEASURE_NOT_IP) {
             not_ip++;
         } else {
@@ -148,17 +160,19 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
         bool counted;
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            counted = count_home(set, MEASURE_IPV4, record);
+            counted = count_home(set, kind, MEASURE_IPV4, record);
+            packets[MEASURE_IPV4]++;
+            bytes[MEASURE_IPV4] += record->bytes;
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            counted = count_home(set, MEASURE_IPV6, record);
+            counted = count_home(set, kind, MEASURE_IPV6, record);
+            packets[MEASURE_IPV6]++;
+            bytes[MEASURE_IPV6] += record->bytes;
         } else {
             continue;
         }
         if (!counted) {
             late[n_late++] = i;
         }
-        packets++;
-        bytes += record->bytes;
     }
 
     for (size_t i = 0; i < n_late; i++) {
@@ -171,13 +185,61 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
         }
     }
 
-    measure_counter_add(&set->counters.packets, packets);
-    measure_counter_add(&set->counters.bytes, bytes);
+    measure_counter_add(&set->counters.packets,
+                        packets[MEASURE_IPV4] + packets[MEASURE_IPV6]);
+    measure_counter_add(&set->counters.bytes,
+                        bytes[MEASURE_IPV4] + bytes[MEASURE_IPV6]);
     if (not_ip) {
         measure_counter_add(&set->counters.not_ip, not_ip);
     }
     if (malformed) {
         measure_counter_add(&set->counters.malformed, malformed);
+    }
+    if (kind != MEASURE_LINEAR_TABLE) {
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            measure_structure_end_burst(set->structure, kind, family,
+                                        packets[family], bytes[family]);
+        }
+    }
+}
+
+static void __attribute__((noinline))
+count_in_structure(struct measure_set *set, struct measure_record *records,
+                   size_t n)
+{
+    switch (set->structure->kind) {
+    case MEASURE_COUNT_ARRAY:
+        count_burst(set, MEASURE_COUNT_ARRAY, records, n);
+        break;
+
+    case MEASURE_COUNT_MIN:
+        count_burst(set, MEASURE_COUNT_MIN, records, n);
+        break;
+
+    case MEASURE_CUCKOO_TABLE:
+        count_burst(set, MEASURE_CUCKOO_TABLE, records, n);
+        break;
+
+    case MEASURE_SPACE_SAVING:
+        count_burst(set, MEASURE_SPACE_SAVING, records, n);
+        break;
+
+    case MEASURE_LINEAR_TABLE:
+    case MEASURE_N_STRUCTURES:
+        break;
+    }
+}
+
+/* Counts the 'n' packets (at most MEASURE_BURST) that 'records' describe as
+ * measure_parse() left them.  Masks their keys and sets their hashes. */
+void
+measure_set_count(struct measure_set *set, struct measure_record *records,
+                  size_t n)
+{
+    if (__builtin_expect(set->structure != NULL, 0)) {
+        count_in_structure(set, records, n);
+    } else {
+        count_burst(set, MEASURE_LINEAR_TABLE, records, n);
     }
 }
 
@@ -324,6 +386,7 @@ measure_set_destroy(struct measure_set *set)
             }
         }
         measure_set_use_cache(set, false);
+        measure_structure_destroy(set->structure);
         measure_memory_free(set->budget, set, sizeof(struct set_memory));
     }
 }
@@ -341,6 +404,35 @@ measure_set_use_cache(struct measure_set *set, bool use)
                                           set->node);
     }
     return !use || set->cache;
+}
+
+/* Returns the kind of structure that 'set' counts in. */
+enum measure_structure_kind
+measure_set_structure(const struct measure_set *set)
+{
+    return set->structure ? set->structure->kind : MEASURE_LINEAR_TABLE;
+}
+
+/* Makes the empty 'set' count in a structure of 'kind' of about 'limit' bytes.
+ * One that it has stays if it is of that kind, and not larger nor much
+ * smaller.  Returns false if there is no memory: then the set counts in its
+ * tables.  measure_set_begin() must follow. */
+bool
+measure_set_use_structure(struct measure_set *set,
+                          enum measure_structure_kind kind, size_t limit)
+{
+    if (measure_set_structure(set) == kind
+        && (!set->structure || (set->structure->limit <= limit
+                                && set->structure->limit >= limit / 2))) {
+        return true;
+    }
+    measure_structure_destroy(set->structure);
+    set->structure = NULL;
+    if (kind != MEASURE_LINEAR_TABLE) {
+        set->structure = measure_structure_create(kind, limit, set->secret,
+                                                  set->budget, set->node);
+    }
+    return measure_set_structure(set) == kind;
 }
 
 /* Moves what 'set' counts for the entries of the flow cache to its tables, of
@@ -429,6 +521,9 @@ measure_set_reset(struct measure_set *set,
         memset(set->overflow, 0,
                MEASURE_OVERFLOW_CELLS * sizeof *set->overflow);
     }
+    if (set->structure && set->counters.packets) {
+        measure_structure_clear(set->structure);
+    }
     memset(&set->counters, 0, sizeof set->counters);
     if (set->cache) {
         memset(set->cache->counts, 0, sizeof set->cache->counts);
@@ -436,12 +531,14 @@ measure_set_reset(struct measure_set *set,
     return complete;
 }
 
-/* Says that 'set', which is empty, will count keys of kind 'by'. */
+/* Says that 'set', which is empty, will count keys of kind 'by'.  What a
+ * structure estimates is the whole of a key, whichever port it came in by. */
 void
 measure_set_begin(struct measure_set *set, enum measure_by by)
 {
     set->by = by;
-    set->mask = &measure_count_masks[by];
+    set->mask = (measure_structure_is_complete(measure_set_structure(set))
+                 ? &measure_count_masks[by] : &measure_masks[by]);
 }
 
 /* Gives 'set' another table of 'family', of 'n_lines' lines, for when the
@@ -504,5 +601,16 @@ measure_set_load(const struct measure_set *set, struct measure_load *load)
         load->max_used[family] = current->max_used;
         load->current_used[family] = measure_table_n_used(current);
         load->last_lines[family] = tables[n - 1].n_lines;
+    }
+    load->report_bytes = load->table_bytes;
+    if (set->structure) {
+        struct measure_structure_load structure;
+
+        measure_structure_load(set->structure, &structure);
+        load->table_bytes += structure.bytes;
+        load->report_bytes += structure.report_bytes;
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            load->n_used[family] += structure.n_keys[family];
+        }
     }
 }

@@ -21,6 +21,7 @@
 #include "measure-hash.h"
 #include "measure-memory.h"
 #include "measure-record.h"
+#include "measure-structure.h"
 #include "measure-table.h"
 
 /* Sets, writers and the end of an epoch
@@ -70,9 +71,14 @@
  * measure_set_move_cache() those of all entries, which must be done before a
  * report is made.
  *
+ * Structures.  Instead of the tables a set may have another structure
+ * (measure-structure.h), in which everything is counted whose key finds a
+ * place there.  The rest is counted in the tables, and in the overflow count
+ * array if they are full.
+ *
  * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_BURST records,
- * the tables, sizeof(struct measure_cache) with two tiers, and a few hundred
- * bytes.
+ * the tables, sizeof(struct measure_cache) with two tiers, that of its
+ * structure, and a few hundred bytes.
  *
  * Thread safety: measure_writer_set(), measure_set_count(), the functions of
  * the two tiers and measure_set_move_entry() belong to the one packet thread
@@ -109,6 +115,7 @@ struct measure_set {
     struct measure_cache *cache;    /* NULL with one tier. */
     uint32_t n_missed;
     struct measure_record missed[MEASURE_BURST];
+    struct measure_structure *structure;    /* NULL for linear tables. */
 
     /* Constant while the packet thread counts. */
     const struct measure_mask *mask;
@@ -190,6 +197,10 @@ bool measure_set_reset(struct measure_set *,
                        const uint32_t next_lines[MEASURE_N_FAMILIES]);
 void measure_set_begin(struct measure_set *, enum measure_by);
 bool measure_set_use_cache(struct measure_set *, bool use);
+bool measure_set_use_structure(struct measure_set *,
+                               enum measure_structure_kind, size_t limit);
+enum measure_structure_kind
+measure_set_structure(const struct measure_set *);
 void measure_set_move_cache(struct measure_set *);
 bool measure_set_add_table(struct measure_set *, enum measure_family,
                            uint32_t n_lines);
@@ -205,7 +216,8 @@ void measure_counters_add(struct measure_counters *,
  * itself is right. */
 struct measure_load {
     struct measure_counters counters;
-    uint64_t table_bytes;               /* Memory of all tables. */
+    uint64_t table_bytes;               /* Memory of tables, structure... */
+    uint64_t report_bytes;              /* ...and of their report, at most. */
     uint32_t n_unused[MEASURE_N_FAMILIES];  /* Tables not yet begun. */
     uint32_t n_tables[MEASURE_N_FAMILIES];  /* Tables begun. */
     uint64_t n_used[MEASURE_N_FAMILIES];    /* Rows used, in all tables. */

@@ -57,18 +57,75 @@ overflow_table(struct measure_report *report, const struct measure_table *from)
     }
 }
 
+/* The same for what the 'n' structures counted of 'family', whose keys nobody
+ * knows: any of them can have missed all of it. */
+static void
+overflow_structures(struct measure_report *report, enum measure_family family,
+                    struct measure_structure *const structures[], size_t n)
+{
+    uint64_t packets = 0, bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        packets += structures[i]->packets[family];
+        bytes += structures[i]->bytes[family];
+    }
+    if (packets) {
+        for (uint32_t i = 0; i < MEASURE_OVERFLOW_CELLS; i++) {
+            add_cell(report, i, packets, bytes);
+        }
+        report->counters.overflow_packets += packets;
+        report->counters.overflow_bytes += bytes;
+    }
+}
+
+/* Adds to the rows of 'family' what the 'n' structures know of their keys, at
+ * most 'n_keys' together with those that have rows already. */
+static void
+merge_structures(struct measure_report *report, enum measure_family family,
+                 struct measure_structure *const structures[], size_t n,
+                 const struct measure_mask *mask, uint64_t n_keys)
+{
+    uint32_t n_lines = measure_table_lines_for(family, n_keys);
+    struct measure_table keys;
+
+    if (measure_table_init(&keys, family, n_lines, report->budget,
+                           MEASURE_ANY_NODE)
+        && (!report->estimates
+            || measure_table_init(&report->errors[family], family, n_lines,
+                                  report->budget, MEASURE_ANY_NODE))) {
+        measure_table_merge(&keys, &report->tables[family],
+                            mask->words[family], report->secret);
+        measure_structure_read(structures, n, family, &keys,
+                               &report->tables[family],
+                               &report->errors[family]);
+    } else {
+        overflow_structures(report, family, structures, n);
+    }
+    measure_table_destroy(&keys, report->budget);
+}
+
 static void
 merge_family(struct measure_report *report, enum measure_family family,
              struct measure_set *const sets[], size_t n_sets)
 {
     const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
     struct measure_table *table = &report->tables[family];
+    struct measure_structure **structures
+        = measure_xzalloc(n_sets * sizeof *structures);
     const struct measure_table **tables;
     uint64_t n_rows = 0, n_keys;
-    size_t n_tables = 0;
+    size_t n_tables = 0, n_structures = 0;
     bool memory;
 
     tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES * sizeof *tables);
+    for (size_t i = 0; i < n_sets; i++) {
+        struct measure_structure *structure = sets[i]->structure;
+
+        if (structure && structure->packets[family]) {
+            n_rows += measure_structure_n_keys(structure, family);
+            structures[n_structures++] = structure;
+        }
+    }
     for (size_t i = 0; i < n_sets; i++) {
         for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
             const struct measure_table *from = &sets[i]->tables[family][j];
@@ -81,7 +138,7 @@ merge_family(struct measure_report *report, enum measure_family family,
     }
 
     /* A little more than expected, lest the table must grow. */
-    n_keys = n_tables < 2 ? n_rows
+    n_keys = n_tables < 2 || n_structures ? n_rows
              : (measure_table_estimate(tables, n_tables, mask, report->secret)
                 * 1.06);
     memory = measure_table_init(table, family,
@@ -101,8 +158,35 @@ merge_family(struct measure_report *report, enum measure_family family,
             overflow_table(report, tables[i]);
         }
     }
-    report->n_tables += n_tables;
+    report->n_tables += n_tables + n_structures;
     free(tables);
+    if (n_structures && memory) {
+        merge_structures(report, family, structures, n_structures,
+                         sets[0]->mask, n_rows);
+    } else {
+        overflow_structures(report, family, structures, n_structures);
+    }
+    free(structures);
+}
+
+/* Says of 'report' what the structure of one of its sets makes of it. */
+static void
+note_structure(struct measure_report *report,
+               const struct measure_structure *structure)
+{
+    double probability = measure_structure_error_probability(structure);
+    struct measure_structure_load load;
+
+    report->structure = structure->kind;
+    if (!measure_structure_is_exact(structure)) {
+        report->estimates = true;
+        if (probability > report->error_probability) {
+            report->error_probability = probability;
+        }
+        report->complete &= measure_structure_is_complete(structure->kind);
+        measure_structure_load(structure, &load);
+        report->n_lost += load.n_lost;
+    }
 }
 
 /* Returns the report of what the 'n_sets' sets counted, all of which must have
@@ -119,12 +203,16 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
     report->by = by;
     report->secret = secret;
     report->budget = budget;
+    report->complete = true;
 
     for (size_t i = 0; i < n_sets; i++) {
         const struct measure_set *set = sets[i];
 
         assert(set->by == by && set->secret == secret);
         measure_counters_add(&report->counters, &set->counters);
+        if (set->structure) {
+            note_structure(report, set->structure);
+        }
         if (set->counters.overflow_packets) {
             for (uint32_t j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
                 add_cell(report, j, set->overflow[j].packets,
@@ -204,6 +292,10 @@ measure_report_destroy(struct measure_report *report)
     if (report) {
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             measure_table_destroy(&report->tables[family], report->budget);
+            if (report->errors[family].rows) {
+                measure_table_destroy(&report->errors[family],
+                                      report->budget);
+            }
         }
         for (size_t i = 0; i < report->n_sections; i++) {
             for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
@@ -221,7 +313,47 @@ measure_report_destroy(struct measure_report *report)
 bool
 measure_report_exact(const struct measure_report *report)
 {
-    return !report->counters.overflow_packets;
+    return !report->counters.overflow_packets && !report->estimates;
+}
+
+/* Returns which of its counts the true ones are not beyond, if 'report' is not
+ * exact: a count with its error subtracted is not too high for an upper bound,
+ * and one with its error added not too low for a lower bound. */
+const char *
+measure_report_estimate(const struct measure_report *report)
+{
+    return (!report->estimates ? "lower-bound"
+            : report->counters.overflow_packets ? "either" : "upper-bound");
+}
+
+/* Returns true if rows of kind 'by' can be made of those of 'report'. */
+bool
+measure_report_derives(const struct measure_report *report,
+                       enum measure_by by)
+{
+    return (report->complete ? measure_by_derives(report->by, by)
+            : report->by == by);
+}
+
+static uint64_t *
+find_row(const struct measure_table *table, const uint64_t *key,
+         uint64_t hash)
+{
+    size_t row_words = measure_row_words(table->family);
+    uint64_t *end = table->rows + (size_t) table->n_lines
+                                  * (MEASURE_LINE_SIZE / sizeof(uint64_t));
+    uint64_t *row = measure_table_home(table, hash);
+
+    while (*measure_row_packets(row, table->family)) {
+        if (measure_key_equal(row, key, table->family)) {
+            return row;
+        }
+        row += row_words;
+        if (row == end) {
+            row = table->rows;
+        }
+    }
+    return NULL;
 }
 
 static bool
@@ -269,16 +401,26 @@ bound_error(const struct measure_report *report, enum measure_by by,
     if (measure_report_exact(report)) {
         return;
     }
-    if (by == report->by) {
-        uint64_t hash = measure_hash(report->secret, key,
-                                     measure_key_words(family));
-        uint32_t cell = measure_overflow_cell(hash);
 
-        row->packets_error_max = report->overflow[cell].packets;
-        row->bytes_error_max = report->overflow[cell].bytes;
-    } else {
-        row->packets_error_max = report->counters.overflow_packets;
-        row->bytes_error_max = report->counters.overflow_bytes;
+    uint64_t hash = measure_hash(report->secret, key,
+                                 measure_key_words(family));
+
+    if (report->counters.overflow_packets) {
+        const struct measure_overflow_cell *cell
+            = &report->overflow[measure_overflow_cell(hash)];
+
+        row->packets_error_max = (by == report->by ? cell->packets
+                                  : report->counters.overflow_packets);
+        row->bytes_error_max = (by == report->by ? cell->bytes
+                                : report->counters.overflow_bytes);
+    }
+    if (report->errors[family].rows) {
+        uint64_t *error = find_row(&report->errors[family], key, hash);
+
+        if (error) {
+            row->packets_error_max += *measure_row_packets(error, family);
+            row->bytes_error_max += *measure_row_bytes(error, family);
+        }
     }
 }
 
@@ -415,8 +557,14 @@ add_groups(const struct measure_report *report,
     return ok;
 }
 
+static uint64_t
+subtract(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 /* Answers 'question', whose 'by' must derive from the key of the report (see
- * measure_by_derives()).  Rows of equal size are in the order of
+ * measure_report_derives()).  Rows of equal size are in the order of
  * measure_fields_compare().  Returns false, with no rows, if there is no
  * memory.  In any case the caller must destroy the answer. */
 bool
@@ -428,7 +576,7 @@ measure_report_ask(const struct measure_report *report,
                   || report->by == MEASURE_BY_FLOW);
     size_t allocated = 0;
 
-    assert(measure_by_derives(report->by, question->by));
+    assert(measure_report_derives(report, question->by));
     memset(answer, 0, sizeof *answer);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
@@ -452,8 +600,11 @@ measure_report_ask(const struct measure_report *report,
     answer->other_packets = report->counters.packets;
     answer->other_bytes = report->counters.bytes;
     for (size_t i = 0; i < answer->n_rows; i++) {
-        answer->other_packets -= answer->rows[i].packets;
-        answer->other_bytes -= answer->rows[i].bytes;
+        /* Estimates may add up to more than there is. */
+        answer->other_packets = subtract(answer->other_packets,
+                                         answer->rows[i].packets);
+        answer->other_bytes = subtract(answer->other_bytes,
+                                       answer->rows[i].bytes);
     }
     return true;
 }
@@ -533,6 +684,34 @@ measure_counters_write(struct measure_output *o,
     }
 }
 
+/* Writes what the errors of rows mean. */
+static void
+write_estimate(struct measure_output *o, const struct measure_report *report)
+{
+    measure_output_string(o, "estimate", measure_report_estimate(report));
+    if (report->error_probability) {
+        measure_output_percentage(o, "error-probability-percentage",
+                                  report->error_probability, 1);
+    }
+    if (!report->complete) {
+        measure_output_uint(o, "keys-lost", report->n_lost);
+    }
+}
+
+static void
+write_estimate_notes(struct measure_output *o,
+                     const struct measure_report *report)
+{
+    if (report->counters.overflow_packets) {
+        measure_output_note(o, "Not all keys found a place in the tables: "
+                            "counts may be too low by up to their error.");
+    }
+    if (report->estimates) {
+        measure_output_note(o, "Counts are estimates: they may be too high by "
+                            "up to their error.");
+    }
+}
+
 /* Writes the members of one bridge: the epoch, its totals, and the heavy
  * hitters that 'question' asks for.  'threshold_text' says the threshold as
  * it was configured.  Returns false if there is no memory. */
@@ -558,11 +737,11 @@ measure_report_write(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_bool(o, "exact", measure_report_exact(report));
-    measure_counters_write(o, counters, !measure_report_exact(report));
     if (!measure_report_exact(report)) {
-        measure_output_note(o, "Not all keys found a place in the tables: "
-                            "counts may be too low by up to their error.");
+        write_estimate(o, report);
     }
+    measure_counters_write(o, counters, counters->overflow_packets);
+    write_estimate_notes(o, report);
 
     snprintf(note, sizeof note, "Keys by %s, largest %s first, heavy from %s.",
              measure_by_name(question->by),

@@ -36,8 +36,14 @@
  * missed at most what all cells hold together.  Counts are never too high.
  * Without overflow each count is exact and the bound is 0.
  *
+ * Where the sets counted in a structure that estimates (measure-structure.h),
+ * counts are never too low, but by at most their error too high, each with the
+ * probability 1 - 'error_probability'.  Only keys that were recorded have a
+ * row, so that only rows of the configured key can be asked for.
+ *
  * Memory: 64 bytes for an IPv4 key and 128 for an IPv6 key of the merged
- * epoch, which is at most what the merged tables took; while a question is
+ * epoch, which is at most what the merged tables took, and as much for the
+ * errors of estimates; while a question is
  * answered, once more at most that much and sizeof(struct measure_row) for
  * each row of the answer.
  *
@@ -72,6 +78,14 @@ struct measure_report {
     /* See measure_report_keep_sections(). */
     size_t n_sections;
     struct measure_section *sections;
+
+    /* If counts are estimates. */
+    bool estimates;
+    bool complete;              /* Each key counted has a row. */
+    double error_probability;   /* That of one count. */
+    uint64_t n_lost;            /* Times a key could not be recorded. */
+    struct measure_table errors[MEASURE_N_FAMILIES];
+    enum measure_structure_kind structure;
 };
 
 struct measure_row {
@@ -114,6 +128,8 @@ void measure_report_keep_sections(struct measure_report *,
 void measure_report_destroy(struct measure_report *);
 
 bool measure_report_exact(const struct measure_report *);
+const char *measure_report_estimate(const struct measure_report *);
+bool measure_report_derives(const struct measure_report *, enum measure_by);
 bool measure_report_ask(const struct measure_report *,
                         const struct measure_question *,
                         struct measure_answer *);

@@ -37,6 +37,7 @@ unit_tests = \
 	tests/check-report \
 	tests/check-shared \
 	tests/check-space-saving \
+	tests/check-structure \
 	tests/check-superspreader \
 	tests/check-table \
 	tests/check-table-pointer \
@@ -88,6 +89,7 @@ switch_suite = \
 	tests/measure-tasks.at \
 	tests/measure-pmd.at \
 	tests/measure-ports.at \
+	tests/measure-structures.at \
 	tests/measure-tunnels.at
 if BUILD_OVS
 check_DATA += tests/testsuite

@@ -1,0 +1,331 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "check-common.h"
+
+#include "measure-epoch.h"
+#include "measure-report.h"
+#include "measure-structure.h"
+
+/* Sets that count in a structure, and the reports of several of them. */
+
+enum { N_SETS = 3, N_FLOWS = 4000, N_PACKETS = 60000 };
+
+static struct measure_hash_secret secret;
+
+static void
+draw_secret(void)
+{
+    measure_hash_secret_init(&secret, test_seed);
+}
+
+static const struct measure_structure_threshold threshold = {
+    .min_packets = 1,
+    .min_bytes = 1,
+    .packets_share = MEASURE_WHOLE / 2000,
+    .bytes_share = MEASURE_WHOLE / 2000,
+};
+
+static const struct measure_question all_rows = {
+    .by = MEASURE_BY_PAIR,
+    .threshold = { MEASURE_SHARE, 0.1 },
+};
+
+struct epoch {
+    struct measure_set *sets[N_SETS];
+    struct measure_report *report;
+    struct oracle flows;
+    struct oracle keys;
+    uint64_t not_ip;
+};
+
+static void
+reset_set(struct measure_set *set)
+{
+    static const uint32_t lines[MEASURE_N_FAMILIES] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    ck_assert(measure_set_reset(set, lines, none));
+}
+
+static void
+begin_set(struct measure_set *set, enum measure_structure_kind kind,
+          size_t limit)
+{
+    ck_assert(measure_set_use_structure(set, kind, limit));
+    ck_assert_int_eq(measure_set_structure(set), kind);
+    measure_set_begin(set, MEASURE_BY_PAIR);
+    if (set->structure) {
+        measure_structure_begin(set->structure, &threshold);
+    }
+}
+
+/* Counts packets of both families in random sets, and closes the epoch. */
+static void
+epoch_run(struct epoch *e, enum stream_kind stream_kind, uint64_t seed)
+{
+    struct stream stream = stream_open(stream_kind, N_FLOWS, seed);
+    struct random r = random_from(seed + 1);
+    uint32_t n_packets = 0;
+
+    e->flows = oracle_open();
+    e->not_ip = 0;
+    while (n_packets < N_PACKETS) {
+        struct measure_record records[MEASURE_BURST];
+        uint32_t n = random_below(&r, MEASURE_BURST + 1);
+
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t flow = stream_next(&stream);
+            struct measure_fields fields = make_fields(flow % 3 == 0, flow);
+
+            records[i] = make_record(&fields, 60 + random_below(&r, 1459));
+            measure_record_set_port(&records[i], random_below(&r, 4));
+            if (!random_below(&r, 50)) {
+                records[i].verdict = MEASURE_NOT_IP;
+                e->not_ip++;
+            } else {
+                oracle_add(&e->flows, &fields, 1, records[i].bytes);
+            }
+        }
+        n_packets += n;
+        measure_set_count(e->sets[random_below(&r, N_SETS)], records, n);
+    }
+    stream_close(&stream);
+    e->keys = oracle_group(&e->flows, MEASURE_BY_PAIR);
+    e->report = measure_report_merge(e->sets, N_SETS, MEASURE_BY_PAIR,
+                                     &secret, &budget);
+}
+
+static void
+epoch_clear(struct epoch *e)
+{
+    measure_report_destroy(e->report);
+    oracle_close(&e->flows);
+    oracle_close(&e->keys);
+}
+
+/* Checks that the report of 'e' is right within its bounds: but for
+ * 'max_outside' of the rows, and 'max_missing' of the heavy keys. */
+static void
+check_report(const struct epoch *e, double max_outside, double max_missing)
+{
+    const struct measure_counters *counters = &e->report->counters;
+    const char *estimate = (measure_report_exact(e->report) ? "exact"
+                            : measure_report_estimate(e->report));
+    uint32_t n_outside = 0, n_heavy = 0, n_missing = 0;
+    struct measure_answer answer;
+
+    ck_assert_uint_eq(counters->packets, e->flows.packets);
+    ck_assert_uint_eq(counters->bytes, e->flows.bytes);
+    ck_assert_uint_eq(counters->not_ip, e->not_ip);
+
+    for (size_t i = 0; i < e->keys.n; i++) {
+        e->keys.rows[i].seen = false;
+    }
+    ck_assert(measure_report_ask(e->report, &all_rows, &answer));
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        const struct measure_row *row = &answer.rows[i];
+        struct oracle_row *truth = oracle_find(&e->keys, &row->fields);
+        bool high, low;
+
+        /* No wrong row. */
+        REQUIRE(truth && !truth->seen);
+        truth->seen = true;
+        high = (row->packets > truth->packets + row->packets_error_max
+                || row->bytes > truth->bytes + row->bytes_error_max);
+        low = (row->packets + row->packets_error_max < truth->packets
+               || row->bytes + row->bytes_error_max < truth->bytes);
+        if (!strcmp(estimate, "upper-bound")) {
+            REQUIRE(row->packets >= truth->packets);
+            REQUIRE(row->bytes >= truth->bytes);
+        } else if (!strcmp(estimate, "lower-bound")) {
+            REQUIRE(row->packets <= truth->packets);
+            REQUIRE(row->bytes <= truth->bytes);
+        } else if (!strcmp(estimate, "exact")) {
+            REQUIRE(row->packets == truth->packets);
+            REQUIRE(row->bytes == truth->bytes);
+            REQUIRE(!row->packets_error_max && !row->bytes_error_max);
+        }
+        n_outside += high || low;
+    }
+    for (size_t i = 0; i < e->keys.n; i++) {
+        const struct oracle_row *row = &e->keys.rows[i];
+
+        if (row->packets * 1000 >= e->flows.packets) {
+            n_heavy++;
+            n_missing += !row->seen;
+        }
+    }
+    printf("%s, %s: %zu rows, %u beyond their error [0 <= %.4f <= %.4f], "
+           "%u of %u heavy keys missing [0 <= %.4f <= %.4f]\n",
+           measure_structure_name(e->report->structure), estimate,
+           answer.n_rows, n_outside, (double) n_outside / answer.n_rows,
+           max_outside, n_missing, n_heavy, (double) n_missing / n_heavy,
+           max_missing);
+    fflush(stdout);
+    ck_assert(n_heavy > 0);
+    ck_assert_double_le((double) n_outside / answer.n_rows, max_outside);
+    ck_assert_double_le((double) n_missing / n_heavy, max_missing);
+    measure_answer_destroy(&answer);
+}
+
+/* Enough memory for the structure to be useful, three epochs one after the
+ * other in the same sets. */
+START_TEST(reports_hold_their_bounds)
+{
+    enum measure_structure_kind kind = _i;
+    bool sketch = (kind == MEASURE_COUNT_ARRAY || kind == MEASURE_COUNT_MIN);
+    struct epoch e;
+
+    for (int i = 0; i < N_SETS; i++) {
+        e.sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < N_SETS; j++) {
+            reset_set(e.sets[j]);
+            /* Threads need not have the same memory. */
+            begin_set(e.sets[j], kind, (j + 2) << 21);
+        }
+        epoch_run(&e, i == 1 ? STREAM_UNIFORM : STREAM_ZIPF, test_seed + i);
+        if (kind != MEASURE_LINEAR_TABLE) {
+            ck_assert_int_eq(e.report->structure, kind);
+            ck_assert(measure_report_exact(e.report) == !sketch);
+            ck_assert(measure_report_derives(e.report, MEASURE_BY_PAIR));
+            ck_assert(measure_report_derives(e.report, MEASURE_BY_SOURCE)
+                      == !sketch);
+            ck_assert_uint_eq(e.report->n_lost, 0);
+            check_report(&e, e.report->error_probability,
+                         kind == MEASURE_COUNT_ARRAY ? 0.1 : 0);
+        }
+        epoch_clear(&e);
+    }
+    for (int i = 0; i < N_SETS; i++) {
+        measure_set_destroy(e.sets[i]);
+    }
+}
+END_TEST
+
+/* Hardly any memory: the totals stay exact, and what rows there are hold their
+ * bounds. */
+START_TEST(bounds_hold_without_memory)
+{
+    enum measure_structure_kind kind = _i;
+    struct epoch e;
+
+    for (int i = 0; i < N_SETS; i++) {
+        e.sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        reset_set(e.sets[i]);
+        begin_set(e.sets[i], kind, 8192);
+    }
+    epoch_run(&e, STREAM_ZIPF, test_seed);
+    ck_assert(!measure_report_exact(e.report));
+    if (kind == MEASURE_COUNT_ARRAY || kind == MEASURE_COUNT_MIN) {
+        ck_assert_uint_gt(e.report->n_lost, 0);
+    }
+    check_report(&e, e.report->error_probability, 1);
+    epoch_clear(&e);
+    for (int i = 0; i < N_SETS; i++) {
+        measure_set_destroy(e.sets[i]);
+    }
+}
+END_TEST
+
+/* A set goes from each structure to each other one. */
+START_TEST(sets_change_their_structure)
+{
+    enum measure_structure_kind from = _i / MEASURE_N_STRUCTURES;
+    enum measure_structure_kind to = _i % MEASURE_N_STRUCTURES;
+    struct measure_fields fields = make_fields(_i % 2, 1);
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+    enum measure_structure_kind kinds[] = { from, to, to };
+
+    for (int i = 0; i < 3; i++) {
+        struct measure_structure *old;
+        struct measure_record records[3];
+        struct measure_report *report;
+        struct measure_answer answer;
+
+        reset_set(set);
+        old = set->structure;
+        begin_set(set, kinds[i], 1 << 16);
+        ck_assert(i < 2 || old == set->structure);
+        for (int j = 0; j < 3; j++) {
+            records[j] = make_record(&fields, 100);
+            measure_record_set_port(&records[j], j);
+        }
+        measure_set_count(set, records, 3);
+        report = measure_report_merge(&set, 1, MEASURE_BY_PAIR, &secret,
+                                      &budget);
+        ck_assert_uint_eq(report->counters.packets, 3);
+        ck_assert_uint_eq(report->counters.overflow_packets, 0);
+        ck_assert(measure_report_ask(report, &all_rows, &answer));
+        ck_assert_uint_eq(answer.n_rows, 1);
+        ck_assert_uint_eq(answer.rows[0].packets, 3);
+        ck_assert_uint_eq(answer.rows[0].bytes, 300);
+        measure_answer_destroy(&answer);
+        measure_report_destroy(report);
+    }
+    measure_set_destroy(set);
+}
+END_TEST
+
+START_TEST(memory_is_what_was_asked_for)
+{
+    enum measure_structure_kind kind = _i + 1;
+
+    for (size_t limit = 1 << 13; limit <= 1 << 24; limit *= 8) {
+        struct measure_structure *structure
+            = measure_structure_create(kind, limit, &secret, &budget,
+                                       MEASURE_ANY_NODE);
+
+        ck_assert_uint_eq(measure_budget_used(&budget), structure->size);
+        ck_assert_uint_le(structure->size, limit + 512);
+        ck_assert_uint_ge(structure->size, limit * 9 / 10);
+        measure_structure_destroy(structure);
+    }
+}
+END_TEST
+
+START_TEST(names)
+{
+    enum measure_structure_kind kind;
+
+    for (int i = 0; i < MEASURE_N_STRUCTURES; i++) {
+        ck_assert(measure_structure_from_name(measure_structure_name(i),
+                                              &kind));
+        ck_assert_int_eq(kind, i);
+    }
+    ck_assert(!measure_structure_from_name("linear", &kind));
+    ck_assert(!measure_structure_from_name("", &kind));
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tests = tests_begin("measure-structure");
+
+    tcase_add_unchecked_fixture(tests, draw_secret, NULL);
+    tcase_add_loop_test(tests, reports_hold_their_bounds,
+                        0, MEASURE_N_STRUCTURES);
+    tcase_add_loop_test(tests, bounds_hold_without_memory,
+                        0, MEASURE_N_STRUCTURES);
+    tcase_add_loop_test(tests, sets_change_their_structure,
+                        0, MEASURE_N_STRUCTURES * MEASURE_N_STRUCTURES);
+    tcase_add_loop_test(tests, memory_is_what_was_asked_for,
+                        0, MEASURE_N_STRUCTURES - 1);
+    tcase_add_test(tests, names);
+    return tests_run(tests);
+}
