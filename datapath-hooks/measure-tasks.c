@@ -478,7 +478,8 @@ find_changes(struct evaluation *e)
     changes->start_ms = report->start_ms;
     changes->duration_ms = report->duration_ms;
     changes->by = e->config.change_key;
-    if (!measure_by_derives(report->by, changes->by)) {
+    /* Not all keys of an estimate have a row each time. */
+    if (!report->complete || !measure_by_derives(report->by, changes->by)) {
         changes->by_missing = true;
         return changes;
     }

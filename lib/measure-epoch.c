@@ -316,9 +316,9 @@ measure_set_miss(struct measure_set *set, const struct measure_record *record)
 
     *missed = *record;
     if (record->verdict == MEASURE_COUNT_IPV4) {
-        prepare(set, MEASURE_IPV4, missed);
+        prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV4, missed);
     } else {
-        prepare(set, MEASURE_IPV6, missed);
+        prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV6, missed);
     }
     if (++set->n_missed == MEASURE_BURST) {
         measure_set_count_missed(set);
