@@ -178,6 +178,16 @@ check_scope(const struct measure_subject *subject,
     return error ? measure_subject_error(subject, error) : NULL;
 }
 
+/* Returns a message if the scope of 'subject' does not have every key, which
+ * 'question' needs. */
+static char *
+check_complete(const struct measure_subject *subject, const char *question)
+{
+    char *error = measure_scope_check_complete(&subject->scope, question);
+
+    return error ? measure_subject_error(subject, error) : NULL;
+}
+
 static char *
 no_memory(const struct measure_subject *subject)
 {
@@ -215,6 +225,11 @@ measure_write_heavy_hitters(struct measure_output *o,
     question.threshold_text = subject->config.heavy_hitter_text;
 
     error = check_scope(subject, &question.group);
+    if (!error && question.prefixes) {
+        error = check_complete(subject,
+                               (question.group.fields == MEASURE_FIELD_SOURCE
+                                ? "by=source/*" : "by=destination/*"));
+    }
     if (!error && !measure_hitters_write(o, &subject->scope, &question)) {
         error = no_memory(subject);
     }
@@ -239,7 +254,10 @@ measure_write_superspreaders(struct measure_output *o,
         return NULL;
     }
     measure_spreaders_group(question.by, &group);
-    error = check_scope(subject, &group);
+    error = check_complete(subject, "measure/superspreaders");
+    if (!error) {
+        error = check_scope(subject, &group);
+    }
     if (!error && !measure_spreaders_write(o, &subject->scope, &question)) {
         error = no_memory(subject);
     }
@@ -288,6 +306,9 @@ measure_write_changes(struct measure_output *o,
         return NULL;
     }
     n = MIN(n ? n : UINT64_MAX, changes->n);
+    if (changes->incomplete) {
+        return measure_subject_error(subject, xstrdup(changes->incomplete));
+    }
 
     write_epoch(o, changes->epoch, changes->start_ms, changes->duration_ms);
     measure_output_string(o, "key", measure_by_name(changes->by));

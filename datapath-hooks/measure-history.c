@@ -47,13 +47,7 @@ measure_history_add(struct measure_history *history,
 
     ovs_refcount_init(&kept->refs);
     kept->report = report;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        kept->bytes += measure_table_size(report->tables[family].n_lines);
-        for (size_t i = 0; i < report->n_sections; i++) {
-            kept->bytes += measure_table_size(
-                report->sections[i].tables[family].n_lines);
-        }
-    }
+    kept->bytes = measure_report_bytes(report);
     history->n++;
     history->bytes += kept->bytes;
     ovs_list_push_back(&history->reports, &kept->node);

@@ -36,7 +36,7 @@ struct kept_report {
     struct ovs_list node;           /* In a history, newest last. */
     struct ovs_refcount refs;
     struct measure_report *report;
-    uint64_t bytes;                 /* Of its tables. */
+    uint64_t bytes;                 /* What it holds. */
 };
 
 struct measure_history {

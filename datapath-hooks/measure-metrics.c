@@ -52,6 +52,7 @@ struct thread_metrics {
     struct measure_counters sum;
     uint64_t flows;
     uint64_t rows;
+    uint64_t lost;
     uint64_t sampled_packets;
     uint64_t sampled_cycles;
     uint64_t timing_cycles;
@@ -80,6 +81,7 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
         }
         measure_writer_sum(monitor, writer, &thread->sum);
         measure_set_load(measure_writer_set(&writer->writer), &load);
+        thread->lost = load.n_lost;
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             thread->flows += load.n_used[family];
             thread->rows += (load.n_lines[family]
@@ -222,6 +224,9 @@ put_double(struct ds *out, const char *name, const char *suffix,
     METRIC("pmd_flows", "gauge", NULL, "Rows used in the running epoch.",   \
            flows)                                                           \
     METRIC("pmd_rows", "gauge", NULL, "Rows of the tables in use.", rows)   \
+    METRIC("pmd_lost_keys", "gauge", NULL,                                  \
+           "Keys without a place in the structure of the running epoch.",   \
+           lost)                                                            \
     METRIC("pmd_sampled_packets", "counter", NULL,                          \
            "Packets whose counting was timed.", sampled_packets)            \
     METRIC("pmd_sampled_cycles", "counter", NULL,                           \
@@ -270,12 +275,40 @@ put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
 #undef METRIC
 }
 
-/* Writes the keys with the most packets in the last report. */
+static void
+put_row(struct ds *out, const char *name, const struct measure_subject *subject,
+        const struct measure_fields *fields, uint64_t value)
+{
+    struct measure_key_field key[MEASURE_KEY_FIELDS];
+    size_t n = measure_key_fields(subject->plain_reports[0]->by, fields, key);
+
+    ds_put_format(out, "ovs_measure_%s{", name);
+    put_label(out, "bridge", subject->name);
+    for (size_t i = 0; i < n; i++) {
+        char label[32], number[24];
+
+        snprintf(number, sizeof number, "%"PRIu64, key[i].number);
+        ovs_strlcpy(label, key[i].name, sizeof label);
+        for (char *p = label; *p; p++) {
+            *p = *p == '-' ? '_' : *p;
+        }
+        ds_put_char(out, ',');
+        put_label(out, label, key[i].is_number ? number : key[i].text);
+    }
+    ds_put_format(out, "} %"PRIu64"\n", value);
+}
+
+/* Writes the keys with the most packets in the last report, and by how much
+ * their counts may be wrong. */
 static void
 put_top(struct ds *out, const struct measure_request *request)
 {
+    struct ds errors = DS_EMPTY_INITIALIZER;
+
     put_family(out, "top_packets", "gauge", NULL,
                "Packets of the largest keys in the last closed epoch.");
+    put_family(&errors, "top_packets_error_max", "gauge", NULL,
+               "By how many packets these are wrong at most.");
     for (size_t i = 0; i < request->n_subjects; i++) {
         const struct measure_subject *subject = &request->subjects[i];
         struct measure_hitters_question question = {
@@ -291,29 +324,17 @@ put_top(struct ds *out, const struct measure_request *request)
         if (measure_hitters_ask(&subject->scope, &question, &answer)) {
             for (size_t j = 0; j < answer.n_rows; j++) {
                 const struct measure_hitters_row *row = &answer.rows[j];
-                struct measure_key_field key[MEASURE_KEY_FIELDS];
-                size_t n = measure_key_fields(subject->plain_reports[0]->by,
-                                              &row->fields, key);
 
-                ds_put_cstr(out, "ovs_measure_top_packets{");
-                put_label(out, "bridge", subject->name);
-                for (size_t k = 0; k < n; k++) {
-                    char name[32], number[24];
-
-                    snprintf(number, sizeof number, "%"PRIu64, key[k].number);
-                    ovs_strlcpy(name, key[k].name, sizeof name);
-                    for (char *p = name; *p; p++) {
-                        *p = *p == '-' ? '_' : *p;
-                    }
-                    ds_put_char(out, ',');
-                    put_label(out, name,
-                              key[k].is_number ? number : key[k].text);
-                }
-                ds_put_format(out, "} %"PRIu64"\n", row->packets);
+                put_row(out, "top_packets", subject, &row->fields,
+                        row->packets);
+                put_row(&errors, "top_packets_error_max", subject,
+                        &row->fields, row->packets_error_max);
             }
         }
         measure_hitters_answer_destroy(&answer);
     }
+    ds_put_cstr(out, ds_cstr(&errors));
+    ds_destroy(&errors);
 }
 
 char *

@@ -241,7 +241,10 @@ measure_write_distribution(struct measure_output *o,
         return NULL;
     }
     measure_group_from_by(&group, scope->reports[0]->by);
-    error = measure_scope_check(scope, &group);
+    error = measure_scope_check_complete(scope, "measure/distribution");
+    if (!error) {
+        error = measure_scope_check(scope, &group);
+    }
     if (error) {
         return measure_subject_error(subject, error);
     }

@@ -78,6 +78,12 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
                                 / MEASURE_SAMPLE_BATCHES));
     }
     measure_output_close(o);
+    if (load.structure_bytes) {
+        measure_output_open_line(o, "structure");
+        measure_output_uint(o, "used-bytes", load.structure_bytes);
+        measure_output_uint(o, "keys-lost", load.n_lost);
+        measure_output_close(o);
+    }
     write_tables(o, "ipv4", MEASURE_IPV4, &load);
     write_tables(o, "ipv6", MEASURE_IPV6, &load);
     measure_output_close(o);

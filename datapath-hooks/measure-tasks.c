@@ -229,6 +229,11 @@ find_heavy_hitters(struct evaluation *e)
                 snprintf(alert->rule, sizeof alert->rule,
                          "at or above measure-heavy-hitter=%s",
                          e->config.heavy_hitter_text);
+                if (report->estimates) {
+                    alert->estimated = true;
+                    alert->error_max = (bytes ? row->bytes_error_max
+                                        : row->packets_error_max);
+                }
                 set_key(alert, report->by, &row->fields);
             }
         }
@@ -252,8 +257,9 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
     struct measure_spreaders_answer answer;
     size_t n = 0;
 
-    /* Coarser keys than pairs do not tell. */
-    if (!measure_by_derives(e->report->by, MEASURE_BY_PAIR)) {
+    /* Coarser keys than pairs do not tell, nor do some of the keys. */
+    if (!e->report->complete
+        || !measure_by_derives(e->report->by, MEASURE_BY_PAIR)) {
         set_known(known, NULL, 0);
         return;
     }
@@ -296,6 +302,7 @@ measure_changes_unref(struct measure_changes *changes)
 {
     if (changes && ovs_refcount_unref(&changes->refs) == 1) {
         free(changes->rows);
+        free(changes->incomplete);
         free(changes);
     }
 }
@@ -478,8 +485,12 @@ find_changes(struct evaluation *e)
     changes->start_ms = report->start_ms;
     changes->duration_ms = report->duration_ms;
     changes->by = e->config.change_key;
-    /* Not all keys of an estimate have a row each time. */
-    if (!report->complete || !measure_by_derives(report->by, changes->by)) {
+    changes->incomplete = measure_scope_check_complete(&e->scope,
+                                                       "measure/changes");
+    if (changes->incomplete) {
+        return changes;
+    }
+    if (!measure_by_derives(report->by, changes->by)) {
         changes->by_missing = true;
         return changes;
     }

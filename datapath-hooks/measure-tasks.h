@@ -57,6 +57,7 @@ struct measure_changes {
     uint64_t duration_ms;
     enum measure_by by;
     bool by_missing;            /* The report does not have the key. */
+    char *incomplete;           /* Why it has not every key, or NULL. */
     bool no_memory;             /* For expectations. */
     uint64_t warmup_left;       /* Epochs until changes are reported. */
     uint64_t keys;              /* That have an expectation. */

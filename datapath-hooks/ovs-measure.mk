@@ -54,6 +54,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-query.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
+	lib/measure-report-structures.c \
+	lib/measure-report-structures.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
 	lib/measure-shared.c \

@@ -45,6 +45,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-query.h \
 	lib/measure-record.c \
 	lib/measure-record.h \
+	lib/measure-report-structures.c \
+	lib/measure-report-structures.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
 	lib/measure-shared.c \

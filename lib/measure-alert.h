@@ -54,6 +54,8 @@ struct measure_alert {
     int64_t time_ms;                    /* End of it, since 1970. */
     const char *unit;                   /* Of what follows: "packets", ... */
     uint64_t value;
+    bool estimated;                     /* May be wrong by... */
+    uint64_t error_max;                 /* ...that. */
     uint64_t threshold;                 /* What 'value' was compared with. */
     char rule[MEASURE_ALERT_RULE];      /* The rule, in words. */
     unsigned int n_fields;              /* The key. */

@@ -608,6 +608,8 @@ measure_set_load(const struct measure_set *set, struct measure_load *load)
 
         measure_structure_load(set->structure, &structure);
         load->table_bytes += structure.bytes;
+        load->structure_bytes = structure.bytes;
+        load->n_lost = structure.n_lost;
         load->report_bytes += structure.report_bytes;
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             load->n_used[family] += structure.n_keys[family];

@@ -218,6 +218,8 @@ struct measure_load {
     struct measure_counters counters;
     uint64_t table_bytes;               /* Memory of tables, structure... */
     uint64_t report_bytes;              /* ...and of their report, at most. */
+    uint64_t structure_bytes;           /* That of the structure. */
+    uint64_t n_lost;                    /* Keys without a place in it. */
     uint32_t n_unused[MEASURE_N_FAMILIES];  /* Tables not yet begun. */
     uint32_t n_tables[MEASURE_N_FAMILIES];  /* Tables begun. */
     uint64_t n_used[MEASURE_N_FAMILIES];    /* Rows used, in all tables. */

@@ -179,9 +179,14 @@ bound_error(const struct asking *asking, enum measure_family layout,
 {
     const struct measure_counters *counters = &asking->totals.counters;
 
+    if (asking->totals.estimates) {
+        measure_scope_add_error(asking->scope, layout, key,
+                                &row->packets_error_max,
+                                &row->bytes_error_max);
+    }
     if (!asking->overflow) {
-        row->packets_error_max = counters->overflow_packets;
-        row->bytes_error_max = counters->overflow_bytes;
+        row->packets_error_max += counters->overflow_packets;
+        row->bytes_error_max += counters->overflow_bytes;
         return;
     }
     add_bound(asking, layout, key, row);
@@ -358,6 +363,7 @@ measure_hitters_ask(const struct measure_scope *scope,
         answer->other_packets -= answer->rows[i].packets;
         answer->other_bytes -= answer->rows[i].bytes;
     }
+    answer->other_known = !asking.totals.estimates;
     return true;
 }
 
@@ -374,7 +380,7 @@ write_row(struct measure_output *o, const struct measure_scope *scope,
           const struct measure_hitters_row *row, unsigned int columns)
 {
     struct measure_group group = question->group;
-    bool exact = !totals->counters.overflow_packets;
+    bool exact = measure_totals_exact(totals);
 
     if (question->prefixes) {
         group.source_prefix = group.destination_prefix = row->bits;
@@ -431,7 +437,7 @@ measure_hitters_write(struct measure_output *o,
     }
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
-    if (scope->filter) {
+    if (scope->filter && answer.other_known) {
         measure_output_open_line(o, "matched");
         measure_output_uint(o, "keys", answer.keys);
         measure_output_uint(o, "packets", answer.packets);
@@ -453,13 +459,15 @@ measure_hitters_write(struct measure_output *o,
         measure_output_uint(o, "rows-omitted", answer.omitted_rows);
     }
 
-    measure_output_open_line(o, "other");
-    if (!question->prefixes) {
-        measure_output_uint(o, "keys", answer.other_keys);
+    if (answer.other_known) {
+        measure_output_open_line(o, "other");
+        if (!question->prefixes) {
+            measure_output_uint(o, "keys", answer.other_keys);
+        }
+        measure_output_uint(o, "packets", answer.other_packets);
+        measure_output_uint(o, "bytes", answer.other_bytes);
+        measure_output_close(o);
     }
-    measure_output_uint(o, "packets", answer.other_packets);
-    measure_output_uint(o, "bytes", answer.other_bytes);
-    measure_output_close(o);
 
     measure_hitters_answer_destroy(&answer);
     return true;

@@ -30,7 +30,8 @@
  *
  * Error bound: of a group that is the configured key, what the cell of its
  * hash holds in the overflow count arrays of the scope; of all others, all
- * that overflowed.
+ * that overflowed.  Of estimates, what the report says of the key, too; then
+ * nothing is known of keys that have no row.
  *
  * Thread safety: as measure-query.h. */
 
@@ -67,6 +68,7 @@ struct measure_hitters_answer {
     uint64_t other_keys;        /* ...and what of it is not in 'rows'. */
     uint64_t other_packets;     /* Without a filter with what overflowed. */
     uint64_t other_bytes;
+    bool other_known;           /* Else 'keys' and all behind it is not. */
 };
 
 bool measure_is_heavy(const struct measure_totals *,

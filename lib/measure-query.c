@@ -23,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "measure-report-structures.h"
+
 #define CHUNK_ROWS 64           /* Rows of a partition that are together. */
 #define PARTITION_ROWS 4096     /* Their groups fit the cache. */
 #define MAX_PARTITIONS 1024
@@ -193,9 +195,10 @@ next_section(const struct measure_scope *scope, struct cursor *c)
                 = &report->sections[c->section++];
 
             if (section->core == scope->core) {
+                c->of = section->report ? section->report : report;
                 c->counters = &section->counters;
-                c->tables = (report->n_sections == 1
-                             ? report->tables : section->tables);
+                c->tables = (section->report || report->n_sections == 1
+                             ? c->of->tables : section->tables);
                 return true;
             }
         }
@@ -333,10 +336,13 @@ measure_scope_sum(const struct measure_scope *scope,
                   struct measure_totals *totals)
 {
     memset(totals, 0, sizeof *totals);
+    totals->complete = true;
     for (size_t i = 0; i < scope->n_reports; i++) {
         const struct measure_report *report = scope->reports[i];
 
         totals->duration_ms += report->duration_ms;
+        totals->structure = report->structure;
+        totals->complete &= report->complete;
     }
     if (scope->n_reports) {
         totals->first_number = scope->reports[0]->number;
@@ -346,7 +352,21 @@ measure_scope_sum(const struct measure_scope *scope,
     FOR_EACH_SECTION (section, scope) {
         measure_counters_add(&totals->counters, section.counters);
         totals->n_sections++;
+        totals->n_lost += section.of->n_lost;
+        if (section.of->estimates) {
+            /* Then it is alone: measure_scope_check(). */
+            totals->estimates = true;
+            totals->error_probability = section.of->error_probability;
+            totals->missed = section.of->missed;
+        }
     }
+}
+
+/* Returns true if every count in what 'totals' are of is exact. */
+bool
+measure_totals_exact(const struct measure_totals *totals)
+{
+    return !totals->counters.overflow_packets && !totals->estimates;
 }
 
 /* Returns true if every answer about 'scope' is exact. */
@@ -356,7 +376,82 @@ measure_scope_exact(const struct measure_scope *scope)
     struct measure_totals totals;
 
     measure_scope_sum(scope, &totals);
-    return !totals.counters.overflow_packets;
+    return measure_totals_exact(&totals);
+}
+
+/* Returns why an answer that takes every key cannot be made of 'report'. */
+static char *
+incomplete(const struct measure_report *report, const char *question,
+           const char *valid)
+{
+    char *error = NULL;
+    size_t size;
+    FILE *stream = measure_check_memory(open_memstream(&error, &size));
+
+    fprintf(stream, "%s needs every key, and epoch %"PRIu64" ran with "
+            "measure-structure=%s, which has only the largest: valid is %s",
+            question, report->number,
+            measure_structure_name(report->structure), valid);
+    fclose(stream);
+    return error;
+}
+
+/* Returns NULL if all reports in 'scope' have every key, else an error
+ * message that 'question' cannot be answered, which the caller must free(). */
+char *
+measure_scope_check_complete(const struct measure_scope *scope,
+                             const char *question)
+{
+    for (size_t i = 0; i < scope->n_reports; i++) {
+        if (!scope->reports[i]->complete) {
+            return incomplete(scope->reports[i], question,
+                              "an epoch that ran with measure-structure="
+                              "linear-table or cuckoo-table");
+        }
+    }
+    return NULL;
+}
+
+/* The same for 'group', of which the report must have rows. */
+static char *
+check_rows(const struct measure_scope *scope,
+           const struct measure_report *report,
+           const struct measure_group *group)
+{
+    char name[MEASURE_GROUP_NAME_SIZE + 4];
+    char valid[MEASURE_GROUP_NAME_SIZE];
+
+    if (report->complete) {
+        return NULL;
+    }
+    if (scope->n_reports > 1) {
+        return incomplete(report, "last", "epoch=NUMBER");
+    }
+    if (!measure_group_is_by(group, report->by)) {
+        strcpy(name, "by=");
+        measure_group_name(group, name + 3);
+        snprintf(valid, sizeof valid, "by=%s", measure_by_name(report->by));
+        return incomplete(report, name, valid);
+    }
+    if (scope->filter && scope->filter->fields & MEASURE_FIELD_PORT) {
+        return incomplete(report, "where=port",
+                          "a condition on the address, protocol, VLAN or "
+                          "tunnel of the key");
+    }
+    return NULL;
+}
+
+/* Adds to '*packets_error' and '*bytes_error' by how much the count of 'key'
+ * is too high at most, in 'scope', which has rows of such keys. */
+void
+measure_scope_add_error(const struct measure_scope *scope,
+                        enum measure_family layout, const uint64_t *key,
+                        uint64_t *packets_error, uint64_t *bytes_error)
+{
+    FOR_EACH_SECTION (section, scope) {
+        measure_report_add_error(section.of, layout, key, packets_error,
+                                 bytes_error);
+    }
 }
 
 /* Returns NULL if 'scope' can be asked for 'group', else an error message,
@@ -377,6 +472,10 @@ measure_scope_check(const struct measure_scope *scope,
         if (group_derives
             && (!scope->filter
                 || measure_filter_derives(report->by, scope->filter))) {
+            error = check_rows(scope, report, group);
+            if (error) {
+                return error;
+            }
             continue;
         }
         measure_group_name(group, name);
@@ -406,13 +505,45 @@ measure_scope_check(const struct measure_scope *scope,
 
 /* Writing. */
 
+/* Writes what the errors of rows mean. */
+static void
+write_estimate(struct measure_output *o, const struct measure_totals *totals)
+{
+    bool overflow = totals->counters.overflow_packets;
+
+    measure_output_string(o, "estimate", (!totals->estimates ? "lower-bound"
+                                          : overflow ? "either"
+                                          : "upper-bound"));
+    if (totals->error_probability) {
+        measure_output_percentage(o, "error-probability-percentage",
+                                  totals->error_probability, 1);
+    }
+    if (totals->missed.packets != UINT64_MAX
+        || totals->missed.bytes != UINT64_MAX) {
+        /* What overflowed can be of any key. */
+        measure_output_open_line(o, "without-row");
+        if (totals->missed.packets != UINT64_MAX) {
+            measure_output_uint(o, "packets-max",
+                                (totals->missed.packets
+                                 + totals->counters.overflow_packets));
+        }
+        if (totals->missed.bytes != UINT64_MAX) {
+            measure_output_uint(o, "bytes-max",
+                                (totals->missed.bytes
+                                 + totals->counters.overflow_bytes));
+        }
+        measure_output_close(o);
+    }
+}
+
 /* Writes what 'totals', those of 'scope', say of it. */
 void
 measure_scope_write(struct measure_output *o,
                     const struct measure_scope *scope,
                     const struct measure_totals *totals)
 {
-    bool exact = !totals->counters.overflow_packets;
+    bool exact = measure_totals_exact(totals);
+    bool overflow = totals->counters.overflow_packets;
 
     measure_output_open_line(o, "epoch");
     if (scope->n_reports > 1) {
@@ -424,10 +555,22 @@ measure_scope_write(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_bool(o, "exact", exact);
-    measure_counters_write(o, &totals->counters, !exact);
     if (!exact) {
+        write_estimate(o, totals);
+    }
+    if (!totals->complete) {
+        measure_output_string(o, "structure",
+                              measure_structure_name(totals->structure));
+        measure_output_uint(o, "keys-lost", totals->n_lost);
+    }
+    measure_counters_write(o, &totals->counters, !exact);
+    if (overflow) {
         measure_output_note(o, "Not all keys found a place in the tables: "
                             "counts may be too low by up to their error.");
+    }
+    if (totals->estimates) {
+        measure_output_note(o, "Counts are estimates: they may be too high by "
+                            "up to their error.");
     }
 }
 

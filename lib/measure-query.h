@@ -41,7 +41,8 @@
  * for the other, and some hundred kilobytes.
  *
  * Error.  Groups miss what overflowed (measure-report.h).  Counts are never
- * too high.
+ * too high but for reports of structures that estimate; of these only rows of
+ * the counted key, in one epoch, can be asked for.
  *
  * Thread safety: a report does not change, so any number of threads may ask at
  * the same time.  None may destroy it meanwhile. */
@@ -63,6 +64,14 @@ struct measure_totals {
     int64_t start_ms;           /* Of the oldest. */
     uint64_t duration_ms;       /* Of all. */
     size_t n_sections;          /* Packet threads, in each epoch. */
+
+    /* See measure-report.h. */
+    enum measure_structure_kind structure;
+    bool complete;
+    bool estimates;
+    double error_probability;
+    uint64_t n_lost;
+    struct measure_cell missed;
 };
 
 /* Rows of any answer, however many are asked for. */
@@ -73,9 +82,15 @@ struct measure_totals {
 typedef bool measure_groups_function(struct measure_table *, void *aux);
 
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
+bool measure_totals_exact(const struct measure_totals *);
 bool measure_scope_exact(const struct measure_scope *);
 char *measure_scope_check(const struct measure_scope *,
                           const struct measure_group *);
+char *measure_scope_check_complete(const struct measure_scope *,
+                                   const char *question);
+void measure_scope_add_error(const struct measure_scope *,
+                             enum measure_family layout, const uint64_t *key,
+                             uint64_t *packets_error, uint64_t *bytes_error);
 bool measure_query(const struct measure_scope *, const struct measure_group *,
                    measure_groups_function *, void *aux);
 bool measure_query_together(const struct measure_scope *,

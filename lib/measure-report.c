@@ -23,19 +23,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "measure-report-structures.h"
+
 /* Groups of that share of the keys are expected at first. */
 #define FEWEST_GROUPS 16
 
-static void
-add_cell(struct measure_report *report, uint64_t hash, uint64_t packets,
-         uint64_t bytes)
+#define OVERFLOW_SIZE (MEASURE_OVERFLOW_CELLS                               \
+                       * sizeof(struct measure_overflow_cell))
+
+/* Adds to the overflow array of 'report' what keys with 'hash' can have
+ * missed. */
+void
+measure_report_add_overflow(struct measure_report *report, uint64_t hash,
+                            uint64_t packets, uint64_t bytes)
 {
+    struct measure_overflow_cell *cell;
+
     if (!report->overflow) {
-        report->overflow = measure_xzalloc(MEASURE_OVERFLOW_CELLS
-                                           * sizeof *report->overflow);
+        report->overflow = measure_xzalloc(OVERFLOW_SIZE);
     }
-    report->overflow[measure_overflow_cell(hash)].packets += packets;
-    report->overflow[measure_overflow_cell(hash)].bytes += bytes;
+    cell = &report->overflow[measure_overflow_cell(hash)];
+    cell->packets += packets;
+    cell->bytes += bytes;
 }
 
 /* Counts in the overflow array what 'from' holds, for which there was no
@@ -51,81 +60,27 @@ overflow_table(struct measure_report *report, const struct measure_table *from)
         uint64_t packets = *measure_row_packets(row, family);
         uint64_t bytes = *measure_row_bytes(row, family);
 
-        add_cell(report, hash, packets, bytes);
+        measure_report_add_overflow(report, hash, packets, bytes);
         report->counters.overflow_packets += packets;
         report->counters.overflow_bytes += bytes;
     }
-}
-
-/* The same for what the 'n' structures counted of 'family', whose keys nobody
- * knows: any of them can have missed all of it. */
-static void
-overflow_structures(struct measure_report *report, enum measure_family family,
-                    struct measure_structure *const structures[], size_t n)
-{
-    uint64_t packets = 0, bytes = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        packets += structures[i]->packets[family];
-        bytes += structures[i]->bytes[family];
-    }
-    if (packets) {
-        for (uint32_t i = 0; i < MEASURE_OVERFLOW_CELLS; i++) {
-            add_cell(report, i, packets, bytes);
-        }
-        report->counters.overflow_packets += packets;
-        report->counters.overflow_bytes += bytes;
-    }
-}
-
-/* Adds to the rows of 'family' what the 'n' structures know of their keys, at
- * most 'n_keys' together with those that have rows already. */
-static void
-merge_structures(struct measure_report *report, enum measure_family family,
-                 struct measure_structure *const structures[], size_t n,
-                 const struct measure_mask *mask, uint64_t n_keys)
-{
-    uint32_t n_lines = measure_table_lines_for(family, n_keys);
-    struct measure_table keys;
-
-    if (measure_table_init(&keys, family, n_lines, report->budget,
-                           MEASURE_ANY_NODE)
-        && (!report->estimates
-            || measure_table_init(&report->errors[family], family, n_lines,
-                                  report->budget, MEASURE_ANY_NODE))) {
-        measure_table_merge(&keys, &report->tables[family],
-                            mask->words[family], report->secret);
-        measure_structure_read(structures, n, family, &keys,
-                               &report->tables[family],
-                               &report->errors[family]);
-    } else {
-        overflow_structures(report, family, structures, n);
-    }
-    measure_table_destroy(&keys, report->budget);
 }
 
 static void
 merge_family(struct measure_report *report, enum measure_family family,
              struct measure_set *const sets[], size_t n_sets)
 {
-    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
+    /* What a structure has are whole keys, without the port of the switch. */
+    const uint64_t *mask = (report->complete
+                            ? measure_count_masks[MEASURE_BY_FLOW]
+                            : measure_masks[report->by]).words[family];
     struct measure_table *table = &report->tables[family];
-    struct measure_structure **structures
-        = measure_xzalloc(n_sets * sizeof *structures);
     const struct measure_table **tables;
     uint64_t n_rows = 0, n_keys;
-    size_t n_tables = 0, n_structures = 0;
+    size_t n_tables = 0;
     bool memory;
 
     tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES * sizeof *tables);
-    for (size_t i = 0; i < n_sets; i++) {
-        struct measure_structure *structure = sets[i]->structure;
-
-        if (structure && structure->packets[family]) {
-            n_rows += measure_structure_n_keys(structure, family);
-            structures[n_structures++] = structure;
-        }
-    }
     for (size_t i = 0; i < n_sets; i++) {
         for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
             const struct measure_table *from = &sets[i]->tables[family][j];
@@ -138,7 +93,7 @@ merge_family(struct measure_report *report, enum measure_family family,
     }
 
     /* A little more than expected, lest the table must grow. */
-    n_keys = n_tables < 2 || n_structures ? n_rows
+    n_keys = n_tables < 2 ? n_rows
              : (measure_table_estimate(tables, n_tables, mask, report->secret)
                 * 1.06);
     memory = measure_table_init(table, family,
@@ -158,35 +113,8 @@ merge_family(struct measure_report *report, enum measure_family family,
             overflow_table(report, tables[i]);
         }
     }
-    report->n_tables += n_tables + n_structures;
+    report->n_tables += n_tables;
     free(tables);
-    if (n_structures && memory) {
-        merge_structures(report, family, structures, n_structures,
-                         sets[0]->mask, n_rows);
-    } else {
-        overflow_structures(report, family, structures, n_structures);
-    }
-    free(structures);
-}
-
-/* Says of 'report' what the structure of one of its sets makes of it. */
-static void
-note_structure(struct measure_report *report,
-               const struct measure_structure *structure)
-{
-    double probability = measure_structure_error_probability(structure);
-    struct measure_structure_load load;
-
-    report->structure = structure->kind;
-    if (!measure_structure_is_exact(structure)) {
-        report->estimates = true;
-        if (probability > report->error_probability) {
-            report->error_probability = probability;
-        }
-        report->complete &= measure_structure_is_complete(structure->kind);
-        measure_structure_load(structure, &load);
-        report->n_lost += load.n_lost;
-    }
 }
 
 /* Returns the report of what the 'n_sets' sets counted, all of which must have
@@ -211,19 +139,39 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
         assert(set->by == by && set->secret == secret);
         measure_counters_add(&report->counters, &set->counters);
         if (set->structure) {
-            note_structure(report, set->structure);
+            measure_report_note_structure(report, set->structure);
         }
         if (set->counters.overflow_packets) {
             for (uint32_t j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
-                add_cell(report, j, set->overflow[j].packets,
-                         set->overflow[j].bytes);
+                measure_report_add_overflow(report, j,
+                                            set->overflow[j].packets,
+                                            set->overflow[j].bytes);
             }
         }
     }
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         merge_family(report, family, sets, n_sets);
     }
+    measure_report_merge_structures(report, sets, n_sets);
     return report;
+}
+
+/* Adds a copy of 'row' at '*to', or counts it as overflow if that is NULL. */
+static inline void
+keep_row(struct measure_section *section, enum measure_family family,
+         uint64_t *row, uint64_t **to)
+{
+    if (*to) {
+        size_t row_words = measure_row_words(family);
+
+        memcpy(*to, row, row_words * sizeof *row);
+        *to += row_words;
+        section->tables[family].n_used++;
+    } else {
+        section->counters.overflow_packets
+            += *measure_row_packets(row, family);
+        section->counters.overflow_bytes += *measure_row_bytes(row, family);
+    }
 }
 
 /* Copies the rows of 'set' to 'section', or counts them as overflow if there
@@ -233,7 +181,6 @@ keep_rows(struct measure_report *report, struct measure_section *section,
           enum measure_family family, const struct measure_set *set)
 {
     struct measure_table *table = &section->tables[family];
-    size_t row_words = measure_row_words(family);
     size_t per_line = measure_rows_per_line(family);
     uint64_t n_rows = 0;
     uint64_t *to;
@@ -241,6 +188,9 @@ keep_rows(struct measure_report *report, struct measure_section *section,
     table->family = family;
     for (uint32_t i = 0; i < set->n_tables[family]; i++) {
         n_rows += measure_table_n_used(&set->tables[family][i]);
+    }
+    if (set->structure) {
+        n_rows += measure_structure_n_keys(set->structure, family);
     }
     if (!n_rows) {
         return;
@@ -250,18 +200,47 @@ keep_rows(struct measure_report *report, struct measure_section *section,
     to = table->max_used ? table->rows : NULL;
     for (uint32_t i = 0; i < set->n_tables[family]; i++) {
         MEASURE_TABLE_FOR_EACH (row, &set->tables[family][i]) {
-            if (to) {
-                memcpy(to, row, row_words * sizeof *row);
-                to += row_words;
-                table->n_used++;
-            } else {
-                section->counters.overflow_packets
-                    += *measure_row_packets(row, family);
-                section->counters.overflow_bytes
-                    += *measure_row_bytes(row, family);
-            }
+            keep_row(section, family, row, &to);
         }
     }
+    if (set->structure) {
+        MEASURE_CUCKOO_FOR_EACH (row, &set->structure->u[family].cuckoo) {
+            keep_row(section, family, row, &to);
+        }
+    }
+}
+
+/* Keeps in 'section' the report of what the threads on its core counted in
+ * structures that do not have every key: what each of them knows of a key must
+ * be added up now. */
+static void
+keep_report(struct measure_report *report, struct measure_section *section,
+            struct measure_set *const sets[], const unsigned int cores[],
+            size_t n_sets)
+{
+    struct measure_set **chosen = measure_xzalloc(n_sets * sizeof *chosen);
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_sets; i++) {
+        if (cores[i] == section->core) {
+            chosen[n++] = sets[i];
+        }
+    }
+    section->report = measure_report_merge(chosen, n, report->by,
+                                           report->secret, report->budget);
+    section->counters = section->report->counters;
+    free(chosen);
+}
+
+static bool
+has_section(const struct measure_report *report, unsigned int core)
+{
+    for (size_t i = 0; i < report->n_sections; i++) {
+        if (report->sections[i].core == core) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Keeps in 'report', which was made from the 'n_sets' 'sets', what each of
@@ -272,13 +251,22 @@ measure_report_keep_sections(struct measure_report *report,
                              struct measure_set *const sets[],
                              const unsigned int cores[], size_t n_sets)
 {
-    report->n_sections = n_sets;
     report->sections = measure_xzalloc(n_sets * sizeof *report->sections);
     for (size_t i = 0; i < n_sets; i++) {
-        struct measure_section *section = &report->sections[i];
+        struct measure_section *section = &report->sections[report->n_sections];
 
+        if (!report->complete && has_section(report, cores[i])) {
+            continue;
+        }
+        report->n_sections++;
         section->core = cores[i];
         section->counters = sets[i]->counters;
+        if (!report->complete) {
+            if (n_sets > 1) {
+                keep_report(report, section, sets, cores, n_sets);
+            }
+            continue;
+        }
         for (int family = 0; family < MEASURE_N_FAMILIES && n_sets > 1;
              family++) {
             keep_rows(report, section, family, sets[i]);
@@ -292,21 +280,44 @@ measure_report_destroy(struct measure_report *report)
     if (report) {
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             measure_table_destroy(&report->tables[family], report->budget);
-            if (report->errors[family].rows) {
-                measure_table_destroy(&report->errors[family],
-                                      report->budget);
-            }
+            measure_table_destroy(&report->errors[family], report->budget);
         }
         for (size_t i = 0; i < report->n_sections; i++) {
             for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
                 measure_table_destroy(&report->sections[i].tables[family],
                                       report->budget);
             }
+            measure_report_destroy(report->sections[i].report);
         }
         free(report->sections);
         free(report->overflow);
         free(report);
     }
+}
+
+/* Returns how much memory 'report' takes. */
+uint64_t
+measure_report_bytes(const struct measure_report *report)
+{
+    uint64_t bytes = (sizeof *report
+                      + (report->overflow ? OVERFLOW_SIZE : 0)
+                      + report->n_sections * sizeof *report->sections);
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        bytes += (measure_table_bytes(&report->tables[family])
+                  + measure_table_bytes(&report->errors[family]));
+    }
+    for (size_t i = 0; i < report->n_sections; i++) {
+        const struct measure_section *section = &report->sections[i];
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            bytes += measure_table_bytes(&section->tables[family]);
+        }
+        if (section->report) {
+            bytes += measure_report_bytes(section->report);
+        }
+    }
+    return bytes;
 }
 
 /* Returns true if every count of the report is exact. */
@@ -333,27 +344,6 @@ measure_report_derives(const struct measure_report *report,
 {
     return (report->complete ? measure_by_derives(report->by, by)
             : report->by == by);
-}
-
-static uint64_t *
-find_row(const struct measure_table *table, const uint64_t *key,
-         uint64_t hash)
-{
-    size_t row_words = measure_row_words(table->family);
-    uint64_t *end = table->rows + (size_t) table->n_lines
-                                  * (MEASURE_LINE_SIZE / sizeof(uint64_t));
-    uint64_t *row = measure_table_home(table, hash);
-
-    while (*measure_row_packets(row, table->family)) {
-        if (measure_key_equal(row, key, table->family)) {
-            return row;
-        }
-        row += row_words;
-        if (row == end) {
-            row = table->rows;
-        }
-    }
-    return NULL;
 }
 
 static bool
@@ -402,10 +392,8 @@ bound_error(const struct measure_report *report, enum measure_by by,
         return;
     }
 
-    uint64_t hash = measure_hash(report->secret, key,
-                                 measure_key_words(family));
-
     if (report->counters.overflow_packets) {
+        uint64_t hash = measure_key_hash(report->secret, family, key);
         const struct measure_overflow_cell *cell
             = &report->overflow[measure_overflow_cell(hash)];
 
@@ -414,14 +402,8 @@ bound_error(const struct measure_report *report, enum measure_by by,
         row->bytes_error_max = (by == report->by ? cell->bytes
                                 : report->counters.overflow_bytes);
     }
-    if (report->errors[family].rows) {
-        uint64_t *error = find_row(&report->errors[family], key, hash);
-
-        if (error) {
-            row->packets_error_max += *measure_row_packets(error, family);
-            row->bytes_error_max += *measure_row_bytes(error, family);
-        }
-    }
+    measure_report_add_error(report, family, key, &row->packets_error_max,
+                             &row->bytes_error_max);
 }
 
 static int
@@ -684,34 +666,6 @@ measure_counters_write(struct measure_output *o,
     }
 }
 
-/* Writes what the errors of rows mean. */
-static void
-write_estimate(struct measure_output *o, const struct measure_report *report)
-{
-    measure_output_string(o, "estimate", measure_report_estimate(report));
-    if (report->error_probability) {
-        measure_output_percentage(o, "error-probability-percentage",
-                                  report->error_probability, 1);
-    }
-    if (!report->complete) {
-        measure_output_uint(o, "keys-lost", report->n_lost);
-    }
-}
-
-static void
-write_estimate_notes(struct measure_output *o,
-                     const struct measure_report *report)
-{
-    if (report->counters.overflow_packets) {
-        measure_output_note(o, "Not all keys found a place in the tables: "
-                            "counts may be too low by up to their error.");
-    }
-    if (report->estimates) {
-        measure_output_note(o, "Counts are estimates: they may be too high by "
-                            "up to their error.");
-    }
-}
-
 /* Writes the members of one bridge: the epoch, its totals, and the heavy
  * hitters that 'question' asks for.  'threshold_text' says the threshold as
  * it was configured.  Returns false if there is no memory. */
@@ -737,11 +691,11 @@ measure_report_write(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_bool(o, "exact", measure_report_exact(report));
+    measure_counters_write(o, counters, !measure_report_exact(report));
     if (!measure_report_exact(report)) {
-        write_estimate(o, report);
+        measure_output_note(o, "Not all keys found a place in the tables: "
+                            "counts may be too low by up to their error.");
     }
-    measure_counters_write(o, counters, counters->overflow_packets);
-    write_estimate_notes(o, report);
 
     snprintf(note, sizeof note, "Keys by %s, largest %s first, heavy from %s.",
              measure_by_name(question->by),

@@ -43,13 +43,12 @@
  *
  * Memory: 64 bytes for an IPv4 key and 128 for an IPv6 key of the merged
  * epoch, which is at most what the merged tables took, and as much for the
- * errors of estimates; while a question is
- * answered, once more at most that much and sizeof(struct measure_row) for
- * each row of the answer.
+ * errors of estimates; while a question is answered, once more at most that
+ * much and sizeof(struct measure_row) for each row of the answer.
  *
  * Sections.  For questions about one packet thread a report keeps, if there
  * is more than one, also what each of them counted: 32 bytes for a row of IPv4
- * and 64 for one of IPv6, without gaps.
+ * and 64 for one of IPv6, without gaps, or of estimates a report of its own.
  *
  * Thread safety: none.  The control thread makes reports, whoever holds the
  * lock that protects them reads. */
@@ -60,6 +59,7 @@ struct measure_section {
     unsigned int core;
     struct measure_counters counters;
     struct measure_table tables[MEASURE_N_FAMILIES];
+    struct measure_report *report;  /* In place of 'tables', if estimated. */
 };
 
 struct measure_report {
@@ -79,13 +79,17 @@ struct measure_report {
     size_t n_sections;
     struct measure_section *sections;
 
-    /* If counts are estimates. */
-    bool estimates;
-    bool complete;              /* Each key counted has a row. */
-    double error_probability;   /* That of one count. */
-    uint64_t n_lost;            /* Times a key could not be recorded. */
-    struct measure_table errors[MEASURE_N_FAMILIES];
+    /* See measure-report-structures.h. */
     enum measure_structure_kind structure;
+    bool complete;              /* Each key has a row, by port, too. */
+    bool estimates;             /* Counts may be too high. */
+    double error_probability;   /* That of one count. */
+    uint64_t n_lost;            /* Times that a key found no place. */
+    struct measure_cell missed; /* A key without row has no more. */
+
+    /* By how much counts are too high at most, and 1 packet more, lest a row
+     * be empty. */
+    struct measure_table errors[MEASURE_N_FAMILIES];
 };
 
 struct measure_row {
@@ -125,7 +129,10 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
 void measure_report_keep_sections(struct measure_report *,
                                   struct measure_set *const sets[],
                                   const unsigned int cores[], size_t n_sets);
+void measure_report_add_overflow(struct measure_report *, uint64_t hash,
+                                 uint64_t packets, uint64_t bytes);
 void measure_report_destroy(struct measure_report *);
+uint64_t measure_report_bytes(const struct measure_report *);
 
 bool measure_report_exact(const struct measure_report *);
 const char *measure_report_estimate(const struct measure_report *);

@@ -385,51 +385,80 @@ measure_structure_is_exact(const struct measure_structure *structure)
     return true;
 }
 
-static void
-add_key(struct measure_table *keys, enum measure_family family,
-        const uint64_t *key, uint64_t hash)
+/* Stores in '*missed' how many packets and bytes a key can have that
+ * 'structure', which is not complete, does not have: UINT64_MAX if nobody
+ * knows. */
+void
+measure_structure_missed(const struct measure_structure *structure,
+                         struct measure_cell *missed)
 {
-    bool added = measure_table_add(keys, family, MEASURE_TABLE_ANY_PROBES,
-                                   key, hash, 1, 0);
-    assert(added);
-    (void) added;
+    missed->packets = missed->bytes = 0;
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        const struct measure_heavy_keys *heavy = heavy_keys(structure,
+                                                            family);
+        uint64_t packets, bytes;
+
+        if (!structure->packets[family]) {
+            continue;
+        }
+        if (!heavy) {
+            packets = structure->u[family].space_saving.evicted_packets;
+            bytes = structure->u[family].space_saving.evicted_bytes;
+        } else if (structure->kind == MEASURE_COUNT_MIN
+                   && !measure_heavy_keys_lost(heavy)) {
+            /* It has stayed below thresholds that were no higher. */
+            packets = heavy->packets_threshold - 1;
+            bytes = heavy->bytes_threshold - 1;
+        } else {
+            packets = bytes = UINT64_MAX;
+        }
+        missed->packets = (packets >= MEASURE_NEVER - 1 - missed->packets
+                           ? UINT64_MAX : missed->packets + packets);
+        missed->bytes = (bytes >= MEASURE_NEVER - 1 - missed->bytes
+                         ? UINT64_MAX : missed->bytes + bytes);
+    }
 }
 
-/* Adds the keys that 'structure' has to 'keys'. */
 static void
-collect_keys(const struct measure_structure *structure,
-             enum measure_family family, struct measure_table *keys)
+add_key(struct measure_table *keys, const struct measure_structure *structure,
+        const uint64_t *key)
+{
+    measure_table_insert(keys, structure->secret, key, 1, 0);
+}
+
+/* Adds the keys of 'family' that 'structure' has to 'keys', which must take
+ * them. */
+void
+measure_structure_collect(const struct measure_structure *structure,
+                          enum measure_family family,
+                          struct measure_table *keys)
 {
     const struct measure_heavy_keys *heavy = heavy_keys(structure, family);
-    unsigned int words = measure_key_words(family);
 
     if (heavy) {
         MEASURE_TABLE_FOR_EACH (row, &heavy->table) {
-            add_key(keys, family, row,
-                    measure_hash(structure->secret, row, words));
+            add_key(keys, structure, row);
         }
     } else if (structure->kind == MEASURE_CUCKOO_TABLE) {
         MEASURE_CUCKOO_FOR_EACH (row, &structure->u[family].cuckoo) {
-            add_key(keys, family, row,
-                    measure_hash(structure->secret, row, words));
+            add_key(keys, structure, row);
         }
     } else {
         const struct measure_space_saving *summary
             = &structure->u[family].space_saving;
 
         for (uint32_t i = 0; i < summary->n_used; i++) {
-            const struct measure_space_saving_entry *entry
-                = measure_space_saving_entry(summary, i);
-
-            add_key(keys, family, entry->key, entry->hash);
+            add_key(keys, structure,
+                    measure_space_saving_entry(summary, i)->key);
         }
     }
 }
 
-/* Returns what 'structure' knows of 'key'. */
-static struct measure_estimate
-get_estimate(const struct measure_structure *structure,
-             enum measure_family family, const uint64_t *key, uint64_t hash)
+/* Adds to 'sum' what 'structure' knows of 'key', whose hash is 'hash'. */
+void
+measure_structure_estimate(const struct measure_structure *structure,
+                           enum measure_family family, const uint64_t *key,
+                           uint64_t hash, struct measure_estimate *sum)
 {
     struct measure_estimate estimate = { 0 };
 
@@ -464,44 +493,8 @@ get_estimate(const struct measure_structure *structure,
     case MEASURE_N_STRUCTURES:
         assert(false);
     }
-    return estimate;
-}
-
-/* Adds to 'rows' the sum of what the 'n' structures know of each key that one
- * of them has, or that is in 'keys' already, and to 'errors' by how much that
- * is too high at most.  In 'errors' only keys with an error of packets have a
- * row.  All tables are of 'family' and must take that many keys. */
-void
-measure_structure_read(struct measure_structure *const structures[],
-                       size_t n, enum measure_family family,
-                       struct measure_table *keys, struct measure_table *rows,
-                       struct measure_table *errors)
-{
-    for (size_t i = 0; i < n; i++) {
-        collect_keys(structures[i], family, keys);
-    }
-    MEASURE_TABLE_FOR_EACH (key, keys) {
-        struct measure_estimate sum = { 0 };
-        uint64_t hash = 0;
-
-        for (size_t i = 0; i < n; i++) {
-            struct measure_estimate estimate;
-
-            hash = measure_hash(structures[i]->secret, key,
-                                measure_key_words(family));
-            estimate = get_estimate(structures[i], family, key, hash);
-            sum.packets += estimate.packets;
-            sum.bytes += estimate.bytes;
-            sum.packets_error += estimate.packets_error;
-            sum.bytes_error += estimate.bytes_error;
-        }
-        if (sum.packets) {
-            measure_table_add(rows, family, MEASURE_TABLE_ANY_PROBES, key,
-                              hash, sum.packets, sum.bytes);
-        }
-        if (sum.packets_error) {
-            measure_table_add(errors, family, MEASURE_TABLE_ANY_PROBES, key,
-                              hash, sum.packets_error, sum.bytes_error);
-        }
-    }
+    sum->packets += estimate.packets;
+    sum->bytes += estimate.bytes;
+    sum->packets_error += estimate.packets_error;
+    sum->bytes_error += estimate.bytes_error;
 }

@@ -33,10 +33,10 @@
  * are for IPv4.  Of the memory of a count array or Count-Min sketch, an eighth
  * is for the keys that it records.
  *
- * At the end of an epoch measure_structure_read() makes rows of the structures
- * of all threads: for each key that one of them recorded, the sum of what all
- * of them know of it.  Estimates are sums of estimates, and their errors sums
- * of errors:
+ * At the end of an epoch rows are made of the structures of all threads
+ * (measure-report-structures.h): for each key that one of them recorded, the
+ * sum of what all of them know of it.  Estimates are sums of estimates, and
+ * their errors sums of errors:
  *
  *     count array   at most k * sum(N / m), with probability 1 - 1/k, by
  *                   Markov's inequality for the sum
@@ -184,10 +184,13 @@ measure_structure_error_probability(const struct measure_structure *);
 bool measure_structure_is_exact(const struct measure_structure *);
 uint64_t measure_structure_n_keys(const struct measure_structure *,
                                   enum measure_family);
-void measure_structure_read(struct measure_structure *const structures[],
-                            size_t n, enum measure_family,
-                            struct measure_table *keys,
-                            struct measure_table *rows,
-                            struct measure_table *errors);
+void measure_structure_missed(const struct measure_structure *,
+                              struct measure_cell *);
+void measure_structure_collect(const struct measure_structure *,
+                               enum measure_family,
+                               struct measure_table *keys);
+void measure_structure_estimate(const struct measure_structure *,
+                                enum measure_family, const uint64_t *key,
+                                uint64_t hash, struct measure_estimate *sum);
 
 #endif /* measure-structure.h */

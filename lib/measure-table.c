@@ -51,6 +51,14 @@ measure_table_size(uint32_t n_lines)
     return (size_t) n_lines * MEASURE_LINE_SIZE;
 }
 
+/* Returns the bytes that 'table' takes of its budget. */
+size_t
+measure_table_bytes(const struct measure_table *table)
+{
+    return (table->rows && table->rows != no_rows
+            ? measure_table_size(table->n_lines) : 0);
+}
+
 /* Makes an empty table of 'n_lines' (2 to MEASURE_TABLE_MAX_LINES) lines.
  * Returns false if there is no memory; the table then takes no keys and may
  * be destroyed. */

@@ -241,6 +241,7 @@ measure_table_add_home(struct measure_table *table,
 
 uint32_t measure_table_lines_for(enum measure_family, uint64_t n_keys);
 size_t measure_table_size(uint32_t n_lines);
+size_t measure_table_bytes(const struct measure_table *);
 
 bool measure_table_init(struct measure_table *, enum measure_family,
                         uint32_t n_lines, struct measure_budget *, int node);

@@ -507,7 +507,7 @@ START_TEST(swap_returns_the_old_set)
 {
     struct measure_set *a = make_set(MEASURE_BY_FLOW, 4, 0);
     struct measure_set *b = make_set(MEASURE_BY_FLOW, 4, 0);
-    struct measure_writer writer = { a };
+    struct measure_writer writer = { .set = a };
 
     ck_assert_ptr_eq(measure_writer_set(&writer), a);
     ck_assert_ptr_eq(measure_writer_swap(&writer, b), a);
@@ -525,7 +525,7 @@ START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
 {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     struct measure_set *set = make_set(MEASURE_BY_FLOW, 10, 20);
-    struct measure_writer writer = { set };
+    struct measure_writer writer = { .set = set };
     enum { N_RECORDS = 20000 };
     struct measure_record *records = malloc(N_RECORDS * sizeof *records);
     struct random r = random_from(test_seed);
