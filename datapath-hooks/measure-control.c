@@ -20,6 +20,7 @@
 
 #include "dpdk.h"
 #include "entropy.h"
+#include "measure-sets.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
@@ -40,34 +41,8 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
  * "measure-merge" waits until the packet threads have let go of closed sets,
  * merges them into reports, and makes the sets ready to be used again.  Only
  * this thread destroys sets, writers and monitors, and only while "measure"
- * grows nothing, which 'grow_mutex' makes sure of.
- *
- * Memory.  What must fit measure-memory-mb is all that is allocated, and once
- * more the tables that are not merged yet, for their report can be as large
- * (and for other structures what measure_structure_load() says).
- * Hence 'room': what is left of the limit after both.  An epoch begins with at
- * most a quarter of the limit, and grows by half of the room at a time. */
-
-/* Sizes of tables, in lines of 64 bytes.
- *
- * The first table of an epoch should stay in a cache of the core.  The next
- * one must last until the control thread has prepared another, even if each
- * packet is a new flow: 2^18 IPv4 flows last 50 ms at 5 Mpps.  START_LINES is
- * for a set that must be there at once. */
-#define MIN_LINES 16
-#define FIRST_LINES_IPV4 2048
-#define FIRST_LINES_IPV6 256
-#define NEXT_LINES (UINT32_C(1) << 18)
-#define START_LINES (UINT32_C(1) << 15)
-#define GROWTH 4
-
-/* A structure that must be there at once is no larger, as clearing its memory
- * takes time. */
-#define START_STRUCTURE_BYTES (UINT64_C(64) << 20)
-
-/* A PMD receives many more packets than the main thread. */
-#define PMD_WEIGHT 8
-#define MAIN_WEIGHT 1
+ * grows nothing, which 'grow_mutex' makes sure of.  How large sets are is in
+ * measure-sets.h. */
 
 /* Sets that an epoch closed, until they are merged. */
 struct closing_epoch {
@@ -140,23 +115,6 @@ measure_report_seq(void)
     return report_seq;
 }
 
-/* Sizes. */
-
-static uint64_t
-memory_limit(const struct monitor *monitor)
-{
-    return (uint64_t) monitor->config.memory_mb * 1024 * 1024;
-}
-
-static uint64_t
-table_bytes(const struct measure_set *set)
-{
-    struct measure_load load;
-
-    measure_set_load(set, &load);
-    return load.table_bytes;
-}
-
 static uint64_t
 report_bytes(const struct measure_set *set)
 {
@@ -166,12 +124,13 @@ report_bytes(const struct measure_set *set)
     return load.report_bytes;
 }
 
-/* Returns the bytes that 'monitor' may still allocate: see above. */
-static uint64_t
-room(const struct monitor *monitor)
-    OVS_REQUIRES(measure_mutex)
+/* Returns the bytes that 'monitor' may still allocate: see
+ * measure-sets.h. */
+uint64_t
+measure_memory_room(const struct monitor *monitor)
 {
     uint64_t used = measure_budget_used(&monitor->budget);
+    uint64_t limit = measure_memory_limit(monitor);
     const struct closing_epoch *closing;
     const struct monitor_writer *writer;
 
@@ -187,190 +146,7 @@ room(const struct monitor *monitor)
             used += report_bytes(set);
         }
     }
-    return memory_limit(monitor) > used ? memory_limit(monitor) - used : 0;
-}
-
-static unsigned int
-writer_weight(const struct monitor_writer *writer)
-{
-    return writer->core_id == NON_PMD_CORE_ID ? MAIN_WEIGHT : PMD_WEIGHT;
-}
-
-/* What 'writer' may take for the beginning of an epoch. */
-static uint64_t
-writer_limit(const struct monitor *monitor,
-             const struct monitor_writer *writer)
-{
-    const struct monitor_writer *other;
-    unsigned int sum = 0;
-
-    LIST_FOR_EACH (other, node, &monitor->writers) {
-        sum += writer_weight(other);
-    }
-    return memory_limit(monitor) / 4 * writer_weight(writer) / MAX(sum, 1);
-}
-
-/* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
- * table often fits the next epoch, too. */
-static uint32_t
-choose_lines(uint64_t lines, uint64_t limit)
-{
-    lines = MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
-    lines = MIN(MAX(lines, MIN_LINES), MEASURE_TABLE_MAX_LINES);
-    return 1u << log_2_floor(lines);
-}
-
-/* Returns what each table of 'family' in a set for which there are 'limit'
- * bytes may take: of two tables for each family, three quarters are for
- * IPv4. */
-static uint64_t
-table_limit(enum measure_family family, uint64_t limit)
-{
-    return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
-}
-
-static void
-reset_set(struct measure_set *set, const uint32_t *n_lines,
-          const uint32_t *next_lines)
-{
-    if (!measure_set_reset(set, n_lines, next_lines)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
-
-        VLOG_WARN_RL(&rl, "no memory for measurement tables of %"PRIu32
-                     " and %"PRIu32" lines: counts will not be exact",
-                     n_lines[MEASURE_IPV4], n_lines[MEASURE_IPV6]);
-    }
-}
-
-/* Makes 'set' ready for an epoch in a structure of 'kind', within 'limit'
- * bytes.  A structure whose keys all get rows in the report may take half of
- * them, for a row there is larger than one here. */
-static void
-prepare_structure(struct measure_set *set, enum measure_structure_kind kind,
-                  uint64_t limit)
-{
-    static const uint32_t n_lines[MEASURE_N_FAMILIES] = {
-        MIN_LINES, MIN_LINES
-    };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
-
-    if (kind == MEASURE_CUCKOO_TABLE || kind == MEASURE_SPACE_SAVING) {
-        limit /= 2;
-    }
-    reset_set(set, n_lines, none);
-    if (!measure_set_use_structure(set, kind, limit)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
-
-        VLOG_WARN_RL(&rl, "no memory for a measurement structure "
-                     "(measure-structure=%s) of %"PRIu64" bytes: counts will "
-                     "not be exact", measure_structure_name(kind), limit);
-    }
-}
-
-/* Makes 'set' ready for an epoch of about 'n_flows' flows in a structure of
- * 'kind', within 'limit' bytes.  The table in reserve has at least
- * 'least_next' lines if these allow it. */
-static void
-prepare_set(struct measure_set *set, enum measure_structure_kind kind,
-            const uint64_t *n_flows, uint64_t limit, uint32_t least_next)
-{
-    static const uint32_t least[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = FIRST_LINES_IPV4,
-        [MEASURE_IPV6] = FIRST_LINES_IPV6,
-    };
-    uint32_t n_lines[MEASURE_N_FAMILIES];
-    uint32_t next_lines[MEASURE_N_FAMILIES];
-
-    if (kind != MEASURE_LINEAR_TABLE) {
-        prepare_structure(set, kind, limit);
-        return;
-    }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint32_t expected = measure_table_lines_for(
-            family, n_flows[family] * 5 / 4);
-
-        n_lines[family] = choose_lines(
-            MAX(expected, choose_lines(least[family], limit / 16)),
-            table_limit(family, limit));
-        next_lines[family] = MAX(MIN(MAX((uint64_t) n_lines[family] * GROWTH,
-                                         least_next),
-                                     (table_limit(family, limit)
-                                      / MEASURE_LINE_SIZE)),
-                                 MIN_LINES);
-    }
-    measure_set_use_structure(set, MEASURE_LINEAR_TABLE, 0);
-    reset_set(set, n_lines, next_lines);
-}
-
-/* Stores in '*threshold' from where on structures record the keys of an epoch
- * of 'monitor': at half of what makes a heavy hitter.
- *
- * A key with a share of all packets has that share of those of at least one
- * thread.  A rate is that of the whole epoch, in one of the threads. */
-static void
-get_threshold(const struct monitor *monitor,
-              struct measure_structure_threshold *threshold)
-{
-    const struct measure_threshold *heavy = &monitor->config.heavy_hitter;
-    double half = heavy->value / 2;
-    double in_epoch = (half * monitor->config.epoch_ms / 1000
-                       / MAX(ovs_list_size(&monitor->writers), 1));
-
-    *threshold = (struct measure_structure_threshold) {
-        .min_packets = 1,
-        .min_bytes = 1,
-    };
-    if (heavy->unit == MEASURE_SHARE) {
-        threshold->packets_share = half / 100 * MEASURE_WHOLE;
-        threshold->bytes_share = threshold->packets_share;
-    } else if (heavy->unit == MEASURE_PACKETS_PER_SECOND) {
-        threshold->min_packets = MAX(in_epoch, 1);
-        threshold->min_bytes = MEASURE_NEVER;
-    } else {
-        threshold->min_packets = MEASURE_NEVER;
-        threshold->min_bytes = MAX(in_epoch / 8, 1);
-    }
-}
-
-/* Gives 'set', which is empty, the tiers of the epoch that 'monitor' is in:
- * two only for linear tables.  The counts of cache entries may take a sixteenth of the memory; without room
- * for them everything is counted in the tables. */
-static void
-begin_set(const struct monitor *monitor, struct measure_set *set)
-    OVS_REQUIRES(measure_mutex)
-{
-    uint64_t cache_bytes = (ovs_list_size(&monitor->writers)
-                            * sizeof(struct measure_cache));
-
-    measure_set_use_cache(set, (monitor->tiers == 2 && !set->structure
-                                && (cache_bytes
-                                    <= memory_limit(monitor) / 16)));
-    measure_set_begin(set, monitor->by);
-    if (set->structure) {
-        struct measure_structure_threshold threshold;
-
-        get_threshold(monitor, &threshold);
-        measure_structure_begin(set->structure, &threshold);
-    }
-}
-
-/* Makes the empty 'set', which has 'bytes' of memory, ready for 'writer' and
- * the epoch that 'monitor' is in.
- * It is small, for the threads that call this have no time; the control thread
- * gives it more tables at once. */
-static void
-start_set(struct monitor *monitor, const struct monitor_writer *writer,
-          struct measure_set *set, uint64_t bytes)
-    OVS_REQUIRES(measure_mutex)
-{
-    uint64_t limit = MIN(writer_limit(monitor, writer),
-                         bytes + room(monitor) / 2);
-
-    if (monitor->structure != MEASURE_LINEAR_TABLE) {
-        limit = MIN(limit, START_STRUCTURE_BYTES);
-    }
-    prepare_set(set, monitor->structure, writer->n_flows, limit, START_LINES);
-    measure_control_wake();
+    return limit > used ? limit - used : 0;
 }
 
 static struct measure_set *
@@ -380,7 +156,7 @@ create_set(struct monitor *monitor, const struct monitor_writer *writer)
     struct measure_set *set = measure_set_create(&secret, &monitor->budget,
                                                  writer->numa_id);
 
-    start_set(monitor, writer, set, 0);
+    measure_start_set(monitor, writer, set, 0);
     return set;
 }
 
@@ -393,7 +169,7 @@ measure_control_add_set(struct monitor *monitor,
 {
     struct measure_set *set = create_set(monitor, writer);
 
-    begin_set(monitor, set);
+    measure_begin_set(monitor, set);
     measure_writer_swap(&writer->writer, set);
 }
 
@@ -444,10 +220,11 @@ measure_monitor_close_epoch(struct monitor *monitor)
             if (!new) {
                 new = create_set(monitor, writer);
             } else if (measure_set_structure(new) != monitor->structure) {
-                start_set(monitor, writer, new, table_bytes(new));
+                measure_start_set(monitor, writer, new,
+                                  measure_set_bytes(new));
             }
             writer->idle = NULL;
-            begin_set(monitor, new);
+            measure_begin_set(monitor, new);
             measure_writer_swap(&writer->writer, new);
         }
         closing->sets[closing->n] = old;
@@ -572,11 +349,11 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
     ovs_mutex_lock(&measure_mutex);
     expect_flows(writer, set);
     kind = monitor->config.structure;
-    limit = MIN(writer_limit(monitor, writer),
-                table_bytes(set) + room(monitor) / 2);
+    limit = MIN(measure_writer_limit(monitor, writer),
+                measure_set_bytes(set) + measure_memory_room(monitor) / 2);
     ovs_mutex_unlock(&measure_mutex);
 
-    prepare_set(set, kind, writer->n_flows, limit, NEXT_LINES);
+    measure_prepare_set(set, kind, writer->n_flows, limit, MEASURE_NEXT_LINES);
 
     ovs_mutex_lock(&measure_mutex);
     if (!writer->idle) {
@@ -598,7 +375,7 @@ trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
     OVS_REQUIRES(measure_mutex)
 {
     struct measure_history *history = &monitor->history;
-    uint64_t free_bytes = room(monitor);
+    uint64_t free_bytes = measure_memory_room(monitor);
     size_t max = monitor->running ? monitor->config.history : 1;
 
     while (history->n > 1) {
@@ -606,7 +383,8 @@ trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
         uint64_t share = free_bytes >= want ? 4 : 32;
         struct kept_report *oldest;
 
-        if (!too_many && history->bytes <= memory_limit(monitor) / share) {
+        if (!too_many
+            && history->bytes <= measure_memory_limit(monitor) / share) {
             break;
         }
         oldest = measure_history_take_oldest(history);
@@ -652,7 +430,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     measure_history_add(&monitor->history, report);
     measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
-    trim_history(monitor, memory_limit(monitor) / 8, &dropped);
+    trim_history(monitor, measure_memory_limit(monitor) / 8, &dropped);
     ovs_mutex_unlock(&measure_mutex);
 
     free_dropped(&dropped);
@@ -766,42 +544,6 @@ merge_main(void *aux OVS_UNUSED)
 
 /* The thread "measure". */
 
-/* Returns true if the packet thread has begun the last table of 'family', is
- * about to, or has too small a one in reserve for 'limit'. */
-static bool
-needs_table(const struct measure_load *load, enum measure_family family,
-            uint64_t limit)
-{
-    return (!load->n_unused[family]
-            || (load->n_unused[family] == 1
-                && (load->current_used[family] > load->max_used[family] / 2
-                    || (load->last_lines[family]
-                        < MIN(NEXT_LINES, (table_limit(family, limit)
-                                           / MEASURE_LINE_SIZE))))));
-}
-
-/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
- * half of the '*left' bytes.  The table counts twice, for its report can be as
- * large. */
-static void
-grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
-{
-    struct measure_load load;
-
-    measure_set_load(set, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t want = MAX((uint64_t) load.n_lines[family] * GROWTH,
-                            NEXT_LINES);
-        uint32_t lines = MIN(MIN(want, *left / 4 / MEASURE_LINE_SIZE),
-                             MEASURE_TABLE_MAX_LINES);
-
-        if (needs_table(&load, family, limit) && lines >= MIN_LINES
-            && measure_set_add_table(set, family, lines)) {
-            *left -= 2 * measure_table_size(lines);
-        }
-    }
-}
-
 /* Prepares tables for the writers of 'monitor' that need one soon.  Large
  * memory is prepared without 'measure_mutex'. */
 static void
@@ -816,13 +558,9 @@ grow_monitor(struct monitor *monitor)
     n = 0;
     LIST_FOR_EACH (writer, node, &monitor->writers) {
         struct measure_set *set = measure_writer_set(&writer->writer);
-        uint64_t limit = writer_limit(monitor, writer);
-        struct measure_load load;
+        uint64_t limit = measure_writer_limit(monitor, writer);
 
-        measure_set_load(set, &load);
-        if (writer->thread && !set->structure
-            && (needs_table(&load, MEASURE_IPV4, limit)
-                || needs_table(&load, MEASURE_IPV6, limit))) {
+        if (writer->thread && measure_set_needs_table(set, limit)) {
             grow[n].set = set;
             grow[n++].limit = limit;
         }
@@ -831,15 +569,15 @@ grow_monitor(struct monitor *monitor)
         struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
         uint64_t left;
 
-        trim_history(monitor, memory_limit(monitor) / 4, &dropped);
+        trim_history(monitor, measure_memory_limit(monitor) / 4, &dropped);
         ovs_mutex_unlock(&measure_mutex);
         free_dropped(&dropped);
         ovs_mutex_lock(&measure_mutex);
-        left = room(monitor);
+        left = measure_memory_room(monitor);
         ovs_mutex_unlock(&measure_mutex);
         ovsrcu_quiesce_start();
         for (size_t i = 0; i < n; i++) {
-            grow_set(grow[i].set, grow[i].limit, &left);
+            measure_grow_set(grow[i].set, grow[i].limit, &left);
         }
         ovsrcu_quiesce_end();
         ovs_mutex_lock(&measure_mutex);

@@ -276,7 +276,8 @@ put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
 }
 
 static void
-put_row(struct ds *out, const char *name, const struct measure_subject *subject,
+put_row(struct ds *out, const char *name,
+        const struct measure_subject *subject,
         const struct measure_fields *fields, uint64_t value)
 {
     struct measure_key_field key[MEASURE_KEY_FIELDS];

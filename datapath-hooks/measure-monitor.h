@@ -129,6 +129,8 @@ void measure_monitor_ports(const struct monitor *, struct sset *names)
 /* In measure-control.c. */
 void measure_control_init(void);
 void measure_control_wake(void);
+uint64_t measure_memory_room(const struct monitor *)
+    OVS_REQUIRES(measure_mutex);
 void measure_control_add_set(struct monitor *, struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
 void measure_control_destroy(struct monitor *)

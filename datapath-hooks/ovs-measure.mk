@@ -60,6 +60,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-report.h \
 	lib/measure-shared.c \
 	lib/measure-shared.h \
+	lib/measure-sets.c \
+	lib/measure-sets.h \
 	lib/measure-sizes.c \
 	lib/measure-space-saving.c \
 	lib/measure-space-saving.h \

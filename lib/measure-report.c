@@ -195,9 +195,10 @@ keep_rows(struct measure_report *report, struct measure_section *section,
     if (!n_rows) {
         return;
     }
-    measure_table_init(table, family, (n_rows + per_line - 1) / per_line,
-                       report->budget, MEASURE_ANY_NODE);
-    to = table->max_used ? table->rows : NULL;
+    to = (measure_table_init(table, family,
+                             (n_rows + per_line - 1) / per_line,
+                             report->budget, MEASURE_ANY_NODE)
+          ? table->rows : NULL);
     for (uint32_t i = 0; i < set->n_tables[family]; i++) {
         MEASURE_TABLE_FOR_EACH (row, &set->tables[family][i]) {
             keep_row(section, family, row, &to);
@@ -253,7 +254,8 @@ measure_report_keep_sections(struct measure_report *report,
 {
     report->sections = measure_xzalloc(n_sets * sizeof *report->sections);
     for (size_t i = 0; i < n_sets; i++) {
-        struct measure_section *section = &report->sections[report->n_sections];
+        struct measure_section *section
+            = &report->sections[report->n_sections];
 
         if (!report->complete && has_section(report, cores[i])) {
             continue;

@@ -344,14 +344,20 @@ void
 measure_structure_load(const struct measure_structure *structure,
                        struct measure_structure_load *load)
 {
+    bool complete = measure_structure_is_complete(structure->kind);
+
     load->bytes = structure->size;
-    /* A row and an error for each key. */
-    load->report_bytes = (heavy_keys(structure, MEASURE_IPV4)
-                          ? structure->size / HEAVY_DIVISOR * 2
-                          : structure->size * 2);
+    load->report_bytes = 0;
     load->n_lost = 0;
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        load->n_keys[family] = measure_structure_n_keys(structure, family);
+        uint64_t row = measure_row_words(family) * sizeof(uint64_t);
+        uint64_t n = measure_structure_n_keys(structure, family);
+
+        /* A row in a table at half load, and one of the thread alone; of
+         * estimates a row and an error, of the thread alone as well, and a
+         * row while keys are collected. */
+        load->report_bytes += n * row * (complete ? 2 + 1 : 5 * 2);
+        load->n_keys[family] = n;
         load->n_lost += n_lost(structure, family);
     }
 }
