@@ -137,6 +137,9 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
 {
     uint64_t packets[MEASURE_N_FAMILIES] = { 0 };
     uint64_t bytes[MEASURE_N_FAMILIES] = { 0 };
+    /* Linear tables need no more than the sum. */
+    const int ipv6 = (kind == MEASURE_LINEAR_TABLE
+                      ? MEASURE_IPV4 : MEASURE_IPV6);
     uint64_t not_ip = 0, malformed = 0;
     uint8_t late[MEASURE_BURST];    /* Not to be found in their home line. */
     size_t n_late = 0;
@@ -165,8 +168,8 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
             bytes[MEASURE_IPV4] += record->bytes;
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
             counted = count_home(set, kind, MEASURE_IPV6, record);
-            packets[MEASURE_IPV6]++;
-            bytes[MEASURE_IPV6] += record->bytes;
+            packets[ipv6]++;
+            bytes[ipv6] += record->bytes;
         } else {
             continue;
         }

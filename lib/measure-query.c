@@ -518,8 +518,8 @@ write_estimate(struct measure_output *o, const struct measure_totals *totals)
         measure_output_percentage(o, "error-probability-percentage",
                                   totals->error_probability, 1);
     }
-    if (totals->missed.packets != UINT64_MAX
-        || totals->missed.bytes != UINT64_MAX) {
+    if (!totals->complete && (totals->missed.packets != UINT64_MAX
+                              || totals->missed.bytes != UINT64_MAX)) {
         /* What overflowed can be of any key. */
         measure_output_open_line(o, "without-row");
         if (totals->missed.packets != UINT64_MAX) {

@@ -15,6 +15,7 @@
 #include "check-common.h"
 
 #include "measure-epoch.h"
+#include "measure-heavy-hitters.h"
 #include "measure-report.h"
 #include "measure-structure.h"
 
@@ -281,6 +282,115 @@ START_TEST(sets_change_their_structure)
 }
 END_TEST
 
+static void
+count_packets(struct measure_set *set, const struct measure_fields *fields,
+              int n, bool tunnelled)
+{
+    struct measure_record records[MEASURE_BURST];
+
+    for (int i = 0; i < n; i++) {
+        records[i] = make_record(fields, 100);
+        if (tunnelled) {
+            measure_record_set_tunnel(&records[i], 7 + i);
+        }
+    }
+    measure_set_count(set, records, n);
+}
+
+/* Checks that 'scope' has a row for each of 'fields', with 'packets', and no
+ * other. */
+static void
+check_rows(const struct measure_scope *scope, size_t n,
+           const struct measure_fields *fields, const uint64_t *packets)
+{
+    struct measure_hitters_question question = { .n = 0 };
+    struct measure_hitters_answer answer;
+
+    measure_group_from_by(&question.group, MEASURE_BY_PAIR);
+    ck_assert_ptr_null(measure_scope_check(scope, &question.group));
+    ck_assert(measure_hitters_ask(scope, &question, &answer));
+    ck_assert_uint_eq(answer.n_rows, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct measure_hitters_row *row = &answer.rows[i];
+
+        ck_assert_int_eq(measure_fields_compare(&row->fields, &fields[i]), 0);
+        ck_assert_uint_eq(row->packets, packets[i]);
+        ck_assert_uint_eq(row->bytes, 100 * packets[i]);
+        ck_assert_uint_le(row->packets_error_max, packets[i]);
+    }
+    measure_hitters_answer_destroy(&answer);
+}
+
+/* What came out of a tunnel, in another layout, and what did not are one row,
+ * of all threads and of each core, which can have several sets. */
+START_TEST(both_layouts_are_one_row)
+{
+    static const unsigned int cores[N_SETS] = { 3, 8, 8 };
+    enum measure_structure_kind kind = _i;
+    bool complete = measure_structure_is_complete(kind);
+    struct measure_fields fields[] = {
+        make_fields(false, 1), make_fields(true, 2)
+    };
+    struct measure_set *sets[N_SETS];
+    const struct measure_report *reports[2];
+    struct measure_report *report;
+    struct measure_scope scope = { .reports = reports, .n_reports = 1 };
+    struct measure_group source;
+    char *error;
+
+    for (int i = 0; i < 2; i++) {
+        struct measure_fields *f = &fields[i];
+
+        f->protocol = f->vlan = f->source_port = f->destination_port = 0;
+        f->tunnel = 0;
+        f->tunnelled = false;
+    }
+    for (int i = 0; i < N_SETS; i++) {
+        sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        reset_set(sets[i]);
+        begin_set(sets[i], kind, 1 << 20);
+    }
+    count_packets(sets[0], &fields[0], 10, false);
+    count_packets(sets[1], &fields[0], 6, true);
+    count_packets(sets[1], &fields[1], 5, false);
+    count_packets(sets[2], &fields[0], 7, false);
+    report = measure_report_merge(sets, N_SETS, MEASURE_BY_PAIR, &secret,
+                                  &budget);
+    measure_report_keep_sections(report, sets, cores, N_SETS);
+    for (int i = 0; i < N_SETS; i++) {
+        measure_set_destroy(sets[i]);
+    }
+    /* All that is left is what the report says that it takes. */
+    ck_assert_uint_eq(measure_report_bytes(report),
+                      (measure_budget_used(&budget)
+                       + (complete ? 1 : 3) * sizeof *report
+                       + report->n_sections * sizeof *report->sections));
+
+    reports[0] = reports[1] = report;
+    check_rows(&scope, 2, fields, (uint64_t[]) { 23, 5 });
+    scope.one_core = true;
+    scope.core = 3;
+    check_rows(&scope, 1, fields, (uint64_t[]) { 10 });
+    scope.core = 8;
+    check_rows(&scope, 2, fields, (uint64_t[]) { 13, 5 });
+    scope.one_core = false;
+
+    measure_group_from_by(&source, MEASURE_BY_SOURCE);
+    error = measure_scope_check(&scope, &source);
+    ck_assert_int_eq(!error, complete);
+    free(error);
+    error = measure_scope_check_complete(&scope, "this");
+    ck_assert_int_eq(!error, complete);
+    free(error);
+    scope.n_reports = 2;
+    measure_group_from_by(&source, MEASURE_BY_PAIR);
+    error = measure_scope_check(&scope, &source);
+    ck_assert_int_eq(!error, complete);
+    free(error);
+    measure_report_destroy(report);
+}
+END_TEST
+
 START_TEST(memory_is_what_was_asked_for)
 {
     enum measure_structure_kind kind = _i + 1;
@@ -324,6 +434,8 @@ main(void)
                         0, MEASURE_N_STRUCTURES);
     tcase_add_loop_test(tests, sets_change_their_structure,
                         0, MEASURE_N_STRUCTURES * MEASURE_N_STRUCTURES);
+    tcase_add_loop_test(tests, both_layouts_are_one_row,
+                        0, MEASURE_N_STRUCTURES);
     tcase_add_loop_test(tests, memory_is_what_was_asked_for,
                         0, MEASURE_N_STRUCTURES - 1);
     tcase_add_test(tests, names);
