@@ -32,20 +32,29 @@ larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Adds to the cells of the rows.  'depth' is that of the sketch, a constant
- * where it is the usual one, so that the loops are unrolled. */
+/* 'depth' in the functions below is that of the sketch, a constant where it is
+ * the usual one, so that the loops are unrolled. */
+
 static inline void __attribute__((always_inline))
-add(struct measure_count_min *sketch, uint32_t depth, const uint64_t *key,
-    uint64_t hash, uint64_t packets, uint64_t bytes)
+find_cells(const struct measure_count_min *sketch, uint32_t depth,
+           uint64_t hash, struct measure_cell **cells)
+{
+    for (uint32_t i = 0; i < depth; i++) {
+        cells[i] = measure_count_min_cell(sketch, i, hash);
+    }
+}
+
+/* Adds to the cells of the rows. */
+static inline void __attribute__((always_inline))
+add(struct measure_count_min *sketch, uint32_t depth,
+    struct measure_cell *const *cells, const uint64_t *key, uint64_t hash,
+    uint64_t packets, uint64_t bytes)
 {
     uint64_t min_packets = UINT64_MAX;
     uint64_t min_bytes = UINT64_MAX;
 
     if (sketch->conservative) {
-        struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
-
         for (uint32_t i = 0; i < depth; i++) {
-            cells[i] = measure_count_min_cell(sketch, i, hash);
             min_packets = smaller(min_packets, cells[i]->packets);
             min_bytes = smaller(min_bytes, cells[i]->bytes);
         }
@@ -57,13 +66,10 @@ add(struct measure_count_min *sketch, uint32_t depth, const uint64_t *key,
         }
     } else {
         for (uint32_t i = 0; i < depth; i++) {
-            struct measure_cell *cell = measure_count_min_cell(sketch, i,
-                                                               hash);
-
-            cell->packets += packets;
-            cell->bytes += bytes;
-            min_packets = smaller(min_packets, cell->packets);
-            min_bytes = smaller(min_bytes, cell->bytes);
+            cells[i]->packets += packets;
+            cells[i]->bytes += bytes;
+            min_packets = smaller(min_packets, cells[i]->packets);
+            min_bytes = smaller(min_bytes, cells[i]->bytes);
         }
     }
     if ((min_packets >= sketch->heavy.packets_threshold)
@@ -76,27 +82,33 @@ void
 measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
                       uint64_t hash, uint64_t packets, uint64_t bytes)
 {
-    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
-        add(sketch, MEASURE_COUNT_MIN_DEPTH, key, hash, packets, bytes);
-    } else {
-        add(sketch, sketch->depth, key, hash, packets, bytes);
-    }
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+
+    find_cells(sketch, sketch->depth, hash, cells);
+    add(sketch, sketch->depth, cells, key, hash, packets, bytes);
 }
 
+/* Finds all cells of the burst first: while one is fetched from memory, the
+ * next are looked up. */
 static inline void __attribute__((always_inline))
-add_burst(struct measure_count_min *sketch, enum measure_family family,
-          struct measure_record *records, size_t n)
+add_burst(struct measure_count_min *sketch, uint32_t depth,
+          enum measure_family family, struct measure_record *records,
+          size_t n)
 {
+    struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(sketch->secret, records[i].key,
                                        measure_key_words(family));
-        measure_count_min_prefetch(sketch, records[i].hash);
+        find_cells(sketch, depth, records[i].hash, cells[i]);
+        for (uint32_t j = 0; j < depth; j++) {
+            __builtin_prefetch(cells[i][j], 1);
+        }
     }
     for (size_t i = 0; i < n; i++) {
-        measure_count_min_add(sketch, records[i].key, records[i].hash, 1,
-                              records[i].bytes);
+        add(sketch, depth, cells[i], records[i].key, records[i].hash, 1,
+            records[i].bytes);
         bytes += records[i].bytes;
     }
     measure_heavy_keys_advance(&sketch->heavy, n, bytes);
@@ -106,10 +118,12 @@ void
 measure_count_min_add_burst(struct measure_count_min *sketch,
                             struct measure_record *records, size_t n)
 {
-    if (sketch->family == MEASURE_IPV4) {
-        add_burst(sketch, MEASURE_IPV4, records, n);
+    if (sketch->family == MEASURE_IPV6) {
+        add_burst(sketch, sketch->depth, MEASURE_IPV6, records, n);
+    } else if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
+        add_burst(sketch, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV4, records, n);
     } else {
-        add_burst(sketch, MEASURE_IPV6, records, n);
+        add_burst(sketch, sketch->depth, MEASURE_IPV4, records, n);
     }
 }
 

@@ -88,7 +88,6 @@
  * that knows that the set is not being destroyed; all else to the control
  * thread when the set is not in use. */
 
-#define MEASURE_BURST 32            /* Records counted at a time. */
 #define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
 #define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
 #define MEASURE_OVERFLOW_CELLS 1024

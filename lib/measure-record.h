@@ -97,6 +97,8 @@ enum measure_verdict {
     MEASURE_N_VERDICTS
 };
 
+#define MEASURE_BURST 32            /* Records counted at a time. */
+
 struct measure_record {
     uint64_t key[MEASURE_KEY_WORDS];
     uint64_t hash;              /* Set by measure_set_count(). */
