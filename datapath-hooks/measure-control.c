@@ -129,7 +129,8 @@ report_bytes(const struct measure_set *set)
 uint64_t
 measure_memory_room(const struct monitor *monitor)
 {
-    uint64_t used = measure_budget_used(&monitor->budget);
+    uint64_t used = (measure_budget_used(&monitor->budget)
+                     + measure_tasks_missing_bytes(monitor));
     uint64_t limit = measure_memory_limit(monitor);
     const struct closing_epoch *closing;
     const struct monitor_writer *writer;

@@ -321,9 +321,33 @@ forget_change_tables(struct monitor *monitor)
             tasks->change_memory[family] = NULL;
         }
     }
+    __atomic_store_n(&tasks->change_bytes, 0, __ATOMIC_RELAXED);
 }
 
 #define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
+
+/* Returns what the tables of expectations may take: an eighth of all. */
+static uint64_t
+change_memory_limit(const struct measure_config *config)
+{
+    return (MIN(config->memory_mb, CHANGE_MAX_MB * 8) * UINT64_C(1048576)
+            / 8);
+}
+
+/* Returns the bytes that the tables of expectations of 'monitor' will take
+ * when the next epoch has been closed, and do not yet. */
+uint64_t
+measure_tasks_missing_bytes(const struct monitor *monitor)
+{
+    uint64_t limit = change_memory_limit(&monitor->config);
+    uint64_t bytes = __atomic_load_n(&monitor->tasks.change_bytes,
+                                     __ATOMIC_RELAXED);
+
+    if (monitor->config.structure != MEASURE_LINEAR_TABLE) {
+        return 0;
+    }
+    return limit > bytes ? limit - bytes : 0;
+}
 
 /* Brings the tables of expectations in line with the configuration.  Anew they
  * begin if what is expected would not mean the same any more.  Returns false
@@ -331,16 +355,15 @@ forget_change_tables(struct monitor *monitor)
 static bool
 prepare_change_tables(struct evaluation *e)
 {
-    /* Of an eighth of the memory, three quarters are for IPv4.  The tables are
-     * there at once, whatever the traffic: hence the limit. */
-    static const int shares[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = 12 * 128,
-        [MEASURE_IPV6] = 24 * 256,
+    /* The shares of the families, and what a key takes.  The tables are there
+     * at once, whatever the traffic: hence the limit. */
+    static const double shares[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = 2. / 3 / 128,
+        [MEASURE_IPV6] = 1. / 3 / 256,
     };
     struct measure_tasks *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
-    uint64_t memory = (MIN(config->memory_mb, CHANGE_MAX_MB * 8)
-                       * UINT64_C(1048576));
+    uint64_t memory = change_memory_limit(config);
 
     if (tasks->change_by != config->change_key
         || tasks->change_alpha != config->change_alpha
@@ -356,7 +379,7 @@ prepare_change_tables(struct evaluation *e)
         struct measure_change *change = &tasks->change[family];
         struct measure_change_config new = {
             .family = family,
-            .max_keys = memory / shares[family],
+            .max_keys = memory * shares[family],
             .alpha = config->change_alpha,
         };
 
@@ -369,6 +392,8 @@ prepare_change_tables(struct evaluation *e)
                 return false;
             }
             tasks->change_memory[family] = p;
+            __atomic_add_fetch(&tasks->change_bytes,
+                               measure_change_size(&new), __ATOMIC_RELAXED);
             measure_change_init(change, &new, e->report->secret, p);
         }
         change->config.factor = config->change_factor;

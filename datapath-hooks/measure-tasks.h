@@ -104,12 +104,14 @@ struct measure_tasks {
     struct measure_known known[MEASURE_N_TASKS];
     struct measure_change change[MEASURE_N_FAMILIES];
     void *change_memory[MEASURE_N_FAMILIES];
+    uint64_t change_bytes;      /* Of both.  Atomic. */
     enum measure_by change_by;
     double change_alpha;
     uint32_t change_memory_mb;
     uint32_t change_epoch_ms;
 };
 
+uint64_t measure_tasks_missing_bytes(const struct monitor *);
 void measure_tasks_init(struct measure_tasks *);
 void measure_tasks_destroy(struct monitor *);
 void measure_tasks_submit(struct monitor *, struct kept_report *);
