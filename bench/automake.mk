@@ -11,7 +11,8 @@ bench_measure_bench_SOURCES = \
 	bench/sketches.c \
 	bench/structures.c \
 	bench/tasks.c \
-	bench/traffic.c
+	bench/traffic.c \
+	bench/variants.c
 bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
 bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \
 	-lpthread

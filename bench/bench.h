@@ -141,6 +141,12 @@ extern const struct bench_contender bench_change_table;
 extern const struct bench_contender bench_entry_array;
 extern const struct bench_contender bench_entry_table;
 extern const struct bench_contender bench_entry_pointer;
+extern const struct bench_contender bench_variant_plain;
+extern const struct bench_contender bench_variant_sparse;
+extern const struct bench_contender bench_variant_choose;
+extern const struct bench_contender bench_variant_find_first;
+extern const struct bench_contender bench_variant_first_row;
+extern const struct bench_contender bench_variant_blind;
 extern const struct bench_contender bench_separate;
 extern const struct bench_contender bench_shared;
 
@@ -150,6 +156,7 @@ enum bench_task {
     BENCH_CHANGES,
     BENCH_SHARED,
     BENCH_ENTRIES,
+    BENCH_VARIANTS,
     BENCH_N_TASKS
 };
 

@@ -77,6 +77,11 @@ static const struct bench_contender *const change_contenders[] = {
 static const struct bench_contender *const entry_contenders[] = {
     &bench_entry_array, &bench_entry_table, &bench_entry_pointer,
 };
+static const struct bench_contender *const variant_contenders[] = {
+    &bench_floor, &bench_linear_table, &bench_variant_plain,
+    &bench_variant_sparse, &bench_variant_choose, &bench_variant_find_first,
+    &bench_variant_first_row, &bench_variant_blind,
+};
 static const struct bench_contender *const shared_contenders[] = {
     &bench_separate, &bench_shared,
 };
@@ -92,6 +97,7 @@ static const struct {
     [BENCH_CHANGES] = { "changes", LIST(change_contenders) },
     [BENCH_SHARED] = { "shared", LIST(shared_contenders) },
     [BENCH_ENTRIES] = { "entries", LIST(entry_contenders) },
+    [BENCH_VARIANTS] = { "variants", LIST(variant_contenders) },
 };
 
 struct result {
@@ -545,7 +551,7 @@ parse_task(const char *name)
         }
     }
     bench_fail("--task: \"%s\" is none of heavy-hitters, superspreaders, "
-               "changes, shared, entries", name);
+               "changes, shared, entries, variants", name);
 }
 
 static void
@@ -562,7 +568,8 @@ usage(void)
            "  --key=pair|flow      its keys (default: pair)\n"
            "  --epoch=N            packets of an epoch (default: 2000000)\n\n"
            "Contenders:\n"
-           "  --task=heavy-hitters|superspreaders|changes|shared|entries\n"
+           "  --task=heavy-hitters|superspreaders|changes|shared|entries|\n"
+           "         variants\n"
            "                       default: heavy-hitters; 'shared' runs two "
            "threads\n"
            "  --entry=BYTES        of a value, for 'entries' (default: 16)\n"

@@ -1,0 +1,258 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* What was tried to make the linear table faster.  These
+ * variants take keys of the home line only, which is nearly all, in their own
+ * way, and leave the others to measure_table_add(). */
+
+#include <config.h>
+
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "measure-table.h"
+
+struct variant {
+    struct measure_table table;
+    struct measure_hash_secret secret;
+};
+
+static void *
+variant_create(struct bench_settings *settings, const char **why_not)
+{
+    struct variant *v = measure_xzalloc(sizeof *v);
+
+    (void) why_not;
+    v->secret = settings->secret;
+    measure_table_init(&v->table, MEASURE_IPV4,
+                       measure_table_lines_for(MEASURE_IPV4,
+                                               settings->n_flows
+                                               * bench_creating->parameter
+                                               + BENCH_BURST),
+                       &settings->budget, MEASURE_ANY_NODE);
+    return v;
+}
+
+static void
+variant_clear(void *v_)
+{
+    struct variant *v = v_;
+
+    measure_table_clear(&v->table);
+}
+
+static size_t
+variant_memory(const void *v_)
+{
+    const struct variant *v = v_;
+
+    return measure_table_size(v->table.n_lines);
+}
+
+static void
+variant_report(void *v_, uint64_t threshold, bench_report_function *report,
+               void *aux)
+{
+    struct variant *v = v_;
+
+    MEASURE_TABLE_FOR_EACH (row, &v->table) {
+        if (row[2] >= threshold) {
+            struct bench_key key = { { row[0], row[1] } };
+
+            report(aux, &key, row[2]);
+        }
+    }
+}
+
+static inline void
+find_homes(struct variant *v, const struct bench_key *keys, uint64_t **rows)
+{
+    for (int i = 0; i < BENCH_BURST; i++) {
+        rows[i] = measure_table_home(&v->table,
+                                     measure_hash(&v->secret, keys[i].words,
+                                                  2));
+        __builtin_prefetch(rows[i], 1);
+    }
+}
+
+static inline void
+add(struct variant *v, const struct bench_key *key, uint64_t bytes)
+{
+    measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
+                      key->words, measure_hash(&v->secret, key->words, 2), 1,
+                      bytes);
+}
+
+static inline bool
+is_row(const uint64_t *row, const struct bench_key *key)
+{
+    return !((row[0] ^ key->words[0]) | (row[1] ^ key->words[1])) & !!row[2];
+}
+
+/* Returns 'a' if 'condition', else 'b', without a branch. */
+static inline uint64_t *
+choose(bool condition, uint64_t *a, uint64_t *b)
+{
+    uintptr_t mask = -(uintptr_t) condition;
+
+    return (uint64_t *) (((uintptr_t) a & mask) | ((uintptr_t) b & ~mask));
+}
+
+/* Each packet to its end: the table as it was. */
+static void
+plain_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t hashes[BENCH_BURST];
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        hashes[i] = measure_hash(&v->secret, keys[i].words, 2);
+        measure_table_prefetch(&v->table, hashes[i]);
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
+                          keys[i].words, hashes[i], 1, bytes[i]);
+    }
+}
+
+/* The row of a key, or an empty one, chosen without a branch. */
+static void
+choose_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t *rows[BENCH_BURST];
+    uint32_t n_new = 0;
+
+    find_homes(v, keys, rows);
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t *row = rows[i];
+        uint64_t packets;
+
+        row = choose(is_row(row, &keys[i]) | !row[2], row, row + 4);
+        packets = row[2];
+        if (is_row(row, &keys[i]) | !packets) {
+            n_new += !packets;
+            row[0] = keys[i].words[0];
+            row[1] = keys[i].words[1];
+            row[2] = packets + 1;
+            row[3] += bytes[i];
+        } else {
+            add(v, &keys[i], bytes[i]);
+        }
+    }
+    v->table.n_used += n_new;
+}
+
+/* First the rows of all packets are found, and nothing is written; then they
+ * are counted, and at last come those that have no row. */
+static void
+find_first_update(void *v_, const struct bench_key *keys,
+                  const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t *rows[BENCH_BURST], nowhere[4];
+    uint8_t late[BENCH_BURST + 1];
+    int n_late = 0;
+
+    find_homes(v, keys, rows);
+    for (int i = 0; i < BENCH_BURST; i++) {
+        bool first = is_row(rows[i], &keys[i]);
+        bool second = is_row(rows[i] + 4, &keys[i]);
+
+        rows[i] = choose(second, rows[i] + 4, rows[i]);
+        rows[i] = choose(first | second, rows[i], nowhere);
+        late[n_late] = i;
+        n_late += !(first | second);
+    }
+    nowhere[2] = nowhere[3] = 0;
+    for (int i = 0; i < BENCH_BURST; i++) {
+        rows[i][2]++;
+        rows[i][3] += bytes[i];
+    }
+    for (int i = 0; i < n_late; i++) {
+        add(v, &keys[late[i]], bytes[late[i]]);
+    }
+}
+
+/* The first row, or an empty one there; all else afterwards. */
+static void
+first_row_update(void *v_, const struct bench_key *keys,
+                 const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t *rows[BENCH_BURST];
+    uint8_t late[BENCH_BURST];
+    uint32_t n_new = 0;
+    int n_late = 0;
+
+    find_homes(v, keys, rows);
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t *row = rows[i], packets = row[2];
+
+        if (is_row(row, &keys[i]) | !packets) {
+            n_new += !packets;
+            row[0] = keys[i].words[0];
+            row[1] = keys[i].words[1];
+            row[2] = packets + 1;
+            row[3] += bytes[i];
+        } else {
+            late[n_late++] = i;
+        }
+    }
+    v->table.n_used += n_new;
+    for (int i = 0; i < n_late; i++) {
+        add(v, &keys[late[i]], bytes[late[i]]);
+    }
+}
+
+/* No comparison at all: wrong, and the price of the comparison. */
+static void
+blind_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t *rows[BENCH_BURST];
+
+    find_homes(v, keys, rows);
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t *row = rows[i];
+
+        v->table.n_used += !row[2];
+        row[0] = keys[i].words[0];
+        row[1] = keys[i].words[1];
+        row[2]++;
+        row[3] += bytes[i];
+    }
+}
+
+#define VARIANT(VARIABLE, LABEL, NAME, FLOWS)   \
+    const struct bench_contender VARIABLE = {   \
+        .name = LABEL,                          \
+        .create = variant_create,               \
+        .clear = variant_clear,                 \
+        .update = NAME##_update,                \
+        .report = variant_report,               \
+        .memory = variant_memory,               \
+        .parameter = FLOWS,                     \
+    }
+
+VARIANT(bench_variant_plain, "variant-plain", plain, 1);
+VARIANT(bench_variant_sparse, "variant-quarter-full", plain, 2);
+VARIANT(bench_variant_choose, "variant-choose-row", choose, 1);
+VARIANT(bench_variant_find_first, "variant-find-first", find_first, 1);
+VARIANT(bench_variant_first_row, "variant-first-row", first_row, 1);
+VARIANT(bench_variant_blind, "variant-blind", blind, 1);
