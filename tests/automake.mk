@@ -86,6 +86,7 @@ switch_suite = \
 	tests/measure-frames.at \
 	tests/measure-macros.at \
 	tests/measure-memory.at \
+	tests/measure-questions.at \
 	tests/measure-tasks.at \
 	tests/measure-pmd.at \
 	tests/measure-ports.at \
