@@ -343,7 +343,7 @@ measure_tasks_missing_bytes(const struct monitor *monitor)
     uint64_t bytes = __atomic_load_n(&monitor->tasks.change_bytes,
                                      __ATOMIC_RELAXED);
 
-    if (monitor->config.structure != MEASURE_LINEAR_TABLE) {
+    if (!measure_structure_is_complete(monitor->config.structure)) {
         return 0;
     }
     return limit > bytes ? limit - bytes : 0;
