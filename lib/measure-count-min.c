@@ -84,8 +84,14 @@ measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
 {
     struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
 
-    find_cells(sketch, sketch->depth, hash, cells);
-    add(sketch, sketch->depth, cells, key, hash, packets, bytes);
+    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
+        find_cells(sketch, MEASURE_COUNT_MIN_DEPTH, hash, cells);
+        add(sketch, MEASURE_COUNT_MIN_DEPTH, cells, key, hash, packets,
+            bytes);
+    } else {
+        find_cells(sketch, sketch->depth, hash, cells);
+        add(sketch, sketch->depth, cells, key, hash, packets, bytes);
+    }
 }
 
 /* Finds all cells of the burst first: while one is fetched from memory, the
