@@ -70,19 +70,29 @@ parse(const struct dp_packet *packet, uint16_t port,
     measure_record_set_port(record, port);
 }
 
-/* Parses and counts the 'n' packets at 'packets', which came in by the port
- * that keys call 'port'. */
-static void
-count_packets(struct measure_set *set, struct dp_packet *const packets[],
-              size_t n, uint16_t port)
+/* Parses and counts the packets of 'batch', which came in by the port that
+ * keys call 'port', out of its tunnel if 'inner'.
+ *
+ * Keys that are less than a flow have no tunnel id, so that theirs are as
+ * those of other packets. */
+static inline void __attribute__((always_inline))
+count_packets(struct measure_set *set, const struct dp_packet_batch *batch,
+              uint16_t port, bool inner)
 {
     struct measure_record records[MEASURE_BURST];
+    size_t n = dp_packet_batch_size(batch);
 
     for (size_t done = 0; done < n; done += MEASURE_BURST) {
         size_t burst = MIN(n - done, MEASURE_BURST);
 
         for (size_t i = 0; i < burst; i++) {
-            parse(packets[done + i], port, &records[i]);
+            const struct dp_packet *packet = batch->packets[done + i];
+
+            parse(packet, port, &records[i]);
+            if (inner && set->by == MEASURE_BY_FLOW) {
+                measure_record_set_tunnel(&records[i],
+                                          ntohll(packet->md.tunnel.tun_id));
+            }
         }
         measure_set_count(set, records, burst);
     }
@@ -123,7 +133,7 @@ count_batch(struct measure_set *set, const struct dp_packet_batch *batch,
     for (size_t i = 0; i < n; i++) {
         OVS_PREFETCH(dp_packet_data(batch->packets[i]));
     }
-    count_packets(set, batch->packets, n, port);
+    count_packets(set, batch, port, false);
 }
 
 /* Returns true if the batch that is about to be counted shall be timed. */
@@ -256,34 +266,15 @@ measure_classified__(struct pmd_perf_stats *perf, struct measure_set *set)
     }
 }
 
-/* Keys that are less than a flow have no tunnel id, so that theirs are as those
- * of other packets. */
 void
 measure_tunnel_batch__(const struct measure_ports *ports,
                        const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_port_writer *port = find_port(ports, port_no);
-    struct measure_record records[MEASURE_BURST];
-    size_t n = dp_packet_batch_size(batch);
-    struct measure_set *set;
 
-    if (!port) {
-        return;
-    }
-    set = measure_writer_set(port->writer);
-    for (size_t done = 0; done < n; done += MEASURE_BURST) {
-        size_t burst = MIN(n - done, MEASURE_BURST);
-
-        for (size_t i = 0; i < burst; i++) {
-            const struct dp_packet *packet = batch->packets[done + i];
-
-            parse(packet, port->number, &records[i]);
-            if (set->by == MEASURE_BY_FLOW) {
-                measure_record_set_tunnel(&records[i],
-                                          ntohll(packet->md.tunnel.tun_id));
-            }
-        }
-        measure_set_count(set, records, burst);
+    if (port) {
+        count_packets(measure_writer_set(port->writer), batch, port->number,
+                      true);
     }
 }
 
