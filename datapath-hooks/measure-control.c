@@ -354,7 +354,7 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
                 measure_set_bytes(set) + measure_memory_room(monitor) / 2);
     ovs_mutex_unlock(&measure_mutex);
 
-    measure_prepare_set(set, kind, writer->n_flows, limit, MEASURE_NEXT_LINES);
+    measure_prepare_set(set, kind, writer->n_flows, limit);
 
     ovs_mutex_lock(&measure_mutex);
     if (!writer->idle) {

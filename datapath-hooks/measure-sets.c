@@ -26,12 +26,10 @@ VLOG_DEFINE_THIS_MODULE(measure_sets);
 
 /* Sizes of tables, in lines of 64 bytes.
  *
- * The first table of an epoch should stay in a cache of the core.  START_LINES
- * is for a set that must be there at once. */
+ * The first table of an epoch should stay in a cache of the core. */
 #define MIN_LINES 16
 #define FIRST_LINES_IPV4 2048
 #define FIRST_LINES_IPV6 256
-#define START_LINES (UINT32_C(1) << 15)
 #define GROWTH 4
 
 /* A structure that must be there at once is no larger, as clearing its memory
@@ -136,12 +134,11 @@ prepare_structure(struct measure_set *set, enum measure_structure_kind kind,
 }
 
 /* Makes 'set' ready for an epoch of about 'n_flows' flows in a structure of
- * 'kind', within 'limit' bytes.  The table in reserve has at least
- * 'least_next' lines if these allow it. */
+ * 'kind', within 'limit' bytes. */
 void
 measure_prepare_set(struct measure_set *set, enum measure_structure_kind kind,
                     const uint64_t n_flows[MEASURE_N_FAMILIES],
-                    uint64_t limit, uint32_t least_next)
+                    uint64_t limit)
 {
     static const uint32_t least[MEASURE_N_FAMILIES] = {
         [MEASURE_IPV4] = FIRST_LINES_IPV4,
@@ -162,7 +159,7 @@ measure_prepare_set(struct measure_set *set, enum measure_structure_kind kind,
             MAX(expected, choose_lines(least[family], limit / 16)),
             table_limit(family, limit));
         next_lines[family] = MAX(MIN(MAX((uint64_t) n_lines[family] * GROWTH,
-                                         least_next),
+                                         MEASURE_NEXT_LINES),
                                      (table_limit(family, limit)
                                       / MEASURE_LINE_SIZE)),
                                  MIN_LINES);
@@ -224,9 +221,9 @@ measure_begin_set(const struct monitor *monitor, struct measure_set *set)
 }
 
 /* Makes the empty 'set', which has 'bytes' of memory, ready for 'writer' and
- * the epoch that 'monitor' is in.
- * It is small, for the threads that call this have no time; the control thread
- * gives it more tables at once. */
+ * the epoch that 'monitor' is in.  Packets come before the control thread gets
+ * to give it more tables, so it has the same reserve as any other; a
+ * structure, which may be much larger, begins small. */
 void
 measure_start_set(struct monitor *monitor, const struct monitor_writer *writer,
           struct measure_set *set, uint64_t bytes)
@@ -237,8 +234,7 @@ measure_start_set(struct monitor *monitor, const struct monitor_writer *writer,
     if (monitor->structure != MEASURE_LINEAR_TABLE) {
         limit = MIN(limit, START_STRUCTURE_BYTES);
     }
-    measure_prepare_set(set, monitor->structure, writer->n_flows, limit,
-                        START_LINES);
+    measure_prepare_set(set, monitor->structure, writer->n_flows, limit);
     measure_control_wake();
 }
 

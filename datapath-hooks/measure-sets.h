@@ -44,7 +44,7 @@ uint64_t measure_set_bytes(const struct measure_set *);
 
 void measure_prepare_set(struct measure_set *, enum measure_structure_kind,
                          const uint64_t n_flows[MEASURE_N_FAMILIES],
-                         uint64_t limit, uint32_t least_next);
+                         uint64_t limit);
 void measure_start_set(struct monitor *, const struct monitor_writer *,
                        struct measure_set *, uint64_t bytes)
     OVS_REQUIRES(measure_mutex);
