@@ -88,7 +88,12 @@ bench-short: bench/measure-bench
 	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run --short
 bench-plot:
 	$(srcdir)/bench/run --plot
-EXTRA_DIST += bench/run
+EXTRA_DIST += bench/run bench/run-overhead
+
+# What measurement costs in the switch: as root, on a quiet machine.
+.PHONY: bench-overhead
+bench-overhead: all
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run-overhead
 
 # Instruction counts, as in 'make check'.
 .PHONY: bench-check
