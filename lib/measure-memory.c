@@ -76,6 +76,36 @@ policy_restore(const struct policy *old)
 #endif
 }
 
+/* Returns 'size' bytes of address space, or NULL if there is none left.  What
+ * is as large as a huge page begins with one: else the kernel uses small pages
+ * for up to 2 MiB at either end, and each line that is read there at random
+ * waits for its address to be translated. */
+static void *
+reserve_addresses(size_t size)
+{
+    size_t pages = (size + PAGE_SIZE_MIN - 1) / PAGE_SIZE_MIN * PAGE_SIZE_MIN;
+    size_t spare = size >= HUGE_PAGE_SIZE ? HUGE_PAGE_SIZE : 0;
+    size_t before;
+    char *p;
+
+    /* Inaccessible at first: under mlockall() the pages are populated as soon
+     * as they are accessible, and then it is too late for huge ones. */
+    p = mmap(NULL, pages + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+             0);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    if (spare) {
+        before = -(uintptr_t) p % HUGE_PAGE_SIZE;
+        if (before) {
+            munmap(p, before);
+        }
+        p += before;
+        munmap(p + pages, spare - before);
+    }
+    return p;
+}
+
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
  * left.  'node' is a NUMA node or MEASURE_ANY_NODE. */
 void *
@@ -84,10 +114,8 @@ measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
     struct policy policy;
     void *p;
 
-    /* Inaccessible at first: under mlockall() the pages are populated as soon
-     * as they are accessible, and then it is too late for huge ones. */
-    p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
+    p = reserve_addresses(size);
+    if (!p) {
         return NULL;
     }
     if (size >= HUGE_PAGE_SIZE) {

@@ -14,10 +14,13 @@
 
 #include "check-common.h"
 
+#define HUGE_PAGE (2 << 20)
+
 START_TEST(memory_is_zeroed_aligned_and_accounted)
 {
     static const size_t sizes[] = {
-        1, 63, 64, 4095, 4096, 4097, 100000, (2 << 20) - 1, 2 << 20, 5 << 20
+        1, 63, 64, 4095, 4096, 4097, 100000, (2 << 20) - 1, HUGE_PAGE,
+        5 << 20, (7 << 20) + 12345
     };
     /* A node that no machine has, and numbers that are no node. */
     static const int nodes[] = { MEASURE_ANY_NODE, 0, 63, 64, 1000000 };
@@ -30,7 +33,8 @@ START_TEST(memory_is_zeroed_aligned_and_accounted)
             uint8_t *p = measure_memory_alloc(&budget, sizes[i], nodes[j]);
 
             ck_assert_ptr_ne(p, NULL);
-            ck_assert_uint_eq((uintptr_t) p % page_size, 0);
+            ck_assert_uint_eq((uintptr_t) p % (sizes[i] < HUGE_PAGE ? page_size
+                                               : HUGE_PAGE), 0);
             for (size_t k = 0; k < sizes[i]; k++) {
                 REQUIRE(!p[k]);
             }
