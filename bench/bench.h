@@ -144,6 +144,7 @@ extern const struct bench_contender bench_entry_pointer;
 extern const struct bench_contender bench_variant_plain;
 extern const struct bench_contender bench_variant_sparse;
 extern const struct bench_contender bench_variant_choose;
+extern const struct bench_contender bench_variant_next_burst;
 extern const struct bench_contender bench_variant_find_first;
 extern const struct bench_contender bench_variant_first_row;
 extern const struct bench_contender bench_variant_blind;

@@ -18,9 +18,12 @@ dist_schemas_DATA = \
 	doc/schemas/changes.json \
 	doc/schemas/distribution.json \
 	doc/schemas/heavy-hitters.json \
-	doc/schemas/status.json
+	doc/schemas/status.json \
+	doc/schemas/superspreaders.json
 
 EXTRA_DIST += \
+	doc/accuracy.md \
 	doc/architecture.md \
 	doc/configuration.md \
+	doc/overhead.md \
 	doc/what-counts.md
