@@ -14,7 +14,7 @@
  * limitations under the License.
  */
 
-/* What was tried to make the linear table faster.  These
+/* What was tried to make the linear table faster: see doc/accuracy.md.  These
  * variants take keys of the home line only, which is nearly all, in their own
  * way, and leave the others to measure_table_add(). */
 
