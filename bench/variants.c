@@ -98,6 +98,15 @@ variant_report(void *v_, uint64_t threshold, bench_report_function *report,
 }
 
 static inline void
+fetch_homes(struct variant *v, const struct bench_key *keys, uint64_t *hashes)
+{
+    for (int i = 0; i < BENCH_BURST; i++) {
+        hashes[i] = measure_hash(&v->secret, keys[i].words, 2);
+        measure_table_prefetch(&v->table, hashes[i]);
+    }
+}
+
+static inline void
 find_homes(struct variant *v, const struct bench_key *keys, uint64_t **rows)
 {
     for (int i = 0; i < BENCH_BURST; i++) {
@@ -138,10 +147,7 @@ plain_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
     struct variant *v = v_;
     uint64_t hashes[BENCH_BURST];
 
-    for (int i = 0; i < BENCH_BURST; i++) {
-        hashes[i] = measure_hash(&v->secret, keys[i].words, 2);
-        measure_table_prefetch(&v->table, hashes[i]);
-    }
+    fetch_homes(v, keys, hashes);
     for (int i = 0; i < BENCH_BURST; i++) {
         measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
                           keys[i].words, hashes[i], 1, bytes[i]);
@@ -156,10 +162,7 @@ next_burst_update(void *v_, const struct bench_key *keys,
     struct variant *v = v_;
     uint64_t hashes[BENCH_BURST];
 
-    for (int i = 0; i < BENCH_BURST; i++) {
-        hashes[i] = measure_hash(&v->secret, keys[i].words, 2);
-        measure_table_prefetch(&v->table, hashes[i]);
-    }
+    fetch_homes(v, keys, hashes);
     count_waiting(v);
     memcpy(v->keys, keys, sizeof v->keys);
     memcpy(v->hashes, hashes, sizeof v->hashes);

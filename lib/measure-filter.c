@@ -50,9 +50,9 @@ measure_filter_init(struct measure_filter *filter)
     filter->value[MEASURE_IPV4][5] = MEASURE_KEY_IPV4;
 }
 
-/* Demands of the 'size' bytes at 'offset' of 'value' that they be 'bytes' under
- * 'new_mask', besides what was demanded before.  Returns false if that cannot
- * be. */
+/* Demands of the 'size' bytes at 'offset' of 'value' that they be 'bytes'
+ * under 'new_mask', besides what was demanded before.  Returns false if that
+ * cannot be. */
 static bool
 demand(void *mask_, void *value_, size_t offset, size_t size,
        const void *new_mask_, const void *bytes_)
@@ -376,8 +376,8 @@ measure_prefix_parse(const char *s, struct measure_prefix *prefix)
 }
 
 /* Makes 'prefixes' from 's', prefixes joined by commas, or an empty string for
- * none.  Returns NULL if all is well, else what is wrong, which the caller must
- * free(). */
+ * none.  Returns NULL if all is well, else what is wrong, which the caller
+ * must free(). */
 char *
 measure_prefixes_parse(const char *s, struct measure_prefixes *prefixes)
 {

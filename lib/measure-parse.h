@@ -47,9 +47,9 @@
  *
  * The VLAN id is that of the outermost tag, 0 without a tag.
  *
- * Each function reads 'size' bytes at 'frame' at most, whatever they hold,
- * and fills key, bytes and verdict of the record.  What the frame does not say,
- * measure_record_set_port() and _tunnel() add.
+ * Each function reads 'size' bytes at 'frame' at most, whatever they hold, and
+ * fills key, bytes and verdict of the record.  What the frame does not say is
+ * added by measure_record_set_port() and _tunnel().
  *
  * Thread safety: pure functions.  They belong to the packet path: they do not
  * allocate, lock, wait or log. */

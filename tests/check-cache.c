@@ -168,7 +168,8 @@ START_TEST(entries_refuse_what_is_not_theirs)
     struct measure_record record = make_record(&v4, 100);
     struct measure_record other = make_record(&v6, 100);
     struct measure_record not_ip = { .verdict = MEASURE_NOT_IP };
-    struct measure_record giant = make_record(&v4, 1 + MEASURE_CACHE_MAX_FRAME);
+    struct measure_record giant = make_record(&v4,
+                                              1 + MEASURE_CACHE_MAX_FRAME);
     struct measure_set *set;
 
     measure_hash_secret_init(&secret, test_seed);

@@ -233,8 +233,8 @@ require_between(const char *what, double min, double got, double max)
 {
     printf("%s [%.6g <= %.6g <= %.6g]\n", what, min, got, max);
     fflush(stdout);
-    ck_assert_msg(got >= min && got <= max, "%s: %.6g is not from %.6g to %.6g",
-                  what, got, min, max);
+    ck_assert_msg(got >= min && got <= max,
+                  "%s: %.6g is not from %.6g to %.6g", what, got, min, max);
 }
 
 /* Loops over families, kinds of streams and kinds of keys. */
