@@ -68,6 +68,7 @@ bench_measure_bench_LINK = $(bench_libtool) $(CCLD) \
 
 # What the results say of the program.
 bench/measure_bench-measure-bench.$(OBJEXT): bench/build.h
+bench/merge-scale.$(OBJEXT): bench/build.h
 CLEANFILES += bench/build.h
 bench/build.h: FORCE
 	@$(MKDIR_P) bench && { \
@@ -81,11 +82,14 @@ bench/build.h: FORCE
 FORCE:
 
 # Result files and plots; a comparison of a minute; the plots only.
-.PHONY: bench bench-short bench-plot
+.PHONY: bench bench-short bench-plot bench-merge
 bench: bench/measure-bench
 	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run
 bench-short: bench/measure-bench
 	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run --short
+bench-merge: bench/merge-scale
+	$(MKDIR_P) $(srcdir)/bench/results
+	bench/merge-scale --format json > $(srcdir)/bench/results/merge-scale.json
 bench-plot:
 	$(srcdir)/bench/run --plot
 EXTRA_DIST += bench/run bench/run-overhead

@@ -17,20 +17,34 @@
 /* merge-scale: the end of an epoch with many flows
  * ================================================
  *
- * Part one: packet threads count as many flows as they are told to, each in
- * its own set.  Then one control thread merges the closed sets, answers all
- * questions, and clears the sets.  Printed is the processor time of each step.
+ * Epochs.  Packet threads count as many flows as they are told to, each in its
+ * own set.  Then one control thread merges the closed sets, answers all
+ * questions, and clears the sets.  The processor time of each step is measured,
+ * once with different flows in each thread, as behind a network card that
+ * spreads flows, and once with the same flows in all of them.  The first epoch
+ * takes its memory from the kernel, the others reuse it: both are shown.
  *
- * Part two: one packet thread counts the same flows all the time, while the
- * control thread closes epochs, merges them, and hands the sets back.  The
- * packet thread times each burst of packets.  Printed is the histogram of the
- * bursts that were the first in a new set, beside that of all others; the
- * difference is what the hand-over costs.  At the end the packets that were
- * counted must be those that were sent.
+ * "All" is: merging, each command once by each of its defaults (heavy hitters
+ * by each key that can be configured, superspreaders by all three, changes,
+ * the distribution), freeing the report, and clearing the sets.  What the
+ * thread of the tasks asks by itself after each epoch (heavy hitters, both
+ * kinds of superspreaders, changes) are four of these.
  *
- *     merge-scale [--threads N] [--flows N] [--shared] [--seconds N]
+ * Questions.  All kinds of questions to one report, with flows as above and
+ * with flows between random addresses: the time by the clock of each, the
+ * writing of the answer as JSON included.
  *
- * With --shared all threads count the same flows, else each has its own. */
+ * Hand-over.  One packet thread, bound to a processor of its own, counts in
+ * turn for all writers while the control thread, on another one, closes
+ * epochs, merges them, and hands the sets back.  Each burst is timed.  Printed
+ * is the histogram of the bursts that were the first in a new set, beside that
+ * of all others.  The machine may take the processor from the thread: bursts
+ * during which the kernel counted that are shown apart.  At the end the packets
+ * that were counted must be those that were sent. */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1           /* For pthread_setaffinity_np(). */
+#endif
 
 #include <config.h>
 
@@ -41,25 +55,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 
+#include "bench/build.h"
 #include "measure-change.h"
-#include "measure-distribution.h"
 #include "measure-epoch.h"
+#include "measure-heavy-hitters.h"
 #include "measure-report.h"
+#include "measure-sizes.h"
+#include "measure-spreaders.h"
 
 #define FLOWS_PER_PAIR 2        /* That differ by their ports. */
 #define PAIRS_PER_SOURCE 4
 #define MAX_THREADS 64
+#define MAX_ROUNDS 20
+#define ROWS 100                /* Of each answer. */
+#define CHANGE_KEYS 786432      /* As many as the switch ever expects. */
+
+#define MAX_EPOCH_MS 1000.0     /* What is promised. */
+#define MAX_QUESTION_MS 100.0
+#define MAX_STALL_NS 10000
 
 static uint32_t n_threads = 8;
 static uint32_t n_flows = 1000000;
-static uint32_t n_seconds = 5;
-static bool shared_flows;
+static uint32_t n_rounds = 5;
+static uint32_t n_epochs = 40;
+static uint64_t seed = 1;
+
+/* What the flows of the sets are. */
+static bool same_flows;
+static bool random_addresses;
 
 static struct measure_hash_secret secret;
 static struct measure_budget budget;
 static struct measure_set *sets[MAX_THREADS];
+static struct measure_change change;
+static struct measure_output *out;
 
 static double
 seconds(clockid_t clock)
@@ -71,25 +104,35 @@ seconds(clockid_t clock)
 }
 
 /* The 'i'th flow of all, in an order that has nothing to do with where it
- * lies in a table. */
+ * lies in a table.  Most flows have one packet, as when somebody scans: each
+ * thousandth has a train of them, here as one record. */
 static void
 make_record(struct measure_record *record, uint32_t i)
 {
     uint32_t pair = i / FLOWS_PER_PAIR;
-    uint32_t source = pair / PAIRS_PER_SOURCE;
+    uint32_t source = 0x0a000000u + pair / PAIRS_PER_SOURCE;
     uint32_t destination = (pair * UINT32_C(2654435761)) >> 12;
 
     memset(record, 0, sizeof *record);
-    record->key[0] = (0x0a000000u + source) | (uint64_t) destination << 32;
+    if (random_addresses) {
+        uint64_t r = measure_hash_fold(i + seed,
+                                       UINT64_C(0x9e3779b97f4a7c15));
+
+        record->key[0] = measure_hash_fold(r, UINT64_C(0xbf58476d1ce4e5b9));
+    } else {
+        record->key[0] = source | (uint64_t) destination << 32;
+    }
     record->key[1] = measure_ports_word(1024 + i % FLOWS_PER_PAIR, 443, 6);
     record->bytes = 60 + i % 1400;
     record->verdict = MEASURE_COUNT_IPV4;
 }
 
-/* Counts flows 'first' to 'first' + 'n_flows' - 1. */
+/* Counts the flows of the 'number'th thread. */
 static void
-count_flows(struct measure_set *set, uint32_t first)
+count_flows(struct measure_set *set, uint32_t number)
 {
+    uint32_t first = same_flows ? 0 : number * n_flows;
+
     for (uint32_t i = 0; i < n_flows; ) {
         struct measure_record records[MEASURE_BURST];
         size_t n = 0;
@@ -105,181 +148,315 @@ static void *
 fill_main(void *set_)
 {
     struct measure_set **set = set_;
-    uint32_t number = set - sets;
 
-    count_flows(*set, shared_flows ? 0 : number * n_flows);
+    count_flows(*set, set - sets);
     return NULL;
-}
-
-static uint32_t
-lines_for_flows(void)
-{
-    return measure_table_lines_for(MEASURE_IPV4, n_flows);
 }
 
 static void
 reset(struct measure_set *set)
 {
-    uint32_t n_lines[MEASURE_N_FAMILIES] = { lines_for_flows(), 64 };
+    uint32_t n_lines[MEASURE_N_FAMILIES] = {
+        measure_table_lines_for(MEASURE_IPV4, n_flows), 64
+    };
     uint32_t next_lines[MEASURE_N_FAMILIES] = { 64, 64 };
 
     measure_set_reset(set, n_lines, next_lines);
     measure_set_begin(set, MEASURE_BY_FLOW);
 }
 
-/* Steps of the control thread. */
+/* Steps that take time. */
 
-static double step_start;
-static double total;
+struct step {
+    const char *name;
+    double ms[MAX_ROUNDS];
+    uint64_t answer_bytes;
+};
 
-static void
-step_begin(void)
+static int
+compare_doubles(const void *a_, const void *b_)
 {
-    step_start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    const double *a = a_;
+    const double *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
 }
 
-static void
-step_end(const char *name, uint64_t n)
+static double
+median(const double *values, uint32_t n)
 {
-    double taken = seconds(CLOCK_THREAD_CPUTIME_ID) - step_start;
+    double sorted[MAX_ROUNDS];
 
-    total += taken;
-    printf("%-36s %7.1f ms  (%"PRIu64")\n", name, taken * 1e3, n);
-    fflush(stdout);
+    memcpy(sorted, values, n * sizeof *values);
+    qsort(sorted, n, sizeof *sorted, compare_doubles);
+    return sorted[n / 2];
 }
 
+/* Writes the time of 'step': that of the first round, which takes memory from
+ * the kernel, the median of the others, and the longest of all. */
 static void
-ask(const struct measure_report *report, enum measure_by by, const char *name)
+write_step(const char *name, const double *ms)
 {
-    struct measure_question question = {
-        .by = by,
-        .sort = MEASURE_SORT_PACKETS,
-        .n = 10,
-        .threshold = { .value = .1, .unit = MEASURE_SHARE },
-    };
-    struct measure_answer answer;
-    uint64_t n;
+    double max = 0;
 
-    step_begin();
-    measure_report_ask(report, &question, &answer);
-    n = answer.n_rows + answer.other_keys;
-    measure_answer_destroy(&answer);
-    step_end(name, n);
+    for (uint32_t i = 0; i < n_rounds; i++) {
+        max = ms[i] > max ? ms[i] : max;
+    }
+    measure_output_open_row(out);
+    measure_output_string(out, "step", name);
+    measure_output_decimal(out, "first-ms", ms[0]);
+    measure_output_decimal(out, "median-ms", median(ms + 1, n_rounds - 1));
+    measure_output_decimal(out, "longest-ms", max);
 }
 
-static void
-distribution(const struct measure_report *report)
+/* Questions. */
+
+struct question {
+    const char *name;
+    const char *hitters;            /* What "by=" says... */
+    enum measure_spreaders_by spreaders;    /* ...or if that is NULL this... */
+    uint64_t min;
+    bool sizes;                     /* ...or this. */
+};
+
+#define SPREADERS_MIN MEASURE_SPREADERS_MIN
+
+/* The first are asked in each epoch, all in a report by itself. */
+static const struct question questions[] = {
+    { .name = "heavy hitters by flow", .hitters = "flow" },
+    { .name = "heavy hitters by pair", .hitters = "pair" },
+    { .name = "heavy hitters by source", .hitters = "source" },
+    { .name = "heavy hitters by destination", .hitters = "destination" },
+    { .name = "superspreaders by source", .min = SPREADERS_MIN,
+      .spreaders = MEASURE_SPREADERS_BY_SOURCE },
+    { .name = "superspreaders by source-port", .min = SPREADERS_MIN,
+      .spreaders = MEASURE_SPREADERS_BY_SOURCE_PORT },
+    { .name = "superspreaders by destination", .min = SPREADERS_MIN,
+      .spreaders = MEASURE_SPREADERS_BY_DESTINATION },
+    { .name = "distribution", .sizes = true },
+#define N_DEFAULT_QUESTIONS 8
+    { .name = "superspreaders by source, min=1", .min = 1,
+      .spreaders = MEASURE_SPREADERS_BY_SOURCE },
+    { .name = "superspreaders by source-port, min=1", .min = 1,
+      .spreaders = MEASURE_SPREADERS_BY_SOURCE_PORT },
+    { .name = "superspreaders by destination, min=1", .min = 1,
+      .spreaders = MEASURE_SPREADERS_BY_DESTINATION },
+    { .name = "heavy hitters by source/24", .hitters = "source/24" },
+    { .name = "heavy hitters by source-port", .hitters = "source-port" },
+    { .name = "heavy hitters by destination-port",
+      .hitters = "destination-port" },
+    { .name = "heavy hitters by protocol", .hitters = "protocol" },
+    { .name = "heavy hitters by port", .hitters = "port" },
+    { .name = "heavy hitters by vlan", .hitters = "vlan" },
+    { .name = "heavy hitters by source/*", .hitters = "source/*" },
+    { .name = "heavy hitters by destination/*", .hitters = "destination/*" },
+};
+
+#define N_QUESTIONS (sizeof questions / sizeof *questions)
+
+/* Asks 'question'.  Returns the length of the answer. */
+static uint64_t
+ask(const struct measure_report *report, const struct question *question)
 {
-    const struct measure_table *table = &report->tables[MEASURE_IPV4];
-    uint64_t *sizes = malloc(measure_table_n_used(table) * sizeof *sizes);
-    struct measure_distribution d;
-    uint64_t sum = 0;
+    struct measure_output *o = measure_output_create(MEASURE_JSON);
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    uint64_t length;
+    char *answer;
+    bool ok;
+
+    if (question->sizes) {
+        ok = measure_sizes_write(o, &scope);
+    } else if (question->hitters) {
+        struct measure_hitters_question hitters = {
+            .n = ROWS, .threshold = { .value = .1, .unit = MEASURE_SHARE },
+            .threshold_text = "0.1%",
+        };
+
+        ok = (measure_hitters_parse_by(question->hitters, &hitters)
+              && measure_hitters_write(o, &scope, &hitters));
+    } else {
+        struct measure_spreaders_question spreaders = {
+            .by = question->spreaders, .min = question->min, .n = ROWS,
+        };
+
+        ok = measure_spreaders_write(o, &scope, &spreaders);
+    }
+    if (!ok) {
+        fprintf(stderr, "merge-scale: no answer to %s\n", question->name);
+        exit(EXIT_FAILURE);
+    }
+    answer = measure_output_finish(o);
+    length = strlen(answer);
+    free(answer);
+    return length;
+}
+
+/* As the thread of the tasks does, with pairs. */
+static void
+find_changes(const struct measure_report *report)
+{
+    const uint64_t *mask = measure_masks[MEASURE_BY_PAIR].words[MEASURE_IPV4];
+    struct measure_change_item items[32];
+    struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
     size_t n = 0;
 
-    step_begin();
-    measure_distribution_init(&d);
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        sizes[n++] = *measure_row_packets(row, MEASURE_IPV4);
-        measure_distribution_add(&d, *measure_row_packets(row, MEASURE_IPV4),
-                                 *measure_row_bytes(row, MEASURE_IPV4));
-    }
-    step_end("flow-size distribution", d.flows);
-
-    step_begin();
-    for (int i = 1; i < 4; i++) {
-        sum += measure_quantile(sizes, n, i * .25);
-    }
-    step_end("three quantiles", sum);
-    free(sizes);
-}
-
-static struct measure_change change;
-
-static void
-changes(const struct measure_table *table)
-{
-    static struct measure_change_row rows[1000];
-    struct measure_change_item items[64];
-    size_t n = 0;
-
-    step_begin();
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        memcpy(items[n].key, row, 2 * sizeof *row);
-        items[n].packets = *measure_row_bytes(row, MEASURE_IPV4);
-        if (++n == 64) {
+    MEASURE_TABLE_FOR_EACH (row, &report->tables[MEASURE_IPV4]) {
+        items[n].key[0] = row[0] & mask[0];
+        items[n].key[1] = row[1] & mask[1];
+        items[n].packets = *measure_row_packets(row, MEASURE_IPV4);
+        items[n].bytes = *measure_row_bytes(row, MEASURE_IPV4);
+        if (++n == 32) {
             measure_change_add(&change, items, n);
             n = 0;
         }
     }
     measure_change_add(&change, items, n);
-    step_end("changes: add", change.n_keys);
-    step_begin();
-    n = measure_change_close(&change, rows, 1000);
-    step_end("changes: close the epoch", n);
+    measure_change_close(&change, rows, 1000);
+    free(rows);
 }
 
+/* Epochs. */
+
 static void
-group(struct measure_table *groups, const struct measure_table *rows,
-      enum measure_by by, uint64_t n_expected)
+fill_sets(void)
 {
-    measure_table_init(groups, MEASURE_IPV4,
-                       measure_table_lines_for(MEASURE_IPV4, n_expected),
-                       &budget, MEASURE_ANY_NODE);
-    measure_table_merge_growing(groups, rows,
-                                measure_masks[by].words[MEASURE_IPV4],
-                                &secret, measure_table_n_used(rows), &budget);
+    pthread_t threads[MAX_THREADS];
+
+    for (uint32_t i = 0; i < n_threads; i++) {
+        pthread_create(&threads[i], NULL, fill_main, &sets[i]);
+    }
+    for (uint32_t i = 0; i < n_threads; i++) {
+        pthread_join(threads[i], NULL);
+    }
 }
 
-static void
-merge_all(void)
+static double
+since(double *start)
+{
+    double now = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double taken = (now - *start) * 1e3;
+
+    *start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    return taken;
+}
+
+/* Returns true if the epochs meet their target. */
+static bool
+epochs(const char *name)
+{
+    enum { MERGE, CHANGES = 1 + N_DEFAULT_QUESTIONS, FREE, CLEAR, ALL, N };
+    static double ms[N][MAX_ROUNDS];
+    uint64_t n_rows = 0, bytes = 0, used = 0;
+    double answers, all;
+
+    for (uint32_t round = 0; round < n_rounds; round++) {
+        struct measure_report *report;
+        double start;
+
+        fill_sets();
+        start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        report = measure_report_merge(sets, n_threads, MEASURE_BY_FLOW,
+                                      &secret, &budget);
+        ms[MERGE][round] = since(&start);
+        n_rows = measure_table_n_used(&report->tables[MEASURE_IPV4]);
+        bytes = report->table_sizes[MEASURE_IPV4];
+        for (int i = 0; i < N_DEFAULT_QUESTIONS; i++) {
+            ask(report, &questions[i]);
+            ms[1 + i][round] = since(&start);
+        }
+        find_changes(report);
+        ms[CHANGES][round] = since(&start);
+        used = measure_budget_used(&budget) + measure_budget_spare(&budget);
+        measure_report_destroy(report);
+        ms[FREE][round] = since(&start);
+        for (uint32_t i = 0; i < n_threads; i++) {
+            reset(sets[i]);
+        }
+        ms[CLEAR][round] = since(&start);
+        ms[ALL][round] = 0;
+        for (int i = 0; i < ALL; i++) {
+            ms[ALL][round] += ms[i][round];
+        }
+    }
+
+    all = median(ms[ALL] + 1, n_rounds - 1);
+    answers = 0;
+    for (int i = 1; i <= CHANGES; i++) {
+        answers += median(ms[i] + 1, n_rounds - 1);
+    }
+    measure_output_open_object(out, name);
+    measure_output_open_line(out, "report");
+    measure_output_uint(out, "threads", n_threads);
+    measure_output_uint(out, "flows-per-thread", n_flows);
+    measure_output_uint(out, "flows", n_rows);
+    measure_output_uint(out, "report-bytes", bytes);
+    measure_output_uint(out, "all-memory-bytes", used);
+    measure_output_close(out);
+    measure_output_open_list(out, "steps");
+    for (int i = 0; i < N; i++) {
+        write_step((i == MERGE ? "merge"
+                    : i == CHANGES ? "changes"
+                    : i == FREE ? "free the report"
+                    : i == CLEAR ? "clear the sets"
+                    : i == ALL ? "all"
+                    : questions[i - 1].name), ms[i]);
+        measure_output_close(out);
+    }
+    measure_output_close(out);
+    measure_output_open_line(out, "target");
+    measure_output_decimal(out, "answers-ms", answers);
+    measure_output_decimal(out, "all-ms", all);
+    measure_output_decimal(out, "at-most-ms", MAX_EPOCH_MS);
+    measure_output_bool(out, "met", all < MAX_EPOCH_MS);
+    measure_output_close(out);
+    measure_output_close(out);
+    return all < MAX_EPOCH_MS;
+}
+
+/* Returns true if all questions to a report of the flows of one thread meet
+ * their target. */
+static bool
+ask_all(const char *name)
 {
     struct measure_report *report;
-    struct measure_table pairs, spread;
-    uint64_t n = 0;
+    bool met = true;
 
-    total = 0;
-    step_begin();
-    report = measure_report_merge(sets, n_threads, MEASURE_BY_FLOW, &secret,
-                                  &budget);
-    step_end("merge", measure_table_n_used(&report->tables[MEASURE_IPV4]));
-    ask(report, MEASURE_BY_FLOW, "heavy hitters by flow");
-    ask(report, MEASURE_BY_PAIR, "heavy hitters by pair");
-    ask(report, MEASURE_BY_SOURCE, "heavy hitters by source");
-    ask(report, MEASURE_BY_DESTINATION, "heavy hitters by destination");
+    count_flows(sets[0], 0);
+    report = measure_report_merge(sets, 1, MEASURE_BY_FLOW, &secret, &budget);
+    measure_output_open_object(out, name);
+    measure_output_open_list(out, "questions");
+    for (size_t i = 0; i < N_QUESTIONS; i++) {
+        double ms[MAX_ROUNDS];
+        uint64_t length = 0;
 
-    step_begin();
-    n = measure_table_n_used(&report->tables[MEASURE_IPV4]);
-    group(&pairs, &report->tables[MEASURE_IPV4], MEASURE_BY_PAIR, n / 2);
-    n = measure_table_n_used(&pairs);
-    MEASURE_TABLE_FOR_EACH (row, &pairs) {
-        /* What a source adds up to is then its number of pairs. */
-        *measure_row_bytes(row, MEASURE_IPV4)
-            = *measure_row_packets(row, MEASURE_IPV4);
-        *measure_row_packets(row, MEASURE_IPV4) = 1;
+        measure_memory_trim(&budget, 0);
+        for (uint32_t round = 0; round < n_rounds; round++) {
+            double start = seconds(CLOCK_MONOTONIC);
+
+            length = ask(report, &questions[i]);
+            ms[round] = (seconds(CLOCK_MONOTONIC) - start) * 1e3;
+        }
+        write_step(questions[i].name, ms);
+        measure_output_uint(out, "answer-bytes", length);
+        measure_output_bool(out, "met", ms[0] < MAX_QUESTION_MS);
+        measure_output_close(out);
+        met = met && ms[0] < MAX_QUESTION_MS;
     }
-    group(&spread, &pairs, MEASURE_BY_SOURCE, n / 4);
-    step_end("superspreaders", measure_table_n_used(&spread));
-
-    changes(&pairs);
-    distribution(report);
-
-    step_begin();
-    measure_table_destroy(&pairs, &budget);
-    measure_table_destroy(&spread, &budget);
+    measure_output_close(out);
+    measure_output_open_line(out, "target");
+    measure_output_uint(out, "flows", measure_table_n_used(
+                            &report->tables[MEASURE_IPV4]));
+    measure_output_decimal(out, "at-most-ms", MAX_QUESTION_MS);
+    measure_output_bool(out, "met", met);
+    measure_output_close(out);
+    measure_output_close(out);
     measure_report_destroy(report);
-    step_end("give the memory back", n);
-
-    step_begin();
-    for (uint32_t i = 0; i < n_threads; i++) {
-        reset(sets[i]);
-    }
-    step_end("clear the sets", n_threads);
-    printf("%-36s %7.1f ms\n", "all", total * 1e3);
+    reset(sets[0]);
+    return met;
 }
 
-/* Part two. */
+/* The hand-over. */
 
-#define EPOCH_MS 50
 #define N_BINS 20
 
 struct histogram {
@@ -288,16 +465,15 @@ struct histogram {
     uint64_t max_ns;
 };
 
-static struct measure_writer writer;
-static uint64_t seen;           /* Bursts that have ended.  Atomic. */
+static struct measure_writer writers[MAX_THREADS];
+static uint64_t seen;           /* Rounds of bursts that ended.  Atomic. */
 static bool stop;               /* Atomic. */
 static uint64_t sent, counted;
-static struct histogram first_wall, first_cpu, other_wall;
+static struct histogram first, other, interrupted;
 
 static void
-histogram_add(struct histogram *h, double taken)
+histogram_add(struct histogram *h, uint64_t ns)
 {
-    uint64_t ns = taken * 1e9;
     int bin = ns < 256 ? 0 : 56 - __builtin_clzll(ns);
 
     h->bins[bin < N_BINS ? bin : N_BINS - 1]++;
@@ -305,109 +481,206 @@ histogram_add(struct histogram *h, double taken)
     h->max_ns = ns > h->max_ns ? ns : h->max_ns;
 }
 
+static void
+bind_to_processor(int i)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(i, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+static uint64_t
+nanoseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
+/* Returns how often another thread took the processor from this one. */
+static long
+preemptions(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nivcsw;
+}
+
 static void *
 packet_main(void *unused)
 {
-    struct measure_set *last = NULL;
-    uint64_t state = 1;
+    struct measure_set *last[MAX_THREADS] = { NULL };
+    uint64_t state = seed;
+    long n_preemptions;
 
+    bind_to_processor(1);
+    n_preemptions = preemptions();
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-        struct measure_record records[MEASURE_BURST];
-        struct measure_set *set;
-        double start, cpu = 0;
+        for (uint32_t w = 0; w < n_threads; w++) {
+            struct measure_record records[MEASURE_BURST];
+            struct measure_set *set;
+            uint64_t start, taken;
 
-        for (int i = 0; i < MEASURE_BURST; i++) {
-            state = (state * UINT64_C(6364136223846793005)
-                     + UINT64_C(1442695040888963407));
-            make_record(&records[i], ((state >> 33) * n_flows) >> 31);
+            for (int i = 0; i < MEASURE_BURST; i++) {
+                state = (state * UINT64_C(6364136223846793005)
+                         + UINT64_C(1442695040888963407));
+                make_record(&records[i], (w * n_flows
+                                          + (((state >> 33) * n_flows)
+                                             >> 31)));
+            }
+            start = nanoseconds();
+            set = measure_writer_set(&writers[w]);
+            measure_set_count(set, records, MEASURE_BURST);
+            taken = nanoseconds() - start;
+            if (taken >= MAX_STALL_NS && preemptions() != n_preemptions) {
+                n_preemptions = preemptions();
+                histogram_add(&interrupted, taken);
+            } else {
+                histogram_add(set == last[w] ? &other : &first, taken);
+            }
+            last[w] = set;
+            sent += MEASURE_BURST;
         }
-        start = seconds(CLOCK_MONOTONIC);
-        set = measure_writer_set(&writer);
-        if (set != last) {
-            cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
-            start = seconds(CLOCK_MONOTONIC);
-        }
-        measure_set_count(set, records, MEASURE_BURST);
-        if (set == last) {
-            histogram_add(&other_wall, seconds(CLOCK_MONOTONIC) - start);
-        } else {
-            histogram_add(&first_wall, seconds(CLOCK_MONOTONIC) - start);
-            histogram_add(&first_cpu,
-                          seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
-            last = set;
-        }
-        sent += MEASURE_BURST;
         __atomic_store_n(&seen, seen + 1, __ATOMIC_RELEASE);
     }
     return unused;
 }
 
 static void
-wait_for_burst(void)
+wait_for_bursts(void)
 {
     uint64_t then = __atomic_load_n(&seen, __ATOMIC_ACQUIRE);
 
-    /* One that had begun before, and one from its beginning. */
+    /* A round that had begun before, and one from its beginning. */
     while (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) < then + 2) {
         sched_yield();
     }
 }
 
 static void
-take(struct measure_set *set)
+take(struct measure_set *const old[])
 {
     struct measure_report *report
-        = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
+        = measure_report_merge(old, n_threads, MEASURE_BY_FLOW, &secret,
+                               &budget);
 
     counted += report->counters.packets;
     measure_report_destroy(report);
-    reset(set);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        reset(old[i]);
+    }
 }
 
+static void
+write_bins(void)
+{
+    measure_output_open_list(out, "bursts");
+    for (int i = 0; i < N_BINS; i++) {
+        if (first.bins[i] || other.bins[i] || interrupted.bins[i]) {
+            measure_output_open_row(out);
+            measure_output_uint(out, "below-ns", UINT64_C(256) << i);
+            measure_output_uint(out, "first-in-a-set", first.bins[i]);
+            measure_output_uint(out, "other", other.bins[i]);
+            measure_output_uint(out, "preempted", interrupted.bins[i]);
+            measure_output_close(out);
+        }
+    }
+    measure_output_close(out);
+}
+
+/* Returns true if no packet is lost and no first burst takes too long. */
 static bool
 hand_over(void)
 {
-    struct timespec epoch = { 0, EPOCH_MS * 1000000 };
-    double end = seconds(CLOCK_MONOTONIC) + n_seconds;
-    int current = 0;
+    struct measure_set *next[MAX_THREADS], *old[MAX_THREADS];
     pthread_t thread;
+    bool met;
 
-    for (int i = 0; i < 2; i++) {
-        if (!sets[i]) {
-            sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-            reset(sets[i]);
-        }
+    for (uint32_t i = 0; i < n_threads; i++) {
+        next[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        reset(next[i]);
+        writers[i].set = sets[i];
     }
-    writer.set = sets[0];
+    bind_to_processor(0);
     pthread_create(&thread, NULL, packet_main, NULL);
-    while (seconds(CLOCK_MONOTONIC) < end) {
-        struct measure_set *old;
+    for (uint32_t epoch = 0; epoch < n_epochs; epoch++) {
+        struct timespec pause = { 0, 50000000 };
 
-        nanosleep(&epoch, NULL);
-        current = !current;
-        old = measure_writer_swap(&writer, sets[current]);
-        wait_for_burst();
+        nanosleep(&pause, NULL);
+        for (uint32_t i = 0; i < n_threads; i++) {
+            old[i] = measure_writer_swap(&writers[i], next[i]);
+        }
+        wait_for_bursts();
         take(old);
+        memcpy(next, old, sizeof next);
     }
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
-    take(sets[current]);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        old[i] = measure_writer_set(&writers[i]);
+    }
+    take(old);
 
-    printf("\nbursts of %d packets, by their time\n%10s %22s %22s %12s\n",
-           MEASURE_BURST, "below", "first in a set (CPU)",
-           "first in a set (wall)", "other (wall)");
-    for (int i = 0; i < N_BINS; i++) {
-        if (first_wall.bins[i] || other_wall.bins[i] || first_cpu.bins[i]) {
-            printf("%7.1f us %22"PRIu64" %22"PRIu64" %12"PRIu64"\n",
-                   (256 << i) / 1e3, first_cpu.bins[i], first_wall.bins[i],
-                   other_wall.bins[i]);
+    met = sent == counted && first.max_ns < MAX_STALL_NS;
+    measure_output_open_object(out, "hand-over");
+    write_bins();
+    measure_output_open_line(out, "longest");
+    measure_output_uint(out, "first-in-a-set-ns", first.max_ns);
+    measure_output_uint(out, "other-ns", other.max_ns);
+    measure_output_close(out);
+    measure_output_open_line(out, "packets");
+    measure_output_uint(out, "sent", sent);
+    measure_output_uint(out, "counted", counted);
+    measure_output_uint(out, "lost", sent - counted);
+    measure_output_close(out);
+    measure_output_open_line(out, "target");
+    measure_output_uint(out, "hand-overs", first.n);
+    measure_output_uint(out, "at-most-ns", MAX_STALL_NS);
+    measure_output_bool(out, "met", met);
+    measure_output_close(out);
+    measure_output_close(out);
+    return met;
+}
+
+/* Where, by what, and how this was measured. */
+static void
+write_origin(int argc, char *argv[])
+{
+    struct utsname system;
+    char line[256] = "unknown", *colon;
+    char command[512] = "";
+    FILE *file = fopen("/proc/cpuinfo", "r");
+
+    while (file && fgets(line, sizeof line, file)) {
+        colon = strstr(line, ": ");
+        if (!strncmp(line, "model name", 10) && colon) {
+            line[strcspn(line, "\n")] = '\0';
+            measure_output_string(out, "processor", colon + 2);
+            break;
         }
     }
-    printf("%10s %19.1f us %19.1f us %9.1f us\n", "largest",
-           first_cpu.max_ns / 1e3, first_wall.max_ns / 1e3,
-           other_wall.max_ns / 1e3);
-    printf("packets sent %"PRIu64", counted %"PRIu64"\n", sent, counted);
-    return sent == counted;
+    if (file) {
+        fclose(file);
+    }
+    uname(&system);
+    snprintf(line, sizeof line, "%.80s %.80s", system.sysname, system.release);
+    measure_output_string(out, "kernel", line);
+    measure_output_string(out, "compiler", "gcc "__VERSION__);
+    measure_output_string(out, "compiler-flags", BENCH_FLAGS);
+    measure_output_string(out, "commit", BENCH_COMMIT);
+    for (int i = 0; i < argc; i++) {
+        size_t n = strlen(command);
+        const char *slash = i ? NULL : strrchr(argv[i], '/');
+
+        snprintf(command + n, sizeof command - n, "%s%s", i ? " " : "",
+                 slash ? slash + 1 : argv[i]);
+    }
+    measure_output_string(out, "command-line", command);
+    measure_output_uint(out, "seed", seed);
 }
 
 int
@@ -416,32 +689,44 @@ main(int argc, char *argv[])
     static const struct option options[] = {
         { "threads", required_argument, NULL, 't' },
         { "flows", required_argument, NULL, 'f' },
-        { "seconds", required_argument, NULL, 's' },
-        { "shared", no_argument, NULL, 'S' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "epochs", required_argument, NULL, 'e' },
+        { "seed", required_argument, NULL, 's' },
+        { "format", required_argument, NULL, 'o' },
         { NULL, 0, NULL, 0 },
     };
     struct measure_change_config config = {
-        .family = MEASURE_IPV4, .alpha = .25, .factor = 3, .floor = 1,
+        .family = MEASURE_IPV4, .alpha = .25, .factor = 3, .floor = 100,
+        .max_keys = CHANGE_KEYS,
     };
+    enum measure_format format = MEASURE_TEXT;
+    bool met = true;
     int option;
+    char *text;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 't': n_threads = atoi(optarg); break;
         case 'f': n_flows = atoi(optarg); break;
-        case 's': n_seconds = atoi(optarg); break;
-        case 'S': shared_flows = true; break;
+        case 'r': n_rounds = atoi(optarg); break;
+        case 'e': n_epochs = atoi(optarg); break;
+        case 's': seed = strtoull(optarg, NULL, 0); break;
+        case 'o':
+            format = strcmp(optarg, "json") ? MEASURE_TEXT : MEASURE_JSON;
+            break;
         default: return EXIT_FAILURE;
         }
     }
-    if (!n_threads || n_threads > MAX_THREADS || !n_flows) {
+    if (!n_threads || n_threads > MAX_THREADS || !n_flows || n_rounds < 2
+        || n_rounds > MAX_ROUNDS) {
         fprintf(stderr, "merge-scale: --threads must be 1 to %d, --flows at "
-                "least 1\n", MAX_THREADS);
+                "least 1, --rounds 2 to %d\n", MAX_THREADS, MAX_ROUNDS);
         return EXIT_FAILURE;
     }
 
-    measure_hash_secret_init(&secret, 1);
-    config.max_keys = n_flows * (shared_flows ? 1 : n_threads);
+    out = measure_output_create(format);
+    write_origin(argc, argv);
+    measure_hash_secret_init(&secret, seed);
     measure_change_init(&change, &config, &secret,
                         measure_memory_alloc(&budget,
                                              measure_change_size(&config),
@@ -450,17 +735,21 @@ main(int argc, char *argv[])
         sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
         reset(sets[i]);
     }
-    for (int round = 0; round < 3; round++) {
-        pthread_t threads[MAX_THREADS];
 
-        for (uint32_t i = 0; i < n_threads; i++) {
-            pthread_create(&threads[i], NULL, fill_main, &sets[i]);
-        }
-        for (uint32_t i = 0; i < n_threads; i++) {
-            pthread_join(threads[i], NULL);
-        }
-        printf("round %d\n", round + 1);
-        merge_all();
-    }
-    return hand_over() ? EXIT_SUCCESS : EXIT_FAILURE;
+    met &= epochs("different-flows");
+    measure_memory_trim(&budget, 0);
+    same_flows = true;
+    met &= epochs("same-flows");
+    same_flows = false;
+    met &= ask_all("questions");
+    random_addresses = true;
+    met &= ask_all("questions-random-addresses");
+    random_addresses = false;
+    met &= hand_over();
+    measure_output_bool(out, "all-targets-met", met);
+
+    text = measure_output_finish(out);
+    puts(text);
+    free(text);
+    return sent == counted ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,7 +18,6 @@ measure_hooks = \
 	datapath-hooks/measure-monitor.h \
 	datapath-hooks/measure-sets.c \
 	datapath-hooks/measure-sets.h \
-	datapath-hooks/measure-sizes.c \
 	datapath-hooks/measure-status.c \
 	datapath-hooks/measure-tasks.c \
 	datapath-hooks/measure-tasks.h \

@@ -19,6 +19,7 @@
 #include "measure-answer.h"
 
 #include "dpdk.h"
+#include "measure-sizes.h"
 #include "openvswitch/dynamic-string.h"
 #include "util.h"
 
@@ -259,6 +260,28 @@ measure_write_superspreaders(struct measure_output *o,
         error = check_scope(subject, &group);
     }
     if (!error && !measure_spreaders_write(o, &subject->scope, &question)) {
+        error = no_memory(subject);
+    }
+    return error;
+}
+
+char *
+measure_write_distribution(struct measure_output *o,
+                           const struct measure_subject *subject,
+                           const struct measure_arguments *args OVS_UNUSED)
+{
+    struct measure_group group;
+    char *error;
+
+    if (!has_report(o, subject)) {
+        return NULL;
+    }
+    measure_sizes_group(&subject->scope, &group);
+    error = check_complete(subject, "measure/distribution");
+    if (!error) {
+        error = check_scope(subject, &group);
+    }
+    if (!error && !measure_sizes_write(o, &subject->scope)) {
         error = no_memory(subject);
     }
     return error;

@@ -130,6 +130,7 @@ uint64_t
 measure_memory_room(const struct monitor *monitor)
 {
     uint64_t used = (measure_budget_used(&monitor->budget)
+                     + measure_budget_spare(&monitor->budget)
                      + measure_tasks_missing_bytes(monitor));
     uint64_t limit = measure_memory_limit(monitor);
     const struct closing_epoch *closing;
@@ -378,6 +379,10 @@ trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
     struct measure_history *history = &monitor->history;
     uint64_t free_bytes = measure_memory_room(monitor);
     size_t max = monitor->running ? monitor->config.history : 1;
+
+    /* Spare blocks go before reports do. */
+    measure_monitor_trim(monitor, free_bytes < want);
+    free_bytes = measure_memory_room(monitor);
 
     while (history->n > 1) {
         bool too_many = history->n > max;

@@ -34,6 +34,7 @@ struct bridge_metrics {
     struct measure_counters sum;
     uint64_t epochs;
     uint64_t memory_used;
+    uint64_t memory_spare;
     uint64_t memory_limit;
     uint64_t history_reports;
     uint64_t history_dropped;
@@ -112,6 +113,7 @@ get_metrics(struct bridge_metrics *metrics,
     measure_monitor_sum(monitor, &metrics->sum);
     metrics->epochs = monitor->n_handovers;
     metrics->memory_used = measure_budget_used(&monitor->budget);
+    metrics->memory_spare = measure_budget_spare(&monitor->budget);
     metrics->memory_limit = (uint64_t) 1024 * 1024 * subject->config.memory_mb;
     metrics->history_reports = monitor->history.n;
     metrics->history_dropped = (monitor->history.dropped_memory
@@ -200,6 +202,8 @@ put_double(struct ds *out, const char *name, const char *suffix,
     METRIC("epochs", "counter", NULL, "Epochs closed.", epochs)             \
     METRIC("memory_used_bytes", "gauge", "bytes", "Memory used.",           \
            memory_used)                                                     \
+    METRIC("memory_spare_bytes", "gauge", "bytes",                          \
+           "Memory kept for the next report or question.", memory_spare)    \
     METRIC("memory_limit_bytes", "gauge", "bytes",                          \
            "Memory that may be used.", memory_limit)                        \
     METRIC("history_reports", "gauge", NULL, "Reports that are kept.",      \

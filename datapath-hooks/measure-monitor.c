@@ -346,12 +346,25 @@ measure_monitor_ref(struct monitor *monitor)
     return monitor;
 }
 
+/* Frees spare memory of 'monitor': what is more than an eighth of its memory,
+ * and all of it if memory is short or measurement is off. */
+void
+measure_monitor_trim(struct monitor *monitor, bool short_of_memory)
+{
+    uint64_t limit = (uint64_t) monitor->config.memory_mb * 1024 * 1024;
+
+    measure_memory_trim(&monitor->budget,
+                        (short_of_memory || !monitor->running
+                         ? 0 : limit / 8));
+}
+
 void
 measure_monitor_unref(struct monitor *monitor)
 {
     if (monitor && ovs_refcount_unref(&monitor->refs) == 1) {
         measure_tasks_destroy(monitor);
         measure_history_destroy(&monitor->history);
+        measure_memory_trim(&monitor->budget, 0);
         for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
             free(monitor->rejected[i]);
         }

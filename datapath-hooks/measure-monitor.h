@@ -123,6 +123,8 @@ void measure_wait(void);
 
 struct monitor *measure_monitor_ref(struct monitor *);
 void measure_monitor_unref(struct monitor *);
+void measure_monitor_trim(struct monitor *, bool short_of_memory)
+    OVS_REQUIRES(measure_mutex);
 void measure_monitor_ports(const struct monitor *, struct sset *names)
     OVS_REQUIRES(measure_mutex);
 

@@ -187,6 +187,8 @@ measure_write_status(struct measure_output *o,
     measure_output_open_line(o, "memory");
     measure_output_uint(o, "used-bytes",
                         measure_budget_used(&monitor->budget));
+    measure_output_uint(o, "spare-bytes",
+                        measure_budget_spare(&monitor->budget));
     measure_output_uint(o, "limit-bytes", ((uint64_t) 1024 * 1024
                                            * monitor->config.memory_mb));
     measure_output_close(o);

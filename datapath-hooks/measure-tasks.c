@@ -594,6 +594,7 @@ evaluate(struct evaluation *e)
     tasks->time_us = time_usec() - start;
     tasks->max_time_us = MAX(tasks->max_time_us, tasks->time_us);
     bool running = e->monitor->running;
+    measure_monitor_trim(e->monitor, false);
     ovs_mutex_unlock(&measure_mutex);
 
     if (!running) {

@@ -62,6 +62,11 @@ forget_reports(struct measure_request *request)
         for (size_t j = 0; j < subject->n_reports; j++) {
             measure_kept_report_unref(subject->reports[j]);
         }
+        if (subject->n_reports) {
+            ovs_mutex_lock(&measure_mutex);
+            measure_monitor_trim(subject->monitor, false);
+            ovs_mutex_unlock(&measure_mutex);
+        }
         subject->n_reports = 0;
         measure_changes_unref(subject->changes);
         subject->changes = NULL;

@@ -32,6 +32,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-filter.h \
 	lib/measure-group.c \
 	lib/measure-group.h \
+	lib/measure-groups.c \
+	lib/measure-groups.h \
 	lib/measure-hash.h \
 	lib/measure-heavy-hitters.c \
 	lib/measure-heavy-hitters.h \
@@ -46,6 +48,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-output.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
+	lib/measure-partition.c \
+	lib/measure-partition.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
 	lib/measure-prefixes.c \
@@ -63,6 +67,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-sets.c \
 	lib/measure-sets.h \
 	lib/measure-sizes.c \
+	lib/measure-sizes.h \
 	lib/measure-space-saving.c \
 	lib/measure-space-saving.h \
 	lib/measure-spreaders.c \

@@ -28,6 +28,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-filter.h \
 	lib/measure-group.c \
 	lib/measure-group.h \
+	lib/measure-groups.c \
+	lib/measure-groups.h \
 	lib/measure-hash.h \
 	lib/measure-heavy-hitters.c \
 	lib/measure-heavy-hitters.h \
@@ -37,6 +39,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-output.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
+	lib/measure-partition.c \
+	lib/measure-partition.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
 	lib/measure-prefixes.c \
@@ -51,6 +55,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-report.h \
 	lib/measure-shared.c \
 	lib/measure-shared.h \
+	lib/measure-sizes.c \
+	lib/measure-sizes.h \
 	lib/measure-space-saving.c \
 	lib/measure-space-saving.h \
 	lib/measure-spreaders.c \

@@ -21,7 +21,10 @@
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "measure-memory.h"
 
 void
 measure_distribution_init(struct measure_distribution *d)
@@ -88,17 +91,67 @@ select_rank(const uint64_t *values, size_t n, size_t rank)
     return known;
 }
 
+/* Returns the rank, from 0, of 'quantile', from 0 to 1, in 'n' values. */
+static size_t
+quantile_rank(size_t n, double quantile)
+{
+    /* .007 times 1000 must be 7. */
+    double rank = ceil(quantile * n * (1 - 1e-12));
+
+    assert(quantile >= 0 && quantile <= 1);
+    return rank < 1 ? 0 : (size_t) rank - 1;
+}
+
 /* Returns the quantile of the 'n' (more than 0) 'values', in any order: the
  * smallest of them such that at least the share 'quantile', from 0 to 1, of
  * them is not above it.  For 0 that is the minimum, for 1 the maximum. */
 uint64_t
 measure_quantile(const uint64_t *values, size_t n, double quantile)
 {
-    /* .007 times 1000 must be 7. */
-    double rank = ceil(quantile * n * (1 - 1e-12));
+    return select_rank(values, n, quantile_rank(n, quantile));
+}
 
-    assert(quantile >= 0 && quantile <= 1);
-    return select_rank(values, n, rank < 1 ? 0 : (size_t) rank - 1);
+struct measure_values *
+measure_values_create(void)
+{
+    return measure_xzalloc(sizeof(struct measure_values));
+}
+
+void
+measure_values_destroy(struct measure_values *values)
+{
+    free(values->large);
+    free(values);
+}
+
+/* For measure_values_add(). */
+void
+measure_values_keep(struct measure_values *values, uint64_t value)
+{
+    if (values->n_large == values->allocated) {
+        values->allocated = values->allocated * 2 + 1024;
+        values->large = measure_xrealloc(values->large,
+                                         (values->allocated
+                                          * sizeof *values->large));
+    }
+    values->large[values->n_large++] = value;
+}
+
+/* Like measure_quantile(), of all values that were added. */
+uint64_t
+measure_values_quantile(const struct measure_values *values, double quantile)
+{
+    size_t rank = quantile_rank(values->n_small + values->n_large, quantile);
+    uint64_t value = 0;
+
+    if (rank >= values->n_small) {
+        return select_rank(values->large, values->n_large,
+                           rank - values->n_small);
+    }
+    while (rank >= values->counts[value]) {
+        rank -= values->counts[value++];
+    }
+    return value;
 }
 
 /* Entropy. */

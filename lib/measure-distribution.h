@@ -86,6 +86,36 @@ void measure_distribution_add(struct measure_distribution *,
 
 uint64_t measure_quantile(const uint64_t *values, size_t n, double quantile);
 
+/* Values that come one by one.  Most are small, as those of flows are: each of
+ * these is counted, and only the others are kept. */
+
+#define MEASURE_SMALL_VALUES 65536
+
+struct measure_values {
+    uint64_t n_small;           /* Below MEASURE_SMALL_VALUES. */
+    size_t n_large;
+    size_t allocated;
+    uint64_t *large;
+    uint64_t counts[MEASURE_SMALL_VALUES];
+};
+
+struct measure_values *measure_values_create(void);
+void measure_values_destroy(struct measure_values *);
+void measure_values_keep(struct measure_values *, uint64_t value);
+uint64_t measure_values_quantile(const struct measure_values *,
+                                 double quantile);
+
+static inline void
+measure_values_add(struct measure_values *values, uint64_t value)
+{
+    if (value < MEASURE_SMALL_VALUES) {
+        values->counts[value]++;
+        values->n_small++;
+    } else {
+        measure_values_keep(values, value);
+    }
+}
+
 /* Entropy. */
 
 struct measure_entropy {

@@ -228,6 +228,17 @@ add_row(struct asking *asking, const struct measure_hitters_row *row)
     return true;
 }
 
+/* Returns true if the row of 'key', of 'size', certainly comes behind 'last',
+ * of 'last_size'. */
+static inline bool
+follows(const struct measure_hitters_row *last, enum measure_family layout,
+        const uint64_t *key, uint64_t size, uint64_t last_size)
+{
+    return (size < last_size
+            || (size == last_size
+                && measure_key_follows(layout, key, &last->fields)));
+}
+
 /* Adds the groups in 'table' to the answer. */
 static bool
 add_groups(struct measure_table *table, void *asking_)
@@ -247,8 +258,10 @@ add_groups(struct measure_table *table, void *asking_)
         answer->packets += n_packets;
         answer->bytes += n_bytes;
         if (answer->n_rows == asking->max_rows
-            && (bytes ? n_bytes < answer->rows[0].bytes
-                : n_packets < answer->rows[0].packets)) {
+            && follows(&answer->rows[0], layout, key,
+                       bytes ? n_bytes : n_packets,
+                       bytes ? answer->rows[0].bytes
+                       : answer->rows[0].packets)) {
             /* Most rows, of a long table, need no more than this. */
             asking->n_wanted += (!question->heavy_only
                                  || measure_is_heavy(&asking->totals,

@@ -149,6 +149,132 @@ measure_memory_free(struct measure_budget *budget, void *p, size_t size)
     }
 }
 
+/* Spare blocks.  Whoever takes the pointer to one out of its place, by an
+ * atomic exchange, has it. */
+
+/* Smaller ones are not worth a place. */
+#define MIN_SPARE_SIZE (64u << 10)
+
+/* At the beginning of a spare block. */
+struct spare {
+    size_t size;
+};
+
+static struct spare *
+take_block(struct measure_budget *budget, int i)
+{
+    struct spare *block = __atomic_exchange_n(&budget->blocks[i], NULL,
+                                              __ATOMIC_ACQ_REL);
+
+    if (block) {
+        __atomic_fetch_sub(&budget->spare, block->size, __ATOMIC_RELAXED);
+    }
+    return block;
+}
+
+/* Puts 'block' into an empty place, or one that has a smaller block.  Returns
+ * what is left over, or NULL. */
+static struct spare *
+put_block(struct measure_budget *budget, int i, struct spare *block)
+{
+    struct spare *other = take_block(budget, i);
+    void *none = NULL;
+
+    if (other && other->size >= block->size) {
+        struct spare *smaller = block;
+
+        block = other;
+        other = smaller;
+    }
+    __atomic_fetch_add(&budget->spare, block->size, __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&budget->blocks[i], &none, block, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        /* Another thread was faster. */
+        __atomic_fetch_sub(&budget->spare, block->size, __ATOMIC_RELAXED);
+        munmap(block, block->size);
+    }
+    return other;
+}
+
+static void
+keep_block(struct measure_budget *budget, struct spare *block)
+{
+    for (int i = 0; block && i < MEASURE_SPARE_BLOCKS; i++) {
+        block = put_block(budget, i, block);
+    }
+    if (block) {
+        munmap(block, block->size);
+    }
+}
+
+/* Returns at least '*size' (more than 0) bytes of anything, or NULL if there
+ * is no memory left.  Sets '*size' to their number, for
+ * measure_memory_give().  A spare block of up to 'max_size' bytes will do. */
+void *
+measure_memory_take(struct measure_budget *budget, size_t *size,
+                    size_t max_size)
+{
+    size_t step = PAGE_SIZE_MIN;
+
+    if (*size >= MIN_SPARE_SIZE) {
+        /* The largest are in the first places: leave these alone. */
+        for (int i = MEASURE_SPARE_BLOCKS - 1; i >= 0; i--) {
+            struct spare *block = take_block(budget, i);
+
+            if (block && block->size >= *size && block->size <= max_size) {
+                *size = block->size;
+                __atomic_fetch_add(&budget->used, *size, __ATOMIC_RELAXED);
+                return block;
+            }
+            if (block) {
+                keep_block(budget, block);
+            }
+        }
+        /* Steps of an eighth, so that it often will do the next time. */
+        while (step * 16 <= *size) {
+            step *= 2;
+        }
+        *size = (*size + step - 1) / step * step;
+    }
+    return measure_memory_alloc(budget, *size, MEASURE_ANY_NODE);
+}
+
+/* Gives back the 'size' bytes at 'p', which measure_memory_take() returned, or
+ * NULL. */
+void
+measure_memory_give(struct measure_budget *budget, void *p, size_t size)
+{
+    if (p && size >= MIN_SPARE_SIZE) {
+        struct spare *block = p;
+
+        block->size = size;
+        __atomic_fetch_sub(&budget->used, size, __ATOMIC_RELAXED);
+        keep_block(budget, block);
+    } else {
+        measure_memory_free(budget, p, size);
+    }
+}
+
+/* Frees spare blocks until they are at most 'max_spare' bytes. */
+void
+measure_memory_trim(struct measure_budget *budget, uint64_t max_spare)
+{
+    for (int i = 0; i < MEASURE_SPARE_BLOCKS
+         && measure_budget_spare(budget) > max_spare; i++) {
+        struct spare *block = take_block(budget, i);
+
+        if (block) {
+            munmap(block, block->size);
+        }
+    }
+}
+
+uint64_t
+measure_budget_spare(const struct measure_budget *budget)
+{
+    return __atomic_load_n(&budget->spare, __ATOMIC_RELAXED);
+}
+
 uint64_t
 measure_budget_used(const struct measure_budget *budget)
 {

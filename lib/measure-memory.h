@@ -35,18 +35,35 @@
  * 'used' sums what is allocated against one budget; it may be read at any
  * time.  Nothing here enforces a limit: who allocates decides.
  *
+ * Spare blocks.  The kernel clears each page that it hands out, which takes
+ * longer than to fill it with rows.  What is as large in each epoch or
+ * question, and written before it is read, is hence taken and given by
+ * measure_memory_take() and measure_memory_give(): a large block that is given
+ * is not freed but kept, as spare, for the next one to take.  Spare blocks are
+ * not in 'used', but in measure_budget_spare(); measure_memory_trim() frees
+ * them.
+ *
  * Thread safety: one budget may be used by several threads at once.  Never
  * called from the packet path. */
 
 #define MEASURE_ANY_NODE (-1)
 
+#define MEASURE_SPARE_BLOCKS 6
+
 struct measure_budget {
     uint64_t used;              /* Bytes.  Atomic. */
+    uint64_t spare;             /* Bytes of 'blocks'.  Atomic. */
+    void *blocks[MEASURE_SPARE_BLOCKS];     /* Or NULL.  Atomic. */
 };
 
 void *measure_memory_alloc(struct measure_budget *, size_t size, int node);
 void measure_memory_free(struct measure_budget *, void *, size_t size);
+void *measure_memory_take(struct measure_budget *, size_t *size,
+                          size_t max_size);
+void measure_memory_give(struct measure_budget *, void *, size_t size);
+void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
 uint64_t measure_budget_used(const struct measure_budget *);
+uint64_t measure_budget_spare(const struct measure_budget *);
 
 void *measure_check_memory(void *);
 void *measure_xzalloc(size_t size);

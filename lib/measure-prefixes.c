@@ -18,11 +18,10 @@
 
 #include "measure-prefixes.h"
 
-#include <stdlib.h>
-
 #include "measure-heavy-hitters.h"
 
 #define MAX_LEVELS 8
+#define ENOUGH_ADDRESSES (UINT64_C(1) << 20)    /* To make room for at once. */
 
 /* The prefixes of one layout. */
 struct tree {
@@ -33,10 +32,9 @@ struct tree {
     unsigned int n_levels;
     unsigned int step;          /* Bits from one level to the next. */
 
-    /* The addresses, as rows of a table without gaps. */
-    uint64_t *rows;
-    size_t n_rows;
-    size_t allocated;
+    /* The addresses, and for one level at a time all prefixes. */
+    struct measure_groups addresses;
+    struct measure_groups all;
 
     /* From the shortest prefix: those that are heavy with all in them, and
      * what was taken out of them. */
@@ -54,12 +52,15 @@ struct trees {
 
 static void
 tree_init(struct tree *tree, const struct measure_prefixes_question *question,
-          const struct measure_hash_secret *secret, enum measure_family layout)
+          const struct measure_report *report, enum measure_family layout)
 {
     memset(tree, 0, sizeof *tree);
     tree->question = question;
-    tree->secret = secret;
+    tree->secret = report->secret;
     tree->layout = layout;
+    measure_groups_init(&tree->addresses, layout, report->secret,
+                        report->budget);
+    measure_groups_init(&tree->all, layout, report->secret, report->budget);
     tree->n_levels = layout == MEASURE_IPV4 ? 4 : MAX_LEVELS;
     tree->step = layout == MEASURE_IPV4 ? 8 : 16;
     for (unsigned int i = 0; i < MAX_LEVELS; i++) {
@@ -83,7 +84,8 @@ tree_destroy(struct tree *tree)
         measure_table_destroy(&tree->heavy[i], &tree->budget);
         measure_table_destroy(&tree->taken[i], &tree->budget);
     }
-    free(tree->rows);
+    measure_groups_destroy(&tree->addresses);
+    measure_groups_destroy(&tree->all);
 }
 
 /* Keeps the addresses that 'table' has. */
@@ -96,20 +98,13 @@ keep_addresses(struct measure_table *table, void *trees_)
     size_t n = measure_table_n_used(table);
 
     trees->keys += n;
-    if (tree->n_rows + n > tree->allocated) {
-        size_t allocated = tree->allocated * 2 + n;
-        void *rows = realloc(tree->rows,
-                             allocated * row_words * sizeof *tree->rows);
-
-        if (!rows) {
-            return false;
-        }
-        tree->rows = rows;
-        tree->allocated = allocated;
+    if (!measure_groups_reserve(&tree->addresses, n)) {
+        return false;
     }
     MEASURE_TABLE_FOR_EACH (row, table) {
-        memcpy(&tree->rows[tree->n_rows++ * row_words], row,
+        memcpy(measure_groups_tail(&tree->addresses), row,
                row_words * sizeof *row);
+        tree->addresses.n++;
         trees->packets += *measure_row_packets(row, tree->layout);
         trees->bytes += *measure_row_bytes(row, tree->layout);
     }
@@ -149,43 +144,91 @@ add_prefix(struct tree *tree, struct measure_table *table,
     return true;
 }
 
+/* Adds up all prefixes of 'level'.  Returns false if there is no memory. */
+static inline bool
+add_up__(struct tree *tree, enum measure_family layout, unsigned int level)
+{
+    const struct measure_groups *addresses = &tree->addresses;
+    const uint64_t *mask = tree->masks[level];
+    unsigned int n_words = measure_key_words(layout);
+    size_t row_words = measure_row_words(layout);
+    const uint64_t *from = addresses->rows;
+    uint64_t n_all;
+
+    /* There are no more prefixes than of so many bits. */
+    n_all = (level + 1) * tree->step;
+    n_all = n_all < 32 ? UINT64_C(1) << n_all : UINT32_MAX;
+    tree->all.n = 0;
+    if (!measure_groups_begin(&tree->all, (addresses->n < n_all
+                                           ? addresses->n : n_all))) {
+        return false;
+    }
+    for (uint32_t left = addresses->n; left; ) {
+        size_t n = left < MEASURE_GROUPS_BATCH ? left : MEASURE_GROUPS_BATCH;
+        uint64_t *row;
+
+        if (!measure_groups_reserve(&tree->all, n)) {
+            return false;
+        }
+        row = measure_groups_tail(&tree->all);
+        for (size_t i = 0; i < n; i++) {
+            for (unsigned int j = 0; j < n_words; j++) {
+                row[j] = from[j] & mask[j];
+            }
+            row[n_words] = from[n_words];
+            row[n_words + 1] = from[n_words + 1];
+            row += row_words;
+            from += row_words;
+        }
+        measure_groups_take(&tree->all, n);
+        left -= n;
+    }
+    return true;
+}
+
 /* Fills heavy[level], and forgets the addresses that are not in it. */
 static bool
 descend(struct tree *tree, unsigned int level)
 {
     size_t row_words = measure_row_words(tree->layout);
-    uint64_t *end = tree->rows + tree->n_rows * row_words;
-    uint64_t *to = tree->rows;
-    struct measure_table all = { .family = tree->layout };
+    struct measure_groups *addresses = &tree->addresses;
+    uint64_t *to = addresses->rows;
     struct measure_table *heavy = &tree->heavy[level];
-    uint64_t prefix[MEASURE_KEY_WORDS];
-    bool ok = true;
+    struct measure_table all;
+    uint32_t n = 0;
 
-    for (uint64_t *row = tree->rows; ok && row < end; row += row_words) {
-        make_prefix(tree, level, row, prefix);
-        ok = add_prefix(tree, &all, prefix,
-                        *measure_row_packets(row, tree->layout),
-                        *measure_row_bytes(row, tree->layout));
+    if (!(tree->layout == MEASURE_IPV4
+          ? add_up__(tree, MEASURE_IPV4, level)
+          : add_up__(tree, MEASURE_IPV6, level))) {
+        return false;
     }
+    measure_groups_view(&tree->all, &all);
     MEASURE_TABLE_FOR_EACH (row, &all) {
         uint64_t packets = *measure_row_packets(row, tree->layout);
         uint64_t bytes = *measure_row_bytes(row, tree->layout);
 
-        if (ok && is_heavy(tree, packets, bytes)) {
-            ok = add_prefix(tree, heavy, row, packets, bytes);
+        if (is_heavy(tree, packets, bytes)
+            && !add_prefix(tree, heavy, row, packets, bytes)) {
+            return false;
         }
     }
-    measure_table_destroy(&all, &tree->budget);
 
-    for (uint64_t *row = tree->rows; ok && row < end; row += row_words) {
+    if (heavy->n_used == tree->all.n) {
+        return true;
+    }
+    for (uint32_t i = 0; heavy->n_used && i < addresses->n; i++) {
+        uint64_t *row = &addresses->rows[i * row_words];
+        uint64_t prefix[MEASURE_KEY_WORDS];
+
         make_prefix(tree, level, row, prefix);
         if (measure_table_find(heavy, tree->secret, prefix)) {
             memmove(to, row, row_words * sizeof *row);
             to += row_words;
+            n++;
         }
     }
-    tree->n_rows = (to - tree->rows) / row_words;
-    return ok;
+    addresses->n = n;
+    return true;
 }
 
 /* Gives the prefixes in heavy[level] that still are heavy to 'f'. */
@@ -230,7 +273,7 @@ ascend(struct tree *tree, unsigned int level, measure_prefixes_function *f,
 static bool
 ask_tree(struct tree *tree, measure_prefixes_function *f, void *aux)
 {
-    for (unsigned int i = 0; i < tree->n_levels && tree->n_rows; i++) {
+    for (unsigned int i = 0; i < tree->n_levels && tree->addresses.n; i++) {
         if (!descend(tree, i)) {
             return false;
         }
@@ -259,9 +302,12 @@ measure_prefixes_ask(const struct measure_scope *scope,
         return true;
     }
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
-        tree_init(&trees.trees[i], question, scope->reports[0]->secret, i);
+        tree_init(&trees.trees[i], question, scope->reports[0], i);
     }
-    ok = measure_query(scope, question->group, keep_addresses, &trees);
+    /* As many addresses as rows at most, which is often little enough. */
+    ok = measure_groups_reserve(&trees.trees[MEASURE_IPV4].addresses,
+                                measure_scope_rows(scope, ENOUGH_ADDRESSES));
+    ok = ok && measure_query(scope, question->group, keep_addresses, &trees);
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
         ok = ok && ask_tree(&trees.trees[i], f, aux);
         tree_destroy(&trees.trees[i]);

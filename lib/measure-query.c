@@ -23,147 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "measure-partition.h"
 #include "measure-report-structures.h"
-
-#define CHUNK_ROWS 64           /* Rows of a partition that are together. */
-#define PARTITION_ROWS 4096     /* Their groups fit the cache. */
-#define MAX_PARTITIONS 1024
-
-/* The rows of one partition: a list of chunks. */
-struct partition {
-    uint64_t *next_row;         /* To be written. */
-    uint32_t room;              /* Rows left in the last chunk. */
-    uint32_t first;             /* Chunk, from 1; 0 is none. */
-    uint32_t last;
-};
-
-/* All rows of one layout. */
-struct partitions {
-    enum measure_family layout;
-    uint64_t *rows;             /* 'n_chunks' times CHUNK_ROWS. */
-    uint32_t *next;             /* Of each chunk the next, likewise from 1. */
-    uint32_t n_chunks;
-    uint32_t n_used;            /* Chunks used. */
-    uint32_t n;                 /* Partitions, a power of 2. */
-    struct partition *partitions;
-    uint64_t max_rows;
-    const uint64_t *together;   /* Mask of what chooses the partition. */
-};
-
-static size_t
-chunk_words(enum measure_family layout)
-{
-    return CHUNK_ROWS * measure_row_words(layout);
-}
-
-/* Makes room for 'max_rows' rows.  Returns false if there is no memory. */
-static bool
-partitions_init(struct partitions *p, enum measure_family layout,
-                uint64_t max_rows, struct measure_budget *budget)
-{
-    memset(p, 0, sizeof *p);
-    p->layout = layout;
-    p->max_rows = max_rows;
-    if (!max_rows) {
-        return true;
-    }
-    p->n = 1;
-    while (p->n < MAX_PARTITIONS && max_rows / p->n > PARTITION_ROWS) {
-        p->n *= 2;
-    }
-    p->n_chunks = max_rows / CHUNK_ROWS + p->n;
-    p->partitions = measure_xzalloc(p->n * sizeof *p->partitions);
-    p->next = measure_xzalloc(p->n_chunks * sizeof *p->next);
-    p->rows = measure_memory_alloc(budget, (p->n_chunks * chunk_words(layout)
-                                            * sizeof *p->rows),
-                                   MEASURE_ANY_NODE);
-    return p->rows != NULL;
-}
-
-static void
-partitions_destroy(struct partitions *p, struct measure_budget *budget)
-{
-    measure_memory_free(budget, p->rows, (p->n_chunks * chunk_words(p->layout)
-                                          * sizeof *p->rows));
-    free(p->next);
-    free(p->partitions);
-}
-
-static void
-begin_chunk(struct partitions *p, struct partition *partition)
-{
-    uint32_t chunk = ++p->n_used;
-
-    assert(chunk <= p->n_chunks);
-    if (partition->last) {
-        p->next[partition->last - 1] = chunk;
-    } else {
-        partition->first = chunk;
-    }
-    partition->last = chunk;
-    partition->next_row = &p->rows[(chunk - 1) * chunk_words(p->layout)];
-    partition->room = CHUNK_ROWS;
-}
-
-static inline void
-partitions_add(struct partitions *p, enum measure_family layout,
-               const struct measure_hash_secret *secret, const uint64_t *key,
-               uint64_t packets, uint64_t bytes)
-{
-    unsigned int n_words = measure_key_words(layout);
-    uint64_t masked[MEASURE_KEY_WORDS];
-    struct partition *partition;
-    uint64_t *row;
-
-    for (unsigned int i = 0; i < n_words; i++) {
-        masked[i] = key[i] & p->together[i];
-    }
-    partition = &p->partitions[measure_key_hash(secret, layout, masked)
-                               & (p->n - 1)];
-    if (!partition->room) {
-        begin_chunk(p, partition);
-    }
-    row = partition->next_row;
-    for (unsigned int i = 0; i < n_words; i++) {
-        row[i] = key[i];
-    }
-    row[n_words] = packets;
-    row[n_words + 1] = bytes;
-    partition->next_row = row + measure_row_words(layout);
-    partition->room--;
-}
-
-/* One query. */
-struct query {
-    const struct measure_scope *scope;
-    const struct measure_group *group;
-    const struct measure_hash_secret *secret;
-    struct partitions partitions[MEASURE_N_FAMILIES];
-};
-
-static inline void
-split__(struct query *q, enum measure_family layout,
-        const struct measure_table *table)
-{
-    const struct measure_filter *filter = q->scope->filter;
-
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        uint64_t key[MEASURE_KEY_WORDS];
-        uint64_t packets = *measure_row_packets(row, layout);
-        uint64_t bytes = *measure_row_bytes(row, layout);
-
-        if (filter && !measure_filter_matches(filter, layout, row)) {
-            continue;
-        }
-        if (measure_group_key(q->group, layout, row, key) == MEASURE_IPV4) {
-            partitions_add(&q->partitions[MEASURE_IPV4], MEASURE_IPV4,
-                           q->secret, key, packets, bytes);
-        } else {
-            partitions_add(&q->partitions[MEASURE_IPV6], MEASURE_IPV6,
-                           q->secret, key, packets, bytes);
-        }
-    }
-}
 
 /* Goes through the sections in 'scope': all that the threads counted in an
  * epoch, or what the one on a core did.  Begin with 'SECTION' all zeros. */
@@ -209,123 +70,480 @@ next_section(const struct measure_scope *scope, struct cursor *c)
 #define FOR_EACH_SECTION(CURSOR, SCOPE)                                     \
     for (struct cursor CURSOR = { 0 }; next_section(SCOPE, &CURSOR); )
 
-/* Adds the rows of one partition to 'table'. */
-static inline bool
-add_partition__(const struct partitions *p, const struct partition *partition,
-                enum measure_family layout, struct measure_table *table,
-                const struct measure_hash_secret *secret,
-                struct measure_budget *budget)
+/* Rows on their way to the partitions: one of each hash, to which the next
+ * ones of the same key are added. */
+#define WAITING_ROWS 1024
+#define WAITING_TRIAL 8192      /* Rows after which to see if that pays. */
+
+struct waiting {
+    bool on;
+    uint32_t n_tried;
+    uint32_t n_added;           /* Of these, to one that waited. */
+    uint64_t rows[WAITING_ROWS][MEASURE_KEY_WORDS + 2];
+};
+
+/* One query. */
+struct query {
+    const struct measure_scope *scope;
+    const struct measure_group *group;
+    const struct measure_group *whole;
+    const struct measure_hash_secret *secret;
+    struct measure_budget *budget;
+    uint64_t min_packets;       /* Of a whole. */
+
+    /* The rows of all parts, if those of the reports do not do. */
+    bool split;
+    uint32_t n_parts;
+    struct measure_partitions partitions[MEASURE_N_FAMILIES];
+    struct waiting *waiting[MEASURE_N_FAMILIES];
+
+    /* Of one part. */
+    bool distinct;              /* Each row is a group. */
+    struct measure_groups groups[MEASURE_N_FAMILIES];
+    struct measure_groups wholes[MEASURE_N_FAMILIES];
+};
+
+static const uint64_t *
+whole_mask(const struct query *q, enum measure_family layout)
 {
-    size_t row_words = measure_row_words(layout);
-
-    for (uint32_t chunk = partition->first; chunk;
-         chunk = p->next[chunk - 1]) {
-        uint64_t *row = &p->rows[(chunk - 1) * chunk_words(layout)];
-        size_t n = (chunk == partition->last
-                    ? CHUNK_ROWS - partition->room : CHUNK_ROWS);
-
-        if (!measure_table_reserve(table, n, secret, budget)) {
-            return false;
-        }
-        for (size_t i = 0; i < n; i++, row += row_words) {
-            uint64_t hash = measure_key_hash(secret, layout, row);
-
-            measure_table_add(table, layout, MEASURE_TABLE_ANY_PROBES, row,
-                              hash, *measure_row_packets(row, layout),
-                              *measure_row_bytes(row, layout));
-        }
-    }
-    return true;
+    return (layout == MEASURE_IPV4 ? q->whole->narrow : q->whole->wide6);
 }
 
-/* Gives the groups of all partitions to 'f'. */
-static bool
-group_partitions(const struct partitions *p,
-                 const struct measure_hash_secret *secret,
-                 struct measure_budget *budget,
-                 measure_groups_function *f, void *aux)
+/* Splitting. */
+
+static inline void
+split_row(struct query *q, enum measure_family layout, const uint64_t *row)
 {
-    uint64_t expected = p->n ? p->max_rows / p->n * 5 / 4 + CHUNK_ROWS : 0;
-    struct measure_table table;
-    bool ok;
+    const uint64_t *mask = whole_mask(q, layout);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t key[MEASURE_KEY_WORDS];
 
-    if (!p->n_used) {
-        return true;
+    for (unsigned int i = 0; i < n_words; i++) {
+        key[i] = row[i] & mask[i];
     }
-    ok = measure_table_init(&table, p->layout,
-                            measure_table_lines_for(p->layout, expected),
-                            budget, MEASURE_ANY_NODE);
-    for (uint32_t i = 0; ok && i < p->n; i++) {
-        const struct partition *partition = &p->partitions[i];
+    measure_partitions_add(&q->partitions[layout], layout,
+                           measure_key_hash(q->secret, layout, key), row,
+                           row[n_words], row[n_words + 1]);
+}
 
-        if (!partition->first) {
+static inline void
+stop_waiting(struct query *q, enum measure_family layout)
+{
+    struct waiting *waiting = q->waiting[layout];
+
+    for (int i = 0; i < WAITING_ROWS; i++) {
+        if (waiting->rows[i][measure_key_words(layout)]) {
+            split_row(q, layout, waiting->rows[i]);
+        }
+    }
+    waiting->on = false;
+}
+
+static inline void
+wait_for_others(struct query *q, enum measure_family layout,
+                const uint64_t *row)
+{
+    unsigned int n_words = measure_key_words(layout);
+    struct waiting *waiting = q->waiting[layout];
+    uint64_t hash = measure_key_hash(q->secret, layout, row);
+    uint64_t *other = waiting->rows[(hash >> 32) % WAITING_ROWS];
+
+    if (other[n_words] && measure_key_equal(other, row, layout)) {
+        other[n_words] += row[n_words];
+        other[n_words + 1] += row[n_words + 1];
+        waiting->n_added++;
+    } else {
+        if (other[n_words]) {
+            split_row(q, layout, other);
+        }
+        for (unsigned int i = 0; i < n_words + 2; i++) {
+            other[i] = row[i];
+        }
+    }
+    if (++waiting->n_tried == WAITING_TRIAL
+        && waiting->n_added < WAITING_TRIAL / 2) {
+        stop_waiting(q, layout);
+    }
+}
+
+static inline void
+split_table__(struct query *q, enum measure_family layout,
+              const struct measure_table *table)
+{
+    const struct measure_filter *filter = q->scope->filter;
+
+    MEASURE_TABLE_FOR_EACH (key, table) {
+        uint64_t row[MEASURE_KEY_WORDS + 2];
+        enum measure_family to;
+
+        if (filter && !measure_filter_matches(filter, layout, key)) {
             continue;
         }
-        measure_table_clear(&table);
-        ok = ((p->layout == MEASURE_IPV4
-               ? add_partition__(p, partition, MEASURE_IPV4, &table, secret,
-                                 budget)
-               : add_partition__(p, partition, MEASURE_IPV6, &table, secret,
-                                 budget))
-              && f(&table, aux));
+        to = measure_group_key(q->group, layout, key, row);
+        row[measure_key_words(to)] = *measure_row_packets(key, layout);
+        row[measure_key_words(to) + 1] = *measure_row_bytes(key, layout);
+        if (to == MEASURE_IPV4) {
+            if (q->waiting[MEASURE_IPV4]->on) {
+                wait_for_others(q, MEASURE_IPV4, row);
+            } else {
+                split_row(q, MEASURE_IPV4, row);
+            }
+        } else {
+            if (q->waiting[MEASURE_IPV6]->on) {
+                wait_for_others(q, MEASURE_IPV6, row);
+            } else {
+                split_row(q, MEASURE_IPV6, row);
+            }
+        }
     }
-    measure_table_destroy(&table, budget);
-    return ok;
 }
 
-/* Gives all groups in 'scope' to 'f', part by part: those that are one group
- * by 'together' are in the same part.  measure_scope_check() must allow it.
- * Returns false if there was no memory, or 'f' said so. */
-bool
-measure_query_together(const struct measure_scope *scope,
-                       const struct measure_group *group,
-                       const struct measure_group *together,
-                       measure_groups_function *f, void *aux)
+/* Writes all rows in the scope to partitions.  Returns false if there is no
+ * memory. */
+static bool
+split_scope(struct query *q)
 {
-    struct measure_budget budget = { 0 };
     uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
-    struct query q = { .scope = scope, .group = group };
-    bool ok;
 
-    if (!scope->n_reports) {
-        return true;
-    }
-    q.secret = scope->reports[0]->secret;
-    FOR_EACH_SECTION (section, scope) {
+    FOR_EACH_SECTION (section, q->scope) {
         for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
             n_rows[layout] += measure_table_n_used(&section.tables[layout]);
         }
     }
     /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
-    ok = (partitions_init(&q.partitions[MEASURE_IPV4], MEASURE_IPV4,
-                          n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6],
-                          &budget)
-          && partitions_init(&q.partitions[MEASURE_IPV6], MEASURE_IPV6,
-                             n_rows[MEASURE_IPV6], &budget));
-    q.partitions[MEASURE_IPV4].together = together->narrow;
-    q.partitions[MEASURE_IPV6].together = together->wide6;
-    if (ok) {
-        FOR_EACH_SECTION (section, scope) {
-            split__(&q, MEASURE_IPV4, &section.tables[MEASURE_IPV4]);
-            split__(&q, MEASURE_IPV6, &section.tables[MEASURE_IPV6]);
+    n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
+    q->n_parts = measure_partitions_for(n_rows[MEASURE_IPV4]);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        q->waiting[layout] = measure_xzalloc(sizeof *q->waiting[layout]);
+        q->waiting[layout]->on = true;
+        if (!measure_partitions_init(&q->partitions[layout], layout,
+                                     n_rows[layout], q->n_parts, q->budget)) {
+            return false;
         }
-        ok = (group_partitions(&q.partitions[MEASURE_IPV4], q.secret, &budget,
-                               f, aux)
-              && group_partitions(&q.partitions[MEASURE_IPV6], q.secret,
-                                  &budget, f, aux));
     }
-    partitions_destroy(&q.partitions[MEASURE_IPV4], &budget);
-    partitions_destroy(&q.partitions[MEASURE_IPV6], &budget);
+    FOR_EACH_SECTION (section, q->scope) {
+        split_table__(q, MEASURE_IPV4, &section.tables[MEASURE_IPV4]);
+        split_table__(q, MEASURE_IPV6, &section.tables[MEASURE_IPV6]);
+    }
+    if (q->waiting[MEASURE_IPV4]->on) {
+        stop_waiting(q, MEASURE_IPV4);
+    }
+    if (q->waiting[MEASURE_IPV6]->on) {
+        stop_waiting(q, MEASURE_IPV6);
+    }
+    return true;
+}
+
+/* The rows of one part. */
+
+/* Takes the 'n' rows that were put behind those of the part. */
+static inline void
+take(struct query *q, enum measure_family layout, size_t n)
+{
+    if (q->distinct) {
+        q->groups[layout].n += n;
+    } else {
+        measure_groups_take(&q->groups[layout], n);
+    }
+}
+
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a report. */
+static inline bool
+load_rows__(struct query *q, enum measure_family layout, const uint64_t *rows,
+            size_t n)
+{
+    const struct measure_filter *filter = q->scope->filter;
+    size_t n_new[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    if (!measure_groups_reserve(&q->groups[layout], n)
+        || (layout == MEASURE_IPV6
+            && !measure_groups_reserve(&q->groups[MEASURE_IPV4], n))) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *key = &rows[i * measure_row_words(layout)];
+        uint64_t group[MEASURE_KEY_WORDS];
+        enum measure_family to;
+        uint64_t *row;
+
+        if (filter && !measure_filter_matches(filter, layout, key)) {
+            continue;
+        }
+        to = measure_group_key(q->group, layout, key, group);
+        row = (measure_groups_tail(&q->groups[to])
+               + n_new[to]++ * measure_row_words(to));
+        for (unsigned int j = 0; j < measure_key_words(to); j++) {
+            row[j] = group[j];
+        }
+        row[measure_key_words(to)] = key[measure_key_words(layout)];
+        row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
+    }
+    take(q, MEASURE_IPV4, n_new[MEASURE_IPV4]);
+    if (layout == MEASURE_IPV6) {
+        take(q, MEASURE_IPV6, n_new[MEASURE_IPV6]);
+    }
+    return true;
+}
+
+/* Adds up the rows of part 'i' of 'report'. */
+static inline bool
+load_report__(struct query *q, enum measure_family layout,
+              const struct measure_report *report, uint32_t i)
+{
+    size_t row_words = measure_row_words(layout);
+    uint32_t end = report->parts[layout][i + 1];
+
+    for (uint32_t j = report->parts[layout][i]; j < end; ) {
+        uint32_t n = (end - j < MEASURE_GROUPS_BATCH
+                      ? end - j : MEASURE_GROUPS_BATCH);
+
+        if (!load_rows__(q, layout, &report->tables[layout].rows[j * row_words],
+                         n)) {
+            return false;
+        }
+        j += n;
+    }
+    return true;
+}
+
+/* Makes the groups of part 'i' of the reports as they are.  Returns false if
+ * there is no memory. */
+static bool
+load_reports_part(struct query *q, uint32_t i)
+{
+    const struct measure_scope *scope = q->scope;
+    uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    for (size_t j = 0; j < scope->n_reports; j++) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            const uint32_t *parts = scope->reports[j]->parts[layout];
+
+            n_rows[layout] += parts[i + 1] - parts[i];
+        }
+    }
+    /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
+    if (q->distinct && n_rows[MEASURE_IPV6]) {
+        q->distinct = false;
+    }
+    n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        q->groups[layout].n = 0;
+        if (!q->distinct && !measure_groups_begin(&q->groups[layout],
+                                                  n_rows[layout])) {
+            return false;
+        }
+    }
+    for (size_t j = 0; j < scope->n_reports; j++) {
+        if (!load_report__(q, MEASURE_IPV4, scope->reports[j], i)
+            || !load_report__(q, MEASURE_IPV6, scope->reports[j], i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Makes the groups of partition 'i'.  Returns false if there is no memory. */
+static bool
+load_partition(struct query *q, uint32_t i)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        const struct measure_partitions *p = &q->partitions[layout];
+        struct measure_groups *groups = &q->groups[layout];
+        struct measure_chunk chunk = { .number = 0 };
+
+        groups->n = 0;
+        if (!measure_groups_begin(groups, measure_partition_n_rows(p, i))) {
+            return false;
+        }
+        while (measure_partition_next_chunk(p, i, &chunk)) {
+            if (!measure_groups_add(groups, chunk.rows, chunk.n)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Counts the wholes of the groups, and removes the groups of those with too
+ * few packets.  Returns false if there is no memory. */
+static inline bool
+count_wholes__(struct query *q, enum measure_family layout)
+{
+    const uint64_t *mask = whole_mask(q, layout);
+    unsigned int n_words = measure_key_words(layout);
+    size_t row_words = measure_row_words(layout);
+    struct measure_groups *groups = &q->groups[layout];
+    struct measure_groups *wholes = &q->wholes[layout];
+    uint64_t *to = groups->rows;
+    uint64_t most = 0;
+    uint32_t n = 0;
+
+    wholes->n = 0;
+    if (!measure_groups_begin(wholes, groups->n)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < groups->n; ) {
+        size_t n_batch = (groups->n - i < MEASURE_GROUPS_BATCH
+                          ? groups->n - i : MEASURE_GROUPS_BATCH);
+        uint64_t *row;
+
+        if (!measure_groups_reserve(wholes, n_batch)) {
+            return false;
+        }
+        row = measure_groups_tail(wholes);
+        for (size_t j = 0; j < n_batch; j++, i++, row += row_words) {
+            const uint64_t *from = &groups->rows[i * row_words];
+
+            for (unsigned int k = 0; k < n_words; k++) {
+                row[k] = from[k] & mask[k];
+            }
+            row[n_words] = from[n_words];
+            row[n_words + 1] = from[n_words + 1];
+        }
+        measure_groups_take(wholes, n_batch);
+    }
+    if (q->min_packets <= 1) {
+        return true;
+    }
+
+    for (uint32_t i = 0; i < wholes->n; i++) {
+        uint64_t packets = wholes->rows[i * row_words + n_words];
+
+        most = packets > most ? packets : most;
+    }
+    for (uint32_t i = 0; i < groups->n && most >= q->min_packets; i++) {
+        const uint64_t *from = &groups->rows[i * row_words];
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = from[j] & mask[j];
+        }
+        if (measure_groups_find(wholes, key)[n_words] >= q->min_packets) {
+            memmove(to, from, row_words * sizeof *to);
+            to += row_words;
+            n++;
+        }
+    }
+    groups->n = n;
+    return true;
+}
+
+/* Gives the groups of the part that is loaded to one of the functions. */
+static bool
+give_groups(struct query *q, enum measure_family layout,
+            measure_groups_function *f, measure_wholes_function *wholes_f,
+            void *aux)
+{
+    struct measure_groups *groups = &q->groups[layout];
+    struct measure_table table;
+
+    if (!groups->n) {
+        return true;
+    }
+    if (wholes_f) {
+        return ((layout == MEASURE_IPV4 ? count_wholes__(q, MEASURE_IPV4)
+                 : count_wholes__(q, MEASURE_IPV6))
+                && wholes_f(groups, &q->wholes[layout], aux));
+    }
+    measure_groups_view(groups, &table);
+    return f(&table, aux);
+}
+
+/* Returns true if all rows of a whole are in one part of all reports. */
+static bool
+parts_do(const struct measure_scope *scope, const struct measure_group *whole)
+{
+    unsigned int fields = scope->reports[0]->part_group.fields;
+
+    for (size_t i = 0; i < scope->n_reports; i++) {
+        if (scope->reports[i]->n_parts != scope->reports[0]->n_parts
+            || scope->reports[i]->part_group.fields != fields) {
+            return false;
+        }
+    }
+    return (scope->reports[0]->n_parts && !scope->one_core
+            && whole->fields & fields
+            && (fields == MEASURE_FIELD_SOURCE ? whole->source_prefix
+                : whole->destination_prefix) == 128);
+}
+
+/* Returns true if no two rows in the scope of 'q' are of one group, where all
+ * have one layout. */
+static bool
+rows_are_groups(const struct query *q)
+{
+    const struct measure_report *report = q->scope->reports[0];
+
+    return (q->scope->n_reports == 1 && !q->split
+            && measure_group_is_by(q->group, report->by)
+            && !(report->by == MEASURE_BY_FLOW && report->several_ports));
+}
+
+static bool
+query(struct query *q, measure_groups_function *f,
+      measure_wholes_function *wholes_f, void *aux)
+{
+    const struct measure_scope *scope = q->scope;
+    bool distinct, ok;
+
+    if (!scope->n_reports) {
+        return true;
+    }
+    q->secret = scope->reports[0]->secret;
+    q->budget = scope->reports[scope->n_reports - 1]->budget;
+    q->split = !parts_do(scope, q->whole);
+    q->n_parts = scope->reports[0]->n_parts;
+    distinct = rows_are_groups(q);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
+        measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
+    }
+
+    ok = !q->split || split_scope(q);
+    for (uint32_t i = 0; ok && i < q->n_parts; i++) {
+        q->distinct = distinct;
+        ok = ((q->split ? load_partition(q, i) : load_reports_part(q, i))
+              && give_groups(q, MEASURE_IPV4, f, wholes_f, aux)
+              && give_groups(q, MEASURE_IPV6, f, wholes_f, aux));
+    }
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        measure_partitions_destroy(&q->partitions[layout], q->budget);
+        free(q->waiting[layout]);
+        measure_groups_destroy(&q->groups[layout]);
+        measure_groups_destroy(&q->wholes[layout]);
+    }
     return ok;
 }
 
-/* Like measure_query_together(), when any group may be in any part. */
+/* Gives all groups in 'scope' to 'f', part by part.  measure_scope_check()
+ * must allow it.  Returns false if there was no memory, or 'f' said so. */
 bool
 measure_query(const struct measure_scope *scope,
               const struct measure_group *group,
               measure_groups_function *f, void *aux)
 {
-    return measure_query_together(scope, group, group, f, aux);
+    struct query q = { .scope = scope, .group = group, .whole = group };
+
+    return query(&q, f, NULL, aux);
+}
+
+/* Like measure_query(), with all groups that are one by 'whole', whose fields
+ * 'group' must have, in one call.  'f' also gets all wholes with their packets
+ * and bytes, but of those with less than 'min_packets' packets no groups.
+ * Neither may have tunnels. */
+bool
+measure_query_wholes(const struct measure_scope *scope,
+                     const struct measure_group *group,
+                     const struct measure_group *whole, uint64_t min_packets,
+                     measure_wholes_function *f, void *aux)
+{
+    struct query q = {
+        .scope = scope, .group = group, .whole = whole,
+        .min_packets = min_packets,
+    };
+
+    assert(!(group->fields & MEASURE_FIELD_TUNNEL));
+    return query(&q, NULL, f, aux);
 }
 
 /* Scopes. */
@@ -367,6 +585,21 @@ bool
 measure_totals_exact(const struct measure_totals *totals)
 {
     return !totals->counters.overflow_packets && !totals->estimates;
+}
+
+/* Returns the number of rows in 'scope', whatever its filter, or 'max' if there
+ * are more. */
+uint64_t
+measure_scope_rows(const struct measure_scope *scope, uint64_t max)
+{
+    uint64_t n = 0;
+
+    FOR_EACH_SECTION (section, scope) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            n += measure_table_n_used(&section.tables[layout]);
+        }
+    }
+    return n < max ? n : max;
 }
 
 /* Returns true if every answer about 'scope' is exact. */

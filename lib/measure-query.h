@@ -19,6 +19,7 @@
 
 #include "measure-filter.h"
 #include "measure-group.h"
+#include "measure-groups.h"
 #include "measure-report.h"
 
 /* Questions to reports
@@ -28,17 +29,16 @@
  * consecutive epochs), all of their packet threads or one, and a filter.
  * measure_query() groups all rows in the scope.
  *
- * How.  Each row that the filter lets through is masked (measure-group.h),
- * hashed, and written to one of some hundred partitions, chosen by the low
- * bits of its hash.  Then the rows of each partition are added up in a small
- * linear table, which fits the cache of the processor, and given to the
- * caller.  All rows of a group are in the same partition, and the memory is
- * gone through in order, twice, whatever the number of rows: the partitioned
- * aggregation of databases (Manegold, Boncz, Kersten, "Optimizing Main-Memory
- * Join on Modern Hardware", TKDE 2002).
+ * How.  Groups that have a whole source address are answered part by part as
+ * the report is (measure-report.h): all rows of a group are in one part, whose
+ * groups fit the cache of the processor.  For other groups the rows that the
+ * filter lets through are masked and written to partitions of another order
+ * first (measure-partition.h).  Where few groups have many rows these are added
+ * up on their way to the partitions, in a small cache.
  *
- * Memory, while it runs: 32 bytes for each row in the layout of IPv4 and 64
- * for the other, and some hundred kilobytes.
+ * Memory, while it runs: for other groups 32 bytes for each row in the layout
+ * of IPv4 and 64 for the other; some hundred kilobytes besides.  The large
+ * blocks are spare ones of the budget of the newest report, or become such.
  *
  * Error.  Groups miss what overflowed (measure-report.h).  Counts are never
  * too high but for reports of structures that estimate; of these only rows of
@@ -77,12 +77,19 @@ struct measure_totals {
 /* Rows of any answer, however many are asked for. */
 #define MEASURE_ANSWER_MAX_ROWS 100000
 
-/* Called with the groups of a part of the rows; each group in one call.  May
- * change the table, but not keep it.  Returns false if there is no memory. */
+/* Called with the groups of a part of the rows; each group in one call.  The
+ * table is only to be gone through.  Returns false if there is no memory. */
 typedef bool measure_groups_function(struct measure_table *, void *aux);
+
+/* Likewise with those groups that 'wholes' has, and all wholes of the part:
+ * see measure_query_wholes(). */
+typedef bool measure_wholes_function(const struct measure_groups *groups,
+                                     const struct measure_groups *wholes,
+                                     void *aux);
 
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_totals_exact(const struct measure_totals *);
+uint64_t measure_scope_rows(const struct measure_scope *, uint64_t max);
 bool measure_scope_exact(const struct measure_scope *);
 char *measure_scope_check(const struct measure_scope *,
                           const struct measure_group *);
@@ -93,10 +100,11 @@ void measure_scope_add_error(const struct measure_scope *,
                              uint64_t *packets_error, uint64_t *bytes_error);
 bool measure_query(const struct measure_scope *, const struct measure_group *,
                    measure_groups_function *, void *aux);
-bool measure_query_together(const struct measure_scope *,
-                            const struct measure_group *group,
-                            const struct measure_group *together,
-                            measure_groups_function *, void *aux);
+bool measure_query_wholes(const struct measure_scope *,
+                          const struct measure_group *group,
+                          const struct measure_group *whole,
+                          uint64_t min_packets,
+                          measure_wholes_function *, void *aux);
 
 void measure_scope_write(struct measure_output *, const struct measure_scope *,
                          const struct measure_totals *);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Packet records and flow keys
  * ============================
@@ -187,5 +188,24 @@ enum measure_family measure_key_from_fields(uint64_t *key,
                                             const struct measure_fields *);
 int measure_fields_compare(const struct measure_fields *,
                            const struct measure_fields *);
+
+/* Returns true if the fields of 'key' certainly come behind 'fields' in the
+ * order of measure_fields_compare(); of most keys, this is fast to see. */
+static inline bool
+measure_key_follows(enum measure_family layout, const uint64_t *key,
+                    const struct measure_fields *fields)
+{
+    const uint8_t *addresses = (const uint8_t *) key;
+    int result;
+
+    if (layout != MEASURE_IPV4) {
+        return false;
+    }
+    result = memcmp(addresses, fields->source, 4);
+    if (!result && fields->family == MEASURE_IPV4) {
+        result = memcmp(addresses + 4, fields->destination, 4);
+    }
+    return result > 0;
+}
 
 #endif /* measure-record.h */

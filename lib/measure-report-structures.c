@@ -210,35 +210,6 @@ merge_estimates(const struct merging *m)
     return ok;
 }
 
-/* Likewise, for structures that have a row for each key. */
-static bool
-merge_rows(const struct merging *m)
-{
-    struct measure_report *report = m->report;
-
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        uint64_t n_keys = 0;
-
-        for (size_t i = 0; i < m->n; i++) {
-            n_keys += measure_structure_n_keys(m->structures[i], layout);
-        }
-        if (!reserve(m, &report->tables[layout], n_keys)) {
-            return false;
-        }
-    }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        for (size_t i = 0; i < m->n; i++) {
-            MEASURE_CUCKOO_FOR_EACH (row,
-                                     &m->structures[i]->u[layout].cuckoo) {
-                measure_table_insert(&report->tables[layout], report->secret,
-                                     row, *measure_row_packets(row, layout),
-                                     *measure_row_bytes(row, layout));
-            }
-        }
-    }
-    return true;
-}
-
 /* Counts as overflow what the structures counted: any key can have missed all
  * of it. */
 static void
@@ -282,7 +253,7 @@ measure_report_merge_structures(struct measure_report *report,
         }
     }
     report->n_tables += m.n;
-    if (m.n && !(report->complete ? merge_rows(&m) : merge_estimates(&m))) {
+    if (m.n && !merge_estimates(&m)) {
         overflow_structures(&m);
     }
     free(m.structures);

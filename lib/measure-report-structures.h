@@ -25,8 +25,8 @@
  * What measure-report.h says of tables, for sets that counted in one of the
  * other structures (measure-structure.h).
  *
- * Complete or not.  A cuckoo table has a row for each key, which is added to
- * those of the linear tables.  A report is complete then: it can be asked
+ * Complete or not.  A cuckoo table has a row for each key, which is merged
+ * like those of the linear tables.  A report is complete then: it can be asked
  * whatever one of linear tables can.  The other structures have only some
  * keys.  Of each key that any set has, what all sets know of it is added up,
  * and nothing can be made of other keys.

@@ -23,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "measure-groups.h"
+#include "measure-partition.h"
 #include "measure-report-structures.h"
 
 /* Groups of that share of the keys are expected at first. */
@@ -47,74 +49,230 @@ measure_report_add_overflow(struct measure_report *report, uint64_t hash,
     cell->bytes += bytes;
 }
 
-/* Counts in the overflow array what 'from' holds, for which there was no
- * memory.  The report stays right that way, if not exact. */
+/* Counts 'row' in the overflow array, for there was no memory for it. */
 static void
-overflow_table(struct measure_report *report, const struct measure_table *from)
+overflow_row(struct measure_report *report, enum measure_family family,
+             uint64_t *row)
 {
-    enum measure_family family = from->family;
+    uint64_t hash = measure_masked_hash(report->secret, family, row,
+                                        &measure_masks[report->by]);
+    uint64_t packets = *measure_row_packets(row, family);
+    uint64_t bytes = *measure_row_bytes(row, family);
 
-    MEASURE_TABLE_FOR_EACH (row, from) {
-        uint64_t hash = measure_masked_hash(report->secret, family, row,
-                                            &measure_masks[report->by]);
-        uint64_t packets = *measure_row_packets(row, family);
-        uint64_t bytes = *measure_row_bytes(row, family);
-
-        measure_report_add_overflow(report, hash, packets, bytes);
-        report->counters.overflow_packets += packets;
-        report->counters.overflow_bytes += bytes;
-    }
+    measure_report_add_overflow(report, hash, packets, bytes);
+    report->counters.overflow_packets += packets;
+    report->counters.overflow_bytes += bytes;
 }
 
-static void
-merge_family(struct measure_report *report, enum measure_family family,
-             struct measure_set *const sets[], size_t n_sets)
-{
-    /* What a structure has are whole keys, without the port of the switch. */
-    const uint64_t *mask = (report->complete
-                            ? measure_count_masks[MEASURE_BY_FLOW]
-                            : measure_masks[report->by]).words[family];
-    struct measure_table *table = &report->tables[family];
+/* All that an epoch closed in tables of one family: linear ones, and, for a
+ * complete report, cuckoo tables. */
+struct closed_tables {
+    enum measure_family family;
     const struct measure_table **tables;
-    uint64_t n_rows = 0, n_keys;
-    size_t n_tables = 0;
-    bool memory;
+    size_t n;
+    const struct measure_cuckoo **cuckoos;
+    size_t n_cuckoos;
+    uint64_t n_rows;
+    uint64_t n_cuckoo_rows;     /* Of these. */
+};
 
-    tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES * sizeof *tables);
+static void
+find_tables(const struct measure_report *report,
+            struct closed_tables *closed, enum measure_family family,
+            struct measure_set *const sets[], size_t n_sets)
+{
+    memset(closed, 0, sizeof *closed);
+    closed->family = family;
+    closed->tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES
+                                     * sizeof *closed->tables);
+    closed->cuckoos = measure_xzalloc(n_sets * sizeof *closed->cuckoos);
     for (size_t i = 0; i < n_sets; i++) {
+        const struct measure_structure *structure = sets[i]->structure;
+
         for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
             const struct measure_table *from = &sets[i]->tables[family][j];
 
             if (measure_table_n_used(from)) {
-                n_rows += measure_table_n_used(from);
-                tables[n_tables++] = from;
+                closed->n_rows += measure_table_n_used(from);
+                closed->tables[closed->n++] = from;
             }
         }
-    }
-
-    /* A little more than expected, lest the table must grow. */
-    n_keys = n_tables < 2 ? n_rows
-             : (measure_table_estimate(tables, n_tables, mask, report->secret)
-                * 1.06);
-    memory = measure_table_init(table, family,
-                                measure_table_lines_for(family,
-                                                        (n_keys < n_rows
-                                                         ? n_keys : n_rows)),
-                                report->budget, MEASURE_ANY_NODE);
-    for (size_t i = 0; i < n_tables && memory; i++) {
-        memory = measure_table_merge_growing(table, tables[i], mask,
-                                             report->secret, n_rows,
-                                             report->budget);
-    }
-    if (!memory) {
-        measure_table_destroy(table, report->budget);
-        table->family = family;
-        for (size_t i = 0; i < n_tables; i++) {
-            overflow_table(report, tables[i]);
+        if (report->complete && structure
+            && measure_structure_n_keys(structure, family)) {
+            closed->n_cuckoo_rows += measure_structure_n_keys(structure,
+                                                              family);
+            closed->cuckoos[closed->n_cuckoos++]
+                = &structure->u[family].cuckoo;
         }
     }
-    report->n_tables += n_tables;
-    free(tables);
+    closed->n_rows += closed->n_cuckoo_rows;
+}
+
+/* Counts all of 'closed' as overflow.  The report stays right that way, if not
+ * exact. */
+static void
+overflow_tables(struct measure_report *report,
+                const struct closed_tables *closed)
+{
+    for (size_t i = 0; i < closed->n; i++) {
+        MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
+            overflow_row(report, closed->family, row);
+        }
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+            overflow_row(report, closed->family, row);
+        }
+    }
+}
+
+static inline void
+split_row(const struct measure_report *report, enum measure_family family,
+          uint64_t *row, struct measure_partitions *partitions)
+{
+    uint64_t key[MEASURE_KEY_WORDS];
+    enum measure_family layout = measure_group_key(&report->part_group,
+                                                   family, row, key);
+
+    measure_partitions_add(partitions, family,
+                           measure_key_hash(report->secret, layout, key),
+                           row, *measure_row_packets(row, family),
+                           *measure_row_bytes(row, family));
+}
+
+/* Writes the rows of 'closed', which are of 'family', to 'partitions'. */
+static inline void
+split_tables(const struct measure_report *report, enum measure_family family,
+             const struct closed_tables *closed,
+             struct measure_partitions *partitions)
+{
+    for (size_t i = 0; i < closed->n; i++) {
+        MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
+            split_row(report, family, row, partitions);
+        }
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+            split_row(report, family, row, partitions);
+        }
+    }
+}
+
+/* Adds up the rows of the 'part'th partition, behind those that 'groups' has.
+ * Returns false if there is no memory. */
+static bool
+merge_part(struct measure_report *report,
+           const struct measure_partitions *partitions, uint32_t part,
+           struct measure_groups *groups)
+{
+    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
+    struct measure_chunk chunk = { .number = 0 };
+
+    if (!measure_groups_begin(groups, measure_partition_n_rows(partitions,
+                                                               part))) {
+        return false;
+    }
+    while (measure_partition_next_chunk(partitions, part, &chunk)) {
+        if (!measure_groups_reserve(groups, chunk.n)) {
+            return false;
+        }
+        memcpy(measure_groups_tail(groups), chunk.rows, chunk.n * row_size);
+        if (measure_groups_take_flows(groups, chunk.n)) {
+            report->several_ports = true;
+        }
+    }
+    return true;
+}
+
+/* Returns false if there is no memory, with nothing changed. */
+static inline bool
+merge__(struct measure_report *report, enum measure_family family,
+        const struct closed_tables *closed)
+{
+    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
+    struct measure_partitions partitions;
+    struct measure_groups groups;
+    uint64_t n_keys;
+    bool ok;
+
+    /* A little more than expected, lest all must be copied. */
+    n_keys = (measure_table_estimate(closed->tables, closed->n, mask,
+                                     report->secret) * 1.06
+              + closed->n_cuckoo_rows);
+    measure_groups_init(&groups, family, report->secret, report->budget);
+    groups.lasting = true;
+    ok = (measure_partitions_init(&partitions, family, closed->n_rows,
+                                  report->n_parts, report->budget)
+          && measure_groups_reserve(&groups, (n_keys < closed->n_rows
+                                              ? n_keys : closed->n_rows)
+                                             + MEASURE_GROUPS_BATCH));
+    if (ok) {
+        split_tables(report, family, closed, &partitions);
+    }
+    for (uint32_t i = 0; ok && i < report->n_parts; i++) {
+        report->parts[family][i] = groups.n;
+        ok = merge_part(report, &partitions, i, &groups);
+    }
+    measure_partitions_destroy(&partitions, report->budget);
+    if (ok) {
+        measure_groups_fit(&groups);
+        report->parts[family][report->n_parts] = groups.n;
+        report->table_sizes[family] = groups.size;
+        measure_groups_view(&groups, &report->tables[family]);
+        groups.rows = NULL;     /* They stay. */
+    }
+    measure_groups_destroy(&groups);
+    return ok;
+}
+
+/* Puts the rows of 'closed' into parts.  Returns false if there is no
+ * memory. */
+static bool
+merge_parts(struct measure_report *report, const struct closed_tables *closed)
+{
+    enum measure_family family = closed->family;
+    size_t size = (report->n_parts + 1) * sizeof *report->parts[family];
+
+    report->parts[family] = measure_xzalloc(size);
+    if (closed->n_rows
+        && !(family == MEASURE_IPV4 ? merge__(report, MEASURE_IPV4, closed)
+             : merge__(report, MEASURE_IPV6, closed))) {
+        memset(report->parts[family], 0, size);
+        return false;
+    }
+    return true;
+}
+
+/* The same for a report that will not have every key: its rows are those of
+ * its own kind of key, in a linear table.  There are few here, those of sets
+ * that had no memory for their structure. */
+static bool
+merge_linear(struct measure_report *report, const struct closed_tables *closed)
+{
+    struct measure_table *table = &report->tables[closed->family];
+
+    if (closed->n
+        && !measure_table_reserve(table, closed->n_rows, report->secret,
+                                  report->budget)) {
+        return false;
+    }
+    for (size_t i = 0; i < closed->n; i++) {
+        measure_table_merge(table, closed->tables[i],
+                            measure_masks[report->by].words[closed->family],
+                            report->secret);
+    }
+    return true;
+}
+
+static void
+merge_family(struct measure_report *report, const struct closed_tables *closed)
+{
+    report->tables[closed->family].family = closed->family;
+    report->n_tables += closed->n + closed->n_cuckoos;
+    if (!(report->complete ? merge_parts(report, closed)
+          : merge_linear(report, closed))) {
+        overflow_tables(report, closed);
+    }
 }
 
 /* Returns the report of what the 'n_sets' sets counted, all of which must have
@@ -127,6 +285,8 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
                      struct measure_budget *budget)
 {
     struct measure_report *report = measure_xzalloc(sizeof *report);
+    struct closed_tables closed[MEASURE_N_FAMILIES];
+    uint64_t n_rows = 0;
 
     report->by = by;
     report->secret = secret;
@@ -149,10 +309,23 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
             }
         }
     }
+
+    measure_group_init(&report->part_group,
+                       (measure_by_has_source(by) ? MEASURE_FIELD_SOURCE
+                        : MEASURE_FIELD_DESTINATION), 128, 128);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        merge_family(report, family, sets, n_sets);
+        find_tables(report, &closed[family], family, sets, n_sets);
+        n_rows += closed[family].n_rows;
     }
-    measure_report_merge_structures(report, sets, n_sets);
+    report->n_parts = report->complete ? measure_partitions_for(n_rows) : 0;
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        merge_family(report, &closed[family]);
+        free(closed[family].tables);
+        free(closed[family].cuckoos);
+    }
+    if (!report->complete) {
+        measure_report_merge_structures(report, sets, n_sets);
+    }
     return report;
 }
 
@@ -281,8 +454,16 @@ measure_report_destroy(struct measure_report *report)
 {
     if (report) {
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_table_destroy(&report->tables[family], report->budget);
+            if (report->complete) {
+                measure_memory_give(report->budget,
+                                    report->tables[family].rows,
+                                    report->table_sizes[family]);
+            } else {
+                measure_table_destroy(&report->tables[family],
+                                      report->budget);
+            }
             measure_table_destroy(&report->errors[family], report->budget);
+            free(report->parts[family]);
         }
         for (size_t i = 0; i < report->n_sections; i++) {
             for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
@@ -306,7 +487,11 @@ measure_report_bytes(const struct measure_report *report)
                       + report->n_sections * sizeof *report->sections);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        bytes += (measure_table_bytes(&report->tables[family])
+        bytes += ((report->complete
+                   ? (report->table_sizes[family]
+                      + ((report->n_parts + 1)
+                         * sizeof *report->parts[family]))
+                   : measure_table_bytes(&report->tables[family]))
                   + measure_table_bytes(&report->errors[family]));
     }
     for (size_t i = 0; i < report->n_sections; i++) {

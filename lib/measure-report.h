@@ -19,6 +19,7 @@
 
 #include "measure-config.h"
 #include "measure-epoch.h"
+#include "measure-group.h"
 #include "measure-output.h"
 
 /* The report of a closed epoch
@@ -41,10 +42,18 @@
  * probability 1 - 'error_probability'.  Only keys that were recorded have a
  * row, so that only rows of the configured key can be asked for.
  *
- * Memory: 64 bytes for an IPv4 key and 128 for an IPv6 key of the merged
- * epoch, which is at most what the merged tables took, and as much for the
- * errors of estimates; while a question is answered, once more at most that
- * much and sizeof(struct measure_row) for each row of the answer.
+ * Parts.  The rows of a report lie without gaps, and those of one source (of
+ * one destination, if the key has no source) together, in one of 'n_parts'
+ * parts that are small enough for the cache of the processor.  Most questions
+ * are thus answered part by part (measure-query.h).  A report that does not
+ * have every key keeps its rows, which are few, in linear tables.
+ *
+ * Memory: 32 bytes for an IPv4 key and 64 for an IPv6 key of the merged
+ * epoch, rounded up by an eighth, and for each of their rows in the tables
+ * once more as much while it is made.  The large blocks come from, and go to,
+ * the spare ones of the budget (measure-memory.h).  A key in a linear table
+ * takes twice as much, and once more as much for its error if counts are
+ * estimates.
  *
  * Sections.  For questions about one packet thread a report keeps, if there
  * is more than one, also what each of them counted: 32 bytes for a row of IPv4
@@ -72,7 +81,16 @@ struct measure_report {
 
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
+
+    /* If complete only to be gone through: they have no gaps.  The 'i'th part
+     * is of the rows 'parts[family][i]' to 'parts[family][i + 1]' - 1. */
     struct measure_table tables[MEASURE_N_FAMILIES];
+    size_t table_sizes[MEASURE_N_FAMILIES];     /* Bytes. */
+    uint32_t *parts[MEASURE_N_FAMILIES];
+    uint32_t n_parts;           /* A power of 2, or 0 if not complete. */
+    struct measure_group part_group;    /* Of a group, all are in one part. */
+    bool several_ports;         /* Flows came in by several switch ports. */
+
     struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
 
     /* See measure_report_keep_sections(). */

@@ -29,23 +29,21 @@
  * The counters of the tables below are not packets and bytes: counting what
  * falls together is adding up ones. */
 struct asking {
-    const struct measure_scope *scope;
     const struct measure_spreaders_question *question;
     struct measure_spreaders_answer *answer;
-    const struct measure_hash_secret *secret;
-    struct measure_budget budget;
     struct measure_group group;         /* What a row is about. */
     struct measure_group pair;          /* That and what is counted. */
+    measure_compare *compare;
+    size_t max_rows;
+    size_t allocated;
+    uint64_t n_wanted;                  /* Rows that were to be listed. */
 
-    struct measure_table pairs[MEASURE_N_FAMILIES];     /* Of one part. */
+    /* Of one part. */
+    struct measure_groups pairs[MEASURE_N_FAMILIES];
 
     /* For each source, its destinations, and in place of bytes its
      * destinations and ports. */
-    struct measure_table sources[MEASURE_N_FAMILIES];
-
-    /* Packets and bytes of the sources that have as many packets as they must
-     * have destinations. */
-    struct measure_table sizes[MEASURE_N_FAMILIES];
+    struct measure_groups sources[MEASURE_N_FAMILIES];
 };
 
 static const char *const names[MEASURE_N_SPREADERS_BY] = {
@@ -137,84 +135,60 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
-/* Keeps of the sources in 'table' those that may be in the answer. */
+/* Adds the 'n' rows at 'rows', masked with 'mask', to 'groups', which
+ * forgets what it had.  Each counts one; if 'ports', and its packets as bytes
+ * besides.  Returns false if there is no memory. */
 static bool
-find_candidates(struct measure_table *table, void *asking_)
+count_ones(struct measure_groups *groups, const uint64_t *rows, uint32_t n,
+           const uint64_t *mask, bool ports)
 {
-    struct asking *asking = asking_;
-    enum measure_family layout = table->family;
-    struct measure_table *sizes = &asking->sizes[layout];
+    unsigned int n_words = measure_key_words(groups->layout);
+    size_t row_words = measure_row_words(groups->layout);
 
-    asking->answer->keys += measure_table_n_used(table);
-    MEASURE_TABLE_FOR_EACH (key, table) {
-        uint64_t packets = *measure_row_packets(key, layout);
+    groups->n = 0;
+    if (!measure_groups_begin(groups, n)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; ) {
+        size_t n_batch = (n - i < MEASURE_GROUPS_BATCH
+                          ? n - i : MEASURE_GROUPS_BATCH);
+        uint64_t *row;
 
-        if (packets < asking->question->min) {
-            continue;
-        }
-        if (!measure_table_reserve(sizes, 1, asking->secret,
-                                   &asking->budget)) {
+        if (!measure_groups_reserve(groups, n_batch)) {
             return false;
         }
-        measure_table_insert(sizes, asking->secret, key, packets,
-                             *measure_row_bytes(key, layout));
+        row = measure_groups_tail(groups);
+        for (size_t j = 0; j < n_batch; j++, i++) {
+            for (unsigned int k = 0; k < n_words; k++) {
+                row[k] = rows[k] & mask[k];
+            }
+            row[n_words] = 1;
+            row[n_words + 1] = ports ? rows[n_words] : 0;
+            row += row_words;
+            rows += row_words;
+        }
+        measure_groups_take(groups, n_batch);
     }
     return true;
 }
 
-/* Counts the sources of the pairs, with ports if the question is about them,
- * that are in 'table'. */
+/* Counts the destinations, and with ports if the question is about them, of
+ * the sources of 'groups'.  Returns false if there is no memory. */
 static bool
-count_sources(struct measure_table *table, void *asking_)
+count_destinations(struct asking *asking, const struct measure_groups *groups)
 {
-    struct asking *asking = asking_;
-    enum measure_family layout = table->family;
-    struct measure_table *pairs = &asking->pairs[layout];
-    struct measure_table *sources = &asking->sources[layout];
-    const uint64_t *pair_mask, *mask;
+    enum measure_family layout = groups->layout;
+    struct measure_groups *pairs = &asking->pairs[layout];
+    bool narrow = layout == MEASURE_IPV4;
 
-    if (layout == MEASURE_IPV4) {
-        pair_mask = asking->pair.narrow;
-        mask = asking->group.narrow;
-    } else {
-        pair_mask = asking->pair.wide6;
-        mask = asking->group.wide6;
-    }
-
-    /* Of each pair the ports... */
-    measure_table_clear(pairs);
-    if (!asking->sizes[layout].n_used) {
-        return true;
-    }
-    if (!measure_table_reserve(pairs, measure_table_n_used(table),
-                               asking->secret, &asking->budget)) {
-        return false;
-    }
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        uint64_t key[MEASURE_KEY_WORDS];
-
-        for (unsigned int i = 0; i < measure_key_words(layout); i++) {
-            key[i] = row[i] & mask[i];
-        }
-        if (measure_table_find(&asking->sizes[layout], asking->secret, key)) {
-            for (unsigned int i = 0; i < measure_key_words(layout); i++) {
-                key[i] = row[i] & pair_mask[i];
-            }
-            measure_table_insert(pairs, asking->secret, key, 1, 0);
-        }
-    }
-
-    /* ...and of each source the pairs, and the ports of these. */
-    MEASURE_TABLE_FOR_EACH (row, pairs) {
-        *measure_row_bytes(row, layout) = *measure_row_packets(row, layout);
-        *measure_row_packets(row, layout) = 1;
-    }
-    if (!measure_table_reserve(sources, measure_table_n_used(pairs),
-                               asking->secret, &asking->budget)) {
-        return false;
-    }
-    measure_table_merge(sources, pairs, mask, asking->secret);
-    return true;
+    /* Of each pair the ports, and of each source the pairs, and the ports of
+     * these. */
+    return (count_ones(pairs, groups->rows, groups->n,
+                       narrow ? asking->pair.narrow : asking->pair.wide6,
+                       false)
+            && count_ones(&asking->sources[layout], pairs->rows, pairs->n,
+                          narrow ? asking->group.narrow : asking->group.wide6,
+                          true));
 }
 
 static bool
@@ -228,76 +202,99 @@ is_excluded(const struct measure_spreaders_question *question,
                  ? fields->destination : fields->source)));
 }
 
-/* Chooses the rows of the answer.  Returns false if there is no memory. */
+/* Adds 'row' to the rows of the answer.  Returns false if there is no
+ * memory. */
 static bool
-choose_rows(struct asking *asking, uint64_t *n_wanted)
+add_row(struct asking *asking, const struct measure_spreaders_row *row)
 {
-    const struct measure_spreaders_question *question = asking->question;
     struct measure_spreaders_answer *answer = asking->answer;
-    size_t max_rows = (question->n && question->n < MEASURE_ANSWER_MAX_ROWS
-                       ? question->n : MEASURE_ANSWER_MAX_ROWS);
-    size_t allocated = 0;
 
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        const struct measure_table *table = &asking->sources[layout];
+    asking->n_wanted++;
+    if (answer->n_rows == asking->allocated
+        && asking->allocated < asking->max_rows) {
+        size_t n = asking->allocated * 2 + 64;
+        void *rows = realloc(answer->rows, n * sizeof *answer->rows);
 
-        MEASURE_TABLE_FOR_EACH (key, table) {
-            struct measure_spreaders_row row;
-            uint64_t spread = *measure_row_packets(key, layout);
-            uint64_t ports = *measure_row_bytes(key, layout);
-
-            if ((question->sort_by_ports ? ports : spread) < question->min) {
-                continue;
-            }
-            memset(&row, 0, sizeof row);
-            measure_fields_from_key(&row.fields, layout, key);
-            if (is_excluded(question, &row.fields)) {
-                answer->excluded_rows++;
-                continue;
-            }
-            row.spread = spread;
-            row.ports = ports;
-            ++*n_wanted;
-            if (answer->n_rows == allocated && allocated < max_rows) {
-                size_t n = allocated * 2 + 64;
-                void *rows = realloc(answer->rows, n * sizeof row);
-
-                if (!rows) {
-                    return false;
-                }
-                answer->rows = rows;
-                allocated = n;
-            }
-            measure_top_add(answer->rows, &answer->n_rows, max_rows,
-                            sizeof row, &row,
-                            (question->sort_by_ports
-                             ? compare_ports : compare_spread));
+        if (!rows) {
+            return false;
         }
+        answer->rows = rows;
+        asking->allocated = n;
     }
-    if (answer->n_rows) {
-        qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
-              question->sort_by_ports ? compare_ports : compare_spread);
-    }
+    measure_top_add(answer->rows, &answer->n_rows, asking->max_rows,
+                    sizeof *row, row, asking->compare);
     return true;
 }
 
-/* Fills in the packets and bytes of the rows of the answer. */
-static void
-fill_sizes(struct asking *asking)
+/* Returns true if the source of 'key' certainly comes behind all rows of the
+ * answer, which are as many as it may have. */
+static inline bool
+follows(const struct asking *asking, enum measure_family layout,
+        const uint64_t *key, uint64_t spread, uint64_t ports)
 {
-    struct measure_spreaders_answer *answer = asking->answer;
+    const struct measure_spreaders_row *last = &asking->answer->rows[0];
+    bool by_ports = asking->question->sort_by_ports;
+    uint64_t size = by_ports ? ports : spread;
+    uint64_t last_size;
 
-    for (size_t i = 0; i < answer->n_rows; i++) {
-        struct measure_spreaders_row *row = &answer->rows[i];
-        uint64_t key[MEASURE_KEY_WORDS];
-        enum measure_family layout = measure_key_from_fields(key,
-                                                             &row->fields);
-        uint64_t *found = measure_table_find(&asking->sizes[layout],
-                                             asking->secret, key);
-
-        row->packets = *measure_row_packets(found, layout);
-        row->bytes = *measure_row_bytes(found, layout);
+    if (asking->answer->n_rows < asking->max_rows) {
+        return false;
     }
+    last_size = by_ports ? last->ports : last->spread;
+    return (size < last_size
+            || (size == last_size
+                && measure_key_follows(layout, key, &last->fields)));
+}
+
+/* Adds to the answer the sources of one part: 'wholes' has their packets and
+ * bytes, 'groups' their destinations. */
+static bool
+add_sources(const struct measure_groups *groups,
+            const struct measure_groups *wholes, void *asking_)
+{
+    struct asking *asking = asking_;
+    const struct measure_spreaders_question *question = asking->question;
+    const struct measure_groups *sources = &asking->sources[groups->layout];
+    enum measure_family layout = groups->layout;
+
+    asking->answer->keys += wholes->n;
+    if (!groups->n) {
+        return true;
+    }
+    if (!count_destinations(asking, groups)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < sources->n; i++) {
+        uint64_t *key = &sources->rows[i * measure_row_words(layout)];
+        struct measure_spreaders_row row;
+        uint64_t spread = *measure_row_packets(key, layout);
+        uint64_t ports = *measure_row_bytes(key, layout);
+        uint64_t *whole;
+
+        if ((question->sort_by_ports ? ports : spread) < question->min) {
+            continue;
+        }
+        if (!question->exclude && follows(asking, layout, key, spread,
+                                          ports)) {
+            asking->n_wanted++;
+            continue;
+        }
+        memset(&row, 0, sizeof row);
+        measure_fields_from_key(&row.fields, layout, key);
+        if (is_excluded(question, &row.fields)) {
+            asking->answer->excluded_rows++;
+            continue;
+        }
+        whole = measure_groups_find(wholes, key);
+        row.spread = spread;
+        row.ports = ports;
+        row.packets = *measure_row_packets(whole, layout);
+        row.bytes = *measure_row_bytes(whole, layout);
+        if (!add_row(asking, &row)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Answers 'question' about 'scope', which measure_scope_check() must allow for
@@ -310,11 +307,15 @@ measure_spreaders_ask(const struct measure_scope *scope,
 {
     unsigned int fields = row_fields(question->by);
     struct asking asking = {
-        .scope = scope, .question = question, .answer = answer,
+        .question = question, .answer = answer,
+        .compare = question->sort_by_ports ? compare_ports : compare_spread,
+        .max_rows = (question->n && question->n < MEASURE_ANSWER_MAX_ROWS
+                     ? question->n : MEASURE_ANSWER_MAX_ROWS),
     };
     struct measure_totals totals;
+    const struct measure_hash_secret *secret;
+    struct measure_budget *budget;
     struct measure_group finest;
-    uint64_t n_wanted = 0;
     bool ok;
 
     memset(answer, 0, sizeof *answer);
@@ -323,7 +324,8 @@ measure_spreaders_ask(const struct measure_scope *scope,
     if (!scope->n_reports) {
         return true;
     }
-    asking.secret = scope->reports[0]->secret;
+    secret = scope->reports[0]->secret;
+    budget = scope->reports[scope->n_reports - 1]->budget;
     measure_group_init(&asking.group, fields, 128, 128);
     measure_group_init(&asking.pair, fields | MEASURE_FIELDS_PAIR, 128, 128);
     measure_group_init(&finest,
@@ -331,28 +333,25 @@ measure_spreaders_ask(const struct measure_scope *scope,
                         | (count_ports(scope, question->by)
                            ? MEASURE_FIELD_DESTINATION_PORT : 0)), 128, 128);
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        asking.pairs[layout].family = layout;
-        asking.sources[layout].family = layout;
-        asking.sizes[layout].family = layout;
+        measure_groups_init(&asking.pairs[layout], layout, secret, budget);
+        measure_groups_init(&asking.sources[layout], layout, secret, budget);
     }
 
-    ok = (measure_query(scope, &asking.group, find_candidates, &asking)
-          && measure_query_together(scope, &finest, &asking.pair,
-                                 count_sources, &asking)
-          && choose_rows(&asking, &n_wanted));
-    if (ok) {
-        fill_sizes(&asking);
+    ok = measure_query_wholes(scope, &finest, &asking.group, question->min,
+                              add_sources, &asking);
+    if (answer->n_rows) {
+        qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
+              asking.compare);
     }
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        measure_table_destroy(&asking.pairs[layout], &asking.budget);
-        measure_table_destroy(&asking.sources[layout], &asking.budget);
-        measure_table_destroy(&asking.sizes[layout], &asking.budget);
+        measure_groups_destroy(&asking.pairs[layout]);
+        measure_groups_destroy(&asking.sources[layout]);
     }
     if (!ok) {
         answer->n_rows = 0;
         return false;
     }
-    answer->omitted_rows = n_wanted - answer->n_rows;
+    answer->omitted_rows = asking.n_wanted - answer->n_rows;
     return true;
 }
 

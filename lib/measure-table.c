@@ -409,3 +409,23 @@ measure_table_find(const struct measure_table *table,
     }
     return NULL;
 }
+
+/* Makes 'table', only to be gone through, of the 'n' 'rows' without gaps,
+ * which stay the caller's.  There must be room for one more, unless 'n' is
+ * 0. */
+void
+measure_table_from_rows(struct measure_table *table,
+                        enum measure_family family, uint64_t *rows, size_t n)
+{
+    size_t per_line = measure_rows_per_line(family);
+
+    memset(table, 0, sizeof *table);
+    table->family = family;
+    table->rows = rows;
+    table->n_used = n;
+    table->n_lines = (n + per_line - 1) / per_line;
+    if (n % per_line) {
+        memset(&rows[n * measure_row_words(family)], 0,
+               measure_row_words(family) * sizeof *rows);
+    }
+}

@@ -264,6 +264,8 @@ void measure_table_insert(struct measure_table *,
 uint64_t *measure_table_find(const struct measure_table *,
                              const struct measure_hash_secret *,
                              const uint64_t *key);
+void measure_table_from_rows(struct measure_table *, enum measure_family,
+                             uint64_t *rows, size_t n);
 bool measure_table_merge_growing(struct measure_table *,
                                  const struct measure_table *from,
                                  const uint64_t *mask,

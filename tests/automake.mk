@@ -26,6 +26,7 @@ unit_tests = \
 	tests/check-cuckoo \
 	tests/check-distribution \
 	tests/check-epoch \
+	tests/check-groups \
 	tests/check-handover \
 	tests/check-hash \
 	tests/check-memory \

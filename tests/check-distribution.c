@@ -145,15 +145,21 @@ START_TEST(quantiles_are_exact)
         size_t n = sizes[i];
         uint64_t *values = calloc(n, sizeof *values);
         uint64_t *sorted = calloc(n, sizeof *sorted);
+        struct measure_values *one_by_one = measure_values_create();
 
         for (size_t j = 0; j < n; j++) {
             sorted[j] = values[j] = make_value(kind, &r, j, n);
         }
         qsort(sorted, n, sizeof *sorted, compare_values);
+        for (size_t j = 0; j < n; j++) {
+            measure_values_add(one_by_one, values[j]);
+        }
 
         for (int j = 0; j <= 1000; j += n > 1000 ? 10 : 1) {
             uint64_t got = measure_quantile(values, n, j / 1000.0);
             size_t n_below = 0, n_not_above = 0;
+
+            REQUIRE(measure_values_quantile(one_by_one, j / 1000.0) == got);
 
             /* The definition. */
             for (size_t k = 0; k < n; k++) {
@@ -169,6 +175,7 @@ START_TEST(quantiles_are_exact)
         ck_assert_uint_eq(measure_quantile(values, n, .5),
                           sorted[(n + 1) / 2 - 1]);
         free(values);
+        measure_values_destroy(one_by_one);
         free(sorted);
     }
 }

@@ -86,6 +86,69 @@ START_TEST(small_things_are_zeroed_and_never_null)
 }
 END_TEST
 
+START_TEST(spare_blocks_are_taken_again)
+{
+    size_t size = 5 << 20, small = 1000, larger, other = 3 << 20;
+    void *p = measure_memory_take(&budget, &size, SIZE_MAX);
+    void *q;
+
+    ck_assert_ptr_ne(p, NULL);
+    ck_assert_uint_ge(size, 5 << 20);
+    memset(p, 0xff, size);
+    ck_assert_uint_eq(measure_budget_used(&budget), size);
+    ck_assert_uint_eq(measure_budget_spare(&budget), 0);
+    measure_memory_give(&budget, p, size);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+    ck_assert_uint_eq(measure_budget_spare(&budget), size);
+
+    /* Neither one that is too small nor one that is too large. */
+    larger = size + 1;
+    q = measure_memory_take(&budget, &larger, SIZE_MAX);
+    ck_assert_ptr_ne(q, p);
+    ck_assert_uint_eq(measure_budget_spare(&budget), size);
+    measure_memory_give(&budget, q, larger);
+    measure_memory_trim(&budget, size);
+    q = measure_memory_take(&budget, &other, size - 1);
+    ck_assert_ptr_ne(q, p);
+    ck_assert_uint_lt(other, size);
+    measure_memory_give(&budget, q, other);
+    measure_memory_trim(&budget, 0);
+    ck_assert_uint_eq(measure_budget_spare(&budget), 0);
+
+    /* Small ones are not kept. */
+    q = measure_memory_take(&budget, &small, SIZE_MAX);
+    ck_assert_uint_eq(measure_budget_used(&budget), small);
+    measure_memory_give(&budget, q, small);
+    ck_assert_uint_eq(measure_budget_spare(&budget), 0);
+    measure_memory_give(&budget, NULL, 100 << 20);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+
+    /* No more than there are places for. */
+    for (int i = 0; i < MEASURE_SPARE_BLOCKS + 2; i++) {
+        void *blocks[MEASURE_SPARE_BLOCKS + 2];
+        size_t sizes[MEASURE_SPARE_BLOCKS + 2];
+
+        for (int j = 0; j <= i; j++) {
+            sizes[j] = 2 << 20;
+            blocks[j] = measure_memory_take(&budget, &sizes[j], SIZE_MAX);
+            ck_assert_uint_eq(sizes[j], 2 << 20);
+            memset(blocks[j], j, sizes[j]);
+        }
+        for (int j = 0; j <= i; j++) {
+            ck_assert_uint_eq(*(uint8_t *) blocks[j], j);
+            measure_memory_give(&budget, blocks[j], sizes[j]);
+        }
+        ck_assert_uint_eq(measure_budget_used(&budget), 0);
+        ck_assert_uint_eq(measure_budget_spare(&budget),
+                          (i < MEASURE_SPARE_BLOCKS ? i + 1
+                           : MEASURE_SPARE_BLOCKS) * (UINT64_C(2) << 20));
+    }
+    measure_memory_trim(&budget, 5 << 20);
+    ck_assert_uint_eq(measure_budget_spare(&budget), 4 << 20);
+    measure_memory_trim(&budget, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -93,6 +156,7 @@ main(void)
 
     tcase_add_test(tests, memory_is_zeroed_aligned_and_accounted);
     tcase_add_test(tests, too_much_memory_is_refused_and_not_accounted);
+    tcase_add_test(tests, spare_blocks_are_taken_again);
     tcase_add_test(tests, small_things_are_zeroed_and_never_null);
     return tests_run(tests);
 }

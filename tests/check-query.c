@@ -26,7 +26,8 @@
 
 #define N_EPOCHS 3
 #define N_THREADS 2
-#define N_PACKETS 4000          /* Of an epoch. */
+#define N_PACKETS 4000          /* Of an epoch... */
+#define N_MANY_PACKETS 12000    /* ...or so many, if there are many flows. */
 
 struct packet {
     struct measure_fields fields;
@@ -39,7 +40,8 @@ static const unsigned int cores[N_THREADS] = { 3, 5 };
 
 static struct measure_hash_secret secret;
 static struct measure_port_names ports;
-static struct packet packets[N_EPOCHS * N_PACKETS];
+static struct packet packets[N_EPOCHS * N_MANY_PACKETS];
+static bool many_flows;
 static size_t n_packets;
 static struct measure_report *reports[N_EPOCHS];
 
@@ -75,6 +77,24 @@ draw_fields(struct random *r)
     return fields;
 }
 
+/* Flows of IPv4 without tunnels, most of them of one packet, each of which
+ * comes in by one port of the switch only. */
+static struct measure_fields
+draw_one_of_many(struct random *r)
+{
+    struct measure_fields fields;
+    uint32_t source = random_below(r, 5000);
+
+    memset(&fields, 0, sizeof fields);
+    fields.family = MEASURE_IPV4;
+    put_be32(fields.source, 0x0a000000 + source * source);
+    put_be32(fields.destination, 0x0a000000 + random_below(r, 3000));
+    fields.protocol = 6;
+    fields.source_port = random_below(r, 3);
+    fields.port = source % 3;
+    return fields;
+}
+
 /* 'n_lines' of a table for each family and thread. */
 static void
 make_reports(enum measure_by by, uint32_t n_lines)
@@ -94,11 +114,11 @@ make_reports(enum measure_by by, uint32_t n_lines)
             ck_assert(measure_set_reset(sets[i], lines, lines));
             measure_set_begin(sets[i], by);
         }
-        for (int i = 0; i < N_PACKETS; i++) {
+        for (int i = 0; i < (many_flows ? N_MANY_PACKETS : N_PACKETS); i++) {
             struct packet *p = &packets[n_packets++];
             struct measure_record record;
 
-            p->fields = draw_fields(&r);
+            p->fields = many_flows ? draw_one_of_many(&r) : draw_fields(&r);
             p->bytes = 60 + random_below(&r, 3);
             p->epoch = epoch;
             p->thread = random_below(&r, N_THREADS);
@@ -334,6 +354,32 @@ START_TEST(groups_are_those_of_the_oracle)
 }
 END_TEST
 
+/* With several parts, and rows that are groups by themselves. */
+START_TEST(groups_of_many_flows_are_those_of_the_oracle)
+{
+    many_flows = true;
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (int i = 0; i < N_EPOCHS; i++) {
+        ck_assert_uint_gt(reports[i]->n_parts, 4);
+        ck_assert(!reports[i]->several_ports);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = i; j < ARRAY_SIZE(groups); j += 2 - !i) {
+            check_groups(&scopes[i], groups[j], (i + j) % 2);
+        }
+    }
+    destroy_reports();
+
+    /* The same flows by another port. */
+    many_flows = false;
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (int i = 0; i < N_EPOCHS; i++) {
+        ck_assert(reports[i]->several_ports);
+    }
+    destroy_reports();
+}
+END_TEST
+
 /* More groups than a partition was expected to have rows, and rows than an
  * answer may have. */
 START_TEST(many_rows_are_cut)
@@ -517,6 +563,23 @@ START_TEST(spreaders_are_those_of_the_oracle)
     check_spreaders(&scopes[1], MEASURE_SPREADERS_BY_SOURCE, false, 2, 0,
                     &exclude);
     destroy_reports();
+}
+END_TEST
+
+START_TEST(spreaders_of_many_flows_are_those_of_the_oracle)
+{
+    many_flows = true;
+    make_reports(MEASURE_BY_FLOW, 20000);
+    for (int i = 0; i < 2; i++) {
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 5, 0,
+                        NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE_PORT, true, 2,
+                        20, NULL);
+        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_DESTINATION, false,
+                        10, 0, NULL);
+    }
+    destroy_reports();
+    many_flows = false;
 }
 END_TEST
 
@@ -784,6 +847,8 @@ main(void)
     TCase *tests = tests_begin("measure-query");
 
     tcase_add_test(tests, groups_are_those_of_the_oracle);
+    tcase_add_test(tests, groups_of_many_flows_are_those_of_the_oracle);
+    tcase_add_test(tests, spreaders_of_many_flows_are_those_of_the_oracle);
     tcase_add_test(tests, many_rows_are_cut);
     tcase_add_test(tests, spreaders_are_those_of_the_oracle);
     tcase_add_test(tests, prefixes_are_those_of_the_oracle);

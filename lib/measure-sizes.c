@@ -16,13 +16,12 @@
 
 #include <config.h>
 
-#include "measure-answer.h"
+#include "measure-sizes.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
 
 #include "measure-distribution.h"
-#include "util.h"
-
-/* measure/distribution: how large the flows of an epoch are, and how evenly
- * its packets spread over addresses and ports. */
 
 static const struct {
     const char *name;
@@ -38,14 +37,13 @@ static const struct {
     { "maximum", 1 },
 };
 
+#define N_QUANTILES (sizeof quantiles / sizeof *quantiles)
 #define N_PORTS 65536
 
 struct sizes {
     struct measure_distribution distribution;
-    size_t n;
-    size_t allocated;
-    uint64_t *packets;              /* Of each flow. */
-    uint64_t *bytes;
+    struct measure_values *packets;     /* Of each flow. */
+    struct measure_values *bytes;
 };
 
 static bool
@@ -54,20 +52,13 @@ add_sizes(struct measure_table *groups, void *sizes_)
     enum measure_family family = groups->family;
     struct sizes *sizes = sizes_;
 
-    while (sizes->allocated - sizes->n < measure_table_n_used(groups)) {
-        sizes->allocated = sizes->allocated * 2 + 1024;
-        sizes->packets = xrealloc(sizes->packets,
-                                  sizes->allocated * sizeof(uint64_t));
-        sizes->bytes = xrealloc(sizes->bytes,
-                                sizes->allocated * sizeof(uint64_t));
-    }
     MEASURE_TABLE_FOR_EACH (row, groups) {
         uint64_t packets = *measure_row_packets(row, family);
         uint64_t bytes = *measure_row_bytes(row, family);
 
         measure_distribution_add(&sizes->distribution, packets, bytes);
-        sizes->packets[sizes->n] = packets;
-        sizes->bytes[sizes->n++] = bytes;
+        measure_values_add(sizes->packets, packets);
+        measure_values_add(sizes->bytes, bytes);
     }
     return true;
 }
@@ -103,15 +94,15 @@ write_sizes(struct measure_output *o, const struct sizes *sizes)
                   distribution->by_bytes);
 
     measure_output_open_list(o, "quantiles");
-    for (size_t i = 0; sizes->n && i < ARRAY_SIZE(quantiles); i++) {
+    for (size_t i = 0; distribution->flows && i < N_QUANTILES; i++) {
         double quantile = quantiles[i].quantile;
 
         measure_output_open_row(o);
         measure_output_string(o, "quantile", quantiles[i].name);
-        measure_output_uint(o, "packets", measure_quantile(
-                                sizes->packets, sizes->n, quantile));
-        measure_output_uint(o, "bytes", measure_quantile(
-                                sizes->bytes, sizes->n, quantile));
+        measure_output_uint(o, "packets", measure_values_quantile(
+                                sizes->packets, quantile));
+        measure_output_uint(o, "bytes", measure_values_quantile(
+                                sizes->bytes, quantile));
         measure_output_close(o);
     }
     measure_output_close(o);
@@ -206,7 +197,7 @@ write_port_entropy(struct measure_output *o,
     if (scope->reports[0]->by != MEASURE_BY_FLOW) {
         return true;
     }
-    ports = xzalloc(sizeof *ports);
+    ports = measure_xzalloc(sizeof *ports);
     ports->destination = destination;
     measure_group_init(&group, (MEASURE_FIELD_PROTOCOL
                                 | (destination
@@ -224,41 +215,40 @@ write_port_entropy(struct measure_output *o,
     return ok;
 }
 
-char *
-measure_write_distribution(struct measure_output *o,
-                           const struct measure_subject *subject,
-                           const struct measure_arguments *args OVS_UNUSED)
+/* Makes the group that a report must allow (measure_scope_check()): that of
+ * its own keys. */
+void
+measure_sizes_group(const struct measure_scope *scope,
+                    struct measure_group *group)
 {
-    const struct measure_scope *scope = &subject->scope;
-    struct sizes sizes = { .n = 0 };
+    measure_group_from_by(group, scope->reports[0]->by);
+}
+
+/* Writes the members of one bridge: the epoch, its totals, and how large its
+ * keys are and how evenly its packets spread.  'scope' must have a report.
+ * Returns false if there is no memory. */
+bool
+measure_sizes_write(struct measure_output *o,
+                    const struct measure_scope *scope)
+{
+    struct sizes sizes;
     struct measure_totals totals;
     struct measure_group group;
-    char *error;
     bool ok;
 
-    if (!subject->n_reports) {
-        measure_output_note(o, "No epoch has been closed yet.");
-        return NULL;
-    }
-    measure_group_from_by(&group, scope->reports[0]->by);
-    error = measure_scope_check_complete(scope, "measure/distribution");
-    if (!error) {
-        error = measure_scope_check(scope, &group);
-    }
-    if (error) {
-        return measure_subject_error(subject, error);
-    }
-
+    measure_sizes_group(scope, &group);
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
     measure_output_string(o, "key", measure_by_name(scope->reports[0]->by));
     measure_distribution_init(&sizes.distribution);
+    sizes.packets = measure_values_create();
+    sizes.bytes = measure_values_create();
     ok = measure_query(scope, &group, add_sizes, &sizes);
     if (ok) {
         write_sizes(o, &sizes);
     }
-    free(sizes.packets);
-    free(sizes.bytes);
+    measure_values_destroy(sizes.packets);
+    measure_values_destroy(sizes.bytes);
 
     measure_output_open_list(o, "entropy");
     ok = (ok
@@ -268,6 +258,5 @@ measure_write_distribution(struct measure_output *o,
           && write_port_entropy(o, scope, "source-port", false)
           && write_port_entropy(o, scope, "destination-port", true));
     measure_output_close(o);
-    return ok ? NULL : xasprintf("%s: no memory for the answer",
-                                 subject->name);
+    return ok;
 }

@@ -1,0 +1,269 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-groups.h"
+
+#define MIN_SLOTS 64
+#define MIN_ROWS 1024
+
+/* Makes 'groups' empty.  measure_groups_begin() must follow. */
+void
+measure_groups_init(struct measure_groups *groups, enum measure_family layout,
+                    const struct measure_hash_secret *secret,
+                    struct measure_budget *budget)
+{
+    memset(groups, 0, sizeof *groups);
+    groups->layout = layout;
+    groups->secret = secret;
+    groups->budget = budget;
+}
+
+void
+measure_groups_destroy(struct measure_groups *groups)
+{
+    measure_memory_give(groups->budget, groups->rows, groups->size);
+    measure_memory_give(groups->budget, groups->slots, groups->slots_size);
+    groups->rows = NULL;
+    groups->slots = NULL;
+}
+
+/* Forgets the keys of all rows so far, which stay, and makes ready for up to
+ * 'max_rows' rows.  Returns false if there is no memory. */
+bool
+measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
+{
+    uint64_t n_slots = MIN_SLOTS;
+    size_t size;
+
+    while (n_slots < max_rows * 2) {
+        n_slots *= 2;
+    }
+    assert(n_slots <= UINT32_C(1) << 31);
+    size = n_slots * sizeof *groups->slots;
+    if (size > groups->slots_size) {
+        measure_memory_give(groups->budget, groups->slots,
+                            groups->slots_size);
+        groups->slots_size = 0;
+        groups->slots = measure_memory_take(groups->budget, &size, SIZE_MAX);
+        if (!groups->slots) {
+            return false;
+        }
+        groups->slots_size = size;
+    }
+    groups->n_slots = n_slots;
+    memset(groups->slots, 0, n_slots * sizeof *groups->slots);
+    return true;
+}
+
+/* Makes room for 'n_more' rows, and one more: see measure_table_from_rows().
+ * Returns false if there is no memory. */
+bool
+measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
+{
+    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
+    size_t used = groups->n * row_size;
+    size_t size = used + (n_more + 1) * row_size;
+    uint64_t *rows;
+
+    if (size <= groups->size) {
+        return true;
+    }
+    size += groups->size ? used + MIN_ROWS * row_size : 0;
+    rows = measure_memory_take(groups->budget, &size,
+                               groups->lasting ? size + size / 4 : SIZE_MAX);
+    if (!rows) {
+        return false;
+    }
+    if (used) {
+        memcpy(rows, groups->rows, used);
+    }
+    measure_memory_give(groups->budget, groups->rows, groups->size);
+    groups->rows = rows;
+    groups->size = size;
+    return true;
+}
+
+/* Gives back what the rows take much more than they need, if there is memory
+ * to copy them to. */
+void
+measure_groups_fit(struct measure_groups *groups)
+{
+    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
+    size_t size = (groups->n + (size_t) 1) * row_size;
+    uint64_t *rows;
+
+    if (groups->size <= size + size / 4) {
+        return;
+    }
+    rows = measure_memory_take(groups->budget, &size, size + size / 4);
+    if (rows) {
+        memcpy(rows, groups->rows, groups->n * row_size);
+        measure_memory_give(groups->budget, groups->rows, groups->size);
+        groups->rows = rows;
+        groups->size = size;
+    }
+}
+
+/* Takes the 'n' rows at the tail.  If 'flow', a mask, is not NULL, the hash is
+ * that of the masked key; returns true if then two different keys were found
+ * with the same masked key. */
+static inline bool
+take__(struct measure_groups *groups, enum measure_family layout, size_t n,
+       const uint64_t *flow)
+{
+    unsigned int n_words = measure_key_words(layout);
+    size_t row_words = measure_row_words(layout);
+    uint64_t *from = measure_groups_tail(groups);
+    uint64_t *to = from;
+    uint32_t last_slot = groups->n_slots - 1;
+    uint64_t hashes[MEASURE_GROUPS_BATCH];
+    uint64_t differ = 0;
+
+    assert(n <= MEASURE_GROUPS_BATCH);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *key = &from[i * row_words];
+        uint64_t masked[MEASURE_KEY_WORDS];
+
+        if (flow) {
+            for (unsigned int j = 0; j < n_words; j++) {
+                masked[j] = key[j] & flow[j];
+            }
+            key = masked;
+        }
+        hashes[i] = measure_hash(groups->secret, key, n_words);
+        __builtin_prefetch(&groups->slots[(hashes[i] >> 32) & last_slot], 1);
+    }
+    for (size_t i = 0; i < n; i++, from += row_words) {
+        uint32_t slot = (hashes[i] >> 32) & last_slot;
+        uint32_t tag = hashes[i];
+
+        for (;;) {
+            struct measure_slot *s = &groups->slots[slot];
+            uint64_t *other;
+
+            if (!s->number) {
+                s->tag = tag;
+                s->number = ++groups->n;
+                if (to != from) {
+                    for (size_t j = 0; j < row_words; j++) {
+                        to[j] = from[j];
+                    }
+                }
+                to += row_words;
+                break;
+            }
+            other = &groups->rows[(s->number - 1) * row_words];
+            if (s->tag == tag) {
+                if (measure_key_equal(other, from, layout)) {
+                    other[n_words] += from[n_words];
+                    other[n_words + 1] += from[n_words + 1];
+                    break;
+                }
+                if (flow && !differ) {
+                    uint64_t difference = 0;
+
+                    for (unsigned int j = 0; j < n_words; j++) {
+                        difference |= (other[j] ^ from[j]) & flow[j];
+                    }
+                    differ = !difference;
+                }
+            }
+            slot = (slot + 1) & last_slot;
+        }
+    }
+    return differ;
+}
+
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) rows at the tail. */
+void
+measure_groups_take(struct measure_groups *groups, size_t n)
+{
+    if (groups->layout == MEASURE_IPV4) {
+        take__(groups, MEASURE_IPV4, n, NULL);
+    } else {
+        take__(groups, MEASURE_IPV6, n, NULL);
+    }
+}
+
+/* Like measure_groups_take().  Returns true if it has seen two groups of one
+ * flow: all must be added by this function then. */
+bool
+measure_groups_take_flows(struct measure_groups *groups, size_t n)
+{
+    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[groups->layout];
+
+    return (groups->layout == MEASURE_IPV4
+            ? take__(groups, MEASURE_IPV4, n, mask)
+            : take__(groups, MEASURE_IPV6, n, mask));
+}
+
+/* Adds up the 'n' 'rows', which are without gaps.  Returns false if there is
+ * no memory, with some rows added. */
+bool
+measure_groups_add(struct measure_groups *groups, const uint64_t *rows,
+                   size_t n)
+{
+    size_t row_words = measure_row_words(groups->layout);
+
+    while (n) {
+        size_t n_batch = n < MEASURE_GROUPS_BATCH ? n : MEASURE_GROUPS_BATCH;
+
+        if (!measure_groups_reserve(groups, n_batch)) {
+            return false;
+        }
+        memcpy(measure_groups_tail(groups), rows,
+               n_batch * row_words * sizeof *rows);
+        measure_groups_take(groups, n_batch);
+        rows += n_batch * row_words;
+        n -= n_batch;
+    }
+    return true;
+}
+
+/* Returns the row of 'key', or NULL if there is none. */
+uint64_t *
+measure_groups_find(const struct measure_groups *groups, const uint64_t *key)
+{
+    uint64_t hash = measure_key_hash(groups->secret, groups->layout, key);
+    uint32_t slot = (hash >> 32) & (groups->n_slots - 1);
+    size_t row_words = measure_row_words(groups->layout);
+
+    for (;;) {
+        const struct measure_slot *s = &groups->slots[slot];
+        uint64_t *row;
+
+        if (!s->number) {
+            return NULL;
+        }
+        row = &groups->rows[(s->number - 1) * row_words];
+        if (s->tag == (uint32_t) hash
+            && measure_key_equal(row, key, groups->layout)) {
+            return row;
+        }
+        slot = (slot + 1) & (groups->n_slots - 1);
+    }
+}
+
+/* Makes 'table', only to be gone through, of the groups, which may not change
+ * meanwhile. */
+void
+measure_groups_view(struct measure_groups *groups,
+                    struct measure_table *table)
+{
+    measure_table_from_rows(table, groups->layout, groups->rows, groups->n);
+}
