@@ -19,10 +19,10 @@
  *
  * Epochs.  Packet threads count as many flows as they are told to, each in its
  * own set.  Then one control thread merges the closed sets, answers all
- * questions, and clears the sets.  The processor time of each step is measured,
- * once with different flows in each thread, as behind a network card that
- * spreads flows, and once with the same flows in all of them.  The first epoch
- * takes its memory from the kernel, the others reuse it: both are shown.
+ * questions, and clears the sets.  The processor time of each step is
+ * measured, once with different flows in each thread, as behind a network card
+ * that spreads flows, and once with the same flows in all of them.  The first
+ * epoch takes its memory from the kernel, the others reuse it: both are shown.
  *
  * "All" is: merging, each command once by each of its defaults (heavy hitters
  * by each key that can be configured, superspreaders by all three, changes,
@@ -39,8 +39,8 @@
  * epochs, merges them, and hands the sets back.  Each burst is timed.  Printed
  * is the histogram of the bursts that were the first in a new set, beside that
  * of all others.  The machine may take the processor from the thread: bursts
- * during which the kernel counted that are shown apart.  At the end the packets
- * that were counted must be those that were sent. */
+ * during which the kernel counted that are shown apart.  At the end the
+ * packets that were counted must be those that were sent. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For pthread_setaffinity_np(). */

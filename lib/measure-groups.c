@@ -36,8 +36,10 @@ measure_groups_init(struct measure_groups *groups, enum measure_family layout,
 void
 measure_groups_destroy(struct measure_groups *groups)
 {
-    measure_memory_give(groups->budget, groups->rows, groups->size);
-    measure_memory_give(groups->budget, groups->slots, groups->slots_size);
+    measure_memory_give(groups->budget, groups->rows, groups->size,
+                        groups->lasting);
+    measure_memory_give(groups->budget, groups->slots, groups->slots_size,
+                        false);
     groups->rows = NULL;
     groups->slots = NULL;
 }
@@ -57,9 +59,10 @@ measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
     size = n_slots * sizeof *groups->slots;
     if (size > groups->slots_size) {
         measure_memory_give(groups->budget, groups->slots,
-                            groups->slots_size);
+                            groups->slots_size, false);
         groups->slots_size = 0;
-        groups->slots = measure_memory_take(groups->budget, &size, SIZE_MAX);
+        groups->slots = measure_memory_take(groups->budget, &size, SIZE_MAX,
+                                            false);
         if (!groups->slots) {
             return false;
         }
@@ -85,14 +88,16 @@ measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
     }
     size += groups->size ? used + MIN_ROWS * row_size : 0;
     rows = measure_memory_take(groups->budget, &size,
-                               groups->lasting ? size + size / 4 : SIZE_MAX);
+                               groups->lasting ? size + size / 4 : SIZE_MAX,
+                               groups->lasting);
     if (!rows) {
         return false;
     }
     if (used) {
         memcpy(rows, groups->rows, used);
     }
-    measure_memory_give(groups->budget, groups->rows, groups->size);
+    measure_memory_give(groups->budget, groups->rows, groups->size,
+                        groups->lasting);
     groups->rows = rows;
     groups->size = size;
     return true;
@@ -110,10 +115,12 @@ measure_groups_fit(struct measure_groups *groups)
     if (groups->size <= size + size / 4) {
         return;
     }
-    rows = measure_memory_take(groups->budget, &size, size + size / 4);
+    rows = measure_memory_take(groups->budget, &size, size + size / 4,
+                               groups->lasting);
     if (rows) {
         memcpy(rows, groups->rows, groups->n * row_size);
-        measure_memory_give(groups->budget, groups->rows, groups->size);
+        measure_memory_give(groups->budget, groups->rows, groups->size,
+                            groups->lasting);
         groups->rows = rows;
         groups->size = size;
     }
@@ -205,9 +212,10 @@ measure_groups_take(struct measure_groups *groups, size_t n)
 bool
 measure_groups_take_flows(struct measure_groups *groups, size_t n)
 {
-    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[groups->layout];
+    enum measure_family layout = groups->layout;
+    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
 
-    return (groups->layout == MEASURE_IPV4
+    return (layout == MEASURE_IPV4
             ? take__(groups, MEASURE_IPV4, n, mask)
             : take__(groups, MEASURE_IPV6, n, mask));
 }

@@ -107,9 +107,9 @@ reserve_addresses(size_t size)
 }
 
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
- * left.  'node' is a NUMA node or MEASURE_ANY_NODE. */
-void *
-measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
+ * left. */
+static void *
+map(size_t size, int node)
 {
     struct policy policy;
     void *p;
@@ -134,8 +134,19 @@ measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
         *((volatile char *) p + i) = 0;
     }
     policy_restore(&policy);
+    return p;
+}
 
-    __atomic_fetch_add(&budget->used, size, __ATOMIC_RELAXED);
+/* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
+ * left.  'node' is a NUMA node or MEASURE_ANY_NODE. */
+void *
+measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
+{
+    void *p = map(size, node);
+
+    if (p) {
+        __atomic_fetch_add(&budget->used, size, __ATOMIC_RELAXED);
+    }
     return p;
 }
 
@@ -207,14 +218,23 @@ keep_block(struct measure_budget *budget, struct spare *block)
     }
 }
 
+/* Where blocks that are taken are counted. */
+static uint64_t *
+taken(struct measure_budget *budget, bool lasting)
+{
+    return lasting ? &budget->used : &budget->lent;
+}
+
 /* Returns at least '*size' (more than 0) bytes of anything, or NULL if there
  * is no memory left.  Sets '*size' to their number, for
- * measure_memory_give().  A spare block of up to 'max_size' bytes will do. */
+ * measure_memory_give().  A spare block of up to 'max_size' bytes will do.
+ * 'lasting' says whether it is for longer than a merge or a question. */
 void *
 measure_memory_take(struct measure_budget *budget, size_t *size,
-                    size_t max_size)
+                    size_t max_size, bool lasting)
 {
     size_t step = PAGE_SIZE_MIN;
+    void *p;
 
     if (*size >= MIN_SPARE_SIZE) {
         /* The largest are in the first places: leave these alone. */
@@ -223,7 +243,8 @@ measure_memory_take(struct measure_budget *budget, size_t *size,
 
             if (block && block->size >= *size && block->size <= max_size) {
                 *size = block->size;
-                __atomic_fetch_add(&budget->used, *size, __ATOMIC_RELAXED);
+                __atomic_fetch_add(taken(budget, lasting), *size,
+                                   __ATOMIC_RELAXED);
                 return block;
             }
             if (block) {
@@ -236,31 +257,41 @@ measure_memory_take(struct measure_budget *budget, size_t *size,
         }
         *size = (*size + step - 1) / step * step;
     }
-    return measure_memory_alloc(budget, *size, MEASURE_ANY_NODE);
+    p = map(*size, MEASURE_ANY_NODE);
+    if (p) {
+        __atomic_fetch_add(taken(budget, lasting), *size, __ATOMIC_RELAXED);
+    }
+    return p;
 }
 
-/* Gives back the 'size' bytes at 'p', which measure_memory_take() returned, or
- * NULL. */
+/* Gives back the 'size' bytes at 'p', which measure_memory_take() returned for
+ * the same 'lasting', or NULL. */
 void
-measure_memory_give(struct measure_budget *budget, void *p, size_t size)
+measure_memory_give(struct measure_budget *budget, void *p, size_t size,
+                    bool lasting)
 {
-    if (p && size >= MIN_SPARE_SIZE) {
+    if (!p) {
+        return;
+    }
+    __atomic_fetch_sub(taken(budget, lasting), size, __ATOMIC_RELAXED);
+    if (size >= MIN_SPARE_SIZE) {
         struct spare *block = p;
 
         block->size = size;
-        __atomic_fetch_sub(&budget->used, size, __ATOMIC_RELAXED);
         keep_block(budget, block);
     } else {
-        measure_memory_free(budget, p, size);
+        munmap(p, size);
     }
 }
 
-/* Frees spare blocks until they are at most 'max_spare' bytes. */
+/* Frees spare blocks that nobody has taken until they are at most 'max_spare'
+ * bytes. */
 void
 measure_memory_trim(struct measure_budget *budget, uint64_t max_spare)
 {
     for (int i = 0; i < MEASURE_SPARE_BLOCKS
-         && measure_budget_spare(budget) > max_spare; i++) {
+         && (__atomic_load_n(&budget->spare, __ATOMIC_RELAXED)
+             > max_spare); i++) {
         struct spare *block = take_block(budget, i);
 
         if (block) {
@@ -269,10 +300,13 @@ measure_memory_trim(struct measure_budget *budget, uint64_t max_spare)
     }
 }
 
+/* Returns what is kept for the next merge or question, and what those at work
+ * have taken. */
 uint64_t
 measure_budget_spare(const struct measure_budget *budget)
 {
-    return __atomic_load_n(&budget->spare, __ATOMIC_RELAXED);
+    return (__atomic_load_n(&budget->spare, __ATOMIC_RELAXED)
+            + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED));
 }
 
 uint64_t

@@ -17,6 +17,7 @@
 #ifndef MEASURE_MEMORY_H
 #define MEASURE_MEMORY_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,9 @@
  * question, and written before it is read, is hence taken and given by
  * measure_memory_take() and measure_memory_give(): a large block that is given
  * is not freed but kept, as spare, for the next one to take.  Spare blocks are
- * not in 'used', but in measure_budget_spare(); measure_memory_trim() frees
- * them.
+ * not in 'used', but in measure_budget_spare(), and so are blocks that were
+ * taken just for the time of a merge or a question.  measure_memory_trim()
+ * frees those that nobody has.
  *
  * Thread safety: one budget may be used by several threads at once.  Never
  * called from the packet path. */
@@ -53,14 +55,16 @@
 struct measure_budget {
     uint64_t used;              /* Bytes.  Atomic. */
     uint64_t spare;             /* Bytes of 'blocks'.  Atomic. */
+    uint64_t lent;              /* Taken, but not to last.  Atomic. */
     void *blocks[MEASURE_SPARE_BLOCKS];     /* Or NULL.  Atomic. */
 };
 
 void *measure_memory_alloc(struct measure_budget *, size_t size, int node);
 void measure_memory_free(struct measure_budget *, void *, size_t size);
 void *measure_memory_take(struct measure_budget *, size_t *size,
-                          size_t max_size);
-void measure_memory_give(struct measure_budget *, void *, size_t size);
+                          size_t max_size, bool lasting);
+void measure_memory_give(struct measure_budget *, void *, size_t size,
+                         bool lasting);
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
 uint64_t measure_budget_used(const struct measure_budget *);
 uint64_t measure_budget_spare(const struct measure_budget *);

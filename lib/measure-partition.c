@@ -56,7 +56,7 @@ measure_partitions_init(struct measure_partitions *p,
     p->n_chunks = max_rows / MEASURE_CHUNK_ROWS + n;
     p->next = measure_xzalloc(p->n_chunks * sizeof *p->next);
     p->size = p->n_chunks * chunk_words(layout) * sizeof *p->rows;
-    p->rows = measure_memory_take(budget, &p->size, SIZE_MAX);
+    p->rows = measure_memory_take(budget, &p->size, SIZE_MAX, false);
     return p->rows != NULL;
 }
 
@@ -64,7 +64,7 @@ void
 measure_partitions_destroy(struct measure_partitions *p,
                            struct measure_budget *budget)
 {
-    measure_memory_give(budget, p->rows, p->size);
+    measure_memory_give(budget, p->rows, p->size, false);
     free(p->next);
     free(p->partitions);
 }
@@ -97,8 +97,8 @@ measure_partition_n_rows(const struct measure_partitions *p, uint32_t i)
             - partition->room);
 }
 
-/* Moves 'chunk' to the next one of the 'i'th partition.  Returns false if there
- * is none. */
+/* Moves 'chunk' to the next one of the 'i'th partition.  Returns false if
+ * there is none. */
 bool
 measure_partition_next_chunk(const struct measure_partitions *p, uint32_t i,
                              struct measure_chunk *chunk)

@@ -297,8 +297,8 @@ load_report__(struct query *q, enum measure_family layout,
         uint32_t n = (end - j < MEASURE_GROUPS_BATCH
                       ? end - j : MEASURE_GROUPS_BATCH);
 
-        if (!load_rows__(q, layout, &report->tables[layout].rows[j * row_words],
-                         n)) {
+        if (!load_rows__(q, layout,
+                         &report->tables[layout].rows[j * row_words], n)) {
             return false;
         }
         j += n;
@@ -587,8 +587,8 @@ measure_totals_exact(const struct measure_totals *totals)
     return !totals->counters.overflow_packets && !totals->estimates;
 }
 
-/* Returns the number of rows in 'scope', whatever its filter, or 'max' if there
- * are more. */
+/* Returns the number of rows in 'scope', whatever its filter, or 'max' if
+ * there are more. */
 uint64_t
 measure_scope_rows(const struct measure_scope *scope, uint64_t max)
 {

@@ -33,8 +33,8 @@
  * the report is (measure-report.h): all rows of a group are in one part, whose
  * groups fit the cache of the processor.  For other groups the rows that the
  * filter lets through are masked and written to partitions of another order
- * first (measure-partition.h).  Where few groups have many rows these are added
- * up on their way to the partitions, in a small cache.
+ * first (measure-partition.h).  Where few groups have many rows these are
+ * added up on their way to the partitions, in a small cache.
  *
  * Memory, while it runs: for other groups 32 bytes for each row in the layout
  * of IPv4 and 64 for the other; some hundred kilobytes besides.  The large

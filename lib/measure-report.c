@@ -457,7 +457,7 @@ measure_report_destroy(struct measure_report *report)
             if (report->complete) {
                 measure_memory_give(report->budget,
                                     report->tables[family].rows,
-                                    report->table_sizes[family]);
+                                    report->table_sizes[family], true);
             } else {
                 measure_table_destroy(&report->tables[family],
                                       report->budget);

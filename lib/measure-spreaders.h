@@ -34,11 +34,11 @@
  *                   that keeps its port, from the rest of its host
  *     destination   a destination         source addresses
  *
- * How.  measure_query_wholes() gives all of some sources at a time: their sizes,
- * and their groups by source, destination and destination port.  A source with
- * fewer packets than 'min' has fewer destinations, too: it has no groups there.
- * From the groups the pairs are made, and from the pairs the sources, by
- * counting what falls together.
+ * How.  measure_query_wholes() gives all of some sources at a time: their
+ * sizes, and their groups by source, destination and destination port.  A
+ * source with fewer packets than 'min' has fewer destinations, too: it has no
+ * groups there.  From the groups the pairs are made, and from the pairs the
+ * sources, by counting what falls together.
  *
  * Error.  None without overflow.  With it each row can have missed at most as
  * many destinations as packets overflowed.

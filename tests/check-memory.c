@@ -89,7 +89,7 @@ END_TEST
 START_TEST(spare_blocks_are_taken_again)
 {
     size_t size = 5 << 20, small = 1000, larger, other = 3 << 20;
-    void *p = measure_memory_take(&budget, &size, SIZE_MAX);
+    void *p = measure_memory_take(&budget, &size, SIZE_MAX, true);
     void *q;
 
     ck_assert_ptr_ne(p, NULL);
@@ -97,30 +97,32 @@ START_TEST(spare_blocks_are_taken_again)
     memset(p, 0xff, size);
     ck_assert_uint_eq(measure_budget_used(&budget), size);
     ck_assert_uint_eq(measure_budget_spare(&budget), 0);
-    measure_memory_give(&budget, p, size);
+    measure_memory_give(&budget, p, size, true);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
     ck_assert_uint_eq(measure_budget_spare(&budget), size);
 
     /* Neither one that is too small nor one that is too large. */
     larger = size + 1;
-    q = measure_memory_take(&budget, &larger, SIZE_MAX);
+    q = measure_memory_take(&budget, &larger, SIZE_MAX, false);
     ck_assert_ptr_ne(q, p);
-    ck_assert_uint_eq(measure_budget_spare(&budget), size);
-    measure_memory_give(&budget, q, larger);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+    ck_assert_uint_eq(measure_budget_spare(&budget), size + larger);
+    measure_memory_give(&budget, q, larger, false);
+    ck_assert_uint_eq(measure_budget_spare(&budget), size + larger);
     measure_memory_trim(&budget, size);
-    q = measure_memory_take(&budget, &other, size - 1);
+    q = measure_memory_take(&budget, &other, size - 1, true);
     ck_assert_ptr_ne(q, p);
     ck_assert_uint_lt(other, size);
-    measure_memory_give(&budget, q, other);
+    measure_memory_give(&budget, q, other, true);
     measure_memory_trim(&budget, 0);
     ck_assert_uint_eq(measure_budget_spare(&budget), 0);
 
     /* Small ones are not kept. */
-    q = measure_memory_take(&budget, &small, SIZE_MAX);
+    q = measure_memory_take(&budget, &small, SIZE_MAX, true);
     ck_assert_uint_eq(measure_budget_used(&budget), small);
-    measure_memory_give(&budget, q, small);
+    measure_memory_give(&budget, q, small, true);
     ck_assert_uint_eq(measure_budget_spare(&budget), 0);
-    measure_memory_give(&budget, NULL, 100 << 20);
+    measure_memory_give(&budget, NULL, 100 << 20, true);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
 
     /* No more than there are places for. */
@@ -130,13 +132,14 @@ START_TEST(spare_blocks_are_taken_again)
 
         for (int j = 0; j <= i; j++) {
             sizes[j] = 2 << 20;
-            blocks[j] = measure_memory_take(&budget, &sizes[j], SIZE_MAX);
+            blocks[j] = measure_memory_take(&budget, &sizes[j], SIZE_MAX,
+                                            true);
             ck_assert_uint_eq(sizes[j], 2 << 20);
             memset(blocks[j], j, sizes[j]);
         }
         for (int j = 0; j <= i; j++) {
             ck_assert_uint_eq(*(uint8_t *) blocks[j], j);
-            measure_memory_give(&budget, blocks[j], sizes[j]);
+            measure_memory_give(&budget, blocks[j], sizes[j], true);
         }
         ck_assert_uint_eq(measure_budget_used(&budget), 0);
         ck_assert_uint_eq(measure_budget_spare(&budget),
