@@ -14,6 +14,8 @@
 
 #include "check-common.h"
 
+#include <sys/mman.h>
+
 #define HUGE_PAGE (2 << 20)
 
 START_TEST(memory_is_zeroed_aligned_and_accounted)
@@ -152,6 +154,38 @@ START_TEST(spare_blocks_are_taken_again)
 }
 END_TEST
 
+static bool
+is_mapped(void *p)
+{
+    return !msync(p, sysconf(_SC_PAGESIZE), MS_ASYNC);
+}
+
+START_TEST(larger_blocks_are_kept_and_the_others_freed)
+{
+    void *blocks[MEASURE_SPARE_BLOCKS + 1];
+    size_t sizes[MEASURE_SPARE_BLOCKS + 1];
+
+    /* The smallest in the middle. */
+    for (int i = 0; i <= MEASURE_SPARE_BLOCKS; i++) {
+        sizes[i] = (i == MEASURE_SPARE_BLOCKS / 2 ? 1 : 3) << 20;
+        blocks[i] = measure_memory_take(&budget, &sizes[i], SIZE_MAX, true);
+    }
+    for (int i = 0; i <= MEASURE_SPARE_BLOCKS; i++) {
+        measure_memory_give(&budget, blocks[i], sizes[i], true);
+    }
+    for (int i = 0; i <= MEASURE_SPARE_BLOCKS; i++) {
+        ck_assert(is_mapped(blocks[i]) == (i != MEASURE_SPARE_BLOCKS / 2));
+    }
+    ck_assert_uint_eq(measure_budget_spare(&budget),
+                      MEASURE_SPARE_BLOCKS * (UINT64_C(3) << 20));
+
+    measure_memory_trim(&budget, 0);
+    for (int i = 0; i <= MEASURE_SPARE_BLOCKS; i++) {
+        ck_assert(!is_mapped(blocks[i]));
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -160,6 +194,7 @@ main(void)
     tcase_add_test(tests, memory_is_zeroed_aligned_and_accounted);
     tcase_add_test(tests, too_much_memory_is_refused_and_not_accounted);
     tcase_add_test(tests, spare_blocks_are_taken_again);
+    tcase_add_test(tests, larger_blocks_are_kept_and_the_others_freed);
     tcase_add_test(tests, small_things_are_zeroed_and_never_null);
     return tests_run(tests);
 }

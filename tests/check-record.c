@@ -274,6 +274,7 @@ START_TEST(order_is_total_and_as_documented)
     struct random r = random_from(test_seed);
     enum { N = 300 };
     static struct measure_fields fields[N];
+    unsigned int n_follow = 0;
 
     /* Few values in few places, so that all prefixes of the order tie. */
     for (int i = 0; i < N; i++) {
@@ -309,6 +310,21 @@ START_TEST(order_is_total_and_as_documented)
                                                          &fields[j])));
         }
     }
+
+    /* What is said to follow does, and of most keys it is said. */
+    for (int i = 0; i < N; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+        enum measure_family layout = measure_key_from_fields(key, &fields[i]);
+
+        for (int j = 0; j < N; j++) {
+            bool follows = measure_key_follows(layout, key, &fields[j]);
+
+            n_follow += follows;
+            ck_assert(!follows
+                      || measure_fields_compare(&fields[i], &fields[j]) > 0);
+        }
+    }
+    ck_assert_uint_gt(n_follow, 0);
 }
 END_TEST
 
