@@ -62,6 +62,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-report-structures.h \
 	lib/measure-report.c \
 	lib/measure-report.h \
+	lib/measure-scope.c \
+	lib/measure-scope.h \
 	lib/measure-shared.c \
 	lib/measure-shared.h \
 	lib/measure-sets.c \

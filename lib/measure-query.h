@@ -17,17 +17,13 @@
 #ifndef MEASURE_QUERY_H
 #define MEASURE_QUERY_H 1
 
-#include "measure-filter.h"
-#include "measure-group.h"
 #include "measure-groups.h"
-#include "measure-report.h"
+#include "measure-scope.h"
 
 /* Questions to reports
  * ====================
  *
- * A scope says what a question is about: one report or several (of
- * consecutive epochs), all of their packet threads or one, and a filter.
- * measure_query() groups all rows in the scope.
+ * measure_query() groups all rows in a scope (measure-scope.h).
  *
  * How.  Groups that have a whole source address are answered part by part as
  * the report is (measure-report.h): all rows of a group are in one part, whose
@@ -47,35 +43,14 @@
  * Thread safety: a report does not change, so any number of threads may ask at
  * the same time.  None may destroy it meanwhile. */
 
-struct measure_scope {
-    const struct measure_report *const *reports;    /* Oldest first. */
-    size_t n_reports;
-    bool one_core;              /* Only what the thread on 'core' counted. */
-    unsigned int core;
-    const struct measure_filter *filter;        /* NULL for all rows. */
-    const struct measure_port_names *ports;     /* NULL without names. */
-};
-
-/* What the scope adds up to, whatever the filter. */
-struct measure_totals {
-    struct measure_counters counters;
-    uint64_t number;            /* Of the newest epoch. */
-    uint64_t first_number;      /* Of the oldest. */
-    int64_t start_ms;           /* Of the oldest. */
-    uint64_t duration_ms;       /* Of all. */
-    size_t n_sections;          /* Packet threads, in each epoch. */
-
-    /* See measure-report.h. */
-    enum measure_structure_kind structure;
-    bool complete;
-    bool estimates;
-    double error_probability;
-    uint64_t n_lost;
-    struct measure_cell missed;
-};
-
 /* Rows of any answer, however many are asked for. */
 #define MEASURE_ANSWER_MAX_ROWS 100000
+
+/* What the rows of an answer are sorted by. */
+enum measure_sort {
+    MEASURE_SORT_PACKETS,
+    MEASURE_SORT_BYTES
+};
 
 /* Called with the groups of a part of the rows; each group in one call.  The
  * table is only to be gone through.  Returns false if there is no memory. */
@@ -87,17 +62,6 @@ typedef bool measure_wholes_function(const struct measure_groups *groups,
                                      const struct measure_groups *wholes,
                                      void *aux);
 
-void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
-bool measure_totals_exact(const struct measure_totals *);
-uint64_t measure_scope_rows(const struct measure_scope *, uint64_t max);
-bool measure_scope_exact(const struct measure_scope *);
-char *measure_scope_check(const struct measure_scope *,
-                          const struct measure_group *);
-char *measure_scope_check_complete(const struct measure_scope *,
-                                   const char *question);
-void measure_scope_add_error(const struct measure_scope *,
-                             enum measure_family layout, const uint64_t *key,
-                             uint64_t *packets_error, uint64_t *bytes_error);
 bool measure_query(const struct measure_scope *, const struct measure_group *,
                    measure_groups_function *, void *aux);
 bool measure_query_wholes(const struct measure_scope *,
@@ -105,13 +69,5 @@ bool measure_query_wholes(const struct measure_scope *,
                           const struct measure_group *whole,
                           uint64_t min_packets,
                           measure_wholes_function *, void *aux);
-
-void measure_scope_write(struct measure_output *, const struct measure_scope *,
-                         const struct measure_totals *);
-unsigned int measure_key_columns(const struct measure_group *,
-                                 const struct measure_fields *);
-void measure_key_write(struct measure_output *, const struct measure_scope *,
-                       const struct measure_group *,
-                       const struct measure_fields *, unsigned int columns);
 
 #endif /* measure-query.h */

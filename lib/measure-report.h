@@ -26,10 +26,8 @@
  * ============================
  *
  * measure_report_merge() adds the tables of the sets that an epoch closed,
- * those of all packet threads, into one linear table for each family.
- * measure_report_ask() answers a question from it: group by other fields,
- * sort, cut.  Whatever 'by' the configured key has the fields for can be asked
- * afterwards.
+ * those of all packet threads.  Questions come later (measure-query.h):
+ * whatever 'by' the configured key has the fields for can be asked.
  *
  * Error bound.  Packets that found no row are in the overflow count array,
  * summed over the threads.  A key of the configured kind can have missed at
@@ -110,36 +108,6 @@ struct measure_report {
     struct measure_table errors[MEASURE_N_FAMILIES];
 };
 
-struct measure_row {
-    struct measure_fields fields;
-    uint64_t packets;
-    uint64_t bytes;
-    uint64_t packets_error_max;
-    uint64_t bytes_error_max;
-    bool heavy;                 /* At or above the threshold. */
-};
-
-enum measure_sort {
-    MEASURE_SORT_PACKETS,
-    MEASURE_SORT_BYTES
-};
-
-struct measure_question {
-    enum measure_by by;
-    enum measure_sort sort;
-    bool heavy_only;            /* Else the 'n' largest keys. */
-    uint64_t n;                 /* 0 means all. */
-    struct measure_threshold threshold;
-};
-
-struct measure_answer {
-    struct measure_row *rows;   /* Largest first. */
-    size_t n_rows;
-    uint64_t other_keys;        /* Of those that are not in 'rows'. */
-    uint64_t other_packets;     /* Of the epoch, less those of 'rows'. */
-    uint64_t other_bytes;
-};
-
 struct measure_report *
 measure_report_merge(struct measure_set *const sets[], size_t n_sets,
                      enum measure_by, const struct measure_hash_secret *,
@@ -152,19 +120,7 @@ void measure_report_add_overflow(struct measure_report *, uint64_t hash,
 void measure_report_destroy(struct measure_report *);
 uint64_t measure_report_bytes(const struct measure_report *);
 
-bool measure_report_exact(const struct measure_report *);
-const char *measure_report_estimate(const struct measure_report *);
-bool measure_report_derives(const struct measure_report *, enum measure_by);
-bool measure_report_ask(const struct measure_report *,
-                        const struct measure_question *,
-                        struct measure_answer *);
-void measure_answer_destroy(struct measure_answer *);
-
 void measure_counters_write(struct measure_output *,
                             const struct measure_counters *, bool overflow);
-bool measure_report_write(struct measure_output *,
-                          const struct measure_report *,
-                          const struct measure_question *,
-                          const char *threshold_text);
 
 #endif /* measure-report.h */

@@ -44,6 +44,7 @@ unit_tests = \
 	tests/check-table-pointer \
 	tests/fuzz-parse
 noinst_HEADERS += \
+	tests/check-answer.h \
 	tests/check-common.h \
 	tests/check-frames.h \
 	tests/check-json.h \

@@ -18,7 +18,7 @@
 
 #include "check-common.h"
 #include "measure-epoch.h"
-#include "measure-report.h"
+#include "check-answer.h"
 
 /* A flow cache as a switch has it: some entries, each of which stands for a
  * flow, and is given to another one now and then. */
@@ -57,11 +57,11 @@ count_hit(struct measure_set *set, uint32_t entry,
 static void
 check_report(struct measure_set *set, const struct oracle *oracle)
 {
-    struct measure_question question = {
+    struct question question = {
         .by = MEASURE_BY_FLOW, .n = 0,
         .threshold = { .unit = MEASURE_SHARE, .value = 100 },
     };
-    struct measure_answer answer;
+    struct measure_hitters_answer answer;
     struct measure_report *report;
 
     measure_set_move_cache(set);
@@ -71,8 +71,8 @@ check_report(struct measure_set *set, const struct oracle *oracle)
     report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
     ck_assert_uint_eq(report->counters.packets, oracle->packets);
     ck_assert_uint_eq(report->counters.bytes, oracle->bytes);
-    ck_assert(measure_report_exact(report));
-    ck_assert(measure_report_ask(report, &question, &answer));
+    ck_assert(is_exact(report));
+    ck_assert(ask(report, &question, &answer));
     ck_assert_uint_eq(answer.n_rows, oracle->n);
     for (size_t i = 0; i < answer.n_rows; i++) {
         const struct oracle_row *row = oracle_find(oracle,
@@ -81,7 +81,7 @@ check_report(struct measure_set *set, const struct oracle *oracle)
         REQUIRE(row && row->packets == answer.rows[i].packets
                 && row->bytes == answer.rows[i].bytes);
     }
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
     measure_report_destroy(report);
 }
 

@@ -17,8 +17,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "check-answer.h"
 #include "measure-epoch.h"
-#include "measure-report.h"
 
 /* Counts calls of what the packet path must not call, while 'watching'.  The
  * linker makes __wrap_NAME() of each call of NAME() in this program (see
@@ -168,7 +168,7 @@ check_report(struct measure_set *const sets[], size_t n_sets,
     size_t n_rows = 0;
 
     check_counters(&report->counters, t);
-    ck_assert_int_eq(measure_report_exact(report), exact);
+    ck_assert_int_eq(is_exact(report), exact);
     for (size_t i = 0; i < keys.n; i++) {
         keys.rows[i].seen = false;
     }

@@ -25,7 +25,7 @@
 #include <sched.h>
 
 #include "measure-epoch.h"
-#include "measure-report.h"
+#include "check-answer.h"
 
 #define N_THREADS 3
 #define N_CHUNKS 60             /* At least as many epochs are closed. */
@@ -166,17 +166,17 @@ add_report(struct sums *sums, struct measure_set *const sets[])
     struct measure_report *report
         = measure_report_merge(sets, N_THREADS, MEASURE_BY_FLOW, &secret,
                                &budget);
-    struct measure_question question = {
+    struct question question = {
         .by = MEASURE_BY_FLOW, .sort = MEASURE_SORT_PACKETS,
     };
-    struct measure_answer answer;
+    struct measure_hitters_answer answer;
 
-    ck_assert(measure_report_ask(report, &question, &answer));
+    ck_assert(ask(report, &question, &answer));
     for (size_t i = 0; i < answer.n_rows; i++) {
         oracle_add(&sums->flows, &answer.rows[i].fields,
                    answer.rows[i].packets, answer.rows[i].bytes);
     }
-    if (!measure_report_exact(report)) {
+    if (!is_exact(report)) {
         for (int i = 0; i < MEASURE_N_FAMILIES * N_KEYS; i++) {
             enum measure_family family = i % MEASURE_N_FAMILIES;
             struct measure_fields fields
@@ -192,7 +192,7 @@ add_report(struct sums *sums, struct measure_set *const sets[])
         }
     }
     measure_counters_add(&sums->counters, &report->counters);
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
     measure_report_destroy(report);
 }
 

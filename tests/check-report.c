@@ -17,7 +17,7 @@
 
 #include <sys/mman.h>
 
-#include "measure-report.h"
+#include "check-answer.h"
 
 /* The linker makes __wrap_NAME() of each call of NAME() in this program (see
  * tests/automake.mk): no memory, when a test says so. */
@@ -183,7 +183,7 @@ compare_oracle_rows(const void *a_, const void *b_)
 
 static bool
 oracle_heavy(const struct oracle_row *row, const struct oracle *o,
-             const struct measure_question *q, uint64_t duration_ms)
+             const struct question *q, uint64_t duration_ms)
 {
     bool by_bytes = q->sort == MEASURE_SORT_BYTES;
     uint64_t size = by_bytes ? row->bytes : row->packets;
@@ -203,15 +203,15 @@ oracle_heavy(const struct oracle_row *row, const struct oracle *o,
 
 /* Checks the answer to 'q' of a report that is exact. */
 static void
-check_answer(const struct epoch *e, const struct measure_question *q)
+check_answer(const struct epoch *e, const struct question *q)
 {
     struct oracle groups = oracle_group(&e->flows, q->by);
-    struct measure_answer answer;
+    struct measure_hitters_answer answer;
     uint64_t packets = 0, bytes = 0;
     size_t n = 0;
 
-    ck_assert(measure_report_exact(e->report));
-    ck_assert(measure_report_ask(e->report, q, &answer));
+    ck_assert(is_exact(e->report));
+    ck_assert(ask(e->report, q, &answer));
     oracle_sort = q->sort;
     if (groups.n) {
         qsort(groups.rows, groups.n, sizeof *groups.rows,
@@ -221,7 +221,7 @@ check_answer(const struct epoch *e, const struct measure_question *q)
         const struct oracle_row *expected = &groups.rows[i];
         bool heavy = oracle_heavy(expected, &groups, q,
                                   e->report->duration_ms);
-        const struct measure_row *row = &answer.rows[n];
+        const struct measure_hitters_row *row = &answer.rows[n];
 
         if ((q->n && n >= q->n) || (q->heavy_only && !heavy)) {
             continue;
@@ -240,7 +240,7 @@ check_answer(const struct epoch *e, const struct measure_question *q)
     ck_assert_uint_eq(answer.other_keys, groups.n - n);
     ck_assert_uint_eq(answer.other_packets, e->flows.packets - packets);
     ck_assert_uint_eq(answer.other_bytes, e->flows.bytes - bytes);
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
     oracle_close(&groups);
 }
 
@@ -280,7 +280,7 @@ START_TEST(answers_are_those_of_the_oracle)
             for (int heavy_only = 0; heavy_only < 2; heavy_only++) {
                 for (size_t i = 0; i < ARRAY_SIZE(ns); i++) {
                     for (size_t j = 0; j < ARRAY_SIZE(thresholds); j++) {
-                        struct measure_question q = {
+                        struct question q = {
                             .by = by, .sort = sort,
                             .heavy_only = heavy_only, .n = ns[i],
                             .threshold = thresholds[j],
@@ -329,11 +329,11 @@ START_TEST(thresholds_at_their_boundary)
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct epoch e = epoch_open(MEASURE_BY_FLOW, 100);
-        struct measure_question q = {
+        struct question q = {
             .by = MEASURE_BY_FLOW, .sort = cases[i].sort, .heavy_only = true,
             .threshold = cases[i].threshold,
         };
-        struct measure_answer answer;
+        struct measure_hitters_answer answer;
 
         for (int flow = 1; flow <= 4; flow++) {
             struct measure_fields fields = make_fields(flow % 2, flow);
@@ -344,10 +344,10 @@ START_TEST(thresholds_at_their_boundary)
         }
         epoch_end(&e, MEASURE_BY_FLOW);
         e.report->duration_ms = cases[i].duration_ms;
-        ck_assert(measure_report_ask(e.report, &q, &answer));
+        ck_assert(ask(e.report, &q, &answer));
         ck_assert_msg(answer.n_rows == cases[i].n_heavy,
                       "case %zu: %zu heavy", i, answer.n_rows);
-        measure_answer_destroy(&answer);
+        measure_hitters_answer_destroy(&answer);
         epoch_close(&e);
     }
 }
@@ -372,7 +372,7 @@ START_TEST(ties_are_in_the_order_of_addresses)
     epoch_end(&e, MEASURE_BY_FLOW);
     for (int by = 0; by < MEASURE_N_BY; by++) {
         for (uint64_t n = 0; n < 3000; n += 1000) {
-            struct measure_question q = {
+            struct question q = {
                 .by = by, .sort = MEASURE_SORT_BYTES, .n = n,
                 .threshold = { MEASURE_SHARE, 50 },
             };
@@ -390,23 +390,23 @@ check_bounds(const struct epoch *e)
 {
     const struct measure_counters *counters = &e->report->counters;
 
-    ck_assert(!measure_report_exact(e->report));
+    ck_assert(!is_exact(e->report));
     ck_assert_uint_eq(counters->packets, e->flows.packets);
     for (int by = 0; by < MEASURE_N_BY; by++) {
-        struct measure_question q = {
+        struct question q = {
             .by = by, .threshold = { MEASURE_SHARE, 0.1 },
         };
         struct oracle groups = oracle_group(&e->flows, by);
-        struct measure_answer answer;
+        struct measure_hitters_answer answer;
         uint64_t packets = 0, bytes = 0;
 
         if (!measure_by_derives(e->report->by, by)) {
             oracle_close(&groups);
             continue;
         }
-        ck_assert(measure_report_ask(e->report, &q, &answer));
+        ck_assert(ask(e->report, &q, &answer));
         for (size_t i = 0; i < answer.n_rows; i++) {
-            const struct measure_row *row = &answer.rows[i];
+            const struct measure_hitters_row *row = &answer.rows[i];
             const struct oracle_row *truth = oracle_find(&groups,
                                                          &row->fields);
 
@@ -431,7 +431,7 @@ check_bounds(const struct epoch *e)
         ck_assert_uint_eq(answer.other_bytes, counters->overflow_bytes);
         ck_assert_uint_eq(packets + answer.other_packets, e->flows.packets);
         ck_assert_uint_eq(bytes + answer.other_bytes, e->flows.bytes);
-        measure_answer_destroy(&answer);
+        measure_hitters_answer_destroy(&answer);
         oracle_close(&groups);
     }
 }
@@ -452,8 +452,8 @@ START_TEST(report_without_memory_is_right)
 {
     struct epoch e = make_epoch(MEASURE_BY_PAIR, _i ? 40 : 8000, 5000);
     uint64_t used = measure_budget_used(&budget);
-    struct measure_question q = { .by = MEASURE_BY_PAIR };
-    struct measure_answer answer;
+    struct question q = { .by = MEASURE_BY_PAIR };
+    struct measure_hitters_answer answer;
 
     measure_report_destroy(e.report);
     no_memory = true;
@@ -463,9 +463,9 @@ START_TEST(report_without_memory_is_right)
     ck_assert_uint_lt(measure_budget_used(&budget), used);
     ck_assert_uint_eq(e.report->counters.overflow_packets, e.flows.packets);
     ck_assert_uint_eq(e.report->counters.overflow_bytes, e.flows.bytes);
-    ck_assert(measure_report_ask(e.report, &q, &answer));
+    ck_assert(ask(e.report, &q, &answer));
     ck_assert_uint_eq(answer.n_rows, 0);
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
     check_bounds(&e);
     epoch_close(&e);
 }
@@ -477,22 +477,22 @@ START_TEST(answer_without_memory_is_refused)
     uint64_t used = measure_budget_used(&budget);
 
     for (int by = 0; by < MEASURE_N_BY; by++) {
-        struct measure_question q = {
+        struct question q = {
             .by = by, .threshold = { MEASURE_SHARE, 0.1 },
         };
         struct measure_output *o = measure_output_create(MEASURE_JSON);
-        struct measure_answer answer;
+        struct measure_hitters_answer answer;
         bool asked, written;
 
         no_memory = true;
-        asked = measure_report_ask(e.report, &q, &answer);
+        asked = ask(e.report, &q, &answer);
         no_memory = false;
         ck_assert(!asked);
         ck_assert_uint_eq(answer.n_rows, 0);
-        measure_answer_destroy(&answer);
+        measure_hitters_answer_destroy(&answer);
 
         no_memory = true;
-        written = measure_report_write(o, e.report, &q, "0.1%");
+        written = write_answer(o, e.report, &q);
         no_memory = false;
         ck_assert(!written);
         free(measure_output_finish(o));
@@ -525,11 +525,11 @@ START_TEST(shares_are_not_lost_to_rounding)
 
     measure_config_init(&config);
     for (int flow = 1; flow <= 140; flow++) {
-        struct measure_question q = {
+        struct question q = {
             .by = MEASURE_BY_FLOW, .heavy_only = true,
             .sort = flow % 2 ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
         };
-        struct measure_answer answer;
+        struct measure_hitters_answer answer;
         size_t n_heavy = 140 - flow + 1 + (flow <= 130);
         char share[16];
 
@@ -537,10 +537,10 @@ START_TEST(shares_are_not_lost_to_rounding)
         ck_assert(measure_config_set(&config, MEASURE_SETTING_HEAVY_HITTER,
                                      share));
         q.threshold = config.heavy_hitter;
-        ck_assert(measure_report_ask(e.report, &q, &answer));
+        ck_assert(ask(e.report, &q, &answer));
         ck_assert_msg(answer.n_rows == n_heavy, "%s: %zu heavy, not %zu",
                       share, answer.n_rows, n_heavy);
-        measure_answer_destroy(&answer);
+        measure_hitters_answer_destroy(&answer);
     }
     epoch_close(&e);
 }
@@ -554,7 +554,7 @@ START_TEST(empty_epoch_gives_an_empty_report)
     ck_assert_uint_eq(e.report->n_tables, 0);
     for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
         for (size_t i = 0; i < ARRAY_SIZE(thresholds); i++) {
-            struct measure_question q = {
+            struct question q = {
                 .by = by, .threshold = thresholds[i],
             };
 
@@ -567,7 +567,7 @@ START_TEST(empty_epoch_gives_an_empty_report)
     e.flows = oracle_open();
     e.report = measure_report_merge(NULL, 0, MEASURE_BY_FLOW, &secret,
                                     &budget);
-    struct measure_question q = { .by = MEASURE_BY_SOURCE };
+    struct question q = { .by = MEASURE_BY_SOURCE };
     check_answer(&e, &q);
     measure_report_destroy(e.report);
     measure_report_destroy(NULL);
@@ -579,16 +579,16 @@ END_TEST
 
 static char *
 write_report(enum measure_format format, const struct epoch *e,
-             const struct measure_question *q)
+             const struct question *q)
 {
     struct measure_output *o = measure_output_create(format);
 
-    ck_assert(measure_report_write(o, e->report, q, "0.1%"));
+    ck_assert(write_answer(o, e->report, q));
     return measure_output_finish(o);
 }
 
 static void
-check_written(const struct epoch *e, const struct measure_question *q,
+check_written(const struct epoch *e, const struct question *q,
               const char *json, const char *text)
 {
     char *s = write_report(MEASURE_JSON, e, q);
@@ -634,7 +634,7 @@ small_epoch(uint32_t n_lines)
 START_TEST(report_is_written)
 {
     struct epoch e = small_epoch(100);
-    struct measure_question q = {
+    struct question q = {
         .by = MEASURE_BY_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 50 },
     };
 
@@ -696,7 +696,7 @@ END_TEST
 START_TEST(report_with_errors_is_written)
 {
     struct epoch e = epoch_open(MEASURE_BY_PAIR, 1);
-    struct measure_question q = {
+    struct question q = {
         .by = MEASURE_BY_SOURCE, .threshold = { MEASURE_SHARE, 50 },
     };
 
@@ -708,7 +708,8 @@ START_TEST(report_with_errors_is_written)
     epoch_end(&e, MEASURE_BY_PAIR);
     check_written(&e, &q,
         "{\"epoch\":{\"number\":7,\"start-ms\":1700000000000,"
-        "\"duration-ms\":1000},\"exact\":false,\"total\":{\"packets\":4,"
+        "\"duration-ms\":1000},\"exact\":false,"
+        "\"estimate\":\"lower-bound\",\"total\":{\"packets\":4,"
         "\"bytes\":400},\"not-counted\":{\"not-ip\":0,\"malformed\":0},"
         "\"overflow\":{\"packets\":1,\"bytes\":100},"
         "\"heavy-hitters\":[{\"source\":\"10.0.0.0\",\"packets\":3,"
@@ -718,6 +719,7 @@ START_TEST(report_with_errors_is_written)
         "epoch: number 7, start 2023-11-14T22:13:20.000Z, "
         "duration ms 1000\n"
         "exact: no\n"
+        "estimate: lower-bound\n"
         "total: packets 4, bytes 400\n"
         "not counted: not ip 0, malformed 0\n"
         "overflow: packets 1, bytes 100\n"
@@ -739,7 +741,7 @@ START_TEST(large_reports_are_json)
     struct epoch e = make_epoch(MEASURE_BY_FLOW, _i ? 40 : 8000, 30000);
 
     for (int by = 0; by < MEASURE_N_BY; by++) {
-        struct measure_question q = {
+        struct question q = {
             .by = by, .threshold = { MEASURE_SHARE, 0.1 },
         };
         char *s = write_report(MEASURE_JSON, &e, &q);

@@ -16,7 +16,7 @@
 
 #include "measure-epoch.h"
 #include "measure-heavy-hitters.h"
-#include "measure-report.h"
+#include "check-answer.h"
 #include "measure-structure.h"
 
 /* Sets that count in a structure, and the reports of several of them. */
@@ -38,7 +38,7 @@ static const struct measure_structure_threshold threshold = {
     .bytes_share = MEASURE_WHOLE / 2000,
 };
 
-static const struct measure_question all_rows = {
+static const struct question all_rows = {
     .by = MEASURE_BY_PAIR,
     .threshold = { MEASURE_SHARE, 0.1 },
 };
@@ -122,10 +122,12 @@ static void
 check_report(const struct epoch *e, double max_outside, double max_missing)
 {
     const struct measure_counters *counters = &e->report->counters;
-    const char *estimate = (measure_report_exact(e->report) ? "exact"
-                            : measure_report_estimate(e->report));
+    const char *estimate = (is_exact(e->report) ? "exact"
+                            : !e->report->estimates ? "lower-bound"
+                            : counters->overflow_packets ? "either"
+                            : "upper-bound");
     uint32_t n_outside = 0, n_heavy = 0, n_missing = 0;
-    struct measure_answer answer;
+    struct measure_hitters_answer answer;
 
     ck_assert_uint_eq(counters->packets, e->flows.packets);
     ck_assert_uint_eq(counters->bytes, e->flows.bytes);
@@ -134,9 +136,9 @@ check_report(const struct epoch *e, double max_outside, double max_missing)
     for (size_t i = 0; i < e->keys.n; i++) {
         e->keys.rows[i].seen = false;
     }
-    ck_assert(measure_report_ask(e->report, &all_rows, &answer));
+    ck_assert(ask(e->report, &all_rows, &answer));
     for (size_t i = 0; i < answer.n_rows; i++) {
-        const struct measure_row *row = &answer.rows[i];
+        const struct measure_hitters_row *row = &answer.rows[i];
         struct oracle_row *truth = oracle_find(&e->keys, &row->fields);
         bool high, low;
 
@@ -178,7 +180,7 @@ check_report(const struct epoch *e, double max_outside, double max_missing)
     ck_assert(n_heavy > 0);
     ck_assert_double_le((double) n_outside / answer.n_rows, max_outside);
     ck_assert_double_le((double) n_missing / n_heavy, max_missing);
-    measure_answer_destroy(&answer);
+    measure_hitters_answer_destroy(&answer);
 }
 
 /* Enough memory for the structure to be useful, three epochs one after the
@@ -201,9 +203,9 @@ START_TEST(reports_hold_their_bounds)
         epoch_run(&e, i == 1 ? STREAM_UNIFORM : STREAM_ZIPF, test_seed + i);
         if (kind != MEASURE_LINEAR_TABLE) {
             ck_assert_int_eq(e.report->structure, kind);
-            ck_assert(measure_report_exact(e.report) == !sketch);
-            ck_assert(measure_report_derives(e.report, MEASURE_BY_PAIR));
-            ck_assert(measure_report_derives(e.report, MEASURE_BY_SOURCE)
+            ck_assert(is_exact(e.report) == !sketch);
+            ck_assert(can_ask(e.report, MEASURE_BY_PAIR));
+            ck_assert(can_ask(e.report, MEASURE_BY_SOURCE)
                       == measure_structure_is_complete(kind));
             ck_assert_uint_eq(e.report->n_lost, 0);
             check_report(&e, e.report->error_probability,
@@ -230,7 +232,7 @@ START_TEST(bounds_hold_without_memory)
         begin_set(e.sets[i], kind, 8192);
     }
     epoch_run(&e, STREAM_ZIPF, test_seed);
-    ck_assert(!measure_report_exact(e.report));
+    ck_assert(!is_exact(e.report));
     if (kind == MEASURE_COUNT_ARRAY || kind == MEASURE_COUNT_MIN) {
         ck_assert_uint_gt(e.report->n_lost, 0);
     }
@@ -256,7 +258,7 @@ START_TEST(sets_change_their_structure)
         struct measure_structure *old;
         struct measure_record records[3];
         struct measure_report *report;
-        struct measure_answer answer;
+        struct measure_hitters_answer answer;
 
         reset_set(set);
         old = set->structure;
@@ -271,11 +273,11 @@ START_TEST(sets_change_their_structure)
                                       &budget);
         ck_assert_uint_eq(report->counters.packets, 3);
         ck_assert_uint_eq(report->counters.overflow_packets, 0);
-        ck_assert(measure_report_ask(report, &all_rows, &answer));
+        ck_assert(ask(report, &all_rows, &answer));
         ck_assert_uint_eq(answer.n_rows, 1);
         ck_assert_uint_eq(answer.rows[0].packets, 3);
         ck_assert_uint_eq(answer.rows[0].bytes, 300);
-        measure_answer_destroy(&answer);
+        measure_hitters_answer_destroy(&answer);
         measure_report_destroy(report);
     }
     measure_set_destroy(set);

@@ -1,0 +1,88 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef CHECK_ANSWER_H
+#define CHECK_ANSWER_H 1
+
+#include "measure-heavy-hitters.h"
+
+/* Questions about one whole report, by what a report can be configured for. */
+
+struct question {
+    enum measure_by by;
+    enum measure_sort sort;
+    bool heavy_only;
+    uint64_t n;
+    struct measure_threshold threshold;
+};
+
+static inline bool
+is_exact(const struct measure_report *report)
+{
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+
+    return measure_scope_exact(&scope);
+}
+
+static inline bool
+can_ask(const struct measure_report *report, enum measure_by by)
+{
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_group group;
+    char *error;
+
+    measure_group_from_by(&group, by);
+    error = measure_scope_check(&scope, &group);
+    free(error);
+    return !error;
+}
+
+static inline struct measure_hitters_question
+hitters_question(const struct question *question)
+{
+    struct measure_hitters_question q = {
+        .sort = question->sort, .heavy_only = question->heavy_only,
+        .n = question->n, .threshold = question->threshold,
+        .threshold_text = "0.1%",
+    };
+
+    measure_group_from_by(&q.group, question->by);
+    return q;
+}
+
+static inline bool
+ask(const struct measure_report *report, const struct question *question,
+    struct measure_hitters_answer *answer)
+{
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_hitters_question q = hitters_question(question);
+
+    ck_assert(can_ask(report, question->by));
+    return measure_hitters_ask(&scope, &q, answer);
+}
+
+/* Writes the whole answer. */
+static inline bool
+write_answer(struct measure_output *o, const struct measure_report *report,
+             const struct question *question)
+{
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_hitters_question q = hitters_question(question);
+
+    return measure_hitters_write(o, &scope, &q);
+}
+
+#endif /* check-answer.h */
