@@ -40,7 +40,12 @@
  * is the histogram of the bursts that were the first in a new set, beside that
  * of all others.  The machine may take the processor from the thread: bursts
  * during which the kernel counted that are shown apart.  At the end the
- * packets that were counted must be those that were sent. */
+ * packets that were counted must be those that were sent.
+ *
+ * A set that is new to the packet thread lies in memory that another processor
+ * has just cleared.  What that alone costs is shown, too: after each first
+ * burst the thread writes to as many lines, at random, of plain memory that is
+ * as large and was cleared at the same time ("plain-memory"). */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For pthread_setaffinity_np(). */
@@ -469,7 +474,12 @@ static struct measure_writer writers[MAX_THREADS];
 static uint64_t seen;           /* Rounds of bursts that ended.  Atomic. */
 static bool stop;               /* Atomic. */
 static uint64_t sent, counted;
-static struct histogram first, other, interrupted;
+static struct histogram first, other, interrupted, plain;
+
+/* As large as the table of a set, two for each: while the packet thread uses
+ * the one, the other is cleared. */
+static uint8_t *plain_memory[MAX_THREADS][2];
+static unsigned int n_swaps;        /* Atomic. */
 
 static void
 histogram_add(struct histogram *h, uint64_t ns)
@@ -510,6 +520,37 @@ preemptions(void)
     return usage.ru_nivcsw;
 }
 
+static size_t
+plain_size(void)
+{
+    return n_flows * (size_t) MEASURE_LINE_SIZE;
+}
+
+/* Returns the nanoseconds that it takes to write to a line for each packet of
+ * a burst, in plain memory of writer 'w'. */
+static uint64_t
+touch_plain_memory(uint32_t w, uint64_t *state)
+{
+    unsigned int i = __atomic_load_n(&n_swaps, __ATOMIC_RELAXED) % 2;
+    volatile uint8_t *lines[MEASURE_BURST];
+    uint64_t start;
+
+    for (int j = 0; j < MEASURE_BURST; j++) {
+        *state = (*state * UINT64_C(6364136223846793005)
+                  + UINT64_C(1442695040888963407));
+        lines[j] = &plain_memory[w][i][(((*state >> 33) * n_flows) >> 31)
+                                       * MEASURE_LINE_SIZE];
+    }
+    start = nanoseconds();
+    for (int j = 0; j < MEASURE_BURST; j++) {
+        __builtin_prefetch((const void *) lines[j], 1);
+    }
+    for (int j = 0; j < MEASURE_BURST; j++) {
+        ++*lines[j];
+    }
+    return nanoseconds() - start;
+}
+
 static void *
 packet_main(void *unused)
 {
@@ -542,6 +583,9 @@ packet_main(void *unused)
             } else {
                 histogram_add(set == last[w] ? &other : &first, taken);
             }
+            if (set != last[w]) {
+                histogram_add(&plain, touch_plain_memory(w, &state));
+            }
             last[w] = set;
             sent += MEASURE_BURST;
         }
@@ -572,6 +616,7 @@ take(struct measure_set *const old[])
     measure_report_destroy(report);
     for (uint32_t i = 0; i < n_threads; i++) {
         reset(old[i]);
+        memset(plain_memory[i][(n_swaps + 1) % 2], 0, plain_size());
     }
 }
 
@@ -580,10 +625,12 @@ write_bins(void)
 {
     measure_output_open_list(out, "bursts");
     for (int i = 0; i < N_BINS; i++) {
-        if (first.bins[i] || other.bins[i] || interrupted.bins[i]) {
+        if (first.bins[i] || plain.bins[i] || other.bins[i]
+            || interrupted.bins[i]) {
             measure_output_open_row(out);
             measure_output_uint(out, "below-ns", UINT64_C(256) << i);
             measure_output_uint(out, "first-in-a-set", first.bins[i]);
+            measure_output_uint(out, "plain-memory", plain.bins[i]);
             measure_output_uint(out, "other", other.bins[i]);
             measure_output_uint(out, "preempted", interrupted.bins[i]);
             measure_output_close(out);
@@ -604,6 +651,11 @@ hand_over(void)
         next[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
         reset(next[i]);
         writers[i].set = sets[i];
+        for (int j = 0; j < 2; j++) {
+            plain_memory[i][j] = measure_check_memory(
+                measure_memory_alloc(&budget, plain_size(),
+                                     MEASURE_ANY_NODE));
+        }
     }
     bind_to_processor(0);
     pthread_create(&thread, NULL, packet_main, NULL);
@@ -611,6 +663,7 @@ hand_over(void)
         struct timespec pause = { 0, 50000000 };
 
         nanosleep(&pause, NULL);
+        __atomic_fetch_add(&n_swaps, 1, __ATOMIC_RELAXED);
         for (uint32_t i = 0; i < n_threads; i++) {
             old[i] = measure_writer_swap(&writers[i], next[i]);
         }
@@ -630,6 +683,7 @@ hand_over(void)
     write_bins();
     measure_output_open_line(out, "longest");
     measure_output_uint(out, "first-in-a-set-ns", first.max_ns);
+    measure_output_uint(out, "plain-memory-ns", plain.max_ns);
     measure_output_uint(out, "other-ns", other.max_ns);
     measure_output_close(out);
     measure_output_open_line(out, "packets");
