@@ -28,11 +28,11 @@ UDP_RULES = ("priority=9,in_port=1,udp,actions=output:2",
              "priority=9,in_port=1,udp6,actions=output:2")
 
 Case = collections.namedtuple(
-    "Case", "about frames packets pairs zipf rules settings")
+    "Case", "about frames packets pairs zipf rules settings vhost")
 
 EMC = Case("the exact-match cache: 60-byte frames, a loop of 20,000 packets "
            "of 1 M pairs by Zipf 1.1", "ipv4", 20000, 1000000, 1.1, UDP_RULES,
-           ())
+           (), False)
 
 
 def many_rules():
@@ -71,6 +71,8 @@ CASES["vxlan-pop"] = EMC._replace(
     rules=("priority=9,in_port=1,udp,tp_dst=%d,actions=LOCAL"
            % overhead_traces.VXLAN_PORT,
            "priority=9,in_port=3,udp,actions=output:2"))
+CASES["vhost-user"] = EMC._replace(
+    about="as emc, from another process by a vhost-user port", vhost=True)
 # What somebody sends on purpose.
 CASES["attack-new-flows"] = EMC._replace(
     about="a loop of 200,000 packets, each a flow of its own",

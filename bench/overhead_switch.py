@@ -21,7 +21,9 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import socket
+import subprocess
 import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -53,6 +55,9 @@ CONTROL_CORE = 0
 # has 2**18 buffers, of 3 KiB with what DPDK adds.
 SHARED_BUFFERS = 1 << 18
 HUGEPAGE_MB = 1100
+# For the process at the other end of a vhost-user port.
+SENDER_BUFFERS = 1 << 16
+SENDER_MB = 300
 # Without hugepages, the smallest pool of one port.
 PORT_BUFFERS = 16384
 NO_HUGE_MB = 512
@@ -78,22 +83,22 @@ class Hugepages:
         with open(self.PATH, "w", encoding="ascii") as f:
             f.write("%d\n" % number)
 
-    def reserve(self):
-        """Returns None, or why there are not enough."""
+    def reserve(self, needed):
+        """Returns None, or why there are not 'needed' MiB."""
         free = replay.free_hugepage_mb()
-        if free >= HUGEPAGE_MB:
+        if free >= needed:
             return None
         try:
             before = self.read()
-            self.write(before + (HUGEPAGE_MB - free) // 2 + 1)
+            self.write(before + (needed - free) // 2 + 1)
             self.before = before
         except OSError as error:
             return str(error)
         free = replay.free_hugepage_mb()
-        if free < HUGEPAGE_MB:
+        if free < needed:
             self.restore()
             return "only %d MiB can be set aside, %d are needed" \
-                % (free, HUGEPAGE_MB)
+                % (free, needed)
         return None
 
     def restore(self):
@@ -209,6 +214,7 @@ class Switch(replay.Switch):
         self.control = None
         self.collector = None
         self.pmd_task = None
+        self.sender = None
         self.prefer = not os.geteuid()
 
     def start_server(self, name, arguments):
@@ -265,6 +271,51 @@ class Switch(replay.Switch):
         if status or error not in ("[]", ""):
             raise Failure(NO_SWITCH, "port %s: %s" % (name, error))
 
+    def add_vhost_port(self, name, capture, *options):
+        """Adds a vhost-user port, to which another process of DPDK sends the
+        loop of packets in 'capture', as a virtual machine would."""
+        path = self.file("vhost")
+        self.start_sender(path, capture)
+        self.vsctl("add-port", BRIDGE, name, "--", "set", "Interface", name,
+                   "type=dpdkvhostuserclient",
+                   "options:vhost-server-path=" + path, *options)
+
+        def connected():
+            self.check_alive()
+            if self.sender.poll() is not None:
+                raise Failure(NO_SWITCH, "dpdk-testpmd has ended: "
+                              + self.sender_says())
+            return self.counters()["received"]
+        if not replay.wait_until(connected, SETTLE_SECONDS):
+            raise Failure(NO_SWITCH, "no packets from dpdk-testpmd after %d "
+                          "seconds: %s" % (SETTLE_SECONDS,
+                                           self.sender_says()))
+
+    def start_sender(self, path, capture):
+        program = shutil.which("dpdk-testpmd")
+        if not program:
+            raise Failure(NO_SWITCH, "dpdk-testpmd is not installed: it comes "
+                          "with the package dpdk-dev")
+        if not self.hugepages:
+            raise Failure(NO_SWITCH, "a vhost-user port needs hugepages")
+        with open(self.file("testpmd.log"), "wb") as log:
+            # It forwards until its standard input ends.
+            self.sender = subprocess.Popen(
+                [program, "--no-pci", "--no-telemetry", "--in-memory",
+                 "--single-file-segments",
+                 "--lcores=0@%d,1@%d" % (CONTROL_CORE, CONTROL_CORE),
+                 "-m", str(SENDER_MB),
+                 "--vdev=net_pcap0,rx_pcap=%s,infinite_rx=1" % capture,
+                 "--vdev=net_virtio_user0,path=%s,server=1,queue_size=1024"
+                 % path, "--", "--forward-mode=io", "--no-lsc-interrupt",
+                 "--total-num-mbufs=%d" % SENDER_BUFFERS],
+                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+
+    def sender_says(self):
+        with open(self.file("testpmd.log"), encoding="utf-8",
+                  errors="replace") as f:
+            return replay.one_line(f.read()[-1000:])
+
     def add_tunnel(self, local, mac):
         """Makes the bridge the end of VXLAN tunnels: port 3."""
         self.vsctl("set", "Bridge", BRIDGE, "other_config:hwaddr=\"%s\""
@@ -279,6 +330,15 @@ class Switch(replay.Switch):
         return Counters.parse(self.control.get(
             "dpif-netdev/pmd-perf-show", "-nh", "-it", "0", "-ms", "0",
             "-pmd", str(PMD_CORE)))
+
+    def idle_cycles(self):
+        """Those of the PMD thread, since its start, in which no packet came:
+        none but where another process sends them."""
+        if not self.sender:
+            return 0
+        text = self.control.get("dpif-netdev/pmd-stats-show", "-pmd",
+                                str(PMD_CORE))
+        return int(tail(text, r"idle cycles: (\d+)") or 0)
 
     def waited_ns(self):
         """How long the PMD thread could have run while its core was busy with
@@ -345,6 +405,11 @@ class Switch(replay.Switch):
             if connection:
                 connection.close()
         self.control = self.collector = None
+        if self.sender:
+            self.sender.kill()
+            self.sender.wait()
+            self.sender.stdin.close()
+            self.sender = None
         super().stop()
 
 
