@@ -32,7 +32,7 @@ PTRACE_INTERRUPT = 0x4207
 RIP = 16 * 8
 WALL = 0x40000000
 
-# Called once for each batch.
+# Called once for each batch, and for each poll that finds no packets.
 START = "netdev_rxq_recv"
 
 
@@ -66,7 +66,8 @@ def address_of(pid, symbol):
 
 
 def per_batch(switch, batches):
-    """Returns the median number of instructions of 'batches' batches."""
+    """Returns the median number of instructions of batches, of 'batches'
+    polls, half of which find packets: the output port is polled, too."""
     switch.waited_ns()
     pid = switch.servers[-1][1].pid
     thread = int(os.path.basename(switch.pmd_task))
@@ -102,4 +103,6 @@ def per_batch(switch, batches):
     finally:
         ptrace(PTRACE_DETACH, thread, None, None)
         os.sched_setaffinity(0, cores)
-    return statistics.median(counts)
+    # A poll that finds nothing is the shortest there is.
+    return statistics.median(count for count in counts
+                             if count > 2 * min(counts))
