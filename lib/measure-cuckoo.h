@@ -37,10 +37,9 @@
  * stash of MEASURE_CUCKOO_STASH rows (Kirsch, Mitzenmacher, Wieder, "More
  * Robust Hashing: Cuckoo Hashing with a Stash", 2009).  When that is full,
  * the table takes no more new keys, so that the search fails a bounded number
- * of times.  Near its limit a table has one bucket in ten with an empty row,
- * and a search over too few keys ends without one: filling 4,000 tables with
- * 100,000 keys each put 305 keys in a stash with 64 moves, 11 with 96 and none
- * with 128.
+ * of times.  Near its limit few buckets of a table have an empty row: with
+ * half as many moves check-cuckoo finds more keys in the stash than it allows,
+ * with some of its seeds.
  *
  * A row is that of the linear table (measure-table.h): the key, packets,
  * bytes; one that counts no packet is empty.
