@@ -109,7 +109,7 @@ find_port(const struct measure_ports *ports, odp_port_t port_no)
 /* Returns true if a batch that is received now will be classified by the
  * function that has our hooks. */
 static bool
-classification_has_hooks(const struct pmd_perf_stats *perf)
+classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
 {
 #ifdef HAVE_INPUT_FUNC
     struct dp_netdev_pmd_thread *pmd
@@ -216,13 +216,14 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
 static void
 receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
 {
-    const struct dp_packet *packet;
+    size_t n = dp_packet_batch_size(batch);
     uint64_t bytes = 0;
 
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        bytes += dp_packet_size(packet);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < n; i++) {
+        bytes += dp_packet_size(batch->packets[i]);
     }
-    measure_set_receive(set, dp_packet_batch_size(batch), bytes);
+    measure_set_receive(set, n, bytes);
 }
 
 struct measure_set *
@@ -237,7 +238,9 @@ measure_classify__(struct pmd_perf_stats *perf,
         count_batch_in_table(perf, port, set, batch);
         return NULL;
     }
+    writer->batch_set = set;
     if (OVS_LIKELY(!sample(perf, writer))) {
+        writer->n_timed = 0;
         receive_batch(set, batch);
         return set;
     }
@@ -246,21 +249,64 @@ measure_classify__(struct pmd_perf_stats *perf,
 
     receive_batch(set, batch);
     add_timing(perf, writer, start);
-    writer->timed_set = set;
     writer->n_timed = dp_packet_batch_size(batch);
     return &timed_set;
 }
 
-void
-measure_classified__(struct pmd_perf_stats *perf, struct measure_set *set)
+/* Takes note of the packets of 'batch', which find no entry of the exact-match
+ * cache.  They are all parsed here, not where each is looked up, so that the
+ * code for it need not come to the processor again and again. */
+static void
+miss_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+           uint16_t port)
 {
-    if (OVS_LIKELY(set != &timed_set)) {
-        measure_set_count_missed(set);
+    size_t n = dp_packet_batch_size(batch);
+
+    for (size_t done = 0; done < n; ) {
+        struct measure_record *records = measure_set_free_records(set);
+        size_t burst = MIN(n - done, MEASURE_BURST - set->n_missed);
+
+        for (size_t i = 0; i < burst; i++) {
+            parse(batch->packets[done + i], port, &records[i]);
+        }
+        measure_set_miss(set, burst);
+        done += burst;
+    }
+}
+
+void
+measure_missed__(struct pmd_perf_stats *perf,
+                 const struct dp_packet_batch *batch)
+{
+    const struct measure_port_writer *port = perf->measure_port;
+    struct measure_writer *writer = port->writer;
+
+    if (OVS_LIKELY(!writer->n_timed)) {
+        miss_batch(writer->batch_set, batch, port->number);
     } else {
-        struct measure_writer *writer = perf->measure_port->writer;
         uint64_t start = cycles_counter_update(perf);
 
-        measure_set_count_missed(writer->timed_set);
+        miss_batch(writer->batch_set, batch, port->number);
+        add_timing(perf, writer, start);
+    }
+}
+
+void
+measure_batch_end__(struct pmd_perf_stats *perf)
+{
+    struct measure_writer *writer = perf->measure_port->writer;
+    struct measure_set *set = writer->batch_set;
+
+    perf->measure_port = NULL;
+    writer->batch_set = NULL;
+    if (!set) {
+        /* It was counted before. */
+    } else if (OVS_LIKELY(!writer->n_timed)) {
+        measure_set_count_missed(set);
+    } else {
+        uint64_t start = cycles_counter_update(perf);
+
+        measure_set_count_missed(set);
         add_timing(perf, writer, start);
         finish_sample(writer, writer->n_timed);
     }
@@ -278,33 +324,20 @@ measure_tunnel_batch__(const struct measure_ports *ports,
     }
 }
 
-static void
-count_miss(const struct pmd_perf_stats *perf, struct measure_set *set,
-           const struct dp_packet *packet)
-{
-    struct measure_record record;
-
-    parse(packet, perf->measure_port->number, &record);
-    measure_set_miss(set, &record);
-}
-
+/* Counts 'packet', for which the exact-match cache is not asked. */
 void
-measure_miss(struct pmd_perf_stats *perf, struct measure_set *set,
-             const struct dp_packet *packet)
+measure_packet__(struct pmd_perf_stats *perf, const struct dp_packet *packet)
 {
-    if (OVS_LIKELY(set != &timed_set)) {
-        count_miss(perf, set, packet);
-    } else {
-        struct measure_writer *writer = perf->measure_port->writer;
-        uint64_t start = cycles_counter_update(perf);
+    const struct measure_port_writer *port = perf->measure_port;
+    struct measure_set *set = port->writer->batch_set;
 
-        count_miss(perf, writer->timed_set, packet);
-        add_timing(perf, writer, start);
-    }
+    parse(packet, port->number, measure_set_free_records(set));
+    measure_set_miss(set, 1);
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
- * measure_same_header() is true have the key of 'record', which 'packet' has.
+ * measure_header_is_plain() is true have the key of 'record', which 'packet'
+ * has.
  *
  * That is so if the miniflow holds all that the key was made from.  It does
  * not where the switch reads less of a frame than measure_parse(): behind more
@@ -322,7 +355,8 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
         || record->verdict >= MEASURE_N_FAMILIES
         || (MINIFLOW_GET_BE16(mf, dl_type)
             != htons(ipv4 ? ETH_TYPE_IP : ETH_TYPE_IPV6))
-        || !measure_same_header(packet, record->verdict)) {
+        || !dp_packet_l3(packet)
+        || !measure_header_is_plain(packet, record->verdict)) {
         return false;
     }
 
@@ -370,16 +404,16 @@ count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
                 uint32_t entry, const struct miniflow *mf,
                 const struct dp_packet *packet)
 {
-    struct measure_record record;
+    struct measure_record *record = measure_set_free_records(set);
 
-    parse(packet, perf->measure_port->number, &record);
-    if (miniflow_tells_key(mf, packet, &record)) {
+    parse(packet, perf->measure_port->number, record);
+    if (miniflow_tells_key(mf, packet, record)) {
         measure_set_move_entry(set, entry);
-        if (measure_set_begin_entry(set, entry, &record)) {
+        if (measure_set_begin_entry(set, entry, record)) {
             return;
         }
     }
-    measure_set_miss(set, &record);
+    measure_set_miss(set, 1);
 }
 
 void
@@ -393,8 +427,8 @@ measure_first_hit(struct pmd_perf_stats *perf, struct measure_set *set,
         struct measure_writer *writer = perf->measure_port->writer;
         uint64_t start = cycles_counter_update(perf);
 
-        if (!measure_hit(writer->timed_set->cache, entry, packet)) {
-            count_first_hit(perf, writer->timed_set, entry, mf, packet);
+        if (!measure_hit(writer->batch_set->cache, entry, packet)) {
+            count_first_hit(perf, writer->batch_set, entry, mf, packet);
         }
         add_timing(perf, writer, start);
     }

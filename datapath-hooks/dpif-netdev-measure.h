@@ -44,7 +44,8 @@
  *     measure_classify()         before the packets of a batch are classified
  *     measure_emc_lookup()       instead of emc_lookup()
  *     measure_packet()           for a packet that is dropped before that
- *     measure_classified()       after the last packet
+ *     measure_missed()           with the packets that it did not find
+ *     measure_batch_end()        when the batch has been processed
  *     measure_emc_replace()      before an entry is given to another flow
  *
  * Where they are counted:
@@ -54,14 +55,16 @@
  *           `--two tiers--> measure_classify() --no cache--> parse, flow table
  *                             |
  *                             |--found in the exact-match cache--> entry
- *                             `--else--> parse, flow table
+ *                             `--else--> parse ... measure_batch_end():
+ *                                                  flow table
  *
  * With two tiers (measure-cache.h) the batch waits for its classification:
  * packets that the exact-match cache knows are counted in words that belong to
- * its entries.  The whole batch is parsed and counted where the cache is not
- * asked: with simple match or a cache that is switched off, and at once where
- * the classification has no hooks: with hardware offload and the AVX512 input
- * of 3.x.
+ * its entries.  The row of any other packet is fetched while the switch works
+ * on, and counts it at the end.  The whole batch is parsed and counted where
+ * the cache is not asked: with simple match or a cache that is switched off,
+ * and at once where the classification has no hooks: with hardware offload and
+ * the AVX512 input of 3.x.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -103,16 +106,16 @@ void measure_tunnel_batch__(const struct measure_ports *,
 struct measure_set *measure_classify__(struct pmd_perf_stats *,
                                        const struct dp_packet_batch *,
                                        bool ask_cache);
-void measure_classified__(struct pmd_perf_stats *, struct measure_set *);
-void measure_miss(struct pmd_perf_stats *, struct measure_set *,
-                  const struct dp_packet *);
+void measure_packet__(struct pmd_perf_stats *, const struct dp_packet *);
+void measure_missed__(struct pmd_perf_stats *, const struct dp_packet_batch *);
+void measure_batch_end__(struct pmd_perf_stats *);
 void measure_first_hit(struct pmd_perf_stats *, struct measure_set *,
                        uint32_t entry, const struct miniflow *,
                        const struct dp_packet *);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
 /* Counts 'batch', received from 'port_no', or leaves that to those below.
- * Off, it costs a load, a store and a branch. */
+ * Off, it costs a load and a branch. */
 static inline void
 measure_batch(struct pmd_perf_stats *perf,
               const struct dp_packet_batch *batch, odp_port_t port_no)
@@ -120,7 +123,6 @@ measure_batch(struct pmd_perf_stats *perf,
     const struct measure_ports *ports
         = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
 
-    perf->measure_port = NULL;
     if (OVS_UNLIKELY(ports)) {
         measure_batch__(perf, ports, batch, port_no);
     }
@@ -139,49 +141,68 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
     }
 }
 
+/* Returns true if the packets of the batch that is being processed are counted
+ * where they are classified, unless they are 'recirculated': then they have
+ * been counted before. */
+static inline bool
+measure_counts(const struct pmd_perf_stats *perf, bool recirculated)
+{
+    return OVS_UNLIKELY(perf->measure_port) && !recirculated;
+}
+
 /* Returns the set in which the packets of 'batch', which are going to be
- * classified, must be counted one by one, or NULL if they are counted or not
- * measured.  Packets that are 'recirculated' have been counted before.
- * 'ask_cache' says whether the exact-match cache will be asked for them. */
+ * classified, must be counted one by one, or NULL if they are counted already,
+ * or not 'measured' (see measure_counts()).  'ask_cache' says whether the
+ * exact-match cache will be asked for them. */
 static inline struct measure_set *
 measure_classify(struct pmd_perf_stats *perf,
-                 const struct dp_packet_batch *batch, bool recirculated,
+                 const struct dp_packet_batch *batch, bool measured,
                  bool ask_cache)
 {
-    if (OVS_LIKELY(!perf->measure_port) || recirculated) {
-        return NULL;
-    }
-    return measure_classify__(perf, batch, ask_cache);
+    return measured ? measure_classify__(perf, batch, ask_cache) : NULL;
 }
 
 /* Counts 'packet', for which the exact-match cache will not be asked. */
 static inline void
-measure_packet(struct pmd_perf_stats *perf, struct measure_set *set,
+measure_packet(struct pmd_perf_stats *perf, const struct measure_set *set,
                const struct dp_packet *packet)
 {
-    if (OVS_UNLIKELY(set)) {
-        measure_miss(perf, set, packet);
+    if (set) {
+        measure_packet__(perf, packet);
     }
 }
 
-/* Ends what measure_classify() began. */
+/* Counts the packets of 'batch', which the exact-match cache did not know. */
 static inline void
-measure_classified(struct pmd_perf_stats *perf, struct measure_set *set)
+measure_missed(struct pmd_perf_stats *perf, const struct measure_set *set,
+               const struct dp_packet_batch *batch)
 {
-    if (OVS_UNLIKELY(set)) {
-        measure_classified__(perf, set);
+    if (set && !dp_packet_batch_is_empty(batch)) {
+        measure_missed__(perf, batch);
     }
 }
 
-/* Returns true if 'packet' has the IP header that measure_first_hit() has
- * found under the same miniflow, in which the version and whether there are
- * extension headers does not show. */
-static inline bool
-measure_same_header(const struct dp_packet *packet, enum measure_family family)
+/* Ends what measure_batch() began. */
+static inline void
+measure_batch_end(struct pmd_perf_stats *perf)
 {
-    const uint8_t *ip = dp_packet_l3(packet);
+    if (OVS_UNLIKELY(perf->measure_port)) {
+        measure_batch_end__(perf);
+    }
+}
 
-    if (OVS_LIKELY(family == MEASURE_IPV4)) {
+/* Returns true if 'packet', of whose kind measure_first_hit() has found that
+ * it has an IP header, has one of which the miniflow tells the key: neither
+ * the version nor whether there are extension headers shows there. */
+static inline bool
+measure_header_is_plain(const struct dp_packet *packet,
+                        enum measure_family family)
+{
+    /* dp_packet_l3(), which must ask whether there is one. */
+    const uint8_t *ip = ((const uint8_t *) dp_packet_base(packet)
+                         + __packet_data(packet) + packet->l3_ofs);
+
+    if (family == MEASURE_IPV4) {
         return ip[0] >> 4 == 4;
     }
     return (ip[0] >> 4 == 6
@@ -195,15 +216,21 @@ static inline bool
 measure_hit(struct measure_cache *cache, uint32_t entry,
             const struct dp_packet *packet)
 {
-    return (measure_cache_used(cache, entry)
-            && measure_same_header(packet,
-                                   measure_cache_family(cache, entry))
-            && measure_cache_count(cache, entry,
-                                   measure_cache_family(cache, entry),
-                                   dp_packet_size(packet)));
+    enum measure_family family
+        = (OVS_LIKELY(measure_cache_takes(cache, entry, MEASURE_IPV4))
+           ? MEASURE_IPV4 : MEASURE_IPV6);
+
+    if ((family == MEASURE_IPV4
+         || measure_cache_takes(cache, entry, MEASURE_IPV6))
+        && OVS_LIKELY(measure_header_is_plain(packet, family))) {
+        measure_cache_add(cache, entry, dp_packet_size(packet));
+        return true;
+    }
+    return false;
 }
 
-/* emc_lookup(), and counts the packet in 'set' unless that is NULL. */
+/* emc_lookup(), and counts a packet that is found in 'set', unless that is
+ * NULL. */
 static inline struct dp_netdev_flow *
 measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
                    struct emc_cache *cache, const struct netdev_flow_key *key,
@@ -216,14 +243,11 @@ measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
             && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
             uint32_t i = srch_hash__ & EM_FLOW_HASH_MASK;
 
-            if (set && OVS_UNLIKELY(!measure_hit(set->cache, i, packet))) {
+            if (set && !OVS_LIKELY(measure_hit(set->cache, i, packet))) {
                 measure_first_hit(perf, set, i, &key->mf, packet);
             }
             return entry->flow;
         }
-    }
-    if (set) {
-        measure_miss(perf, set, packet);
     }
     return NULL;
 }

@@ -20,6 +20,8 @@
 
 #include "dpif-netdev-measure.h"
 #include "flow.h"
+#include "netdev-provider.h"
+#include "netdev-vport.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovs-numa.h"
@@ -27,6 +29,7 @@
 #include "ovs-thread.h"
 #include "smap.h"
 #include "util.h"
+#include "vswitch-idl.h"
 
 VLOG_DEFINE_THIS_MODULE(measure);
 
@@ -396,14 +399,13 @@ stop_monitor(struct monitor *monitor)
     VLOG_INFO("%s: measurement is off", monitor->name);
 }
 
-/* Begins to tell the configuration of all bridges. */
-void
-measure_configure_begin(void)
+/* What is not configured anew will be gone. */
+static void
+configure_begin(void)
+    OVS_REQUIRES(measure_mutex)
 {
     struct shash_node *node;
 
-    init();
-    ovs_mutex_lock(&measure_mutex);
     SHASH_FOR_EACH (node, &measure_monitors) {
         struct monitor *monitor = node->data;
 
@@ -493,10 +495,11 @@ name_port(const char *bridge, const char *port)
     return port_config;
 }
 
-/* Tells the configuration of bridge 'name'.  Its local port is measured, too,
- * unless measure_configure_port() says otherwise. */
-void
-measure_configure_bridge(const char *name, const struct smap *config)
+/* Configures the bridge 'name'.  Its local port is measured, too, unless
+ * configure_port() says otherwise. */
+static void
+configure_bridge(const char *name, const struct smap *config)
+    OVS_REQUIRES(measure_mutex)
 {
     struct monitor *monitor = shash_find_data(&measure_monitors, name);
 
@@ -525,11 +528,10 @@ measure_configure_bridge(const char *name, const struct smap *config)
     name_port(name, name);
 }
 
-/* Tells the configuration of an interface of 'bridge' whose name in the
- * datapath is 'port'. */
-void
-measure_configure_port(const char *bridge, const char *port,
-                       const struct smap *config)
+/* Configures an interface of 'bridge' whose name in the datapath is 'port'. */
+static void
+configure_port(const char *bridge, const char *port, const struct smap *config)
+    OVS_REQUIRES(measure_mutex)
 {
     const char *value = smap_get(config, "measure");
     struct port_config *port_config;
@@ -583,9 +585,10 @@ configure_ports(void)
     }
 }
 
-/* All is told: puts it into effect. */
-void
-measure_configure_end(void)
+/* Puts the configuration into effect. */
+static void
+configure_end(void)
+    OVS_REQUIRES(measure_mutex)
 {
     struct shash_node *node;
 
@@ -611,8 +614,47 @@ measure_configure_end(void)
     }
     update_threads();
     measure_control_wake();
+}
+
+/* Configures an interface of 'bridge'.  A tunnel port has another name in the
+ * datapath, which is known once it exists. */
+static void
+configure_interface(const char *bridge, const struct ovsrec_interface *iface)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct netdev *netdev = netdev_from_name(iface->name);
+    char namebuf[NETDEV_VPORT_NAME_BUFSIZE];
+
+    configure_port(bridge, netdev
+                   ? netdev_vport_get_dpif_port(netdev, namebuf,
+                                                sizeof namebuf)
+                   : iface->name, &iface->other_config);
+    netdev_close(netdev);
+}
+
+/* Measures the bridges and ports that 'cfg' says. */
+void
+measure_configure(const struct ovsrec_open_vswitch *cfg)
+{
+    init();
+    ovs_mutex_lock(&measure_mutex);
+    configure_begin();
+    for (size_t i = 0; i < cfg->n_bridges; i++) {
+        const struct ovsrec_bridge *bridge = cfg->bridges[i];
+
+        configure_bridge(bridge->name, &bridge->other_config);
+        for (size_t j = 0; j < bridge->n_ports; j++) {
+            const struct ovsrec_port *port = bridge->ports[j];
+
+            for (size_t k = 0; k < port->n_interfaces; k++) {
+                configure_interface(bridge->name, port->interfaces[k]);
+            }
+        }
+    }
+    configure_end();
     ovs_mutex_unlock(&measure_mutex);
 }
+
 
 void
 measure_run(void)

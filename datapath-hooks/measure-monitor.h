@@ -28,7 +28,7 @@
 #include "ovs-atomic.h"
 #include "sset.h"
 
-struct smap;
+struct ovsrec_open_vswitch;
 
 /* Monitors: the measurement of bridges
  * ====================================
@@ -42,10 +42,9 @@ struct smap;
  *
  * Which bridge a packet belongs to is decided by the port that it came in by,
  * so the bridge of each port must be known before the first packet arrives:
- * ovs-vswitchd tells the whole configuration with the measure_configure_*()
- * functions before it adds ports to the datapath, and once more after that,
- * when the datapath names of new tunnel ports are known.  Bridges and ports
- * that are not named between _begin() and _end() are gone.
+ * ovs-vswitchd calls measure_configure() with the whole configuration before
+ * it adds ports to the datapath, and once more after that, when the datapath
+ * names of new tunnel ports are known.
  *
  * A tunnel port of the datapath can serve several bridges.  Its packets belong
  * to the one that measures and whose name sorts first.
@@ -108,15 +107,7 @@ struct monitor {
 extern struct ovs_mutex measure_mutex;
 extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 
-void measure_configure_begin(void)
-    OVS_ACQUIRES(measure_mutex);
-void measure_configure_bridge(const char *name, const struct smap *config)
-    OVS_REQUIRES(measure_mutex);
-void measure_configure_port(const char *bridge, const char *port,
-                            const struct smap *config)
-    OVS_REQUIRES(measure_mutex);
-void measure_configure_end(void)
-    OVS_RELEASES(measure_mutex);
+void measure_configure(const struct ovsrec_open_vswitch *);
 
 void measure_run(void);
 void measure_wait(void);

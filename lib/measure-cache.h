@@ -37,7 +37,7 @@
  * The counts belong to a set (measure-epoch.h), hence an epoch ends without
  * any work for the packet thread.
  *
- *     bit 0          layout of the key, enum measure_family
+ *     bit 0          1 if the key is one of IPv4, 0 if one of IPv6
  *     bits 1 to 40   bytes
  *     bits 41 to 63  packets; a word with bit 63 set takes no more
  *
@@ -45,8 +45,9 @@
  *
  * Memory: 56 bytes for each entry.  Error: none.
  *
- * Thread safety: that of the set.  measure_cache_count() belongs to the packet
- * path: it does not allocate, lock, wait, log or clear. */
+ * Thread safety: that of the set.  measure_cache_takes() and
+ * measure_cache_add() belong to the packet path: they do not allocate, lock,
+ * wait, log or clear. */
 
 #define MEASURE_CACHE_ENTRIES 8192
 
@@ -54,6 +55,8 @@
 #define MEASURE_CACHE_BYTES_MASK ((UINT64_C(1) << 40) - 1)
 #define MEASURE_CACHE_PACKETS_SHIFT 41
 #define MEASURE_CACHE_MAX_FRAME (1u << 17)
+#define MEASURE_CACHE_IPV4 UINT64_C(1)
+#define MEASURE_CACHE_FULL (UINT64_C(1) << 63)
 
 static_assert((UINT64_C(1) << (63 - MEASURE_CACHE_PACKETS_SHIFT))
               * MEASURE_CACHE_MAX_FRAME <= MEASURE_CACHE_BYTES_MASK,
@@ -64,24 +67,27 @@ struct measure_cache {
     uint64_t keys[MEASURE_CACHE_ENTRIES][MEASURE_KEY_WORDS];
 };
 
-static inline bool
-measure_cache_used(const struct measure_cache *cache, uint32_t entry)
+/* Returns what a packet of 'bytes' bytes adds to a word. */
+static inline uint64_t
+measure_cache_packet(uint32_t bytes)
 {
-    return cache->counts[entry] != 0;
-}
-
-static inline enum measure_family
-measure_cache_family(const struct measure_cache *cache, uint32_t entry)
-{
-    return cache->counts[entry] & 1 ? MEASURE_IPV6 : MEASURE_IPV4;
+    return ((uint64_t) bytes << MEASURE_CACHE_BYTES_SHIFT
+            | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
 }
 
 /* Returns what a word counts when a first packet has 'bytes' bytes. */
 static inline uint64_t
 measure_cache_word(enum measure_family family, uint32_t bytes)
 {
-    return (family | (uint64_t) bytes << MEASURE_CACHE_BYTES_SHIFT
-            | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
+    return (measure_cache_packet(bytes)
+            | (family == MEASURE_IPV4 ? MEASURE_CACHE_IPV4 : 0));
+}
+
+/* The layout of the key of a word that is not 0. */
+static inline enum measure_family
+measure_cache_family(uint64_t word)
+{
+    return word & MEASURE_CACHE_IPV4 ? MEASURE_IPV4 : MEASURE_IPV6;
 }
 
 static inline uint64_t
@@ -96,22 +102,27 @@ measure_cache_bytes(uint64_t word)
     return word >> MEASURE_CACHE_BYTES_SHIFT & MEASURE_CACHE_BYTES_MASK;
 }
 
-/* Counts a packet of 'bytes' bytes, up to MEASURE_CACHE_MAX_FRAME, that found
- * 'entry' and whose key has the layout 'family'.  Returns false, with nothing
- * changed, if the entry has no key, or one of another layout, or is full. */
+/* Returns true if 'entry' has a key with the layout 'family' and is not
+ * full. */
 static inline bool
-measure_cache_count(struct measure_cache *cache, uint32_t entry,
-                    enum measure_family family, uint32_t bytes)
+measure_cache_takes(const struct measure_cache *cache, uint32_t entry,
+                    enum measure_family family)
 {
     uint64_t word = cache->counts[entry];
 
-    if ((int64_t) word <= 0 || (word & 1) != family) {
-        return false;
+    if (family == MEASURE_IPV4) {
+        return ((word & (MEASURE_CACHE_FULL | MEASURE_CACHE_IPV4))
+                == MEASURE_CACHE_IPV4);
     }
-    cache->counts[entry]
-        = word + ((uint64_t) bytes << MEASURE_CACHE_BYTES_SHIFT
-                  | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
-    return true;
+    return word && !(word & (MEASURE_CACHE_FULL | MEASURE_CACHE_IPV4));
+}
+
+/* Counts a packet of 'bytes' bytes, up to MEASURE_CACHE_MAX_FRAME, that found
+ * 'entry', which takes it. */
+static inline void
+measure_cache_add(struct measure_cache *cache, uint32_t entry, uint32_t bytes)
+{
+    cache->counts[entry] += measure_cache_packet(bytes);
 }
 
 #endif /* measure-cache.h */

@@ -273,7 +273,7 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
     if (!word) {
         return;
     }
-    if ((word & 1) == MEASURE_IPV4) {
+    if (measure_cache_family(word) == MEASURE_IPV4) {
         move_entry(set, MEASURE_IPV4, key, word);
     } else {
         move_entry(set, MEASURE_IPV6, key, word);
@@ -302,28 +302,32 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
     return true;
 }
 
-/* Takes note of the packet of 'record', as measure_parse() left it, which
- * finds no entry of the flow cache. */
+/* Takes note of the 'n' packets that measure_parse() described in
+ * measure_set_free_records(set), which find no entry of the flow cache.
+ *
+ * They are parsed where they stay: what was just written in small pieces
+ * cannot be copied in large ones without a wait. */
 void
-measure_set_miss(struct measure_set *set, const struct measure_record *record)
+measure_set_miss(struct measure_set *set, size_t n)
 {
-    struct measure_record *missed = &set->missed[set->n_missed];
+    struct measure_record *records = measure_set_free_records(set);
 
-    if (record->verdict >= MEASURE_N_FAMILIES) {
-        measure_set_receive(set, -1, -(uint64_t) record->bytes);
-        measure_counter_add(record->verdict == MEASURE_NOT_IP
-                            ? &set->counters.not_ip
-                            : &set->counters.malformed, 1);
-        return;
-    }
+    for (size_t i = 0; i < n; i++) {
+        struct measure_record *record = &records[i];
 
-    *missed = *record;
-    if (record->verdict == MEASURE_COUNT_IPV4) {
-        prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV4, missed);
-    } else {
-        prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV6, missed);
+        if (record->verdict == MEASURE_COUNT_IPV4) {
+            prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV4, record);
+        } else if (record->verdict == MEASURE_COUNT_IPV6) {
+            prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV6, record);
+        } else {
+            measure_set_receive(set, -1, -(uint64_t) record->bytes);
+            measure_counter_add(record->verdict == MEASURE_NOT_IP
+                                ? &set->counters.not_ip
+                                : &set->counters.malformed, 1);
+        }
     }
-    if (++set->n_missed == MEASURE_BURST) {
+    set->n_missed += n;
+    if (set->n_missed == MEASURE_BURST) {
         measure_set_count_missed(set);
     }
 }
@@ -338,7 +342,7 @@ measure_set_count_missed(struct measure_set *set)
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
             count(set, MEASURE_IPV4, record);
-        } else {
+        } else if (record->verdict == MEASURE_COUNT_IPV6) {
             count(set, MEASURE_IPV6, record);
         }
     }

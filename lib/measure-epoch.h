@@ -60,8 +60,8 @@
  * (measure-cache.h), in which the packets that find an entry are counted:
  *
  *     measure_set_receive(set, packets, bytes)    all packets of a burst
- *       measure_cache_count(set->cache, ...)      a packet that finds an entry
- *       measure_set_miss(set)                     one that does not
+ *       measure_cache_add(set->cache, ...)        a packet that finds an entry
+ *       measure_set_miss(set, n)                  those that do not
  *     measure_set_count_missed(set)               in the tables
  *
  * measure_set_receive() counts the whole burst in the totals, which is faster
@@ -138,11 +138,11 @@ struct measure_writer {
     uint64_t sampled_cycles;    /* Atomic.  For counting them... */
     uint64_t timing_cycles;     /* Atomic.  ...and for timing that. */
 
-    /* Of the batch that is being timed, with two tiers. */
-    struct measure_set *timed_set;
-    uint64_t timed_cycles;      /* Timing included. */
-    uint32_t n_timed;           /* Packets. */
+    /* Of the batch that is being counted, with two tiers. */
+    struct measure_set *batch_set;  /* NULL when it is counted. */
+    uint32_t n_timed;           /* Its packets if it is timed, else 0. */
     uint32_t n_timings;
+    uint64_t timed_cycles;      /* Timing included. */
     uint32_t one_timing;        /* Cycles; the fewest seen. */
 };
 
@@ -162,8 +162,16 @@ void measure_set_count(struct measure_set *, struct measure_record *records,
 bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
                              const struct measure_record *);
 void measure_set_move_entry(struct measure_set *, uint32_t entry);
-void measure_set_miss(struct measure_set *, const struct measure_record *);
+void measure_set_miss(struct measure_set *, size_t n);
 void measure_set_count_missed(struct measure_set *);
+
+/* Returns where measure_parse() may describe the next packets that find no
+ * entry, up to MEASURE_BURST - set->n_missed. */
+static inline struct measure_record *
+measure_set_free_records(struct measure_set *set)
+{
+    return &set->missed[set->n_missed];
+}
 
 static inline void
 measure_counter_add(uint64_t *counter, uint64_t value)

@@ -38,6 +38,26 @@ open_set(uint32_t n_lines)
     return set;
 }
 
+/* Counts a packet for 'entry' if that takes it. */
+static bool
+add(struct measure_cache *cache, uint32_t entry, enum measure_family family,
+    uint32_t bytes)
+{
+    if (!measure_cache_takes(cache, entry, family)) {
+        return false;
+    }
+    measure_cache_add(cache, entry, bytes);
+    return true;
+}
+
+/* Counts a packet that found no entry. */
+static void
+miss(struct measure_set *set, const struct measure_record *record)
+{
+    *measure_set_free_records(set) = *record;
+    measure_set_miss(set, 1);
+}
+
 /* Counts a packet of 'fields' that found 'entry', as the hook does. */
 static void
 count_hit(struct measure_set *set, uint32_t entry,
@@ -46,10 +66,10 @@ count_hit(struct measure_set *set, uint32_t entry,
     struct measure_record record = make_record(fields, bytes);
 
     measure_set_receive(set, 1, bytes);
-    if (!measure_cache_count(set->cache, entry, record.verdict, bytes)) {
+    if (!add(set->cache, entry, record.verdict, bytes)) {
         measure_set_move_entry(set, entry);
         if (!measure_set_begin_entry(set, entry, &record)) {
-            measure_set_miss(set, &record);
+            miss(set, &record);
         }
     }
 }
@@ -66,7 +86,7 @@ check_report(struct measure_set *set, const struct oracle *oracle)
 
     measure_set_move_cache(set);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        REQUIRE(!measure_cache_used(set->cache, i));
+        REQUIRE(!set->cache->counts[i]);
     }
     report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
     ck_assert_uint_eq(report->counters.packets, oracle->packets);
@@ -114,7 +134,7 @@ START_TEST(both_tiers_add_up)
                 measure_set_count(set, &record, 1);
             } else {
                 measure_set_receive(set, 1, bytes);
-                measure_set_miss(set, &record);
+                miss(set, &record);
             }
             if (!random_below(&r, 10)) {
                 measure_set_move_entry(set, entry * 40);
@@ -174,19 +194,19 @@ START_TEST(entries_refuse_what_is_not_theirs)
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
-    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!add(set->cache, 5, MEASURE_IPV4, 100));
     ck_assert(!measure_set_begin_entry(set, 5, &not_ip));
     ck_assert(!measure_set_begin_entry(set, 5, &giant));
     ck_assert(measure_set_begin_entry(set, 5, &record));
     ck_assert(!measure_set_begin_entry(set, 5, &other));
-    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV6, 100));
-    ck_assert(measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!measure_cache_count(set->cache, 6, MEASURE_IPV4, 100));
+    ck_assert(!add(set->cache, 5, MEASURE_IPV6, 100));
+    ck_assert(add(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!add(set->cache, 6, MEASURE_IPV4, 100));
 
     /* An epoch later nothing is left. */
     measure_set_move_cache(set);
     ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 1);
-    ck_assert(!measure_cache_count(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!add(set->cache, 5, MEASURE_IPV4, 100));
     measure_set_destroy(set);
 }
 END_TEST
@@ -198,16 +218,18 @@ START_TEST(what_does_not_count_is_taken_out)
     struct measure_record bad = { .verdict = MEASURE_MALFORMED, .bytes = 99 };
     struct measure_fields fields = make_fields(MEASURE_IPV6, 1);
     struct measure_record good = make_record(&fields, 100);
+    struct measure_record *records;
     struct measure_set *set;
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
     for (int i = 0; i < 3 * MEASURE_BURST; i++) {
         measure_set_receive(set, 4, 64 + 99 + 200);
-        measure_set_miss(set, &not_ip);
-        measure_set_miss(set, &good);
-        measure_set_miss(set, &bad);
-        measure_set_miss(set, &good);
+        records = measure_set_free_records(set);
+        records[0] = not_ip;
+        records[1] = records[3] = good;
+        records[2] = bad;
+        measure_set_miss(set, 4);
     }
     measure_set_count_missed(set);
     ck_assert_uint_eq(set->counters.packets, 6 * MEASURE_BURST);
@@ -252,7 +274,7 @@ START_TEST(reset_and_one_tier)
     set = open_set(64);
     ck_assert(measure_set_begin_entry(set, 5, &record));
     ck_assert(measure_set_reset(set, lines, next));
-    ck_assert(!measure_cache_used(set->cache, 5));
+    ck_assert(!set->cache->counts[5]);
     ck_assert_uint_eq(set->counters.packets, 0);
     ck_assert(measure_set_use_cache(set, false));
     ck_assert_ptr_null(set->cache);
