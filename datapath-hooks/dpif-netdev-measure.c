@@ -123,29 +123,72 @@ classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
 #endif
 }
 
-/* Counts a batch whose packets nobody has looked at yet. */
 static void
-count_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
+{
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t bytes = 0;
+
+#pragma GCC unroll 8
+    for (size_t i = 0; i < n; i++) {
+        bytes += dp_packet_size(batch->packets[i]);
+    }
+    measure_set_receive(set, n, bytes);
+}
+
+/* Parses the packets of 'batch', which came in by the port that keys call
+ * 'port', and fetches their rows.  Those that miss the exact-match cache come
+ * here together, not one by one where they are looked up, so that the code for
+ * it need not come to the processor again and again. */
+static void
+fetch_batch(struct measure_set *set, const struct dp_packet_batch *batch,
             uint16_t port)
+{
+    size_t n = dp_packet_batch_size(batch);
+
+    for (size_t done = 0; done < n; done += MEASURE_BURST) {
+        size_t burst = MIN(n - done, MEASURE_BURST);
+
+        for (size_t i = 0; i < burst; i++) {
+            parse(batch->packets[done + i], port, measure_set_record(set, i));
+        }
+        measure_set_fetch(set, burst);
+    }
+}
+
+/* Counts a batch whose packets nobody has looked at yet: a structure at once,
+ * a table when the batch ends. */
+static void
+take_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+           uint16_t port)
 {
     size_t n = dp_packet_batch_size(batch);
 
     for (size_t i = 0; i < n; i++) {
         OVS_PREFETCH(dp_packet_data(batch->packets[i]));
     }
-    count_packets(set, batch, port, false);
+    if (set->structure) {
+        count_packets(set, batch, port, false);
+    } else {
+        receive_batch(set, batch);
+        fetch_batch(set, batch, port);
+    }
 }
 
-/* Returns true if the batch that is about to be counted shall be timed. */
+/* Begins to count 'batch' in 'set'.  Returns true if that shall be timed. */
 static bool
-sample(struct pmd_perf_stats *perf, struct measure_writer *writer)
+begin_batch(struct pmd_perf_stats *perf, struct measure_writer *writer,
+            struct measure_set *set, const struct dp_packet_batch *batch)
 {
     uint64_t start;
     uint32_t one;
 
+    writer->batch_set = set;
+    writer->n_timed = 0;
     if (OVS_LIKELY(++writer->n_batches % MEASURE_SAMPLE_BATCHES)) {
         return false;
     }
+    writer->n_timed = dp_packet_batch_size(batch);
     start = cycles_counter_update(perf);
     one = cycles_counter_update(perf) - start;
     if (!writer->one_timing || one < writer->one_timing) {
@@ -164,35 +207,31 @@ add_timing(struct pmd_perf_stats *perf, struct measure_writer *writer,
     writer->n_timings++;
 }
 
-/* Ends the sample of a batch of 'n_packets'. */
 static void
-finish_sample(struct measure_writer *writer, size_t n_packets)
+finish_sample(struct measure_writer *writer)
 {
     uint64_t timing = (uint64_t) writer->n_timings * writer->one_timing;
 
     timing = MIN(timing, writer->timed_cycles);
-    measure_counter_add(&writer->sampled_packets, n_packets);
+    measure_counter_add(&writer->sampled_packets, writer->n_timed);
     measure_counter_add(&writer->sampled_cycles,
                         writer->timed_cycles - timing);
     measure_counter_add(&writer->timing_cycles, timing);
 }
 
-/* Counts all packets of 'batch', which came in by 'port', in the flow table.
- * Times that, if it shall be. */
+/* Counts all packets of 'batch', which came in by 'port', with one tier. */
 static void
-count_batch_in_table(struct pmd_perf_stats *perf,
-                     const struct measure_port_writer *port,
-                     struct measure_set *set,
-                     const struct dp_packet_batch *batch)
+count_batch(struct pmd_perf_stats *perf,
+            const struct measure_port_writer *port, struct measure_set *set,
+            const struct dp_packet_batch *batch)
 {
-    if (OVS_LIKELY(!sample(perf, port->writer))) {
-        count_batch(set, batch, port->number);
+    if (OVS_LIKELY(!begin_batch(perf, port->writer, set, batch))) {
+        take_batch(set, batch, port->number);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        count_batch(set, batch, port->number);
+        take_batch(set, batch, port->number);
         add_timing(perf, port->writer, start);
-        finish_sample(port->writer, dp_packet_batch_size(batch));
     }
 }
 
@@ -205,25 +244,11 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
     if (port) {
         struct measure_set *set = measure_writer_set(port->writer);
 
-        if (set->cache && classification_has_hooks(perf)) {
-            perf->measure_port = port;
-        } else {
-            count_batch_in_table(perf, port, set, batch);
+        perf->measure_port = port;
+        if (!set->cache || !classification_has_hooks(perf)) {
+            count_batch(perf, port, set, batch);
         }
     }
-}
-
-static void
-receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
-{
-    size_t n = dp_packet_batch_size(batch);
-    uint64_t bytes = 0;
-
-#pragma GCC unroll 8
-    for (size_t i = 0; i < n; i++) {
-        bytes += dp_packet_size(batch->packets[i]);
-    }
-    measure_set_receive(set, n, bytes);
 }
 
 struct measure_set *
@@ -232,15 +257,17 @@ measure_classify__(struct pmd_perf_stats *perf,
 {
     const struct measure_port_writer *port = perf->measure_port;
     struct measure_writer *writer = port->writer;
-    struct measure_set *set = measure_writer_set(writer);
+    struct measure_set *set;
 
-    if (!ask_cache || !set->cache) {
-        count_batch_in_table(perf, port, set, batch);
+    if (writer->batch_set) {
         return NULL;
     }
-    writer->batch_set = set;
-    if (OVS_LIKELY(!sample(perf, writer))) {
-        writer->n_timed = 0;
+    set = measure_writer_set(writer);
+    if (!ask_cache || !set->cache) {
+        count_batch(perf, port, set, batch);
+        return NULL;
+    }
+    if (OVS_LIKELY(!begin_batch(perf, writer, set, batch))) {
         receive_batch(set, batch);
         return set;
     }
@@ -249,29 +276,7 @@ measure_classify__(struct pmd_perf_stats *perf,
 
     receive_batch(set, batch);
     add_timing(perf, writer, start);
-    writer->n_timed = dp_packet_batch_size(batch);
     return &timed_set;
-}
-
-/* Takes note of the packets of 'batch', which find no entry of the exact-match
- * cache.  They are all parsed here, not where each is looked up, so that the
- * code for it need not come to the processor again and again. */
-static void
-miss_batch(struct measure_set *set, const struct dp_packet_batch *batch,
-           uint16_t port)
-{
-    size_t n = dp_packet_batch_size(batch);
-
-    for (size_t done = 0; done < n; ) {
-        struct measure_record *records = measure_set_free_records(set);
-        size_t burst = MIN(n - done, MEASURE_BURST - set->n_missed);
-
-        for (size_t i = 0; i < burst; i++) {
-            parse(batch->packets[done + i], port, &records[i]);
-        }
-        measure_set_miss(set, burst);
-        done += burst;
-    }
 }
 
 void
@@ -282,11 +287,11 @@ measure_missed__(struct pmd_perf_stats *perf,
     struct measure_writer *writer = port->writer;
 
     if (OVS_LIKELY(!writer->n_timed)) {
-        miss_batch(writer->batch_set, batch, port->number);
+        fetch_batch(writer->batch_set, batch, port->number);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        miss_batch(writer->batch_set, batch, port->number);
+        fetch_batch(writer->batch_set, batch, port->number);
         add_timing(perf, writer, start);
     }
 }
@@ -298,17 +303,18 @@ measure_batch_end__(struct pmd_perf_stats *perf)
     struct measure_set *set = writer->batch_set;
 
     perf->measure_port = NULL;
+    if (OVS_UNLIKELY(!set)) {
+        return;
+    }
     writer->batch_set = NULL;
-    if (!set) {
-        /* It was counted before. */
-    } else if (OVS_LIKELY(!writer->n_timed)) {
-        measure_set_count_missed(set);
+    if (OVS_LIKELY(!writer->n_timed)) {
+        measure_set_count_fetched(set);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        measure_set_count_missed(set);
+        measure_set_count_fetched(set);
         add_timing(perf, writer, start);
-        finish_sample(writer, writer->n_timed);
+        finish_sample(writer);
     }
 }
 
@@ -331,8 +337,8 @@ measure_packet__(struct pmd_perf_stats *perf, const struct dp_packet *packet)
     const struct measure_port_writer *port = perf->measure_port;
     struct measure_set *set = port->writer->batch_set;
 
-    parse(packet, port->number, measure_set_free_records(set));
-    measure_set_miss(set, 1);
+    parse(packet, port->number, measure_set_record(set, 0));
+    measure_set_fetch(set, 1);
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
@@ -404,7 +410,7 @@ count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
                 uint32_t entry, const struct miniflow *mf,
                 const struct dp_packet *packet)
 {
-    struct measure_record *record = measure_set_free_records(set);
+    struct measure_record *record = measure_set_record(set, 0);
 
     parse(packet, perf->measure_port->number, record);
     if (miniflow_tells_key(mf, packet, record)) {
@@ -413,7 +419,7 @@ count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
             return;
         }
     }
-    measure_set_miss(set, 1);
+    measure_set_fetch(set, 1);
 }
 
 void

@@ -50,21 +50,22 @@
  *
  * Where they are counted:
  *
- *     measure_batch() --one tier------> parse, flow table
- *           |
- *           `--two tiers--> measure_classify() --no cache--> parse, flow table
- *                             |
- *                             |--found in the exact-match cache--> entry
- *                             `--else--> parse ... measure_batch_end():
- *                                                  flow table
+ *     measure_batch() --one tier--> parse, fetch the row --------------.
+ *           |                                                            |
+ *           `--two tiers--> measure_classify() --no cache--> as above ---|
+ *                             |                                          |
+ *                             |--not in the exact-match cache--> as above|
+ *                             |                                          v
+ *                             `--found there--> entry    measure_batch_end():
+ *                                                                flow table
  *
  * With two tiers (measure-cache.h) the batch waits for its classification:
  * packets that the exact-match cache knows are counted in words that belong to
  * its entries.  The row of any other packet is fetched while the switch works
- * on, and counts it at the end.  The whole batch is parsed and counted where
- * the cache is not asked: with simple match or a cache that is switched off,
- * and at once where the classification has no hooks: with hardware offload and
- * the AVX512 input of 3.x.
+ * on the batch, and counts it at the end.  There is one tier where the cache
+ * is not asked: with simple match or a cache that is switched off, and where
+ * the classification has no hooks: with hardware offload and the AVX512 input
+ * of 3.x.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -141,9 +142,9 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
     }
 }
 
-/* Returns true if the packets of the batch that is being processed are counted
- * where they are classified, unless they are 'recirculated': then they have
- * been counted before. */
+/* Returns true if the packets of the batch that is being processed are
+ * measured, unless they are 'recirculated': then they have been counted
+ * before. */
 static inline bool
 measure_counts(const struct pmd_perf_stats *perf, bool recirculated)
 {

@@ -302,18 +302,31 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
     return true;
 }
 
-/* Takes note of the 'n' packets that measure_parse() described in
- * measure_set_free_records(set), which find no entry of the flow cache.
- *
- * They are parsed where they stay: what was just written in small pieces
- * cannot be copied in large ones without a wait. */
-void
-measure_set_miss(struct measure_set *set, size_t n)
+static inline void
+count_oldest(struct measure_set *set)
 {
-    struct measure_record *records = measure_set_free_records(set);
+    const struct measure_record *record
+        = &set->waiting[set->n_counted++ % MEASURE_WAITING];
 
+    if (record->verdict == MEASURE_COUNT_IPV4) {
+        count(set, MEASURE_IPV4, record);
+    } else if (record->verdict == MEASURE_COUNT_IPV6) {
+        count(set, MEASURE_IPV6, record);
+    }
+}
+
+/* Fetches the rows of the 'n' (up to MEASURE_BURST) packets that
+ * measure_parse() has described in measure_set_record(set, 0) and so on, which
+ * then wait to be counted.  Packets for which there is no more room are
+ * counted, one for each new one: as many rows are always on their way.
+ *
+ * The records stay where they are parsed: what was just written in small
+ * pieces cannot be copied in large ones without a wait. */
+void
+measure_set_fetch(struct measure_set *set, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
-        struct measure_record *record = &records[i];
+        struct measure_record *record = measure_set_record(set, 0);
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
             prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV4, record);
@@ -325,28 +338,22 @@ measure_set_miss(struct measure_set *set, size_t n)
                                 ? &set->counters.not_ip
                                 : &set->counters.malformed, 1);
         }
-    }
-    set->n_missed += n;
-    if (set->n_missed == MEASURE_BURST) {
-        measure_set_count_missed(set);
+        if (++set->n_fetched - set->n_counted > MEASURE_BURST) {
+            count_oldest(set);
+        }
     }
 }
 
-/* Counts the packets that measure_set_miss() has taken note of.  It must come
- * before the thread lets go of the set. */
+/* Counts the packets that wait.  It must come before the thread lets go of the
+ * set. */
 void
-measure_set_count_missed(struct measure_set *set)
+measure_set_count_fetched(struct measure_set *set)
 {
-    for (uint32_t i = 0; i < set->n_missed; i++) {
-        const struct measure_record *record = &set->missed[i];
-
-        if (record->verdict == MEASURE_COUNT_IPV4) {
-            count(set, MEASURE_IPV4, record);
-        } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            count(set, MEASURE_IPV6, record);
-        }
+    while (set->n_counted != set->n_fetched) {
+        count_oldest(set);
     }
-    set->n_missed = 0;
+    /* The same few lines again for the next few packets. */
+    set->n_counted = set->n_fetched = 0;
 }
 
 /* Makes the packet thread count in 'set' from its next burst on.  Returns the

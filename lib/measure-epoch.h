@@ -56,27 +56,35 @@
  * one for each value of some hash bits.  The count of a key in the report is
  * then too low by at most what its cell holds.
  *
- * Two tiers.  A set may have counts for the entries of a flow cache
- * (measure-cache.h), in which the packets that find an entry are counted:
+ * A burst.  Its packets are described in records of the set and counted in
+ * the tables:
  *
- *     measure_set_receive(set, packets, bytes)    all packets of a burst
- *       measure_cache_add(set->cache, ...)        a packet that finds an entry
- *       measure_set_miss(set, n)                  those that do not
- *     measure_set_count_missed(set)               in the tables
+ *     measure_set_receive(set, packets, bytes)    all packets of the burst
+ *     measure_set_record(set, i)                  where to describe them
+ *     measure_set_fetch(set, n)                   fetches their rows
+ *     measure_set_count_fetched(set)              counts them there
  *
  * measure_set_receive() counts the whole burst in the totals, which is faster
  * than each packet by itself; what turns out not to count is taken out again.
- * measure_set_miss() fetches the row that measure_set_count_missed() needs.
- * measure_set_move_entry() moves the counts of an entry to the tables;
- * measure_set_move_cache() those of all entries, which must be done before a
- * report is made.
+ * The longer the caller has to do in the meantime, the more surely the rows
+ * have come when measure_set_count_fetched() needs them.  Who does not call it
+ * after each burst has the burst before counted while the rows of the next one
+ * are fetched.  measure_set_count() is all of it in one, for records of the
+ * caller.
+ *
+ * Two tiers.  A set may have counts for the entries of a flow cache
+ * (measure-cache.h).  Of a burst that has been received, a packet that finds
+ * an entry is counted there, by measure_cache_add(), and only the others are
+ * fetched.  measure_set_move_entry() moves the counts of an entry to the
+ * tables; measure_set_move_cache() those of all entries, which must be done
+ * before a report is made.
  *
  * Structures.  Instead of the tables a set may have another structure
  * (measure-structure.h), in which everything is counted whose key finds a
  * place there.  The rest is counted in the tables, and in the overflow count
  * array if they are full.
  *
- * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_BURST records,
+ * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_WAITING records,
  * the tables, sizeof(struct measure_cache) with two tiers, that of its
  * structure, and a few hundred bytes.
  *
@@ -91,6 +99,7 @@
 #define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
 #define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
 #define MEASURE_OVERFLOW_CELLS 1024
+#define MEASURE_WAITING (2 * MEASURE_BURST)
 
 struct measure_counters {
     uint64_t packets;           /* Counted, 'overflow_packets' included. */
@@ -112,8 +121,9 @@ struct measure_set {
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
-    uint32_t n_missed;
-    struct measure_record missed[MEASURE_BURST];
+    uint32_t n_fetched;         /* Packets since it had none waiting... */
+    uint32_t n_counted;         /* ...and those that wait no more. */
+    struct measure_record waiting[MEASURE_WAITING];     /* A ring. */
     struct measure_structure *structure;    /* NULL for linear tables. */
 
     /* Constant while the packet thread counts. */
@@ -162,15 +172,15 @@ void measure_set_count(struct measure_set *, struct measure_record *records,
 bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
                              const struct measure_record *);
 void measure_set_move_entry(struct measure_set *, uint32_t entry);
-void measure_set_miss(struct measure_set *, size_t n);
-void measure_set_count_missed(struct measure_set *);
+void measure_set_fetch(struct measure_set *, size_t n);
+void measure_set_count_fetched(struct measure_set *);
 
-/* Returns where measure_parse() may describe the next packets that find no
- * entry, up to MEASURE_BURST - set->n_missed. */
+/* Returns where measure_parse() may describe the packet 'i' (less than
+ * MEASURE_BURST) of those that measure_set_fetch() will be told of. */
 static inline struct measure_record *
-measure_set_free_records(struct measure_set *set)
+measure_set_record(struct measure_set *set, size_t i)
 {
-    return &set->missed[set->n_missed];
+    return &set->waiting[(set->n_fetched + i) % MEASURE_WAITING];
 }
 
 static inline void
@@ -182,8 +192,8 @@ measure_counter_add(uint64_t *counter, uint64_t value)
 }
 
 /* Counts a burst of 'packets' packets of together 'bytes' bytes in the totals
- * of 'set', which has two tiers.  Each of them must follow, as one that finds
- * an entry or one that does not. */
+ * of 'set'.  Each of them must follow, as one that is fetched or one that
+ * finds an entry of the flow cache. */
 static inline void
 measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
 {

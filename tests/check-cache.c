@@ -54,8 +54,8 @@ add(struct measure_cache *cache, uint32_t entry, enum measure_family family,
 static void
 miss(struct measure_set *set, const struct measure_record *record)
 {
-    *measure_set_free_records(set) = *record;
-    measure_set_miss(set, 1);
+    *measure_set_record(set, 0) = *record;
+    measure_set_fetch(set, 1);
 }
 
 /* Counts a packet of 'fields' that found 'entry', as the hook does. */
@@ -144,10 +144,10 @@ START_TEST(both_tiers_add_up)
         }
         oracle_add(&oracle, &fields, 1, bytes);
         if (!random_below(&r, 20)) {
-            measure_set_count_missed(set);
+            measure_set_count_fetched(set);
         }
     }
-    measure_set_count_missed(set);
+    measure_set_count_fetched(set);
     check_report(set, &oracle);
     measure_set_destroy(set);
     oracle_close(&oracle);
@@ -218,20 +218,19 @@ START_TEST(what_does_not_count_is_taken_out)
     struct measure_record bad = { .verdict = MEASURE_MALFORMED, .bytes = 99 };
     struct measure_fields fields = make_fields(MEASURE_IPV6, 1);
     struct measure_record good = make_record(&fields, 100);
-    struct measure_record *records;
     struct measure_set *set;
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
     for (int i = 0; i < 3 * MEASURE_BURST; i++) {
         measure_set_receive(set, 4, 64 + 99 + 200);
-        records = measure_set_free_records(set);
-        records[0] = not_ip;
-        records[1] = records[3] = good;
-        records[2] = bad;
-        measure_set_miss(set, 4);
+        *measure_set_record(set, 0) = not_ip;
+        *measure_set_record(set, 1) = good;
+        *measure_set_record(set, 2) = bad;
+        *measure_set_record(set, 3) = good;
+        measure_set_fetch(set, 4);
     }
-    measure_set_count_missed(set);
+    measure_set_count_fetched(set);
     ck_assert_uint_eq(set->counters.packets, 6 * MEASURE_BURST);
     ck_assert_uint_eq(set->counters.bytes, 600 * MEASURE_BURST);
     ck_assert_uint_eq(set->counters.not_ip, 3 * MEASURE_BURST);
