@@ -7,6 +7,7 @@ bench_measure_bench_SOURCES = \
 	bench/accuracy.c \
 	bench/bench.h \
 	bench/entries.c \
+	bench/linear.h \
 	bench/measure-bench.c \
 	bench/sketches.c \
 	bench/structures.c \

@@ -143,6 +143,8 @@ extern const struct bench_contender bench_entry_table;
 extern const struct bench_contender bench_entry_pointer;
 extern const struct bench_contender bench_variant_plain;
 extern const struct bench_contender bench_variant_sparse;
+extern const struct bench_contender bench_variant_second_line;
+extern const struct bench_contender bench_variant_floor;
 extern const struct bench_contender bench_variant_choose;
 extern const struct bench_contender bench_variant_next_burst;
 extern const struct bench_contender bench_variant_find_first;

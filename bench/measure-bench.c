@@ -78,7 +78,8 @@ static const struct bench_contender *const entry_contenders[] = {
     &bench_entry_array, &bench_entry_table, &bench_entry_pointer,
 };
 static const struct bench_contender *const variant_contenders[] = {
-    &bench_floor, &bench_linear_table, &bench_variant_plain,
+    &bench_floor, &bench_variant_floor, &bench_linear_table,
+    &bench_variant_plain, &bench_variant_second_line,
     &bench_variant_next_burst, &bench_variant_sparse, &bench_variant_choose,
     &bench_variant_find_first,
     &bench_variant_first_row, &bench_variant_blind,

@@ -18,7 +18,7 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "linear.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,18 +124,12 @@ const struct bench_contender bench_floor = {
     .memory = floor_memory,
 };
 
-/* The linear table, used as measure_set_count() does. */
-
-struct linear {
-    struct measure_table table;
-    struct measure_hash_secret secret;
-    uint64_t refused;
-};
+/* The linear table. */
 
 static void *
 linear_create(struct bench_settings *settings, const char **why_not)
 {
-    struct linear *linear = measure_xzalloc(sizeof *linear);
+    struct bench_linear *linear = measure_xzalloc(sizeof *linear);
 
     linear->secret = settings->secret;
     if (!measure_table_init(&linear->table, MEASURE_IPV4,
@@ -151,58 +145,32 @@ linear_create(struct bench_settings *settings, const char **why_not)
 static void
 linear_destroy(void *linear_, struct bench_settings *settings)
 {
-    struct linear *linear = linear_;
+    struct bench_linear *linear = linear_;
 
     measure_table_destroy(&linear->table, &settings->budget);
     free(linear);
 }
 
 static void
-linear_clear(void *linear_)
+linear_clear(void *linear)
 {
-    struct linear *linear = linear_;
-
-    measure_table_clear(&linear->table);
-    linear->refused = 0;
+    bench_linear_clear(linear);
 }
 
 static void
-linear_update(void *linear_, const struct bench_key *keys,
+linear_update(void *linear, const struct bench_key *keys,
               const uint16_t *bytes)
 {
-    struct linear *linear = linear_;
-    uint64_t hashes[BENCH_BURST];
-    uint8_t late[BENCH_BURST];
-    int n_late = 0;
-
-    for (int i = 0; i < BENCH_BURST; i++) {
-        hashes[i] = measure_hash(&linear->secret, keys[i].words,
-                                 measure_key_words(MEASURE_IPV4));
-        measure_table_prefetch(&linear->table, hashes[i]);
-    }
-    for (int i = 0; i < BENCH_BURST; i++) {
-        if (!measure_table_add_home(&linear->table, MEASURE_IPV4,
-                                    keys[i].words, hashes[i], 1, bytes[i])) {
-            late[n_late++] = i;
-        }
-    }
-    for (int i = 0; i < n_late; i++) {
-        int j = late[i];
-
-        if (!measure_table_add(&linear->table, MEASURE_IPV4,
-                               MEASURE_TABLE_MAX_PROBES, keys[j].words,
-                               hashes[j], 1, bytes[j])) {
-            linear->refused++;
-        }
-    }
+    bench_linear_update(linear, keys, bytes);
 }
 
 static void
 linear_report(void *linear_, uint64_t threshold,
               bench_report_function *report, void *aux)
 {
-    struct linear *linear = linear_;
+    struct bench_linear *linear = linear_;
 
+    bench_linear_finish(linear);
     MEASURE_TABLE_FOR_EACH (row, &linear->table) {
         uint64_t packets = *measure_row_packets(row, MEASURE_IPV4);
 
@@ -217,7 +185,7 @@ linear_report(void *linear_, uint64_t threshold,
 static size_t
 linear_memory(const void *linear_)
 {
-    const struct linear *linear = linear_;
+    const struct bench_linear *linear = linear_;
 
     return measure_table_size(linear->table.n_lines);
 }

@@ -25,7 +25,7 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "linear.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,8 +131,7 @@ SPREAD(bench_spread_bitmap, "spread-bitmap", MEASURE_SPREADER_BITMAP);
 /* Derived: a linear table of pairs. */
 
 struct derived {
-    struct measure_table table;
-    struct measure_hash_secret secret;
+    struct bench_linear linear;
     struct measure_change change;
     struct measure_change_row *rows;
 };
@@ -143,8 +142,8 @@ derived_create(struct bench_settings *settings, const char **why_not)
     struct derived *derived = measure_xzalloc(sizeof *derived);
 
     (void) why_not;
-    derived->secret = settings->secret;
-    measure_table_init(&derived->table, MEASURE_IPV4,
+    derived->linear.secret = settings->secret;
+    measure_table_init(&derived->linear.table, MEASURE_IPV4,
                        measure_table_lines_for(MEASURE_IPV4,
                                                settings->n_flows),
                        &settings->budget, MEASURE_ANY_NODE);
@@ -156,7 +155,7 @@ derived_clear(void *derived_)
 {
     struct derived *derived = derived_;
 
-    measure_table_clear(&derived->table);
+    bench_linear_clear(&derived->linear);
 }
 
 static void
@@ -164,27 +163,8 @@ derived_update(void *derived_, const struct bench_key *keys,
                const uint16_t *bytes)
 {
     struct derived *derived = derived_;
-    uint64_t hashes[BENCH_BURST];
-    uint8_t late[BENCH_BURST];
-    int n_late = 0;
 
-    for (int i = 0; i < BENCH_BURST; i++) {
-        hashes[i] = measure_hash(&derived->secret, keys[i].words, 2);
-        measure_table_prefetch(&derived->table, hashes[i]);
-    }
-    for (int i = 0; i < BENCH_BURST; i++) {
-        if (!measure_table_add_home(&derived->table, MEASURE_IPV4,
-                                    keys[i].words, hashes[i], 1, bytes[i])) {
-            late[n_late++] = i;
-        }
-    }
-    for (int i = 0; i < n_late; i++) {
-        int j = late[i];
-
-        measure_table_add(&derived->table, MEASURE_IPV4,
-                          MEASURE_TABLE_MAX_PROBES, keys[j].words, hashes[j],
-                          1, bytes[j]);
-    }
+    bench_linear_update(&derived->linear, keys, bytes);
 }
 
 static int
@@ -200,10 +180,13 @@ derived_spreaders(void *derived_, uint64_t threshold,
                   bench_report_function *report, void *aux)
 {
     struct derived *derived = derived_;
-    uint32_t n = measure_table_n_used(&derived->table), i = 0;
-    uint64_t *sources = measure_xzalloc((n + 1) * sizeof *sources);
+    uint32_t n, i = 0;
+    uint64_t *sources;
 
-    MEASURE_TABLE_FOR_EACH (row, &derived->table) {
+    bench_linear_finish(&derived->linear);
+    n = measure_table_n_used(&derived->linear.table);
+    sources = measure_xzalloc((n + 1) * sizeof *sources);
+    MEASURE_TABLE_FOR_EACH (row, &derived->linear.table) {
         sources[i++] = row[0] & LOW;
     }
     qsort(sources, n, sizeof *sources, compare_words);
@@ -225,7 +208,7 @@ derived_memory(const void *derived_)
 {
     const struct derived *derived = derived_;
 
-    return measure_table_size(derived->table.n_lines);
+    return measure_table_size(derived->linear.table.n_lines);
 }
 
 const struct bench_contender bench_spread_derived = {
@@ -271,7 +254,7 @@ change_derived_create(struct bench_settings *settings, const char **why_not)
 {
     struct derived *derived = derived_create(settings, why_not);
 
-    change_init(&derived->change, settings, &derived->secret);
+    change_init(&derived->change, settings, &derived->linear.secret);
     derived->rows = bench_memory(MAX_ROWS * sizeof *derived->rows);
     return derived;
 }
@@ -296,7 +279,7 @@ change_derived_report(void *derived_, uint64_t threshold,
     struct derived *derived = derived_;
 
     (void) threshold;
-    MEASURE_TABLE_FOR_EACH (row, &derived->table) {
+    MEASURE_TABLE_FOR_EACH (row, &derived->linear.table) {
         struct measure_change_item item = {
             .key = { row[0], row[1] },
             .packets = *measure_row_packets(row, MEASURE_IPV4),

@@ -36,6 +36,7 @@ struct variant {
     struct bench_key keys[BENCH_BURST];
     uint64_t hashes[BENCH_BURST];
     uint16_t bytes[BENCH_BURST];
+    uint64_t *rows[BENCH_BURST];
 };
 
 static void *
@@ -154,6 +155,31 @@ plain_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
     }
 }
 
+/* What is not in the first line of its key is counted after the rest of the
+ * burst, while its second line is fetched. */
+static void
+second_line_update(void *v_, const struct bench_key *keys,
+                   const uint16_t *bytes)
+{
+    struct variant *v = v_;
+    uint64_t hashes[BENCH_BURST];
+    uint8_t late[BENCH_BURST];
+    int n_late = 0;
+
+    fetch_homes(v, keys, hashes);
+    for (int i = 0; i < BENCH_BURST; i++) {
+        if (!measure_table_add(&v->table, MEASURE_IPV4, 2, keys[i].words,
+                               hashes[i], 1, bytes[i])) {
+            __builtin_prefetch(measure_table_home(&v->table, hashes[i]) + 8,
+                               1);
+            late[n_late++] = i;
+        }
+    }
+    for (int i = 0; i < n_late; i++) {
+        add(v, &keys[late[i]], bytes[late[i]]);
+    }
+}
+
 /* Fetches the lines of a burst, and counts the burst before it. */
 static void
 next_burst_update(void *v_, const struct bench_key *keys,
@@ -260,6 +286,28 @@ first_row_update(void *v_, const struct bench_key *keys,
     }
 }
 
+/* The floor, used as the linear table is: see linear.h. */
+static void
+floor_waiting_update(void *v_, const struct bench_key *keys,
+                     const uint16_t *bytes)
+{
+    struct variant *v = v_;
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t *row = measure_table_home(
+            &v->table, measure_hash(&v->secret, keys[i].words, 2));
+
+        __builtin_prefetch(row, 1);
+        if (v->waiting) {
+            v->rows[i][2]++;
+            v->rows[i][3] += v->bytes[i];
+        }
+        v->rows[i] = row;
+        v->bytes[i] = bytes[i];
+    }
+    v->waiting = true;
+}
+
 /* No comparison at all: wrong, and the price of the comparison. */
 static void
 blind_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
@@ -293,6 +341,15 @@ blind_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
 VARIANT(bench_variant_plain, "variant-plain", plain, 1);
 VARIANT(bench_variant_sparse, "variant-quarter-full", plain, 2);
 VARIANT(bench_variant_next_burst, "variant-next-burst", next_burst, 1);
+VARIANT(bench_variant_second_line, "variant-second-line", second_line, 1);
+const struct bench_contender bench_variant_floor = {
+    .name = "variant-floor-waiting",
+    .create = variant_create,
+    .clear = variant_clear,
+    .update = floor_waiting_update,
+    .memory = variant_memory,
+    .parameter = 1,
+};
 VARIANT(bench_variant_choose, "variant-choose-row", choose, 1);
 VARIANT(bench_variant_find_first, "variant-find-first", find_first, 1);
 VARIANT(bench_variant_first_row, "variant-first-row", first_row, 1);

@@ -106,20 +106,6 @@ prepare(const struct measure_set *set, enum measure_structure_kind kind,
     }
 }
 
-/* Counts the packet of 'record' where that touches no other line than the one
- * that was prefetched.  Returns false if it must be counted by count(). */
-static inline bool __attribute__((always_inline))
-count_home(struct measure_set *set, enum measure_structure_kind kind,
-           enum measure_family family, const struct measure_record *record)
-{
-    return (kind == MEASURE_LINEAR_TABLE
-            ? measure_table_add_home(set->current[family], family,
-                                     record->key, record->hash, 1,
-                                     record->bytes)
-            : measure_structure_add(set->structure, kind, family, record->key,
-                                    record->hash, 1, record->bytes));
-}
-
 static inline void
 count(struct measure_set *set, enum measure_family family,
       const struct measure_record *record)
@@ -128,6 +114,19 @@ count(struct measure_set *set, enum measure_family family,
                            MEASURE_TABLE_MAX_PROBES, record->key,
                            record->hash, 1, record->bytes)) {
         add_in_next(set, family, record->key, record->hash, 1, record->bytes);
+    }
+}
+
+/* Counts the packet of 'record' in the structure if there is one and the key
+ * finds a place there, else in the tables. */
+static inline void __attribute__((always_inline))
+count_in(struct measure_set *set, enum measure_structure_kind kind,
+         enum measure_family family, const struct measure_record *record)
+{
+    if (kind == MEASURE_LINEAR_TABLE
+        || !measure_structure_add(set->structure, kind, family, record->key,
+                                  record->hash, 1, record->bytes)) {
+        count(set, family, record);
     }
 }
 
@@ -141,8 +140,6 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
     const int ipv6 = (kind == MEASURE_LINEAR_TABLE
                       ? MEASURE_IPV4 : MEASURE_IPV6);
     uint64_t not_ip = 0, malformed = 0;
-    uint8_t late[MEASURE_BURST];    /* Not to be found in their home line. */
-    size_t n_late = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct measure_record *record = &records[i];
@@ -160,31 +157,15 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
 
     for (size_t i = 0; i < n; i++) {
         const struct measure_record *record = &records[i];
-        bool counted;
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            counted = count_home(set, kind, MEASURE_IPV4, record);
+            count_in(set, kind, MEASURE_IPV4, record);
             packets[MEASURE_IPV4]++;
             bytes[MEASURE_IPV4] += record->bytes;
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            counted = count_home(set, kind, MEASURE_IPV6, record);
+            count_in(set, kind, MEASURE_IPV6, record);
             packets[ipv6]++;
             bytes[ipv6] += record->bytes;
-        } else {
-            continue;
-        }
-        if (!counted) {
-            late[n_late++] = i;
-        }
-    }
-
-    for (size_t i = 0; i < n_late; i++) {
-        const struct measure_record *record = &records[late[i]];
-
-        if (record->verdict == MEASURE_COUNT_IPV4) {
-            count(set, MEASURE_IPV4, record);
-        } else {
-            count(set, MEASURE_IPV6, record);
         }
     }
 

@@ -50,10 +50,9 @@
  *
  * Thread safety: one writer.  'n_used' may be read by any thread at any time;
  * rows by others only when the writer has let go of the table (see measure-
- * epoch.h).  measure_table_home(), measure_table_prefetch(),
- * measure_table_add_home() and measure_table_add() belong to the packet path:
- * they do not allocate, lock, wait, log or clear, and the number of their
- * steps is bounded. */
+ * epoch.h).  measure_table_home(), measure_table_prefetch() and
+ * measure_table_add() belong to the packet path: they do not allocate, lock,
+ * wait, log or clear, and the number of their steps is bounded. */
 
 #define MEASURE_LINE_SIZE 64
 #define MEASURE_TABLE_MAX_PROBES 128    /* Rows looked at for one packet. */
@@ -196,44 +195,6 @@ measure_table_add(struct measure_table *table, enum measure_family family,
             row = table->rows;
         }
     }
-    return false;
-}
-
-/* Like measure_table_add(), but looks no further than the home line of the
- * key, which nearly always is far enough.  Where it is not, returns false with
- * nothing changed, and prefetches the next line: measure_table_add() must
- * follow, best after the rest of the burst. */
-static inline bool
-measure_table_add_home(struct measure_table *table,
-                       enum measure_family family, const uint64_t *key,
-                       uint64_t hash, uint64_t packets, uint64_t bytes)
-{
-    uint64_t *row = measure_table_home(table, hash);
-
-    for (size_t i = 0; i < measure_rows_per_line(family); i++) {
-        uint64_t old_packets = *measure_row_packets(row, family);
-
-        if (measure_key_equal(row, key, family) && old_packets) {
-            *measure_row_packets(row, family) = old_packets + packets;
-            *measure_row_bytes(row, family) += bytes;
-            return true;
-        }
-        if (!old_packets) {
-            if (table->n_used >= table->max_used) {
-                return false;
-            }
-            __atomic_store_n(&table->n_used, table->n_used + 1,
-                             __ATOMIC_RELAXED);
-            for (unsigned int j = 0; j < measure_key_words(family); j++) {
-                row[j] = key[j];
-            }
-            *measure_row_packets(row, family) = packets;
-            *measure_row_bytes(row, family) = bytes;
-            return true;
-        }
-        row += measure_row_words(family);
-    }
-    __builtin_prefetch(row, 1);
     return false;
 }
 

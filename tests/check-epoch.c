@@ -107,6 +107,22 @@ traffic_close(struct traffic *t)
     oracle_close(&t->flows);
 }
 
+/* Counts a burst in the steps of the switch, after the last of which, or a few
+ * bursts later, measure_set_count_fetched() must follow. */
+static void
+fetch_burst(struct measure_set *set, const struct measure_record *records,
+            uint32_t n)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        *measure_set_record(set, i) = records[i];
+        bytes += records[i].bytes;
+    }
+    measure_set_receive(set, n, bytes);
+    measure_set_fetch(set, n);
+}
+
 /* Counts 'n' packets in 'set', in bursts of all sizes. */
 static void
 send_packets(struct traffic *t, struct measure_set *set, uint32_t n)
@@ -136,10 +152,18 @@ send_packets(struct traffic *t, struct measure_set *set, uint32_t n)
                 oracle_add(&t->flows, &fields, 1, bytes);
             }
         }
-        measure_set_count(set, records, burst);
+        if (random_below(&t->random, 2)) {
+            measure_set_count(set, records, burst);
+        } else {
+            fetch_burst(set, records, burst);
+            if (!random_below(&t->random, 4)) {
+                measure_set_count_fetched(set);
+            }
+        }
         t->offered += burst;
         n -= burst;
     }
+    measure_set_count_fetched(set);
 }
 
 /* Checks that all packets are in exactly one of the counters of 'c'. */
@@ -382,10 +406,10 @@ START_TEST(reset_leaves_nothing_behind)
     uint64_t own_size = measure_budget_used(&budget);
     struct random r = random_from(test_seed);
 
-    /* The cells, a burst of records, and a few hundred bytes. */
+    /* The cells, the records, and a few hundred bytes. */
     ck_assert_uint_ge(own_size, MEASURE_OVERFLOW_CELLS * 16);
     ck_assert_uint_lt(own_size, (MEASURE_OVERFLOW_CELLS * 16
-                                 + MEASURE_BURST * 64 + 1000));
+                                 + MEASURE_WAITING * 64 + 1000));
 
     for (int i = 0; i < 30; i++) {
         struct traffic t = traffic_open(STREAM_UNIFORM, 2000);
@@ -526,7 +550,7 @@ START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     struct measure_set *set = make_set(MEASURE_BY_FLOW, 10, 20);
     struct measure_writer writer = { .set = set };
-    enum { N_RECORDS = 20000 };
+    enum { N_RECORDS = 320 * 2 * MEASURE_BURST };
     struct measure_record *records = malloc(N_RECORDS * sizeof *records);
     struct random r = random_from(test_seed);
     void *volatile p;
@@ -549,10 +573,15 @@ START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
     ck_assert_uint_eq(n_calls, 3);
 
     n_calls = 0;
-    for (int i = 0; i < N_RECORDS; i += MEASURE_BURST) {
+    for (int i = 0; i < N_RECORDS; i += 2 * MEASURE_BURST) {
         watching = true;
         measure_set_count(measure_writer_set(&writer), &records[i],
                           MEASURE_BURST);
+        fetch_burst(measure_writer_set(&writer), &records[i + MEASURE_BURST],
+                    MEASURE_BURST);
+        if (i % 3) {
+            measure_set_count_fetched(measure_writer_set(&writer));
+        }
         watching = false;
     }
     ck_assert_uint_eq(n_calls, 0);

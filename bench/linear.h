@@ -1,0 +1,87 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef BENCH_LINEAR_H
+#define BENCH_LINEAR_H 1
+
+#include "bench.h"
+#include "measure-table.h"
+
+/* The linear table, used as measure_set_fetch() does: a packet is counted when
+ * the one that comes a burst later is fetched. */
+
+struct bench_waiting {
+    struct bench_key key;
+    uint64_t hash;
+    uint64_t bytes;
+};
+
+struct bench_linear {
+    struct measure_table table;
+    struct measure_hash_secret secret;
+    uint64_t refused;           /* Packets. */
+    int n_waiting;              /* 0 or BENCH_BURST. */
+    struct bench_waiting waiting[BENCH_BURST];
+};
+
+static inline void
+bench_linear_count(struct bench_linear *linear,
+                   const struct bench_waiting *packet)
+{
+    if (!measure_table_add(&linear->table, MEASURE_IPV4,
+                           MEASURE_TABLE_MAX_PROBES, packet->key.words,
+                           packet->hash, 1, packet->bytes)) {
+        linear->refused++;
+    }
+}
+
+static inline void
+bench_linear_update(struct bench_linear *linear, const struct bench_key *keys,
+                    const uint16_t *bytes)
+{
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t hash = measure_hash(&linear->secret, keys[i].words,
+                                     measure_key_words(MEASURE_IPV4));
+
+        measure_table_prefetch(&linear->table, hash);
+        if (i < linear->n_waiting) {
+            bench_linear_count(linear, &linear->waiting[i]);
+        }
+        linear->waiting[i] = (struct bench_waiting) { keys[i], hash,
+                                                      bytes[i] };
+    }
+    linear->n_waiting = BENCH_BURST;
+}
+
+/* Counts the packets that wait. */
+static inline void
+bench_linear_finish(struct bench_linear *linear)
+{
+    for (int i = 0; i < linear->n_waiting; i++) {
+        bench_linear_count(linear, &linear->waiting[i]);
+    }
+    linear->n_waiting = 0;
+}
+
+static inline void
+bench_linear_clear(struct bench_linear *linear)
+{
+    measure_table_clear(&linear->table);
+    linear->refused = 0;
+    linear->n_waiting = 0;
+}
+
+#endif /* bench/linear.h */
