@@ -279,6 +279,7 @@ change_derived_report(void *derived_, uint64_t threshold,
     struct derived *derived = derived_;
 
     (void) threshold;
+    bench_linear_finish(&derived->linear);
     MEASURE_TABLE_FOR_EACH (row, &derived->linear.table) {
         struct measure_change_item item = {
             .key = { row[0], row[1] },
