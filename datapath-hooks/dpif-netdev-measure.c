@@ -36,11 +36,11 @@
  * ===================
  *
  * One of MEASURE_SAMPLE_BATCHES batches is timed.  With one tier this is one
- * piece of work.  With two tiers counting is spread over the classification,
- * whose code shall not ask for each packet whether it is timed.  Therefore the
- * classification gets 'timed_set' then, in which no entry of the exact-match
- * cache counts: each packet comes to the functions below, which count it in
- * the true set and take the time.  What reading the clock takes, the fewest
+ * piece of work, and another when the batch ends.  With two tiers hits are
+ * counted in the classification, whose code shall not ask for each packet
+ * whether it is timed.  Therefore the classification gets 'timed_set' then, in
+ * which no entry of the exact-match cache counts: each hit comes to
+ * measure_first_hit(), which counts it in the true set and takes the time.  What reading the clock takes, the fewest
  * cycles that have been seen, is subtracted and reported by itself.
  *
  * 'timed_set' is never written. */

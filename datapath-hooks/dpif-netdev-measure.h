@@ -148,7 +148,7 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
 static inline bool
 measure_counts(const struct pmd_perf_stats *perf, bool recirculated)
 {
-    return OVS_UNLIKELY(perf->measure_port) && !recirculated;
+    return perf->measure_port && !recirculated;
 }
 
 /* Returns the set in which the packets of 'batch', which are going to be

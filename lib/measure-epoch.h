@@ -148,7 +148,7 @@ struct measure_writer {
     uint64_t sampled_cycles;    /* Atomic.  For counting them... */
     uint64_t timing_cycles;     /* Atomic.  ...and for timing that. */
 
-    /* Of the batch that is being counted, with two tiers. */
+    /* Of the batch that is being counted. */
     struct measure_set *batch_set;  /* NULL when it is counted. */
     uint32_t n_timed;           /* Its packets if it is timed, else 0. */
     uint32_t n_timings;
