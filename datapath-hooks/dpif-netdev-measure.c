@@ -40,8 +40,9 @@
  * counted in the classification, whose code shall not ask for each packet
  * whether it is timed.  Therefore the classification gets 'timed_set' then, in
  * which no entry of the exact-match cache counts: each hit comes to
- * measure_first_hit(), which counts it in the true set and takes the time.  What reading the clock takes, the fewest
- * cycles that have been seen, is subtracted and reported by itself.
+ * measure_first_hit(), which counts it in the true set and takes the time.
+ * What reading the clock takes, the fewest cycles that have been seen, is
+ * subtracted and reported by itself.
  *
  * 'timed_set' is never written. */
 static struct measure_cache timed_cache;
@@ -362,7 +363,7 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
         || (MINIFLOW_GET_BE16(mf, dl_type)
             != htons(ipv4 ? ETH_TYPE_IP : ETH_TYPE_IPV6))
         || !dp_packet_l3(packet)
-        || !measure_header_is_plain(packet, record->verdict)) {
+        || !measure_header_is_plain(packet, ipv4 ? 4 : 6)) {
         return false;
     }
 

@@ -193,21 +193,19 @@ measure_batch_end(struct pmd_perf_stats *perf)
 }
 
 /* Returns true if 'packet', of whose kind measure_first_hit() has found that
- * it has an IP header, has one of which the miniflow tells the key: neither
- * the version nor whether there are extension headers shows there. */
+ * it has an IP header, has one of 'version' of which the miniflow tells the
+ * key: neither the version nor whether there are extension headers shows
+ * there. */
 static inline bool
-measure_header_is_plain(const struct dp_packet *packet,
-                        enum measure_family family)
+measure_header_is_plain(const struct dp_packet *packet, unsigned int version)
 {
     /* dp_packet_l3(), which must ask whether there is one. */
     const uint8_t *ip = ((const uint8_t *) dp_packet_base(packet)
                          + __packet_data(packet) + packet->l3_ofs);
 
-    if (family == MEASURE_IPV4) {
-        return ip[0] >> 4 == 4;
-    }
-    return (ip[0] >> 4 == 6
-            && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP
+    return (ip[0] >> 4 == version
+            && (OVS_LIKELY(version == 4)
+                || ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP
                 || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
 }
 
@@ -217,13 +215,11 @@ static inline bool
 measure_hit(struct measure_cache *cache, uint32_t entry,
             const struct dp_packet *packet)
 {
-    enum measure_family family
-        = (OVS_LIKELY(measure_cache_takes(cache, entry, MEASURE_IPV4))
-           ? MEASURE_IPV4 : MEASURE_IPV6);
+    uint64_t word = cache->counts[entry];
 
-    if ((family == MEASURE_IPV4
-         || measure_cache_takes(cache, entry, MEASURE_IPV6))
-        && OVS_LIKELY(measure_header_is_plain(packet, family))) {
+    if (OVS_LIKELY(measure_cache_takes(word))
+        && OVS_LIKELY(measure_header_is_plain(packet,
+                                              measure_cache_version(word)))) {
         measure_cache_add(cache, entry, dp_packet_size(packet));
         return true;
     }

@@ -37,11 +37,12 @@
  * The counts belong to a set (measure-epoch.h), hence an epoch ends without
  * any work for the packet thread.
  *
- *     bit 0          1 if the key is one of IPv4, 0 if one of IPv6
- *     bits 1 to 40   bytes
- *     bits 41 to 63  packets; a word with bit 63 set takes no more
+ *     bits 0 to 3    version of IP of the key: 4 or 6
+ *     bits 4 to 42   bytes
+ *     bits 43 to 63  packets; a word with bit 63 set takes no more
  *
- * A word of 0 counts nothing.  2^22 packets of at most 2^17 bytes fit.
+ * A word of 0 counts nothing: as a signed number, a word that takes packets is
+ * more than 0.  2^20 packets of at most 2^17 bytes fit.
  *
  * Memory: 56 bytes for each entry.  Error: none.
  *
@@ -51,12 +52,11 @@
 
 #define MEASURE_CACHE_ENTRIES 8192
 
-#define MEASURE_CACHE_BYTES_SHIFT 1
-#define MEASURE_CACHE_BYTES_MASK ((UINT64_C(1) << 40) - 1)
-#define MEASURE_CACHE_PACKETS_SHIFT 41
+#define MEASURE_CACHE_VERSION_MASK 0xf
+#define MEASURE_CACHE_BYTES_SHIFT 4
+#define MEASURE_CACHE_BYTES_MASK ((UINT64_C(1) << 39) - 1)
+#define MEASURE_CACHE_PACKETS_SHIFT 43
 #define MEASURE_CACHE_MAX_FRAME (1u << 17)
-#define MEASURE_CACHE_IPV4 UINT64_C(1)
-#define MEASURE_CACHE_FULL (UINT64_C(1) << 63)
 
 static_assert((UINT64_C(1) << (63 - MEASURE_CACHE_PACKETS_SHIFT))
               * MEASURE_CACHE_MAX_FRAME <= MEASURE_CACHE_BYTES_MASK,
@@ -79,15 +79,14 @@ measure_cache_packet(uint32_t bytes)
 static inline uint64_t
 measure_cache_word(enum measure_family family, uint32_t bytes)
 {
-    return (measure_cache_packet(bytes)
-            | (family == MEASURE_IPV4 ? MEASURE_CACHE_IPV4 : 0));
+    return measure_cache_packet(bytes) | (family == MEASURE_IPV4 ? 4 : 6);
 }
 
-/* The layout of the key of a word that is not 0. */
-static inline enum measure_family
-measure_cache_family(uint64_t word)
+/* The version of IP of the key of a word that is not 0. */
+static inline unsigned int
+measure_cache_version(uint64_t word)
 {
-    return word & MEASURE_CACHE_IPV4 ? MEASURE_IPV4 : MEASURE_IPV6;
+    return word & MEASURE_CACHE_VERSION_MASK;
 }
 
 static inline uint64_t
@@ -102,19 +101,12 @@ measure_cache_bytes(uint64_t word)
     return word >> MEASURE_CACHE_BYTES_SHIFT & MEASURE_CACHE_BYTES_MASK;
 }
 
-/* Returns true if 'entry' has a key with the layout 'family' and is not
- * full. */
+/* Returns true if the word of an entry counts and is not full.  Then it takes
+ * packets with the version of IP that it has. */
 static inline bool
-measure_cache_takes(const struct measure_cache *cache, uint32_t entry,
-                    enum measure_family family)
+measure_cache_takes(uint64_t word)
 {
-    uint64_t word = cache->counts[entry];
-
-    if (family == MEASURE_IPV4) {
-        return ((word & (MEASURE_CACHE_FULL | MEASURE_CACHE_IPV4))
-                == MEASURE_CACHE_IPV4);
-    }
-    return word && !(word & (MEASURE_CACHE_FULL | MEASURE_CACHE_IPV4));
+    return (int64_t) word > 0;
 }
 
 /* Counts a packet of 'bytes' bytes, up to MEASURE_CACHE_MAX_FRAME, that found

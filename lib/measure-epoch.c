@@ -254,7 +254,7 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
     if (!word) {
         return;
     }
-    if (measure_cache_family(word) == MEASURE_IPV4) {
+    if (measure_cache_version(word) == 4) {
         move_entry(set, MEASURE_IPV4, key, word);
     } else {
         move_entry(set, MEASURE_IPV6, key, word);

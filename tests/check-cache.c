@@ -43,7 +43,10 @@ static bool
 add(struct measure_cache *cache, uint32_t entry, enum measure_family family,
     uint32_t bytes)
 {
-    if (!measure_cache_takes(cache, entry, family)) {
+    uint64_t word = cache->counts[entry];
+
+    if (!measure_cache_takes(word)
+        || measure_cache_version(word) != (family == MEASURE_IPV4 ? 4 : 6)) {
         return false;
     }
     measure_cache_add(cache, entry, bytes);
