@@ -328,16 +328,26 @@ destroy_dying(void)
     }
 }
 
+/* Notes how many flows the tables of the next epochs must expect.  What is
+ * counted in flow caches must not be in the tables yet: larger tables than the
+ * packet threads need would take the place of other things in the caches of
+ * their cores. */
 static void
-expect_flows(struct monitor_writer *writer, const struct measure_set *set)
+expect_flows(const struct closing_epoch *closing)
+    OVS_EXCLUDED(measure_mutex)
 {
-    struct measure_load load;
+    ovs_mutex_lock(&measure_mutex);
+    for (size_t i = 0; i < closing->n; i++) {
+        struct monitor_writer *writer = closing->writers[i];
+        struct measure_load load;
 
-    measure_set_load(set, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        writer->n_flows[family] = MAX(load.n_used[family],
-                                      writer->n_flows[family] * 7 / 8);
+        measure_set_load(closing->sets[i], &load);
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            writer->n_flows[family] = MAX(load.n_used[family],
+                                          writer->n_flows[family] * 7 / 8);
+        }
     }
+    ovs_mutex_unlock(&measure_mutex);
 }
 
 /* Makes 'set', which is merged, the idle one of 'writer'. */
@@ -349,7 +359,6 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
     uint64_t limit;
 
     ovs_mutex_lock(&measure_mutex);
-    expect_flows(writer, set);
     kind = monitor->config.structure;
     limit = MIN(measure_writer_limit(monitor, writer),
                 measure_set_bytes(set) + measure_memory_room(monitor) / 2);
@@ -456,6 +465,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     ovsrcu_synchronize();
     closing->handover_us = time_usec() - closing->closed_us;
     wait_for_growth();
+    expect_flows(closing);
 
     ovsrcu_quiesce_start();
     for (size_t i = 0; i < closing->n; i++) {
