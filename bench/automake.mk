@@ -93,7 +93,7 @@ bench-merge: bench/merge-scale
 	bench/merge-scale --format json > $(srcdir)/bench/results/merge-scale.json
 bench-plot:
 	$(srcdir)/bench/run --plot
-EXTRA_DIST += bench/run bench/run-overhead
+EXTRA_DIST += bench/results bench/run bench/run-overhead
 
 # What measurement costs in the switch: as root, on a quiet machine.
 .PHONY: bench-overhead
