@@ -219,6 +219,8 @@ SETTINGS = {
     "tiers-1": measure("every packet into the flow table", tiers="1"),
     "tiers-2": measure("counters in the exact-match cache before it",
                        tiers="2"),
+    "without-prefetch": measure("entries of the exact-match cache not "
+                                "prefetched", prefetch="false"),
     "key-flow": measure("key: flow", key="flow"),
     "key-pair": measure("key: pair of addresses", key="pair"),
     "key-source": measure("key: source address", key="source"),

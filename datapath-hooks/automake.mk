@@ -16,6 +16,8 @@ measure_hooks = \
 	datapath-hooks/measure-metrics.c \
 	datapath-hooks/measure-monitor.c \
 	datapath-hooks/measure-monitor.h \
+	datapath-hooks/measure-prefetch.c \
+	datapath-hooks/measure-prefetch.h \
 	datapath-hooks/measure-sets.c \
 	datapath-hooks/measure-sets.h \
 	datapath-hooks/measure-status.c \

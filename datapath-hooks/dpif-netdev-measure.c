@@ -30,6 +30,7 @@
 #include "flow.h"
 #include "measure-epoch.h"
 #include "measure-parse.h"
+#include "measure-prefetch.h"
 #include "packets.h"
 
 /* What counting costs
@@ -122,6 +123,15 @@ classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
 #else
     return !dpif_offload_enabled();
 #endif
+}
+
+static const struct emc_cache *
+get_cache(const struct pmd_perf_stats *perf)
+{
+    const struct dp_netdev_pmd_thread *pmd
+        = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
+
+    return &pmd->flow_cache.emc_cache;
 }
 
 static void
@@ -252,6 +262,17 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
     }
 }
 
+/* Begins with 'batch', for which the exact-match cache will be asked. */
+static void
+receive_cached(const struct pmd_perf_stats *perf, struct measure_set *set,
+               const struct dp_packet_batch *batch)
+{
+    if (OVS_LIKELY(set->prefetch)) {
+        measure_prefetch_entries(get_cache(perf), batch);
+    }
+    receive_batch(set, batch);
+}
+
 struct measure_set *
 measure_classify__(struct pmd_perf_stats *perf,
                    const struct dp_packet_batch *batch, bool ask_cache)
@@ -269,13 +290,13 @@ measure_classify__(struct pmd_perf_stats *perf,
         return NULL;
     }
     if (OVS_LIKELY(!begin_batch(perf, writer, set, batch))) {
-        receive_batch(set, batch);
+        receive_cached(perf, set, batch);
         return set;
     }
 
     uint64_t start = cycles_counter_update(perf);
 
-    receive_batch(set, batch);
+    receive_cached(perf, set, batch);
     add_timing(perf, writer, start);
     return &timed_set;
 }

@@ -61,11 +61,12 @@
  *
  * With two tiers (measure-cache.h) the batch waits for its classification:
  * packets that the exact-match cache knows are counted in words that belong to
- * its entries.  The row of any other packet is fetched while the switch works
- * on the batch, and counts it at the end.  There is one tier where the cache
- * is not asked: with simple match or a cache that is switched off, and where
- * the classification has no hooks: with hardware offload and the AVX512 input
- * of 3.x.
+ * its entries, which are prefetched for the whole batch before
+ * (measure-prefetch.h).  The row of any other packet is fetched while the
+ * switch works on the batch, and counts it at the end.  There is one tier
+ * where the cache is not asked: with simple match or a cache that is switched
+ * off, and where the classification has no hooks: with hardware offload and
+ * the AVX512 input of 3.x.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.

@@ -211,6 +211,7 @@ measure_begin_set(const struct monitor *monitor, struct measure_set *set)
     measure_set_use_cache(set, (monitor->tiers == 2 && !set->structure
                                 && (cache_bytes
                                     <= measure_memory_limit(monitor) / 16)));
+    set->prefetch = monitor->config.prefetch;
     measure_set_begin(set, monitor->by);
     if (set->structure) {
         struct measure_structure_threshold threshold;

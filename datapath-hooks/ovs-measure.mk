@@ -52,6 +52,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-partition.h \
 	lib/measure-port.c \
 	lib/measure-port.h \
+	lib/measure-prefetch.c \
+	lib/measure-prefetch.h \
 	lib/measure-prefixes.c \
 	lib/measure-prefixes.h \
 	lib/measure-query.c \

@@ -271,6 +271,9 @@ measure_config_set(struct measure_config *config,
     case MEASURE_SETTING_TIERS:
         return parse_uint32(value, 1, 2, &config->tiers);
 
+    case MEASURE_SETTING_PREFETCH:
+        return parse_bool(value, &config->prefetch);
+
     case MEASURE_SETTING_HEAVY_HITTER:
         if (strlen(value) >= sizeof config->heavy_hitter_text
             || !parse_threshold(value, &config->heavy_hitter)) {

@@ -43,6 +43,7 @@
     SETTING(MEMORY_MB, "measure-memory-mb", "256",                          \
             "a whole number of MiB from 1 to 1048576")                      \
     SETTING(TIERS, "measure-tiers", "2", "1 or 2")                          \
+    SETTING(PREFETCH, "measure-prefetch", "true", "true or false")          \
     SETTING(HEAVY_HITTER, "measure-heavy-hitter", "0.1%",                   \
             "a share such as 0.1%, above 0% and up to 100%, or a rate such " \
             "as 10Mbps (bps, kbps, Mbps, Gbps) or 5kpps (pps, kpps, Mpps)") \
@@ -110,6 +111,7 @@ struct measure_config {
     uint32_t epoch_ms;
     uint32_t memory_mb;
     uint32_t tiers;
+    bool prefetch;
     struct measure_threshold heavy_hitter;
     char heavy_hitter_text[32]; /* As it was set. */
 

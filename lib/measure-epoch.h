@@ -130,6 +130,7 @@ struct measure_set {
     const struct measure_mask *mask;
     const struct measure_hash_secret *secret;
     enum measure_by by;
+    bool prefetch;              /* The entries of the flow cache. */
     int node;
     struct measure_budget *budget;
 
