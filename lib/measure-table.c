@@ -151,7 +151,8 @@ measure_table_next_block(struct measure_table_cursor *cursor)
                                           * (MEASURE_LINE_SIZE / 8);
 
     cursor->i = cursor->n = 0;
-    while (!cursor->n && cursor->next < end) {
+    while (!cursor->n && cursor->next < end
+           && cursor->n_before < cursor->table->n_used) {
         size_t n_rows = (end - cursor->next) / row_words;
 
         if (n_rows > MEASURE_TABLE_BLOCK) {
@@ -163,6 +164,7 @@ measure_table_next_block(struct measure_table_cursor *cursor)
                      : gather(MEASURE_IPV6, cursor->next, n_rows,
                               cursor->rows));
         cursor->next += n_rows * row_words;
+        cursor->n_before += cursor->n;
     }
     return cursor->n > 0;
 }

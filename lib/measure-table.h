@@ -238,13 +238,15 @@ uint64_t measure_table_estimate(const struct measure_table *const tables[],
 
 /* Goes through the used rows.  At half load, whether a row is used is a toss
  * of a coin that no processor can predict, which costs more than to read the
- * row.  Hence used rows are gathered by the block, without a branch. */
+ * row.  Hence used rows are gathered by the block, without a branch.  Behind the
+ * last used row nothing is read: a table in reserve may be large and empty. */
 
 #define MEASURE_TABLE_BLOCK 64
 
 struct measure_table_cursor {
     const struct measure_table *table;
     uint64_t *next;             /* Where the next block begins. */
+    uint32_t n_before;          /* Used rows in the blocks before it. */
     size_t i;                   /* The next of 'rows'... */
     size_t n;                   /* ...of so many. */
     uint64_t *rows[MEASURE_TABLE_BLOCK];
