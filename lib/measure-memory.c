@@ -34,6 +34,10 @@
 
 #define HUGE_PAGE_SIZE (2u << 20)
 #define PAGE_SIZE_MIN 4096
+#define LINE_SIZE 64
+
+/* What is smaller comes from the heap. */
+#define MIN_MAPPED_SIZE (64u << 10)
 
 /* A memory policy of the calling thread. */
 struct policy {
@@ -106,6 +110,15 @@ reserve_addresses(size_t size)
     return p;
 }
 
+static void *
+take_from_heap(size_t size)
+{
+    void *p = aligned_alloc(LINE_SIZE,
+                            (size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE);
+
+    return p ? memset(p, 0, size) : NULL;
+}
+
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
  * left. */
 static void *
@@ -114,6 +127,9 @@ map(size_t size, int node)
     struct policy policy;
     void *p;
 
+    if (size < MIN_MAPPED_SIZE) {
+        return take_from_heap(size);
+    }
     p = reserve_addresses(size);
     if (!p) {
         return NULL;
@@ -137,6 +153,17 @@ map(size_t size, int node)
     return p;
 }
 
+/* Gives back what map() returned for the same 'size'. */
+static void
+unmap(void *p, size_t size)
+{
+    if (size < MIN_MAPPED_SIZE) {
+        free(p);
+    } else {
+        munmap(p, size);
+    }
+}
+
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
  * left.  'node' is a NUMA node or MEASURE_ANY_NODE. */
 void *
@@ -155,7 +182,7 @@ void
 measure_memory_free(struct measure_budget *budget, void *p, size_t size)
 {
     if (p) {
-        munmap(p, size);
+        unmap(p, size);
         __atomic_fetch_sub(&budget->used, size, __ATOMIC_RELAXED);
     }
 }
@@ -164,7 +191,7 @@ measure_memory_free(struct measure_budget *budget, void *p, size_t size)
  * atomic exchange, has it. */
 
 /* Smaller ones are not worth a place. */
-#define MIN_SPARE_SIZE (64u << 10)
+#define MIN_SPARE_SIZE MIN_MAPPED_SIZE
 
 /* At the beginning of a spare block. */
 struct spare {
@@ -280,7 +307,7 @@ measure_memory_give(struct measure_budget *budget, void *p, size_t size,
         block->size = size;
         keep_block(budget, block);
     } else {
-        munmap(p, size);
+        unmap(p, size);
     }
 }
 

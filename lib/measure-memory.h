@@ -24,9 +24,13 @@
 /* Memory for tables
  * =================
  *
- * Zeroed, page-aligned memory on a chosen NUMA node, all of it present: the
- * packet path must not take page faults, so each page is touched here.  Large
- * blocks ask for huge pages.
+ * Zeroed memory on a chosen NUMA node, all of it present: the packet path must
+ * not take page faults, so each page is touched here.  Large blocks ask for
+ * huge pages.
+ *
+ * Less than 64 KiB comes from the heap, wherever that is, and begins with a
+ * cache line; more comes in pages of its own.  To give pages back to the kernel
+ * interrupts all threads of the process, the packet threads too.
  *
  * The node is chosen by the memory policy of the calling thread, set around
  * the mapping: under mlockall() pages are populated inside mmap(), when

@@ -60,10 +60,12 @@ tests_check_count_min_LDADD = $(LDADD) -lm
 tests_check_epoch_LDADD = $(LDADD) -lpthread
 tests_check_epoch_LDFLAGS = \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=aligned_alloc \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \
 	-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_spin_lock \
 	-Wl,--wrap=pthread_rwlock_rdlock,--wrap=pthread_rwlock_wrlock
-tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc
+tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc \
+	-Wl,--wrap=aligned_alloc
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \

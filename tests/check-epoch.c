@@ -47,6 +47,7 @@ WRAP(void *, malloc, (size_t size), (size))
 WRAP(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, realloc, (void *p, size_t size), (p, size))
 WRAP(void, free, (void *p), (p))
+WRAP(void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
 WRAP(void *, mmap, (void *p, size_t size, int protection, int flags, int fd,
                     off_t offset), (p, size, protection, flags, fd, offset))
 WRAP(int, munmap, (void *p, size_t size), (p, size))

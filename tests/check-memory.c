@@ -35,8 +35,9 @@ START_TEST(memory_is_zeroed_aligned_and_accounted)
             uint8_t *p = measure_memory_alloc(&budget, sizes[i], nodes[j]);
 
             ck_assert_ptr_ne(p, NULL);
-            ck_assert_uint_eq((uintptr_t) p % (sizes[i] < HUGE_PAGE ? page_size
-                                               : HUGE_PAGE), 0);
+            ck_assert_uint_eq((uintptr_t) p % (sizes[i] < 65536 ? 64
+                                               : sizes[i] < HUGE_PAGE
+                                               ? page_size : HUGE_PAGE), 0);
             for (size_t k = 0; k < sizes[i]; k++) {
                 REQUIRE(!p[k]);
             }

@@ -28,6 +28,8 @@ void *__real_mmap(void *, size_t, int, int, int, off_t);
 void *__wrap_mmap(void *, size_t, int, int, int, off_t);
 void *__real_realloc(void *, size_t);
 void *__wrap_realloc(void *, size_t);
+void *__real_aligned_alloc(size_t, size_t);
+void *__wrap_aligned_alloc(size_t, size_t);
 
 void *
 __wrap_mmap(void *p, size_t size, int protection, int flags, int fd,
@@ -41,6 +43,12 @@ void *
 __wrap_realloc(void *p, size_t size)
 {
     return no_memory ? NULL : __real_realloc(p, size);
+}
+
+void *
+__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return no_memory ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 static struct measure_hash_secret secret;
