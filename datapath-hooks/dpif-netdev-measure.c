@@ -433,11 +433,20 @@ count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
                 const struct dp_packet *packet)
 {
     struct measure_record *record = measure_set_record(set, 0);
+    uint16_t port = perf->measure_port->number;
+    uint64_t known = measure_cache_known(set->cache_keys, entry, port);
 
-    parse(packet, perf->measure_port->number, record);
+    if (OVS_LIKELY(known) && !set->cache->counts[entry]
+        && measure_header_is_plain(packet, measure_cache_version(known))
+        && dp_packet_size(packet) <= MEASURE_CACHE_MAX_FRAME) {
+        set->cache->counts[entry]
+            = known | measure_cache_packet(dp_packet_size(packet));
+        return;
+    }
+    parse(packet, port, record);
     if (miniflow_tells_key(mf, packet, record)) {
         measure_set_move_entry(set, entry);
-        if (measure_set_begin_entry(set, entry, record)) {
+        if (measure_set_begin_entry(set, entry, port, record)) {
             return;
         }
     }
@@ -474,10 +483,15 @@ measure_emc_replace(struct emc_cache *cache, const struct emc_entry *entry)
         = ovsrcu_get(struct measure_ports *, &pmd->perf_stats.measure_ports);
 
     for (size_t i = 0; ports && i < ports->n_writers; i++) {
-        struct measure_set *set = measure_writer_set(ports->writers[i]);
+        struct measure_writer *writer = ports->writers[i];
+        struct measure_set *set = measure_writer_set(writer);
+        struct measure_cache_keys *keys = measure_writer_keys(writer);
 
         if (set->cache) {
             measure_set_move_entry(set, entry - cache->entries);
+        }
+        if (keys) {
+            measure_cache_forget_entry(keys, entry - cache->entries);
         }
     }
 }

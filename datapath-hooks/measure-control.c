@@ -171,7 +171,7 @@ measure_control_add_set(struct monitor *monitor,
 {
     struct measure_set *set = create_set(monitor, writer);
 
-    measure_begin_set(monitor, set);
+    measure_begin_set(monitor, writer, set);
     measure_writer_swap(&writer->writer, set);
 }
 
@@ -226,7 +226,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
                                   measure_set_bytes(new));
             }
             writer->idle = NULL;
-            measure_begin_set(monitor, new);
+            measure_begin_set(monitor, writer, new);
             measure_writer_swap(&writer->writer, new);
         }
         closing->sets[closing->n] = old;
@@ -488,6 +488,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
             }
         }
         measure_set_destroy(writer->idle);
+        measure_writer_free_keys(&writer->writer, &monitor->budget);
         free(writer);
     }
     for (size_t i = 0; i < closing->n; i++) {

@@ -192,6 +192,16 @@ update_thread(struct measure_thread *thread)
     if (ports_equal(old, new)) {
         free(new);
     } else {
+        /* 'old' may have left out a writer, or named another port by a
+         * number. */
+        for (size_t i = 0; new && i < new->n_writers; i++) {
+            struct measure_cache_keys *keys
+                = measure_writer_keys(new->writers[i]);
+
+            if (keys) {
+                measure_cache_forget(keys);
+            }
+        }
         ovsrcu_set(&thread->perf->measure_ports, new);
         if (old) {
             ovsrcu_postpone(free, old);

@@ -198,19 +198,25 @@ get_threshold(const struct monitor *monitor,
     }
 }
 
-/* Gives 'set', which is empty, the tiers of the epoch that 'monitor' is in:
- * two only for linear tables.  The counts of cache entries may take a
- * sixteenth of the memory; without room for them everything is counted in the
- * tables. */
+/* Gives 'set', which is empty, the tiers of the epoch of 'writer' that
+ * 'monitor' is in: two only for linear tables.  What cache entries count, and
+ * for whom, may take a sixteenth of the memory; without room for it everything
+ * is counted in the tables. */
 void
-measure_begin_set(const struct monitor *monitor, struct measure_set *set)
+measure_begin_set(struct monitor *monitor, struct monitor_writer *writer,
+                  struct measure_set *set)
 {
     uint64_t cache_bytes = (ovs_list_size(&monitor->writers)
-                            * sizeof(struct measure_cache));
+                            * (sizeof(struct measure_cache)
+                               + sizeof(struct measure_cache_keys)));
+    struct measure_cache_keys *keys = NULL;
 
-    measure_set_use_cache(set, (monitor->tiers == 2 && !set->structure
-                                && (cache_bytes
-                                    <= measure_memory_limit(monitor) / 16)));
+    if (monitor->tiers == 2 && !set->structure
+        && cache_bytes <= measure_memory_limit(monitor) / 16) {
+        keys = measure_writer_get_keys(&writer->writer, &monitor->budget,
+                                       writer->numa_id);
+    }
+    measure_set_use_cache(set, keys);
     set->prefetch = monitor->config.prefetch;
     measure_set_begin(set, monitor->by);
     if (set->structure) {
@@ -239,18 +245,17 @@ measure_start_set(struct monitor *monitor, const struct monitor_writer *writer,
     measure_control_wake();
 }
 
-/* Returns true if the packet thread has begun the last table of 'family', is
- * about to, or has too small a one in reserve for 'limit'. */
+/* Returns true if the packet thread has begun the last table of 'family', or
+ * has too small a one in reserve for 'limit'. */
 static bool
 needs_table(const struct measure_load *load, enum measure_family family,
             uint64_t limit)
 {
     return (!load->n_unused[family]
             || (load->n_unused[family] == 1
-                && (load->current_used[family] > load->max_used[family] / 2
-                    || (load->last_lines[family]
-                        < MIN(MEASURE_NEXT_LINES, (table_limit(family, limit)
-                                           / MEASURE_LINE_SIZE))))));
+                && (load->last_lines[family]
+                    < MIN(MEASURE_NEXT_LINES, (table_limit(family, limit)
+                                               / MEASURE_LINE_SIZE)))));
 }
 
 /* Returns true if 'set', whose writer has 'limit', needs another table. */

@@ -48,7 +48,8 @@ void measure_prepare_set(struct measure_set *, enum measure_structure_kind,
 void measure_start_set(struct monitor *, const struct monitor_writer *,
                        struct measure_set *, uint64_t bytes)
     OVS_REQUIRES(measure_mutex);
-void measure_begin_set(const struct monitor *, struct measure_set *)
+void measure_begin_set(struct monitor *, struct monitor_writer *,
+                       struct measure_set *)
     OVS_REQUIRES(measure_mutex);
 
 bool measure_set_needs_table(const struct measure_set *, uint64_t limit);

@@ -28,31 +28,42 @@
  * that counts packets and bytes.  The words of all entries fit a level 2 cache
  * of the processor, thus a packet costs one addition.
  *
- *     entry of the cache --index--> counts[] (hot)   packets, bytes, family
+ *     entry of the cache --index--> counts[] (hot)   packets, bytes, version
+ *                                   states[] (warm)  is there a key?
  *                                   keys[]   (cold)  what to count them under
  *
- * The first packet that finds an entry in an epoch brings its key.  When the
- * entry is given to another flow, or its word is nearly full, or the epoch has
- * been closed, the counts move to the flow table (measure_set_move_entry()).
- * The counts belong to a set (measure-epoch.h), hence an epoch ends without
- * any work for the packet thread.
+ * The first packet that finds an entry brings its key.  When the entry is
+ * given to another flow, or its word is nearly full, or the epoch has been
+ * closed, the counts move to the flow table (measure_set_move_entry()).
  *
- *     bits 0 to 3    version of IP of the key: 4 or 6
+ * The counts belong to a set (measure-epoch.h), hence an epoch ends without
+ * any work for the packet thread.  The keys belong to the writer, for its
+ * entries outlast the epoch: the first packet of each entry in an epoch needs
+ * to see only that there is one.  While a closed set is being moved to the
+ * flow table its keys must stay as they were.  Hence each entry has two places
+ * for a key, of which a word names its own.  A new key goes to the other place
+ * than the one before it, and only if no set is left that could name that.
+ *
+ *     bits 0 to 2    version of IP of the key: 4 or 6
+ *     bit 3          place of the key
  *     bits 4 to 42   bytes
  *     bits 43 to 63  packets; a word with bit 63 set takes no more
  *
  * A word of 0 counts nothing: as a signed number, a word that takes packets is
  * more than 0.  2^20 packets of at most 2^17 bytes fit.
  *
- * Memory: 56 bytes for each entry.  Error: none.
+ * Memory: 8 bytes for each entry in each set, and 104 in each writer.  Error:
+ * none.
  *
- * Thread safety: that of the set.  measure_cache_takes() and
- * measure_cache_add() belong to the packet path: they do not allocate, lock,
- * wait, log or clear. */
+ * Thread safety: that of the set.  measure_cache_takes(), measure_cache_add(),
+ * and the functions of an entry belong to the packet path: they do not
+ * allocate, lock, wait, log or clear.  measure_cache_forget() belongs to the
+ * control thread. */
 
 #define MEASURE_CACHE_ENTRIES 8192
 
-#define MEASURE_CACHE_VERSION_MASK 0xf
+#define MEASURE_CACHE_VERSION_MASK 0x7
+#define MEASURE_CACHE_PLACE_SHIFT 3
 #define MEASURE_CACHE_BYTES_SHIFT 4
 #define MEASURE_CACHE_BYTES_MASK ((UINT64_C(1) << 39) - 1)
 #define MEASURE_CACHE_PACKETS_SHIFT 43
@@ -64,7 +75,26 @@ static_assert((UINT64_C(1) << (63 - MEASURE_CACHE_PACKETS_SHIFT))
 
 struct measure_cache {
     uint64_t counts[MEASURE_CACHE_ENTRIES];
-    uint64_t keys[MEASURE_CACHE_ENTRIES][MEASURE_KEY_WORDS];
+};
+
+/* What an entry stands for. */
+struct measure_cache_state {
+    uint32_t since;             /* The set in which it got its last key. */
+    uint16_t port;              /* That its packets come in by. */
+    uint8_t low;                /* Bits 0 to 3 of its words. */
+    bool known;                 /* It still stands for that key. */
+};
+
+static_assert(sizeof(struct measure_cache_state) == 8,
+              "states of entries are as small as their counts");
+
+struct measure_cache_keys {
+    uint32_t n_sets;            /* Begun with these keys. */
+    uint32_t n_moved;           /* Of these, moved to tables.  Atomic. */
+    uint32_t forgotten;         /* Set up to which keys mean nothing.
+                                 * Atomic. */
+    struct measure_cache_state states[MEASURE_CACHE_ENTRIES];
+    uint64_t keys[MEASURE_CACHE_ENTRIES][2][MEASURE_KEY_WORDS];
 };
 
 /* Returns what a packet of 'bytes' bytes adds to a word. */
@@ -75,18 +105,18 @@ measure_cache_packet(uint32_t bytes)
             | UINT64_C(1) << MEASURE_CACHE_PACKETS_SHIFT);
 }
 
-/* Returns what a word counts when a first packet has 'bytes' bytes. */
-static inline uint64_t
-measure_cache_word(enum measure_family family, uint32_t bytes)
-{
-    return measure_cache_packet(bytes) | (family == MEASURE_IPV4 ? 4 : 6);
-}
-
 /* The version of IP of the key of a word that is not 0. */
 static inline unsigned int
 measure_cache_version(uint64_t word)
 {
     return word & MEASURE_CACHE_VERSION_MASK;
+}
+
+/* Where the key of a word is: 0 or 1. */
+static inline unsigned int
+measure_cache_place(uint64_t word)
+{
+    return word >> MEASURE_CACHE_PLACE_SHIFT & 1;
 }
 
 static inline uint64_t
@@ -115,6 +145,35 @@ static inline void
 measure_cache_add(struct measure_cache *cache, uint32_t entry, uint32_t bytes)
 {
     cache->counts[entry] += measure_cache_packet(bytes);
+}
+
+/* Returns bits 0 to 3 of the word that counts packets which come in by 'port'
+ * for 'entry', or 0 if there is no key to count them under. */
+static inline uint64_t
+measure_cache_known(const struct measure_cache_keys *keys, uint32_t entry,
+                    uint16_t port)
+{
+    const struct measure_cache_state *state = &keys->states[entry];
+
+    return (state->known && state->port == port
+            && state->since > __atomic_load_n(&keys->forgotten,
+                                              __ATOMIC_RELAXED)
+            ? state->low : 0);
+}
+
+/* Says that 'entry' is going to stand for another flow. */
+static inline void
+measure_cache_forget_entry(struct measure_cache_keys *keys, uint32_t entry)
+{
+    keys->states[entry].known = false;
+}
+
+/* Says that any entry may stand for another flow without a word to the packet
+ * thread.  Must come before the packet thread can see what made it so. */
+static inline void
+measure_cache_forget(struct measure_cache_keys *keys)
+{
+    __atomic_store_n(&keys->forgotten, keys->n_sets, __ATOMIC_RELAXED);
 }
 
 #endif /* measure-cache.h */

@@ -229,11 +229,18 @@ measure_set_count(struct measure_set *set, struct measure_record *records,
 
 static inline void
 move_entry(struct measure_set *set, enum measure_family family,
-           const uint64_t *key, uint64_t word)
+           const uint64_t *whole, uint64_t word)
 {
-    uint64_t hash = measure_hash(set->secret, key, measure_key_words(family));
+    const uint64_t *mask = set->mask->words[family];
     uint64_t packets = measure_cache_packets(word);
     uint64_t bytes = measure_cache_bytes(word);
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint64_t hash;
+
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        key[i] = whole[i] & mask[i];
+    }
+    hash = measure_hash(set->secret, key, measure_key_words(family));
 
     if (!measure_table_add(set->current[family], family,
                            MEASURE_TABLE_MAX_PROBES, key, hash, packets,
@@ -248,7 +255,8 @@ void
 measure_set_move_entry(struct measure_set *set, uint32_t entry)
 {
     uint64_t word = set->cache->counts[entry];
-    const uint64_t *key = set->cache->keys[entry];
+    const uint64_t *key
+        = set->cache_keys->keys[entry][measure_cache_place(word)];
 
     set->cache->counts[entry] = 0;
     if (!word) {
@@ -261,25 +269,42 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
     }
 }
 
-/* Counts the packet of 'record', as measure_parse() left it, for 'entry' of
- * the flow cache, which counts from now on.  Returns false, with nothing
- * changed, if the packet is none that counts, or the entry is in use. */
+/* Counts the packet of 'record', which came in by 'port' and whose key is that
+ * of a flow, for 'entry' of the flow cache, which stands for it from now on.
+ * Returns false, with nothing changed, if the packet is none that counts, or
+ * the entry is in use, or has no place for another key yet. */
 bool
 measure_set_begin_entry(struct measure_set *set, uint32_t entry,
-                        const struct measure_record *record)
+                        uint16_t port, const struct measure_record *record)
 {
-    struct measure_cache *cache = set->cache;
+    struct measure_cache_keys *keys = set->cache_keys;
+    struct measure_cache_state *state = &keys->states[entry];
+    unsigned int place = measure_cache_place(state->low);
     enum measure_family family = record->verdict;
 
     if (record->verdict >= MEASURE_N_FAMILIES
-        || record->bytes > MEASURE_CACHE_MAX_FRAME || cache->counts[entry]) {
+        || record->bytes > MEASURE_CACHE_MAX_FRAME
+        || set->cache->counts[entry]) {
         return false;
     }
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
-        cache->keys[entry][i] = (record->key[i]
-                                 & set->mask->words[family][i]);
+    if (state->since != set->number) {
+        /* The other place is named by sets before 'since'. */
+        if (state->since
+            > __atomic_load_n(&keys->n_moved, __ATOMIC_ACQUIRE) + 1) {
+            return false;
+        }
+        place = !place;
     }
-    cache->counts[entry] = measure_cache_word(family, record->bytes);
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        keys->keys[entry][place][i] = record->key[i];
+    }
+    state->since = set->number;
+    state->port = port;
+    state->low = ((family == MEASURE_IPV4 ? 4 : 6)
+                  | place << MEASURE_CACHE_PLACE_SHIFT);
+    state->known = true;
+    set->cache->counts[entry] = (measure_cache_packet(record->bytes)
+                                 | state->low);
     return true;
 }
 
@@ -346,6 +371,32 @@ measure_writer_swap(struct measure_writer *writer, struct measure_set *set)
     return __atomic_exchange_n(&writer->set, set, __ATOMIC_ACQ_REL);
 }
 
+/* Returns the keys of 'writer' for two tiers, with memory from 'node' the
+ * first time, or NULL if there is none. */
+struct measure_cache_keys *
+measure_writer_get_keys(struct measure_writer *writer,
+                        struct measure_budget *budget, int node)
+{
+    if (!writer->cache_keys) {
+        __atomic_store_n(&writer->cache_keys,
+                         measure_memory_alloc(budget,
+                                              sizeof *writer->cache_keys,
+                                              node),
+                         __ATOMIC_RELEASE);
+    }
+    return writer->cache_keys;
+}
+
+/* Frees the keys of 'writer', of which no set is left. */
+void
+measure_writer_free_keys(struct measure_writer *writer,
+                         struct measure_budget *budget)
+{
+    measure_memory_free(budget, writer->cache_keys,
+                        sizeof *writer->cache_keys);
+    writer->cache_keys = NULL;
+}
+
 /* A set and its overflow count array, on pages of their own: no other thread
  * writes to their cache lines. */
 struct set_memory {
@@ -380,25 +431,33 @@ measure_set_destroy(struct measure_set *set)
                 measure_table_destroy(&set->tables[family][i], set->budget);
             }
         }
-        measure_set_use_cache(set, false);
+        measure_set_use_cache(set, NULL);
         measure_structure_destroy(set->structure);
         measure_memory_free(set->budget, set, sizeof(struct set_memory));
     }
 }
 
-/* Gives the empty 'set' two tiers, or one, before an epoch.  Returns false if
+/* Gives the empty 'set', which is the next one of its writer, two tiers with
+ * 'keys', those of the writer, or one if 'keys' is NULL.  Returns false if
  * there is no memory: then it has one. */
 bool
-measure_set_use_cache(struct measure_set *set, bool use)
+measure_set_use_cache(struct measure_set *set, struct measure_cache_keys *keys)
 {
-    if (!use && set->cache) {
-        measure_memory_free(set->budget, set->cache, sizeof *set->cache);
-        set->cache = NULL;
-    } else if (use && !set->cache) {
+    if (keys && !set->cache) {
         set->cache = measure_memory_alloc(set->budget, sizeof *set->cache,
                                           set->node);
+    } else if (!keys && set->cache) {
+        measure_memory_free(set->budget, set->cache, sizeof *set->cache);
+        set->cache = NULL;
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            measure_table_destroy(&set->spare[family], set->budget);
+        }
     }
-    return !use || set->cache;
+    set->cache_keys = set->cache ? keys : NULL;
+    if (set->cache) {
+        set->number = ++keys->n_sets;
+    }
+    return !keys || set->cache;
 }
 
 /* Returns the kind of structure that 'set' counts in. */
@@ -430,28 +489,62 @@ measure_set_use_structure(struct measure_set *set,
     return measure_set_structure(set) == kind;
 }
 
-/* Moves what 'set' counts for the entries of the flow cache to its tables, of
- * which it gets another when they are full. */
+/* Lines of a table for all entries of a flow cache. */
+static uint32_t
+spare_lines(enum measure_family family)
+{
+    return measure_table_lines_for(family, MEASURE_CACHE_ENTRIES);
+}
+
+/* Makes what is counted in 'set' for 'family' from now on go to its spare
+ * table, if there is memory for one. */
+static void
+begin_spare_table(struct measure_set *set, enum measure_family family)
+{
+    struct measure_table *spare = &set->spare[family];
+    uint32_t n = set->n_tables[family];
+
+    if (n >= MEASURE_SET_TABLES
+        || (!spare->rows
+            && !measure_table_init(spare, family, spare_lines(family),
+                                   set->budget, MEASURE_ANY_NODE))) {
+        measure_table_destroy(spare, set->budget);
+        return;
+    }
+    set->tables[family][n] = *spare;
+    memset(spare, 0, sizeof *spare);
+    __atomic_store_n(&set->n_tables[family], n + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&set->current[family], &set->tables[family][n],
+                     __ATOMIC_RELEASE);
+}
+
+/* Moves what 'set', which is closed, counts for the entries of the flow cache
+ * to a table. */
 void
 measure_set_move_cache(struct measure_set *set)
 {
+    bool begun[MEASURE_N_FAMILIES] = { false, false };
+
     if (!set->cache) {
         return;
     }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_table *last
-            = &set->tables[family][set->n_tables[family] - 1];
+    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
+        uint64_t word = set->cache->counts[i];
 
-        if (measure_table_n_used(last) + MEASURE_CACHE_ENTRIES
-            > last->max_used) {
-            measure_set_add_table(set, family,
-                                  measure_table_lines_for(
-                                      family, MEASURE_CACHE_ENTRIES));
+        if (word) {
+            enum measure_family family
+                = (measure_cache_version(word) == 4
+                   ? MEASURE_IPV4 : MEASURE_IPV6);
+
+            if (!begun[family]) {
+                begin_spare_table(set, family);
+                begun[family] = true;
+            }
+            measure_set_move_entry(set, i);
         }
     }
-    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        measure_set_move_entry(set, i);
-    }
+    /* The packet thread may overwrite the keys that only this set named. */
+    __atomic_store_n(&set->cache_keys->n_moved, set->number, __ATOMIC_RELEASE);
 }
 
 /* Takes from 'pool' a table of 'n_lines' lines, and empties it.  Returns false
@@ -496,6 +589,9 @@ measure_set_reset(struct measure_set *set,
         have_next = (next_lines[family]
                      && take_table(pool, n_pool, next_lines[family],
                                    &tables[1]));
+        if (set->cache && !set->spare[family].rows) {
+            take_table(pool, n_pool, spare_lines(family), &set->spare[family]);
+        }
         for (uint32_t i = 0; i < n_pool; i++) {
             measure_table_destroy(&pool[i], set->budget);
         }

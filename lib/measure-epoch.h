@@ -77,7 +77,9 @@
  * an entry is counted there, by measure_cache_add(), and only the others are
  * fetched.  measure_set_move_entry() moves the counts of an entry to the
  * tables; measure_set_move_cache() those of all entries, which must be done
- * before a report is made.
+ * before a report is made, and for the sets of a writer in their order.  It
+ * uses a table of its own, so that the tables of packets need not be larger
+ * than these want.
  *
  * Structures.  Instead of the tables a set may have another structure
  * (measure-structure.h), in which everything is counted whose key finds a
@@ -85,8 +87,9 @@
  * array if they are full.
  *
  * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_WAITING records,
- * the tables, sizeof(struct measure_cache) with two tiers, that of its
- * structure, and a few hundred bytes.
+ * the tables, that of its structure, a few hundred bytes, and with two tiers
+ * sizeof(struct measure_cache) and a table of MEASURE_CACHE_ENTRIES keys for
+ * each family that finds entries.
  *
  * Thread safety: measure_writer_set(), measure_set_count(), the functions of
  * the two tiers and measure_set_move_entry() belong to the one packet thread
@@ -133,15 +136,21 @@ struct measure_set {
     bool prefetch;              /* The entries of the flow cache. */
     int node;
     struct measure_budget *budget;
+    struct measure_cache_keys *cache_keys;  /* Of the writer; or NULL. */
+    uint32_t number;            /* Of the sets that count with these. */
 
     /* Written by the control thread.  The packet thread reads 'n_tables' and
      * those tables that it covers. */
     uint32_t n_tables[MEASURE_N_FAMILIES];
     struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_SET_TABLES];
+
+    /* Empty tables for measure_set_move_cache(). */
+    struct measure_table spare[MEASURE_N_FAMILIES];
 };
 
 struct measure_writer {
     struct measure_set *set;    /* Atomic. */
+    struct measure_cache_keys *cache_keys;  /* Atomic.  NULL with one tier. */
 
     /* Written by the packet thread: what counting costs it, of a sample. */
     uint64_t n_batches;         /* All. */
@@ -167,11 +176,18 @@ measure_writer_set(const struct measure_writer *writer)
     return __atomic_load_n(&writer->set, __ATOMIC_ACQUIRE);
 }
 
+/* Returns what the entries of the flow cache stand for, or NULL. */
+static inline struct measure_cache_keys *
+measure_writer_keys(const struct measure_writer *writer)
+{
+    return __atomic_load_n(&writer->cache_keys, __ATOMIC_ACQUIRE);
+}
+
 void measure_set_count(struct measure_set *, struct measure_record *records,
                        size_t n);
 
 bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
-                             const struct measure_record *);
+                             uint16_t port, const struct measure_record *);
 void measure_set_move_entry(struct measure_set *, uint32_t entry);
 void measure_set_fetch(struct measure_set *, size_t n);
 void measure_set_count_fetched(struct measure_set *);
@@ -206,6 +222,11 @@ measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
 
 struct measure_set *
 measure_writer_swap(struct measure_writer *, struct measure_set *);
+struct measure_cache_keys *
+measure_writer_get_keys(struct measure_writer *, struct measure_budget *,
+                        int node);
+void measure_writer_free_keys(struct measure_writer *,
+                              struct measure_budget *);
 
 struct measure_set *measure_set_create(const struct measure_hash_secret *,
                                        struct measure_budget *, int node);
@@ -214,7 +235,7 @@ bool measure_set_reset(struct measure_set *,
                        const uint32_t n_lines[MEASURE_N_FAMILIES],
                        const uint32_t next_lines[MEASURE_N_FAMILIES]);
 void measure_set_begin(struct measure_set *, enum measure_by);
-bool measure_set_use_cache(struct measure_set *, bool use);
+bool measure_set_use_cache(struct measure_set *, struct measure_cache_keys *);
 bool measure_set_use_structure(struct measure_set *,
                                enum measure_structure_kind, size_t limit);
 enum measure_structure_kind

@@ -29,8 +29,8 @@
  * huge pages.
  *
  * Less than 64 KiB comes from the heap, wherever that is, and begins with a
- * cache line; more comes in pages of its own.  To give pages back to the kernel
- * interrupts all threads of the process, the packet threads too.
+ * cache line; more comes in pages of its own.  To give pages back to the
+ * kernel interrupts all threads of the process, the packet threads too.
  *
  * The node is chosen by the memory policy of the calling thread, set around
  * the mapping: under mlockall() pages are populated inside mmap(), when

@@ -238,8 +238,8 @@ uint64_t measure_table_estimate(const struct measure_table *const tables[],
 
 /* Goes through the used rows.  At half load, whether a row is used is a toss
  * of a coin that no processor can predict, which costs more than to read the
- * row.  Hence used rows are gathered by the block, without a branch.  Behind the
- * last used row nothing is read: a table in reserve may be large and empty. */
+ * row.  Hence used rows are gathered by the block, without a branch.  Behind
+ * the last used row nothing is read: a table in reserve is large and empty. */
 
 #define MEASURE_TABLE_BLOCK 64
 

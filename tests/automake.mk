@@ -46,6 +46,7 @@ unit_tests = \
 noinst_HEADERS += \
 	tests/check-answer.h \
 	tests/check-common.h \
+	tests/check-flow-cache.h \
 	tests/check-frames.h \
 	tests/check-json.h \
 	tests/check-structures.h

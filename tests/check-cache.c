@@ -19,11 +19,23 @@
 #include "check-common.h"
 #include "measure-epoch.h"
 #include "check-answer.h"
+#include "check-flow-cache.h"
 
 /* A flow cache as a switch has it: some entries, each of which stands for a
  * flow, and is given to another one now and then. */
 
 static struct measure_hash_secret secret;
+static struct measure_writer writer;
+
+static struct measure_cache_keys *
+get_keys(void)
+{
+    struct measure_cache_keys *keys
+        = measure_writer_get_keys(&writer, &budget, MEASURE_ANY_NODE);
+
+    ck_assert_ptr_nonnull(keys);
+    return keys;
+}
 
 static struct measure_set *
 open_set(uint32_t n_lines)
@@ -33,48 +45,16 @@ open_set(uint32_t n_lines)
                                                  MEASURE_ANY_NODE);
 
     ck_assert(measure_set_reset(set, lines, next));
-    ck_assert(measure_set_use_cache(set, true));
+    ck_assert(measure_set_use_cache(set, get_keys()));
     measure_set_begin(set, MEASURE_BY_FLOW);
     return set;
 }
 
-/* Counts a packet for 'entry' if that takes it. */
-static bool
-add(struct measure_cache *cache, uint32_t entry, enum measure_family family,
-    uint32_t bytes)
-{
-    uint64_t word = cache->counts[entry];
-
-    if (!measure_cache_takes(word)
-        || measure_cache_version(word) != (family == MEASURE_IPV4 ? 4 : 6)) {
-        return false;
-    }
-    measure_cache_add(cache, entry, bytes);
-    return true;
-}
-
-/* Counts a packet that found no entry. */
 static void
-miss(struct measure_set *set, const struct measure_record *record)
+close_set(struct measure_set *set)
 {
-    *measure_set_record(set, 0) = *record;
-    measure_set_fetch(set, 1);
-}
-
-/* Counts a packet of 'fields' that found 'entry', as the hook does. */
-static void
-count_hit(struct measure_set *set, uint32_t entry,
-          const struct measure_fields *fields, uint32_t bytes)
-{
-    struct measure_record record = make_record(fields, bytes);
-
-    measure_set_receive(set, 1, bytes);
-    if (!add(set->cache, entry, record.verdict, bytes)) {
-        measure_set_move_entry(set, entry);
-        if (!measure_set_begin_entry(set, entry, &record)) {
-            miss(set, &record);
-        }
-    }
+    measure_set_destroy(set);
+    measure_writer_free_keys(&writer, &budget);
 }
 
 static void
@@ -129,7 +109,7 @@ START_TEST(both_tiers_add_up)
         uint32_t bytes = 60 + random_below(&r, 65476);
 
         if (used[entry] && fields_equal(&cached[entry], &fields)) {
-            count_hit(set, entry * 40, &fields, bytes);
+            flow_cache_hit(set, entry * 40, 0, &fields, bytes);
         } else {
             struct measure_record record = make_record(&fields, bytes);
 
@@ -137,10 +117,10 @@ START_TEST(both_tiers_add_up)
                 measure_set_count(set, &record, 1);
             } else {
                 measure_set_receive(set, 1, bytes);
-                miss(set, &record);
+                flow_cache_miss(set, &record);
             }
             if (!random_below(&r, 10)) {
-                measure_set_move_entry(set, entry * 40);
+                flow_cache_replace(set, entry * 40);
                 cached[entry] = fields;
                 used[entry] = true;
             }
@@ -152,7 +132,7 @@ START_TEST(both_tiers_add_up)
     }
     measure_set_count_fetched(set);
     check_report(set, &oracle);
-    measure_set_destroy(set);
+    close_set(set);
     oracle_close(&oracle);
 }
 END_TEST
@@ -170,14 +150,14 @@ START_TEST(full_entries_lose_nothing)
         struct measure_fields fields = make_fields(family, 7);
 
         for (int i = 0; i < N_PACKETS; i++) {
-            count_hit(set, 8191, &fields, MEASURE_CACHE_MAX_FRAME);
+            flow_cache_hit(set, 8191, 0, &fields, MEASURE_CACHE_MAX_FRAME);
         }
-        measure_set_move_entry(set, 8191);
+        flow_cache_replace(set, 8191);
         oracle_add(&oracle, &fields, N_PACKETS,
                    (uint64_t) N_PACKETS * MEASURE_CACHE_MAX_FRAME);
     }
     check_report(set, &oracle);
-    measure_set_destroy(set);
+    close_set(set);
     oracle_close(&oracle);
 }
 END_TEST
@@ -197,20 +177,21 @@ START_TEST(entries_refuse_what_is_not_theirs)
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
-    ck_assert(!add(set->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!measure_set_begin_entry(set, 5, &not_ip));
-    ck_assert(!measure_set_begin_entry(set, 5, &giant));
-    ck_assert(measure_set_begin_entry(set, 5, &record));
-    ck_assert(!measure_set_begin_entry(set, 5, &other));
-    ck_assert(!add(set->cache, 5, MEASURE_IPV6, 100));
-    ck_assert(add(set->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!add(set->cache, 6, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_set_begin_entry(set, 5, 0, &not_ip));
+    ck_assert(!measure_set_begin_entry(set, 5, 0, &giant));
+    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
+    ck_assert(!measure_set_begin_entry(set, 5, 0, &other));
+    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV6, 100));
+    ck_assert(flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(set->cache, 6, MEASURE_IPV4, 100));
 
     /* An epoch later nothing is left. */
     measure_set_move_cache(set);
-    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 1);
-    ck_assert(!add(set->cache, 5, MEASURE_IPV4, 100));
-    measure_set_destroy(set);
+    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 0);
+    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][1]), 1);
+    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
+    close_set(set);
 }
 END_TEST
 
@@ -239,7 +220,7 @@ START_TEST(what_does_not_count_is_taken_out)
     ck_assert_uint_eq(set->counters.not_ip, 3 * MEASURE_BURST);
     ck_assert_uint_eq(set->counters.malformed, 3 * MEASURE_BURST);
     ck_assert_uint_eq(set->counters.overflow_packets, 0);
-    measure_set_destroy(set);
+    close_set(set);
 }
 END_TEST
 
@@ -254,12 +235,12 @@ START_TEST(full_tables_grow_for_the_entries)
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
         struct measure_fields fields = make_fields(i % 2, i);
 
-        count_hit(set, i, &fields, 60 + i % 1000);
-        count_hit(set, i, &fields, 60);
+        flow_cache_hit(set, i, 0, &fields, 60 + i % 1000);
+        flow_cache_hit(set, i, 0, &fields, 60);
         oracle_add(&oracle, &fields, 2, 120 + i % 1000);
     }
     check_report(set, &oracle);
-    measure_set_destroy(set);
+    close_set(set);
     oracle_close(&oracle);
 }
 END_TEST
@@ -274,17 +255,140 @@ START_TEST(reset_and_one_tier)
 
     measure_hash_secret_init(&secret, test_seed);
     set = open_set(64);
-    ck_assert(measure_set_begin_entry(set, 5, &record));
+    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
+    measure_set_move_cache(set);
+    ck_assert_uint_eq(set->n_tables[MEASURE_IPV4], 2);
+    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
     ck_assert(measure_set_reset(set, lines, next));
     ck_assert(!set->cache->counts[5]);
+    ck_assert_uint_eq(set->n_tables[MEASURE_IPV4], 1);
+    /* The table for the entries is kept for the next time. */
+    ck_assert_ptr_nonnull(set->spare[MEASURE_IPV4].rows);
+    ck_assert_uint_eq(measure_table_n_used(&set->spare[MEASURE_IPV4]), 0);
     ck_assert_uint_eq(set->counters.packets, 0);
-    ck_assert(measure_set_use_cache(set, false));
+    ck_assert(measure_set_use_cache(set, NULL));
     ck_assert_ptr_null(set->cache);
     measure_set_move_cache(set);
-    ck_assert(measure_set_use_cache(set, true));
-    ck_assert(measure_set_use_cache(set, true));
+    ck_assert(measure_set_use_cache(set, get_keys()));
+    ck_assert(measure_set_use_cache(set, get_keys()));
     ck_assert_ptr_nonnull(set->cache);
+    close_set(set);
+}
+END_TEST
+
+/* Closes 'set' with what 'oracle' has, which is emptied. */
+static void
+close_epoch(struct measure_set *set, struct oracle *oracle)
+{
+    measure_set_count_fetched(set);
+    check_report(set, oracle);
     measure_set_destroy(set);
+    oracle_close(oracle);
+    *oracle = oracle_open();
+}
+
+/* Counts a packet of flow 'i' for 'entry', without bringing its key if it is
+ * 'known'. */
+static void
+hit(struct measure_set *set, uint32_t entry, int i, bool known,
+    struct oracle *oracle)
+{
+    struct measure_fields fields = make_fields(i % 2, i);
+
+    ck_assert_int_eq(!!measure_cache_known(set->cache_keys, entry, 3), known);
+    flow_cache_hit(set, entry, 3, &fields, 100 + i);
+    oracle_add(oracle, &fields, 1, 100 + i);
+}
+
+/* An entry brings its key once, for as long as it stands for it. */
+START_TEST(keys_outlast_epochs)
+{
+    struct oracle oracle = oracle_open();
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    hit(set, 5, 1, false, &oracle);
+    hit(set, 5, 1, true, &oracle);
+    hit(set, 6, 2, false, &oracle);
+    close_epoch(set, &oracle);
+
+    set = open_set(64);
+    hit(set, 5, 1, true, &oracle);
+    ck_assert_uint_eq(measure_cache_version(set->cache->counts[5]), 6);
+    hit(set, 6, 2, true, &oracle);
+    ck_assert_uint_eq(measure_cache_version(set->cache->counts[6]), 4);
+    close_epoch(set, &oracle);
+
+    /* Another port, or anything else that the packet thread is not told. */
+    set = open_set(64);
+    ck_assert(!measure_cache_known(set->cache_keys, 5, 4));
+    ck_assert(!measure_cache_known(set->cache_keys, 7, 3));
+    flow_cache_replace(set, 5);
+    hit(set, 5, 4, false, &oracle);
+    hit(set, 5, 4, true, &oracle);
+    measure_cache_forget(get_keys());
+    flow_cache_replace(set, 6);
+    hit(set, 6, 5, false, &oracle);
+    ck_assert(!measure_cache_known(set->cache_keys, 5, 3));
+    ck_assert(!measure_cache_known(set->cache_keys, 6, 3));
+    close_epoch(set, &oracle);
+
+    set = open_set(64);
+    hit(set, 5, 4, false, &oracle);
+    hit(set, 6, 5, false, &oracle);
+    close_epoch(set, &oracle);
+    set = open_set(64);
+    hit(set, 5, 4, true, &oracle);
+    hit(set, 6, 5, true, &oracle);
+    measure_set_count_fetched(set);
+    check_report(set, &oracle);
+    close_set(set);
+    oracle_close(&oracle);
+}
+END_TEST
+
+/* While a closed set is not moved, no key that it names is overwritten. */
+START_TEST(closed_sets_keep_their_keys)
+{
+    struct oracle oracles[4];
+    struct measure_set *sets[4];
+
+    measure_hash_secret_init(&secret, test_seed);
+    for (int i = 0; i < 4; i++) {
+        oracles[i] = oracle_open();
+    }
+    /* The first set names one place, the second the other. */
+    sets[0] = open_set(64);
+    hit(sets[0], 5, 1, false, &oracles[0]);
+    sets[1] = open_set(64);
+    flow_cache_replace(sets[1], 5);
+    hit(sets[1], 5, 2, false, &oracles[1]);
+    /* Within an epoch no other set names the place. */
+    flow_cache_replace(sets[1], 5);
+    hit(sets[1], 5, 3, false, &oracles[1]);
+    hit(sets[1], 5, 3, true, &oracles[1]);
+    /* No place is left. */
+    sets[2] = open_set(64);
+    hit(sets[2], 5, 3, true, &oracles[2]);
+    flow_cache_replace(sets[2], 5);
+    hit(sets[2], 5, 4, false, &oracles[2]);
+    ck_assert_uint_eq(sets[2]->cache->counts[5], 0);
+    close_epoch(sets[0], &oracles[0]);
+    hit(sets[2], 5, 4, false, &oracles[2]);
+    ck_assert_uint_ne(sets[2]->cache->counts[5], 0);
+    close_epoch(sets[1], &oracles[1]);
+    sets[3] = open_set(64);
+    flow_cache_replace(sets[3], 5);
+    hit(sets[3], 5, 6, false, &oracles[3]);
+    ck_assert_uint_ne(sets[3]->cache->counts[5], 0);
+    close_epoch(sets[2], &oracles[2]);
+    measure_set_count_fetched(sets[3]);
+    check_report(sets[3], &oracles[3]);
+    close_set(sets[3]);
+    for (int i = 0; i < 4; i++) {
+        oracle_close(&oracles[i]);
+    }
 }
 END_TEST
 
@@ -295,6 +399,8 @@ main(void)
 
     tcase_add_test(tests, both_tiers_add_up);
     tcase_add_test(tests, full_entries_lose_nothing);
+    tcase_add_test(tests, keys_outlast_epochs);
+    tcase_add_test(tests, closed_sets_keep_their_keys);
     tcase_add_test(tests, entries_refuse_what_is_not_theirs);
     tcase_add_test(tests, what_does_not_count_is_taken_out);
     tcase_add_test(tests, full_tables_grow_for_the_entries);

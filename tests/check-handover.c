@@ -26,17 +26,24 @@
 
 #include "measure-epoch.h"
 #include "check-answer.h"
+#include "check-flow-cache.h"
 
 #define N_THREADS 3
 #define N_CHUNKS 60             /* At least as many epochs are closed. */
 #define CHUNK 4000              /* Packets of one thread. */
 #define N_KEYS 3000
 #define N_SPARE_SETS 2          /* For each thread. */
+#define N_ENTRIES 64            /* Of the flow cache of a thread. */
 
 struct packet_thread {
     pthread_t thread;
     int number;
     struct measure_writer writer;
+
+    /* What its flow cache has, if it has one. */
+    bool has_cache;
+    bool used[N_ENTRIES];
+    struct measure_fields cached[N_ENTRIES];
 
     uint64_t wanted;            /* Atomic.  Grace period asked for. */
     uint64_t seen;              /* Atomic.  UINT64_MAX when it has ended. */
@@ -70,6 +77,47 @@ quiesce(struct packet_thread *t)
     set(&t->seen, get(&t->wanted));
 }
 
+/* Counts a packet of 'fields' in 's', which has two tiers.  Now and then its
+ * flow gets an entry. */
+static void
+count_with_cache(struct packet_thread *t, struct measure_set *s,
+                 struct random *r, const struct measure_fields *fields,
+                 uint32_t bytes)
+{
+    uint32_t entry = (fields->source[3] + fields->destination[3]) % N_ENTRIES;
+
+    if (t->used[entry] && fields_equal(&t->cached[entry], fields)) {
+        flow_cache_hit(s, entry, 1, fields, bytes);
+    } else {
+        struct measure_record record = make_record(fields, bytes);
+
+        measure_set_receive(s, 1, bytes);
+        flow_cache_miss(s, &record);
+        if (!random_below(r, 4)) {
+            flow_cache_replace(s, entry);
+            t->cached[entry] = *fields;
+            t->used[entry] = true;
+        }
+    }
+}
+
+/* Like measure_set_count(), with two tiers. */
+static void
+count_burst(struct packet_thread *t, struct measure_set *s, struct random *r,
+            const struct measure_record *records,
+            const struct measure_fields *fields, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (records[i].verdict < MEASURE_N_FAMILIES) {
+            count_with_cache(t, s, r, &fields[i], records[i].bytes);
+        } else {
+            measure_set_receive(s, 1, records[i].bytes);
+            flow_cache_miss(s, &records[i]);
+        }
+    }
+    measure_set_count_fetched(s);
+}
+
 static void *
 packet_main(void *t_)
 {
@@ -88,6 +136,7 @@ packet_main(void *t_)
         }
         while (left) {
             struct measure_record records[MEASURE_BURST];
+            struct measure_fields flows[MEASURE_BURST];
             uint32_t n = 1 + random_below(&r, MEASURE_BURST);
 
             n = n < left ? n : left;
@@ -104,17 +153,19 @@ packet_main(void *t_)
                     t->not_ip += kind;
                     t->malformed += !kind;
                 } else {
-                    struct measure_fields fields
-                        = make_fields(kind % 2, stream_next(&stream));
-
-                    records[i] = make_record(&fields, bytes);
-                    oracle_add(&t->flows, &fields, 1, bytes);
+                    flows[i] = make_fields(kind % 2, stream_next(&stream));
+                    records[i] = make_record(&flows[i], bytes);
+                    oracle_add(&t->flows, &flows[i], 1, bytes);
                 }
             }
 
             struct measure_set *s = measure_writer_set(&t->writer);
 
-            measure_set_count(s, records, n);
+            if (t->has_cache) {
+                count_burst(t, s, &r, records, flows, n);
+            } else {
+                measure_set_count(s, records, n);
+            }
             quiesce(t);
         }
     }
@@ -254,21 +305,39 @@ struct behaviour {
     uint32_t first_lines;
     uint32_t next_lines;        /* Of the second table, or 0. */
     uint32_t added_lines;       /* Of those added while they count, or 0. */
+    bool two_tiers;
     bool exact;                 /* Whether nothing can overflow. */
 };
 
 static const struct behaviour behaviours[] = {
-    { "one table", 2 * N_KEYS, 0, 0, true },
-    { "two tables and more while they count", 16, 2 * N_KEYS, 32, true },
-    { "tables only while they count", 16, 0, 64, false },
-    { "small tables and nothing else", 32, 0, 0, false },
+    { "one table", 2 * N_KEYS, 0, 0, false, true },
+    { "two tables and more while they count", 16, 2 * N_KEYS, 32, false,
+      true },
+    { "tables only while they count", 16, 0, 64, false, false },
+    { "small tables and nothing else", 32, 0, 0, false, false },
+    { "two tiers", 16, 2 * N_KEYS, 0, true, true },
 };
+
+/* Makes 's' ready for the next epoch of 't'. */
+static void
+begin_set(struct packet_thread *t, struct measure_set *s,
+          const struct behaviour *b)
+{
+    uint32_t first[] = { b->first_lines, b->first_lines };
+    uint32_t next[] = { b->next_lines, b->next_lines };
+
+    REQUIRE(measure_set_reset(s, first, next));
+    if (b->two_tiers) {
+        REQUIRE(measure_set_use_cache(
+                    s, measure_writer_get_keys(&t->writer, &budget,
+                                               MEASURE_ANY_NODE)));
+    }
+    measure_set_begin(s, MEASURE_BY_FLOW);
+}
 
 START_TEST(no_packet_is_lost_or_counted_twice)
 {
     const struct behaviour *b = &behaviours[_i];
-    uint32_t first[] = { b->first_lines, b->first_lines };
-    uint32_t next[] = { b->next_lines, b->next_lines };
     struct measure_set *spare[N_THREADS * N_SPARE_SETS];
     struct measure_set *current[N_THREADS];
     uint64_t n_added = 0, grace_period = 0;
@@ -290,9 +359,9 @@ START_TEST(no_packet_is_lost_or_counted_twice)
         memset(t, 0, sizeof *t);
         t->number = i;
         t->flows = oracle_open();
+        t->has_cache = b->two_tiers;
         current[i] = spare[--n_spare];
-        ck_assert(measure_set_reset(current[i], first, next));
-        measure_set_begin(current[i], MEASURE_BY_FLOW);
+        begin_set(t, current[i], b);
         t->writer.set = current[i];
     }
     for (int i = 0; i < N_THREADS; i++) {
@@ -309,8 +378,7 @@ START_TEST(no_packet_is_lost_or_counted_twice)
         for (int i = 0; i < N_THREADS; i++) {
             struct measure_set *s = spare[--n_spare];
 
-            REQUIRE(measure_set_reset(s, first, next));
-            measure_set_begin(s, MEASURE_BY_FLOW);
+            begin_set(&threads[i], s, b);
             old[i] = measure_writer_swap(&threads[i].writer, s);
             REQUIRE(old[i] == current[i]);
             current[i] = s;
@@ -325,6 +393,9 @@ START_TEST(no_packet_is_lost_or_counted_twice)
                 sched_yield();
             }
         }
+        for (int i = 0; i < N_THREADS; i++) {
+            measure_set_move_cache(old[i]);
+        }
         add_report(&sums, old);
         for (int i = 0; i < N_THREADS; i++) {
             spare[n_spare++] = old[i];
@@ -335,6 +406,7 @@ START_TEST(no_packet_is_lost_or_counted_twice)
     for (int i = 0; i < N_THREADS; i++) {
         pthread_join(threads[i].thread, NULL);
         measure_set_destroy(current[i]);
+        measure_writer_free_keys(&threads[i].writer, &budget);
     }
     while (n_spare) {
         measure_set_destroy(spare[--n_spare]);

@@ -1,0 +1,80 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef CHECK_FLOW_CACHE_H
+#define CHECK_FLOW_CACHE_H 1
+
+#include "check-common.h"
+
+#include "measure-epoch.h"
+
+/* What the hook of the switch does with packets that find an entry of its flow
+ * cache. */
+
+/* Counts a packet for 'entry' if that takes it. */
+static UNUSED bool
+flow_cache_add(struct measure_cache *cache, uint32_t entry,
+               enum measure_family family, uint32_t bytes)
+{
+    uint64_t word = cache->counts[entry];
+
+    if (!measure_cache_takes(word)
+        || measure_cache_version(word) != (family == MEASURE_IPV4 ? 4 : 6)) {
+        return false;
+    }
+    measure_cache_add(cache, entry, bytes);
+    return true;
+}
+
+/* Counts a packet that found no entry. */
+static UNUSED void
+flow_cache_miss(struct measure_set *set, const struct measure_record *record)
+{
+    *measure_set_record(set, 0) = *record;
+    measure_set_fetch(set, 1);
+}
+
+/* Counts a packet of 'fields' that came in by 'port' and found 'entry'. */
+static UNUSED void
+flow_cache_hit(struct measure_set *set, uint32_t entry, uint16_t port,
+               const struct measure_fields *fields, uint32_t bytes)
+{
+    struct measure_record record = make_record(fields, bytes);
+    uint64_t known;
+
+    measure_set_receive(set, 1, bytes);
+    if (flow_cache_add(set->cache, entry, record.verdict, bytes)) {
+        return;
+    }
+    known = measure_cache_known(set->cache_keys, entry, port);
+    if (known && !set->cache->counts[entry]
+        && bytes <= MEASURE_CACHE_MAX_FRAME) {
+        set->cache->counts[entry] = known | measure_cache_packet(bytes);
+        return;
+    }
+    measure_set_move_entry(set, entry);
+    if (!measure_set_begin_entry(set, entry, port, &record)) {
+        flow_cache_miss(set, &record);
+    }
+}
+
+/* Gives 'entry' to another flow. */
+static UNUSED void
+flow_cache_replace(struct measure_set *set, uint32_t entry)
+{
+    measure_set_move_entry(set, entry);
+    measure_cache_forget_entry(set->cache_keys, entry);
+}
+
+#endif /* check-flow-cache.h */
