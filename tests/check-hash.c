@@ -163,6 +163,25 @@ START_TEST(patterns_spread_over_lines_and_cells)
 }
 END_TEST
 
+/* The instruction of the processor and what stands for it elsewhere. */
+START_TEST(both_ways_to_fold_agree)
+{
+    struct random r = random_from(test_seed);
+
+    for (int i = 0; i < 100000; i++) {
+        uint64_t a = random_next(&r) >> i % 64;
+        uint64_t b = ~(random_next(&r) >> i / 64 % 64);
+
+        ck_assert_uint_eq(measure_hash_fold(a, b),
+                          measure_hash_fold_generic(a, b));
+    }
+    ck_assert_uint_eq(measure_hash_fold(UINT64_MAX, UINT64_MAX),
+                      UINT64_MAX);
+    ck_assert_uint_eq(measure_hash_fold(UINT64_C(1) << 32,
+                                        UINT64_C(7) << 32), 7);
+}
+END_TEST
+
 /* Flips each bit of random keys and counts which bits of the hash follow.
  * Each should in half of the cases. */
 START_TEST(each_bit_of_the_key_changes_half_of_the_hash)
@@ -348,6 +367,7 @@ main(void)
 
     tcase_add_loop_test(tests, patterns_spread_over_lines_and_cells,
                         0, N_PATTERNS * MEASURE_N_FAMILIES);
+    tcase_add_test(tests, both_ways_to_fold_agree);
     tcase_add_loop_test(tests, each_bit_of_the_key_changes_half_of_the_hash,
                         0, MEASURE_N_FAMILIES);
     tcase_add_test(tests, another_secret_chooses_other_lines);
