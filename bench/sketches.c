@@ -207,19 +207,30 @@ count_array_update(void *sketch_, const struct bench_key *keys,
 {
     struct sketch *sketch = sketch_;
     struct measure_count_array *array = &sketch->count_array;
-    uint64_t hashes[BENCH_BURST];
-    uint64_t sum = 0;
+    measure_pair thresholds = measure_heavy_keys_thresholds(&array->heavy);
+    struct measure_cell *cells[BENCH_BURST];
+    measure_pair sum = { 0 };
 
+#pragma GCC unroll 4
     for (int i = 0; i < BENCH_BURST; i++) {
-        hashes[i] = measure_hash(&sketch->secret, keys[i].words,
-                                 measure_key_words(MEASURE_IPV4));
-        measure_count_array_prefetch(array, hashes[i]);
+        cells[i] = measure_count_array_cell(
+            array, measure_hash(&sketch->secret, keys[i].words,
+                                measure_key_words(MEASURE_IPV4)));
+        __builtin_prefetch(cells[i], 1);
     }
+#pragma GCC unroll 4
     for (int i = 0; i < BENCH_BURST; i++) {
-        measure_count_array_add(array, keys[i].words, hashes[i], 1, bytes[i]);
-        sum += bytes[i];
+        measure_pair more = measure_pair_from(1, bytes[i]);
+
+        if (__builtin_expect(measure_cell_add(cells[i], more, thresholds),
+                             0)) {
+            measure_heavy_keys_record(
+                &array->heavy, keys[i].words,
+                measure_hash(&sketch->secret, keys[i].words, 2), 1, bytes[i]);
+        }
+        sum += more;
     }
-    measure_heavy_keys_advance(&array->heavy, BENCH_BURST, sum);
+    measure_heavy_keys_advance(&array->heavy, BENCH_BURST, sum[0]);
 }
 
 static void
@@ -256,7 +267,48 @@ count_min_fill(struct sketch *sketch, const struct bench_settings *settings)
 }
 
 LIFE(count_min, count_min)
-UPDATE(count_min, count_min)
+
+static void
+count_min_update(void *sketch_, const struct bench_key *keys,
+                 const uint16_t *bytes)
+{
+    enum { DEPTH = MEASURE_COUNT_MIN_DEPTH };
+    struct sketch *sketch = sketch_;
+    struct measure_count_min *count_min = &sketch->count_min;
+    measure_pair thresholds
+        = measure_heavy_keys_thresholds(&count_min->heavy);
+    struct measure_cell *cells[BENCH_BURST][DEPTH];
+    bool unknown[BENCH_BURST], any_unknown = false;
+    uint64_t sum = 0;
+
+    for (int i = 0; i < BENCH_BURST; i++) {
+        uint64_t hash = measure_hash(&sketch->secret, keys[i].words,
+                                     measure_key_words(MEASURE_IPV4));
+
+        measure_count_min_find(count_min, DEPTH, hash, cells[i]);
+#pragma GCC unroll 8
+        for (int j = 0; j < DEPTH; j++) {
+            __builtin_prefetch(cells[i][j], 1);
+        }
+        unknown[i] = !measure_count_min_is_known(count_min, hash);
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        unknown[i] &= measure_count_min_add_to(DEPTH, cells[i],
+                                               measure_pair_from(1, bytes[i]),
+                                               thresholds);
+        any_unknown |= unknown[i];
+        sum += bytes[i];
+    }
+    for (int i = 0; any_unknown && i < BENCH_BURST; i++) {
+        if (unknown[i]) {
+            measure_count_min_record(count_min, keys[i].words,
+                                     measure_hash(&sketch->secret,
+                                                  keys[i].words, 2),
+                                     1, bytes[i]);
+        }
+    }
+    measure_heavy_keys_advance(&count_min->heavy, BENCH_BURST, sum);
+}
 
 static void
 count_min_report(void *sketch_, uint64_t threshold,

@@ -22,16 +22,24 @@ static inline void __attribute__((always_inline))
 add_burst(struct measure_count_array *array, enum measure_family family,
           struct measure_record *records, size_t n)
 {
+    struct measure_cell *cells[MEASURE_BURST];
+    measure_pair thresholds = measure_heavy_keys_thresholds(&array->heavy);
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(array->secret, records[i].key,
                                        measure_key_words(family));
-        measure_count_array_prefetch(array, records[i].hash);
+        cells[i] = measure_count_array_cell(array, records[i].hash);
+        __builtin_prefetch(cells[i], 1);
     }
     for (size_t i = 0; i < n; i++) {
-        measure_count_array_add(array, records[i].key, records[i].hash, 1,
-                                records[i].bytes);
+        if (__builtin_expect(
+                measure_cell_add(cells[i],
+                                 measure_pair_from(1, records[i].bytes),
+                                 thresholds), 0)) {
+            measure_heavy_keys_record(&array->heavy, records[i].key,
+                                      records[i].hash, 1, records[i].bytes);
+        }
         bytes += records[i].bytes;
     }
     measure_heavy_keys_advance(&array->heavy, n, bytes);

@@ -88,17 +88,10 @@ measure_count_array_add(struct measure_count_array *array,
                         const uint64_t *key, uint64_t hash, uint64_t packets,
                         uint64_t bytes)
 {
-    struct measure_cell *cell = measure_count_array_cell(array, hash);
-    uint64_t old_packets = cell->packets;
-    uint64_t old_bytes = cell->bytes;
-
-    cell->packets = old_packets + packets;
-    cell->bytes = old_bytes + bytes;
-    if (__builtin_expect(measure_crosses(old_packets, packets,
-                                         array->heavy.packets_threshold)
-                         | measure_crosses(old_bytes, bytes,
-                                           array->heavy.bytes_threshold),
-                         0)) {
+    if (__builtin_expect(measure_cell_add(
+            measure_count_array_cell(array, hash),
+            measure_pair_from(packets, bytes),
+            measure_heavy_keys_thresholds(&array->heavy)), 0)) {
         measure_heavy_keys_record(&array->heavy, key, hash, packets, bytes);
     }
 }

@@ -32,49 +32,68 @@ larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* 'depth' in the functions below is that of the sketch, a constant where it is
- * the usual one, so that the loops are unrolled. */
-
-static inline void __attribute__((always_inline))
-find_cells(const struct measure_count_min *sketch, uint32_t depth,
-           uint64_t hash, struct measure_cell **cells)
-{
-    for (uint32_t i = 0; i < depth; i++) {
-        cells[i] = measure_count_min_cell(sketch, i, hash);
-    }
-}
-
-/* Adds to the cells of the rows. */
-static inline void __attribute__((always_inline))
-add(struct measure_count_min *sketch, uint32_t depth,
-    struct measure_cell *const *cells, const uint64_t *key, uint64_t hash,
-    uint64_t packets, uint64_t bytes)
+/* Only lifts what is below the new estimate. */
+static inline bool __attribute__((always_inline))
+lift(uint32_t depth, struct measure_cell *const *cells, uint64_t packets,
+     uint64_t bytes, const struct measure_heavy_keys *heavy)
 {
     uint64_t min_packets = UINT64_MAX;
     uint64_t min_bytes = UINT64_MAX;
 
-    if (sketch->conservative) {
-        for (uint32_t i = 0; i < depth; i++) {
-            min_packets = smaller(min_packets, cells[i]->packets);
-            min_bytes = smaller(min_bytes, cells[i]->bytes);
-        }
-        min_packets += packets;
-        min_bytes += bytes;
-        for (uint32_t i = 0; i < depth; i++) {
-            cells[i]->packets = larger(cells[i]->packets, min_packets);
-            cells[i]->bytes = larger(cells[i]->bytes, min_bytes);
-        }
-    } else {
-        for (uint32_t i = 0; i < depth; i++) {
-            cells[i]->packets += packets;
-            cells[i]->bytes += bytes;
-            min_packets = smaller(min_packets, cells[i]->packets);
-            min_bytes = smaller(min_bytes, cells[i]->bytes);
-        }
+    for (uint32_t i = 0; i < depth; i++) {
+        min_packets = smaller(min_packets, cells[i]->packets);
+        min_bytes = smaller(min_bytes, cells[i]->bytes);
     }
-    if ((min_packets >= sketch->heavy.packets_threshold)
-        | (min_bytes >= sketch->heavy.bytes_threshold)) {
-        measure_heavy_keys_record(&sketch->heavy, key, hash, packets, bytes);
+    min_packets += packets;
+    min_bytes += bytes;
+    for (uint32_t i = 0; i < depth; i++) {
+        cells[i]->packets = larger(cells[i]->packets, min_packets);
+        cells[i]->bytes = larger(cells[i]->bytes, min_bytes);
+    }
+    return ((min_packets >= heavy->packets_threshold)
+            | (min_bytes >= heavy->bytes_threshold));
+}
+
+/* 'conservative' and 'depth' below are those of the sketch, constants where
+ * they are the usual ones. */
+static inline bool __attribute__((always_inline))
+add_to(const struct measure_count_min *sketch, bool conservative,
+       uint32_t depth, struct measure_cell *const *cells, uint64_t packets,
+       uint64_t bytes, measure_pair thresholds)
+{
+    return (conservative
+            ? lift(depth, cells, packets, bytes, &sketch->heavy)
+            : measure_count_min_add_to(depth, cells,
+                                       measure_pair_from(packets, bytes),
+                                       thresholds));
+}
+
+/* Records 'key', whose estimate is above the threshold. */
+void __attribute__((noinline))
+measure_count_min_record(struct measure_count_min *sketch,
+                         const uint64_t *key, uint64_t hash,
+                         uint64_t packets, uint64_t bytes)
+{
+    if (!measure_count_min_is_known(sketch, hash)
+        && measure_heavy_keys_record(&sketch->heavy, key, hash, packets,
+                                     bytes)) {
+        sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] = hash;
+    }
+}
+
+static inline void __attribute__((always_inline))
+add(struct measure_count_min *sketch, bool conservative, uint32_t depth,
+    const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    bool unknown = !measure_count_min_is_known(sketch, hash);
+
+    measure_count_min_find(sketch, depth, hash, cells);
+    if (__builtin_expect(
+            add_to(sketch, conservative, depth, cells, packets, bytes,
+                   measure_heavy_keys_thresholds(&sketch->heavy))
+            & unknown, 0)) {
+        measure_count_min_record(sketch, key, hash, packets, bytes);
     }
 }
 
@@ -82,40 +101,50 @@ void
 measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
                       uint64_t hash, uint64_t packets, uint64_t bytes)
 {
-    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
-
-    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
-        find_cells(sketch, MEASURE_COUNT_MIN_DEPTH, hash, cells);
-        add(sketch, MEASURE_COUNT_MIN_DEPTH, cells, key, hash, packets,
+    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH && !sketch->conservative) {
+        add(sketch, false, MEASURE_COUNT_MIN_DEPTH, key, hash, packets,
             bytes);
     } else {
-        find_cells(sketch, sketch->depth, hash, cells);
-        add(sketch, sketch->depth, cells, key, hash, packets, bytes);
+        add(sketch, sketch->conservative, sketch->depth, key, hash, packets,
+            bytes);
     }
 }
 
 /* Finds all cells of the burst first: while one is fetched from memory, the
- * next are looked up. */
+ * next are looked up.  Which keys are to be recorded is looked at afterwards:
+ * most packets are of keys that have been, or that never will be. */
 static inline void __attribute__((always_inline))
-add_burst(struct measure_count_min *sketch, uint32_t depth,
+add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
           enum measure_family family, struct measure_record *records,
           size_t n)
 {
     struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
+    measure_pair thresholds = measure_heavy_keys_thresholds(&sketch->heavy);
+    bool unknown[MEASURE_BURST];
+    bool any_unknown = false;
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(sketch->secret, records[i].key,
                                        measure_key_words(family));
-        find_cells(sketch, depth, records[i].hash, cells[i]);
+        measure_count_min_find(sketch, depth, records[i].hash, cells[i]);
+#pragma GCC unroll 8
         for (uint32_t j = 0; j < depth; j++) {
             __builtin_prefetch(cells[i][j], 1);
         }
+        unknown[i] = !measure_count_min_is_known(sketch, records[i].hash);
     }
     for (size_t i = 0; i < n; i++) {
-        add(sketch, depth, cells[i], records[i].key, records[i].hash, 1,
-            records[i].bytes);
+        unknown[i] &= add_to(sketch, conservative, depth, cells[i], 1,
+                             records[i].bytes, thresholds);
+        any_unknown |= unknown[i];
         bytes += records[i].bytes;
+    }
+    for (size_t i = 0; any_unknown && i < n; i++) {
+        if (unknown[i]) {
+            measure_count_min_record(sketch, records[i].key, records[i].hash,
+                                     1, records[i].bytes);
+        }
     }
     measure_heavy_keys_advance(&sketch->heavy, n, bytes);
 }
@@ -124,12 +153,18 @@ void
 measure_count_min_add_burst(struct measure_count_min *sketch,
                             struct measure_record *records, size_t n)
 {
-    if (sketch->family == MEASURE_IPV6) {
-        add_burst(sketch, sketch->depth, MEASURE_IPV6, records, n);
-    } else if (sketch->depth == MEASURE_COUNT_MIN_DEPTH) {
-        add_burst(sketch, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV4, records, n);
+    bool usual = (sketch->depth == MEASURE_COUNT_MIN_DEPTH
+                  && !sketch->conservative);
+
+    if (usual && sketch->family == MEASURE_IPV4) {
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV4,
+                  records, n);
+    } else if (usual) {
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV6,
+                  records, n);
     } else {
-        add_burst(sketch, sketch->depth, MEASURE_IPV4, records, n);
+        add_burst(sketch, sketch->conservative, sketch->depth,
+                  sketch->family, records, n);
     }
 }
 
@@ -165,16 +200,15 @@ measure_count_min_init(struct measure_count_min *sketch,
     sketch->conservative = params->conservative;
     sketch->family = params->family;
     sketch->secret = params->secret;
-    for (int i = 0; i < 2; i++) {
-        /* Words that the hash of the key does not use. */
-        measure_hash_secret_init(&sketch->rows[i],
-                                 measure_hash_fold(params->secret->words[6],
-                                                   params->secret->words[7]
-                                                   + i));
-        for (int j = 1; j < 8; j += 2) {
-            sketch->rows[i].words[j] |= 1;
-        }
+    /* Words that the hash of the key does not use. */
+    measure_hash_secret_init(&sketch->rows,
+                             measure_hash_fold(params->secret->words[6],
+                                               params->secret->words[7]));
+    for (int i = 1; i < 8; i += 2) {
+        sketch->rows.words[i] |= 1;
     }
+    /* Zero is the hash of no key but in its own place. */
+    sketch->known[0] = 1;
     measure_heavy_keys_init(&sketch->heavy, params->family, &params->heavy,
                             ((char *) memory
                              + cells_size(params->depth, params->width)));
@@ -194,13 +228,13 @@ void
 measure_count_min_estimate(const struct measure_count_min *sketch,
                            uint64_t hash, struct measure_estimate *estimate)
 {
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+
+    measure_count_min_find(sketch, sketch->depth, hash, cells);
     estimate->packets = estimate->bytes = UINT64_MAX;
     for (uint32_t i = 0; i < sketch->depth; i++) {
-        const struct measure_cell *cell = measure_count_min_cell(sketch, i,
-                                                                 hash);
-
-        estimate->packets = smaller(estimate->packets, cell->packets);
-        estimate->bytes = smaller(estimate->bytes, cell->bytes);
+        estimate->packets = smaller(estimate->packets, cells[i]->packets);
+        estimate->bytes = smaller(estimate->bytes, cells[i]->bytes);
     }
     estimate->packets_error = bound(sketch->heavy.packets, sketch->width,
                                     estimate->packets);

@@ -27,11 +27,12 @@
  * Cormode, Muthukrishnan, "An Improved Data Stream Summary: The Count-Min
  * Sketch and its Applications", Journal of Algorithms 55 (2005).
  *
- * The hash of a row is that of the key, multiplied and folded once more with
- * two secret words of the row.  Keys that share a cell of one row share one of
- * another row no more often than any two keys.  (With CRC32C and a seed for
- * each row they would share all: keys that collide under one seed collide
- * under every seed.)
+ * The key's hash of 64 bits has the hashes of two rows, in one half each; of
+ * the next two rows it is multiplied and folded once more with two secret
+ * words, and so on.  Keys that share a cell of one row share one of another
+ * row no more often than any two keys.  (With CRC32C and a seed for each row
+ * they would share all: keys that collide under one seed collide under every
+ * seed.)
  *
  * Conservative update (Estan, Varghese, SIGCOMM 2002) only lifts the cells
  * that are below the new estimate.  Estimates are still never too low, and
@@ -39,6 +40,9 @@
  *
  * The key of each packet whose estimate is above the threshold is recorded
  * (see measure-estimate.h), so that no key with that many packets is missing.
+ * Most such packets are of keys that have been recorded before: 'known' has
+ * the hashes of some of them, for which nothing more is to do.  A key is
+ * missing only if a known one has the same 64-bit hash.
  *
  * Memory: 16 * depth * width bytes, and the heavy keys.
  *
@@ -53,6 +57,7 @@
 
 #define MEASURE_COUNT_MIN_MAX_DEPTH 8
 #define MEASURE_COUNT_MIN_DEPTH 3       /* That of the SOSR paper. */
+#define MEASURE_COUNT_MIN_KNOWN 512
 
 struct measure_count_min_params {
     enum measure_family family;
@@ -70,31 +75,86 @@ struct measure_count_min {
     bool conservative;
     enum measure_family family;
     const struct measure_hash_secret *secret;
-    struct measure_hash_secret rows[2];     /* Two words for each row. */
+    struct measure_hash_secret rows;    /* Two words for each two rows. */
     struct measure_heavy_keys heavy;
+
+    /* Hashes of keys that have been recorded: the one in the place of a key
+     * says that it need not be recorded again. */
+    uint64_t known[MEASURE_COUNT_MIN_KNOWN];
 };
 
 /* The packet path. */
 
-static inline struct measure_cell *
-measure_count_min_cell(const struct measure_count_min *sketch, uint32_t row,
+/* Returns the hash of which the rows 2 * 'i' and 2 * 'i' + 1 use one half
+ * each. */
+static inline uint64_t
+measure_count_min_hash(const struct measure_count_min *sketch, uint32_t i,
                        uint64_t hash)
 {
-    const uint64_t *s = sketch->rows[row / 4].words + row % 4 * 2;
-    uint64_t row_hash = measure_hash_fold(hash ^ s[0], s[1]);
-    uint64_t column = ((row_hash >> 32) * sketch->width) >> 32;
+    const uint64_t *s = sketch->rows.words + i * 2;
 
-    return &sketch->cells[(uint64_t) row * sketch->width + column];
+    return i ? measure_hash_fold(hash ^ s[0], s[1]) : hash;
+}
+
+/* Stores the cells of the key with 'hash' in 'cells'.  'depth' is that of the
+ * sketch, a constant where the loop is to be unrolled. */
+static inline void __attribute__((always_inline))
+measure_count_min_find(const struct measure_count_min *sketch, uint32_t depth,
+                       uint64_t hash, struct measure_cell **cells)
+{
+    struct measure_cell *row = sketch->cells;
+
+    /* gcc would not by itself, even if it knows 'depth'. */
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < depth; i++) {
+        uint64_t h = measure_count_min_hash(sketch, i / 2, hash);
+        uint64_t half = i % 2 ? (uint32_t) h : h >> 32;
+
+        cells[i] = &row[(half * sketch->width) >> 32];
+        row += sketch->width;
+    }
 }
 
 static inline void
 measure_count_min_prefetch(const struct measure_count_min *sketch,
                            uint64_t hash)
 {
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+
+    measure_count_min_find(sketch, sketch->depth, hash, cells);
     for (uint32_t i = 0; i < sketch->depth; i++) {
-        __builtin_prefetch(measure_count_min_cell(sketch, i, hash), 1);
+        __builtin_prefetch(cells[i], 1);
     }
 }
+
+static inline bool
+measure_count_min_is_known(const struct measure_count_min *sketch,
+                           uint64_t hash)
+{
+    return sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] == hash;
+}
+
+/* Adds 'more' to 'cells', those of a key.  Returns true if its estimate is
+ * above one of 'thresholds' then. */
+static inline bool __attribute__((always_inline))
+measure_count_min_add_to(uint32_t depth, struct measure_cell *const *cells,
+                         measure_pair more, measure_pair thresholds)
+{
+    measure_pair below = { 0, 0 };
+
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < depth; i++) {
+        measure_pair sum = *(measure_pair *) cells[i] + more;
+
+        *(measure_pair *) cells[i] = sum;
+        below |= sum - thresholds;
+    }
+    return measure_pair_negative(below) != 3;
+}
+
+void measure_count_min_record(struct measure_count_min *, const uint64_t *key,
+                              uint64_t hash, uint64_t packets,
+                              uint64_t bytes);
 
 /* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
  * The caller tells measure_heavy_keys_advance() after each burst. */

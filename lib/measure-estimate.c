@@ -20,7 +20,7 @@
 
 /* Records 'key', whose hash is 'hash', and counts 'packets' and 'bytes' with
  * it. */
-void __attribute__((noinline))
+bool __attribute__((noinline))
 measure_heavy_keys_record(struct measure_heavy_keys *heavy,
                           const uint64_t *key, uint64_t hash,
                           uint64_t packets, uint64_t bytes)
@@ -40,6 +40,7 @@ measure_heavy_keys_record(struct measure_heavy_keys *heavy,
     if (!recorded) {
         __atomic_store_n(&heavy->lost, heavy->lost + 1, __ATOMIC_RELAXED);
     }
+    return recorded;
 }
 
 /* Returns the bytes of memory that the keys take. */

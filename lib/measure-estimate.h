@@ -17,6 +17,10 @@
 #ifndef MEASURE_ESTIMATE_H
 #define MEASURE_ESTIMATE_H 1
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "measure-hash.h"
 #include "measure-record.h"
 #include "measure-table.h"
@@ -56,9 +60,9 @@ struct measure_estimate {
 };
 
 struct measure_cell {
-    uint64_t packets;
     uint64_t bytes;
-};
+    uint64_t packets;
+} __attribute__((aligned(16)));
 
 static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_cell) == 0,
               "no cell straddles two cache lines");
@@ -85,8 +89,8 @@ struct measure_heavy_keys {
     uint64_t lost;              /* Keys not recorded.  Atomic. */
     struct measure_heavy_params params;
 
-    /* The keys.  Their counters are what was counted with them while their
-     * estimate was above the threshold, thus never too high. */
+    /* The keys.  Their counters are what was counted with them when they were
+     * recorded, thus never too high. */
     struct measure_table table;
 };
 
@@ -100,7 +104,62 @@ measure_crosses(uint64_t old, uint64_t more, uint64_t threshold)
     return threshold - 1 - old < more;
 }
 
-void measure_heavy_keys_record(struct measure_heavy_keys *,
+/* The numbers of a cell side by side, as processors add them at once.  They
+ * stay below 2^63, so that the highest bit is the sign of a difference. */
+typedef uint64_t measure_pair __attribute__((vector_size(16), may_alias));
+
+static inline measure_pair
+measure_pair_from(uint64_t packets, uint64_t bytes)
+{
+    /* The packets are a constant, nearly always: to add them is less than to
+     * put two numbers side by side. */
+    return (measure_pair) { bytes, 0 } + (measure_pair) { 0, packets };
+}
+
+/* Returns a bit for each of the two numbers that is negative.  The generic
+ * function is for processors without an instruction for that. */
+static inline unsigned int
+measure_pair_negative_generic(measure_pair pair)
+{
+    return pair[0] >> 63 | pair[1] >> 63 << 1;
+}
+
+static inline unsigned int
+measure_pair_negative(measure_pair pair)
+{
+#ifdef __SSE2__
+    return _mm_movemask_pd((__m128d) pair);
+#else
+    return measure_pair_negative_generic(pair);
+#endif
+}
+
+/* Returns the thresholds.  None is so high that nothing crosses it. */
+static inline measure_pair
+measure_heavy_keys_thresholds(const struct measure_heavy_keys *heavy)
+{
+    const uint64_t highest = UINT64_C(1) << 63;
+
+    return measure_pair_from(heavy->packets_threshold < highest
+                             ? heavy->packets_threshold : highest,
+                             heavy->bytes_threshold < highest
+                             ? heavy->bytes_threshold : highest);
+}
+
+/* Adds 'more' to 'cell'.  Returns true if that leads from below one of
+ * 'thresholds' to it or above it. */
+static inline bool
+measure_cell_add(struct measure_cell *cell, measure_pair more,
+                 measure_pair thresholds)
+{
+    measure_pair old = *(measure_pair *) cell;
+    measure_pair sum = old + more;
+
+    *(measure_pair *) cell = sum;
+    return measure_pair_negative((old - thresholds) & ~(sum - thresholds));
+}
+
+bool measure_heavy_keys_record(struct measure_heavy_keys *,
                                const uint64_t *key, uint64_t hash,
                                uint64_t packets, uint64_t bytes);
 

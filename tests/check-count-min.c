@@ -70,13 +70,14 @@ check_cells(const struct measure_count_min *sketch, const struct traffic *t)
     struct measure_cell *expected = calloc(n_cells, sizeof *expected);
 
     for (uint32_t i = 0; i < t->n_keys; i++) {
+        struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
         struct measure_estimate estimate;
         uint64_t key[MEASURE_KEY_WORDS];
         uint64_t hash = traffic_hash(t, i, key);
 
+        measure_count_min_find(sketch, sketch->depth, hash, cells);
         for (uint32_t row = 0; row < sketch->depth; row++) {
-            size_t cell = (measure_count_min_cell(sketch, row, hash)
-                           - sketch->cells);
+            size_t cell = cells[row] - sketch->cells;
 
             REQUIRE(cell / sketch->width == row);
             expected[cell].packets += t->key_packets[i];
@@ -123,7 +124,10 @@ START_TEST(rows_are_independent)
 {
     enum measure_family family = _i % 2;
     enum { N_KEYS = 4000, WIDTH = 256 };
-    struct traffic t = traffic_open(family, _i / 2, N_KEYS);
+    /* Rows 0 and 1 are halves of one hash. */
+    static const int pairs[3][2] = { { 0, 1 }, { 1, 2 }, { 0, 2 } };
+    const int *rows = pairs[_i / 4];
+    struct traffic t = traffic_open(family, _i / 2 % 2, N_KEYS);
     size_t n_first = 0, n_second = 0;
     size_t (*columns)[2] = calloc(N_KEYS, sizeof *columns);
     struct fixture f;
@@ -131,12 +135,11 @@ START_TEST(rows_are_independent)
     open_sketch(&f, family, 3, WIDTH, false, &no_keys);
     for (uint32_t i = 0; i < N_KEYS; i++) {
         uint64_t key[MEASURE_KEY_WORDS];
-        uint64_t hash = traffic_hash(&t, i, key);
+        struct measure_cell *cells[3];
 
+        measure_count_min_find(&f.sketch, 3, traffic_hash(&t, i, key), cells);
         for (int row = 0; row < 2; row++) {
-            columns[i][row] = (measure_count_min_cell(&f.sketch, row + 1,
-                                                      hash)
-                               - f.sketch.cells);
+            columns[i][row] = cells[rows[row]] - f.sketch.cells;
         }
     }
     for (uint32_t i = 0; i < N_KEYS; i++) {
@@ -148,11 +151,29 @@ START_TEST(rows_are_independent)
         }
     }
     /* Means 31242 and 122, standard deviations 177 and 11. */
-    require_between("pairs in a cell of row 1", 30000, n_first, 32500);
-    require_between("of them, in a cell of row 2", 60, n_second, 200);
+    require_between("pairs in a cell of one row", 30000, n_first, 32500);
+    require_between("of them, in a cell of another", 60, n_second, 200);
     free(columns);
     traffic_close(&t);
     close_sketch(&f);
+}
+END_TEST
+
+START_TEST(signs_of_a_pair)
+{
+    static const uint64_t numbers[] = { 0, 1, UINT64_MAX >> 1,
+                                        UINT64_C(1) << 63, UINT64_MAX };
+
+    for (int i = 0; i < 5; i++) {
+        for (int j = 0; j < 5; j++) {
+            measure_pair pair = { numbers[i], numbers[j] };
+
+            ck_assert_uint_eq(measure_pair_negative(pair),
+                              (i >= 3) | (j >= 3) << 1);
+            ck_assert_uint_eq(measure_pair_negative_generic(pair),
+                              (i >= 3) | (j >= 3) << 1);
+        }
+    }
 }
 END_TEST
 
@@ -315,7 +336,8 @@ main(void)
 
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, cells_add_up, 0, N_TRAFFIC);
-    tcase_add_loop_test(tests, rows_are_independent, 0, 4);
+    tcase_add_loop_test(tests, rows_are_independent, 0, 12);
+    tcase_add_test(tests, signs_of_a_pair);
     tcase_add_loop_test(tests, bound_holds, 0, 24);
     tcase_add_loop_test(tests, heavy_keys_are_recorded, 0, 4);
     tcase_add_loop_test(tests, lost_keys_are_counted, 0, MEASURE_N_FAMILIES);
