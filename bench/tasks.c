@@ -96,9 +96,11 @@ spread_report(void *spread_, uint64_t threshold,
               bench_report_function *report, void *aux)
 {
     struct spread *spread = spread_;
-    size_t n = measure_superspreader_report(&spread->spreader, threshold - 1,
-                                            spread->rows, MAX_ROWS);
+    size_t n;
 
+    measure_superspreader_finish(&spread->spreader);
+    n = measure_superspreader_report(&spread->spreader, threshold - 1,
+                                     spread->rows, MAX_ROWS);
     for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
         struct bench_key key = { { spread->rows[i].source[0], 0 } };
 

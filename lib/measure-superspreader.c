@@ -25,8 +25,6 @@
 #include "measure-table.h"
 #include "measure-top.h"
 
-#define BATCH 32
-
 /* The compiler must make one body for each family and kind. */
 #define SPECIALISED static inline __attribute__((always_inline))
 
@@ -114,6 +112,18 @@ row_of(uint64_t *key, enum measure_family family)
     return (struct row *) &key[measure_key_words(family)];
 }
 
+/* Returns how many pairs are known at a time, a power of two. */
+static uint32_t
+n_known(const struct measure_superspreader_config *config)
+{
+    uint32_t n = MEASURE_LINE_SIZE / sizeof(uint32_t);
+
+    while (n < config->max_sources && n < MEASURE_SPREADER_KNOWN) {
+        n *= 2;
+    }
+    return n;
+}
+
 static size_t
 rows_size(const struct measure_superspreader_config *config)
 {
@@ -128,7 +138,8 @@ size_t
 measure_superspreader_size(const struct measure_superspreader_config *config)
 {
     return (rows_size(config)
-            + (size_t) config->max_filters * FILTER_WORDS * 8);
+            + (size_t) config->max_filters * FILTER_WORDS * 8
+            + n_known(config) * sizeof(uint32_t));
 }
 
 /* Makes 's' count nothing yet, in 'memory' of measure_superspreader_size()
@@ -148,7 +159,14 @@ measure_superspreader_init(struct measure_superspreader *s,
     s->secret = secret;
     s->rows = memory;
     s->filters = s->rows + rows_size(config) / 8;
+    s->known = (uint32_t *) (s->filters + ((size_t) config->max_filters
+                                           * FILTER_WORDS));
+    s->n_known = n_known(config);
     s->n_rows = 2 * config->max_sources;
+    for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
+        s->pair_mask[i] = (config->source_mask[i]
+                           | config->destination_mask[i]);
+    }
     memset(memory, 0, measure_superspreader_size(config));
 }
 
@@ -159,7 +177,9 @@ measure_superspreader_clear(struct measure_superspreader *s)
     if (s->n_sources) {
         memset(s->rows, 0, rows_size(&s->config));
         memset(s->filters, 0, (size_t) s->n_filters * FILTER_WORDS * 8);
+        memset(s->known, 0, s->n_known * sizeof *s->known);
     }
+    s->n_waiting = s->n_filtered = 0;
     s->n_sources = 0;
     s->n_filters = 0;
     s->packets = 0;
@@ -292,20 +312,23 @@ is_listed(const struct row *row, enum measure_family family,
     return found;
 }
 
-static void __attribute__((noinline))
+/* Returns false if the destination finds no place. */
+static bool __attribute__((noinline))
 add_listed(struct measure_superspreader *s, enum measure_family family,
            enum measure_spreader_kind kind, struct row *row,
            uint32_t fingerprint)
 {
-    if (row->filter == NO_FILTER) {
-        s->refused_destinations++;
-    } else if (row->count < n_listed(family)) {
-        row->listed_ipv6[row->count++] = fingerprint;
-    } else if (list_to_filter(s, family, kind, row)) {
-        add_to_filter(s, row, kind, fingerprint);
-    } else {
-        s->refused_destinations++;
+    if (row->filter != NO_FILTER) {
+        if (row->count < n_listed(family)) {
+            row->listed_ipv6[row->count++] = fingerprint;
+            return true;
+        } else if (list_to_filter(s, family, kind, row)) {
+            add_to_filter(s, row, kind, fingerprint);
+            return true;
+        }
     }
+    s->refused_destinations++;
+    return false;
 }
 
 /* Returns the row of 'key', a new one if it has none yet, or NULL if it finds
@@ -333,41 +356,94 @@ find_row(struct measure_superspreader *s, enum measure_family family,
     return NULL;
 }
 
+/* Returns 'hash' as 32 bits that are not 0, which is what an unused place
+ * holds. */
+static inline uint32_t
+fingerprint_of(uint64_t hash)
+{
+    uint32_t fingerprint = hash;
+
+    return fingerprint + !fingerprint;
+}
+
+SPECIALISED uint64_t
+hash_masked(const struct measure_superspreader *s, unsigned int words,
+            const uint64_t *key, const uint64_t *mask, uint64_t *masked)
+{
+    for (unsigned int i = 0; i < words; i++) {
+        masked[i] = key[i] & mask[i];
+    }
+    return measure_hash(s->secret, masked, words);
+}
+
+/* Finds the packets of pairs that are not known to have been counted, and
+ * stores their numbers in 'unknown'.  Returns how many there are.  'known[i]'
+ * is where 'tags[i]' tells that the pair of packet 'i' is known. */
+SPECIALISED size_t
+find_unknown(const struct measure_superspreader *s, unsigned int words,
+             const uint64_t *keys, size_t stride, size_t n, uint32_t **known,
+             uint32_t *tags, uint8_t *unknown)
+{
+    size_t n_unknown = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t pair[MEASURE_KEY_WORDS];
+        uint64_t hash = hash_masked(s, words, &keys[i * stride], s->pair_mask,
+                                    pair);
+
+        known[i] = &s->known[(hash >> 32) & (s->n_known - 1)];
+        tags[i] = fingerprint_of(hash);
+        __builtin_prefetch(known[i], 1);
+    }
+    /* No branch: nobody could predict it. */
+    for (size_t i = 0; i < n; i++) {
+        unknown[n_unknown] = i;
+        n_unknown += *known[i] != tags[i];
+    }
+    return n_unknown;
+}
+
+/* The three steps of a packet whose pair is not known: its row is fetched;
+ * when the next packets come the row is found, and the line of its filter
+ * fetched; and with the packets after these it is added to the filter. */
+
 SPECIALISED void
-add_batch(struct measure_superspreader *s, enum measure_family family,
-          enum measure_spreader_kind kind, const uint64_t *keys,
-          size_t stride, size_t n)
+fetch_rows(struct measure_superspreader *s, enum measure_family family,
+           const uint64_t *keys, size_t stride, uint32_t *const *known,
+           const uint32_t *tags, const uint8_t *unknown, size_t n_unknown)
 {
     unsigned int words = measure_key_words(family);
-    uint64_t sources[BATCH][MEASURE_KEY_WORDS];
-    uint32_t fingerprints[BATCH];
-    uint64_t *homes[BATCH];
-    struct row *filtered[BATCH];
-    size_t n_filtered = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t *key = &keys[i * stride];
+    for (size_t i = 0; i < n_unknown; i++) {
+        struct measure_spreader_packet *packet = &s->waiting[i];
+        const uint64_t *key = &keys[unknown[i] * stride];
         uint64_t destination[MEASURE_KEY_WORDS];
-        uint64_t hash;
+        uint64_t hash = hash_masked(s, words, key, s->config.source_mask,
+                                    packet->source);
 
-        for (unsigned int j = 0; j < words; j++) {
-            sources[i][j] = key[j] & s->config.source_mask[j];
-            destination[j] = key[j] & s->config.destination_mask[j];
-        }
-        hash = measure_hash(s->secret, sources[i], words);
-        homes[i] = &s->rows[(((hash >> 32) * s->n_rows) >> 32)
-                            * row_words(family)];
-        __builtin_prefetch(homes[i], 1);
+        packet->row = &s->rows[(((hash >> 32) * s->n_rows) >> 32)
+                               * row_words(family)];
+        __builtin_prefetch(packet->row, 1);
         if (family == MEASURE_IPV6) {
-            __builtin_prefetch(homes[i] + MEASURE_LINE_SIZE / 8, 1);
+            __builtin_prefetch(packet->row + MEASURE_LINE_SIZE / 8, 1);
         }
-        /* 0 is what an unused place of a list holds. */
-        fingerprints[i] = measure_hash(s->secret, destination, words);
-        fingerprints[i] += !fingerprints[i];
+        packet->fingerprint = fingerprint_of(
+            hash_masked(s, words, key, s->config.destination_mask,
+                        destination));
+        packet->known = known[unknown[i]];
+        packet->tag = tags[unknown[i]];
     }
+    s->n_waiting = n_unknown;
+}
 
-    for (size_t i = 0; i < n; i++) {
-        uint64_t *found = find_row(s, family, homes[i], sources[i]);
+SPECIALISED void
+find_rows(struct measure_superspreader *s, enum measure_family family,
+          enum measure_spreader_kind kind)
+{
+    for (size_t i = 0; i < s->n_waiting; i++) {
+        struct measure_spreader_packet *packet = &s->waiting[i];
+        uint32_t fingerprint = packet->fingerprint;
+        uint64_t *found = find_row(s, family, packet->row, packet->source);
         struct row *row;
 
         if (!found) {
@@ -376,17 +452,42 @@ add_batch(struct measure_superspreader *s, enum measure_family family,
         }
         row = row_of(found, family);
         if (row->filter && row->filter != NO_FILTER) {
-            __builtin_prefetch(filter_line(s, row, fingerprints[i]), 1);
-            filtered[n_filtered] = row;
-            fingerprints[n_filtered++] = fingerprints[i];
-        } else if (!is_listed(row, family, fingerprints[i])) {
-            add_listed(s, family, kind, row, fingerprints[i]);
+            __builtin_prefetch(filter_line(s, row, fingerprint), 1);
+            s->filtered[s->n_filtered].row = row;
+            s->filtered[s->n_filtered++].fingerprint = fingerprint;
+        } else if (!is_listed(row, family, fingerprint)
+                   && !add_listed(s, family, kind, row, fingerprint)) {
+            continue;
         }
+        *packet->known = packet->tag;
     }
+    s->n_waiting = 0;
+}
 
-    for (size_t i = 0; i < n_filtered; i++) {
-        add_to_filter(s, filtered[i], kind, fingerprints[i]);
+SPECIALISED void
+fill_filters(struct measure_superspreader *s, enum measure_spreader_kind kind)
+{
+    for (size_t i = 0; i < s->n_filtered; i++) {
+        add_to_filter(s, s->filtered[i].row, kind,
+                      s->filtered[i].fingerprint);
     }
+    s->n_filtered = 0;
+}
+
+SPECIALISED void
+add_batch(struct measure_superspreader *s, enum measure_family family,
+          enum measure_spreader_kind kind, const uint64_t *keys,
+          size_t stride, size_t n)
+{
+    uint32_t *known[MEASURE_SPREADER_BATCH];
+    uint32_t tags[MEASURE_SPREADER_BATCH];
+    uint8_t unknown[MEASURE_SPREADER_BATCH + 1];
+    size_t n_unknown = find_unknown(s, measure_key_words(family), keys,
+                                    stride, n, known, tags, unknown);
+
+    fill_filters(s, kind);
+    find_rows(s, family, kind);
+    fetch_rows(s, family, keys, stride, known, tags, unknown, n_unknown);
 }
 
 SPECIALISED void
@@ -395,15 +496,16 @@ add__(struct measure_superspreader *s, enum measure_family family,
       size_t n)
 {
     s->packets += n;
-    for (; n > BATCH; n -= BATCH) {
-        add_batch(s, family, kind, keys, stride, BATCH);
-        keys += BATCH * stride;
+    for (; n > MEASURE_SPREADER_BATCH; n -= MEASURE_SPREADER_BATCH) {
+        add_batch(s, family, kind, keys, stride, MEASURE_SPREADER_BATCH);
+        keys += MEASURE_SPREADER_BATCH * stride;
     }
     add_batch(s, family, kind, keys, stride, n);
 }
 
 /* Adds the 'n' packets whose flow keys begin at 'keys' and 'stride' words
- * apart. */
+ * apart.  Some of them wait until more are added, while their rows are
+ * fetched. */
 void
 measure_superspreader_add(struct measure_superspreader *s,
                           const uint64_t *keys, size_t stride, size_t n)
@@ -419,6 +521,15 @@ measure_superspreader_add(struct measure_superspreader *s,
     } else {
         add__(s, MEASURE_IPV6, kind, keys, stride, n);
     }
+}
+
+/* Counts the packets that wait. */
+void
+measure_superspreader_finish(struct measure_superspreader *s)
+{
+    fill_filters(s, s->config.kind);
+    find_rows(s, s->config.family, s->config.kind);
+    fill_filters(s, s->config.kind);
 }
 
 /* The control thread. */

@@ -42,13 +42,19 @@
  * 32-bit fingerprints (MEASURE_SPREADER_LISTED_IPV4 or _IPV6 of them).  A
  * source with more gets a filter from a pool.  A filter is two lines; a
  * destination has all of its bits in one, so that a packet touches two lines
- * at most, both prefetched.
+ * at most, both prefetched.  And most packets touch neither: a second packet
+ * of a source to a destination changes nothing, and a table of tags, of the
+ * pairs that have been counted last, says so.  It fits a second-level cache.
  *
  * Memory: of s sources, 128 bytes each for IPv4 (a line at half load) and 256
- * for IPv6, and 128 bytes for each of the filters in the pool.
+ * for IPv6, 128 bytes for each of the filters in the pool, and 4 bytes for
+ * each source, but no more than 256 KiB, for the tags (rounded up to a power
+ * of two).
  *
- * Error.  While destinations are listed the count is exact, but for two of
- * equal fingerprint, of probability n * n / 2^33.  With a filter:
+ * Error.  A packet of a new pair is taken for one of a pair that has been
+ * counted with probability 2^-32, by its tag.  While destinations are listed
+ * the count is exact, but for two of equal fingerprint, of probability
+ * n * n / 2^33.  With a filter:
  *
  *     Bloom  A destination that is new is taken for an old one with a
  *            probability q that is known from the bits set, (bits / 512)^3 in
@@ -70,14 +76,15 @@
  * Nothing is lost silently: packets of sources that found no row, and
  * destinations that found no filter, are counted.
  *
- * Thread safety: one writer.  measure_superspreader_add() belongs to the
- * packet path: it does not allocate, lock, wait, log or clear, and the number
- * of its steps is bounded.  All else belongs to the control thread when the
- * writer has let go. */
+ * Thread safety: one writer.  measure_superspreader_add() and _finish(), which
+ * must come before a report, belong to the packet path: they do not allocate,
+ * lock, wait, log or clear, and the number of their steps is bounded.  All
+ * else belongs to the control thread when the writer has let go. */
 
 #define MEASURE_SPREADER_THRESHOLD 128      /* Of the paper. */
 #define MEASURE_SPREADER_BITS 1024          /* Of a filter. */
 #define MEASURE_SPREADER_HASHES 3           /* Of a Bloom filter. */
+#define MEASURE_SPREADER_KNOWN (1u << 16)   /* Pairs known, at most. */
 #define MEASURE_SPREADER_MAX_PROBES 64      /* Rows looked at for a packet. */
 
 /* Destinations that a row lists. */
@@ -99,17 +106,40 @@ struct measure_superspreader_config {
     uint64_t destination_mask[MEASURE_KEY_WORDS];
 };
 
+#define MEASURE_SPREADER_BATCH 32
+
+/* A packet that waits for what was fetched for it. */
+struct measure_spreader_packet {
+    uint64_t source[MEASURE_KEY_WORDS];
+    uint64_t *row;              /* The first that may be its own. */
+    uint32_t *known;            /* Where its pair is known... */
+    uint32_t tag;               /* ...by this tag. */
+    uint32_t fingerprint;       /* Of the destination. */
+};
+
+struct measure_spreader_filtered {
+    void *row;
+    uint32_t fingerprint;
+};
+
 struct measure_superspreader {
     struct measure_superspreader_config config;
     const struct measure_hash_secret *secret;
     uint64_t *rows;
     uint64_t *filters;
+    uint32_t *known;            /* Tags of pairs that have been counted. */
+    uint32_t n_known;
+    uint64_t pair_mask[MEASURE_KEY_WORDS];
     uint32_t n_rows;            /* Of the table, used or not. */
     uint32_t n_sources;         /* Rows used. */
     uint32_t n_filters;         /* Filters used. */
     uint64_t packets;           /* All that were added. */
     uint64_t refused_packets;   /* Of sources without a row. */
     uint64_t refused_destinations; /* Packets to new ones, without filter. */
+    uint32_t n_waiting;
+    uint32_t n_filtered;
+    struct measure_spreader_packet waiting[MEASURE_SPREADER_BATCH];
+    struct measure_spreader_filtered filtered[MEASURE_SPREADER_BATCH];
 };
 
 struct measure_superspreader_row {
@@ -123,6 +153,7 @@ struct measure_superspreader_row {
 
 void measure_superspreader_add(struct measure_superspreader *,
                                const uint64_t *keys, size_t stride, size_t n);
+void measure_superspreader_finish(struct measure_superspreader *);
 
 /* The control thread. */
 

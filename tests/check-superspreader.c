@@ -83,6 +83,7 @@ flush(struct spreader *t)
 {
     measure_superspreader_add(&t->s, waiting[0], MEASURE_KEY_WORDS,
                               n_waiting);
+    measure_superspreader_finish(&t->s);
     n_waiting = 0;
 }
 
@@ -399,6 +400,13 @@ START_TEST(full_table_refuses_and_counts)
     ck_assert_uint_eq(t.s.n_sources, SOURCES);
     ck_assert_uint_eq(t.s.refused_packets, 2 * SOURCES);
 
+    /* Again, each packet of them; the others are known. */
+    for (uint32_t i = 0; i < 3 * SOURCES; i++) {
+        add(&t, i, 1);
+    }
+    flush(&t);
+    ck_assert_uint_eq(t.s.refused_packets, 4 * SOURCES);
+
     /* One filter, for the first that needs it. */
     for (uint32_t i = 0; i < 3; i++) {
         for (uint32_t j = 0; j < 50; j++) {
@@ -421,12 +429,13 @@ START_TEST(full_table_refuses_and_counts)
     ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows, 10), 0);
     ck_assert_uint_eq(t.s.refused_packets + t.s.refused_destinations
                       + t.s.packets, 0);
+    /* Pairs that had been counted before are forgotten, too. */
     for (uint32_t j = 0; j < 50; j++) {
-        add(&t, 999, j);
+        add(&t, 0, j);
     }
     flush(&t);
     ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows, 10), 1);
-    ck_assert_uint_eq(source_of(&t, &rows[0]), 999);
+    ck_assert_uint_eq(source_of(&t, &rows[0]), 0);
     ck_assert_uint_le(rows[0].min, 50);
     ck_assert_uint_ge(rows[0].min, 45);
     spreader_close(&t);
@@ -511,6 +520,8 @@ START_TEST(bursts_and_strides_do_not_matter)
         measure_superspreader_add(&b.s, records[0].key,
                                   sizeof records[0] / 8, burst);
     }
+    measure_superspreader_finish(&a.s);
+    measure_superspreader_finish(&b.s);
     n = measure_superspreader_report(&a.s, 0, rows, 100);
     ck_assert_uint_eq(n, 30);
     ck_assert_uint_eq(measure_superspreader_report(&b.s, 0, &rows[n], 100),
