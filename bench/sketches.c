@@ -207,7 +207,7 @@ count_array_update(void *sketch_, const struct bench_key *keys,
 {
     struct sketch *sketch = sketch_;
     struct measure_count_array *array = &sketch->count_array;
-    measure_pair thresholds = measure_heavy_keys_thresholds(&array->heavy);
+    measure_pair thresholds = array->heavy.thresholds;
     struct measure_cell *cells[BENCH_BURST];
     measure_pair sum = { 0 };
 
@@ -275,8 +275,7 @@ count_min_update(void *sketch_, const struct bench_key *keys,
     enum { DEPTH = MEASURE_COUNT_MIN_DEPTH };
     struct sketch *sketch = sketch_;
     struct measure_count_min *count_min = &sketch->count_min;
-    measure_pair thresholds
-        = measure_heavy_keys_thresholds(&count_min->heavy);
+    measure_pair thresholds = count_min->heavy.thresholds;
     struct measure_cell *cells[BENCH_BURST][DEPTH];
     bool unknown[BENCH_BURST], any_unknown = false;
     uint64_t sum = 0;

@@ -23,7 +23,7 @@ add_burst(struct measure_count_array *array, enum measure_family family,
           struct measure_record *records, size_t n)
 {
     struct measure_cell *cells[MEASURE_BURST];
-    measure_pair thresholds = measure_heavy_keys_thresholds(&array->heavy);
+    measure_pair thresholds = array->heavy.thresholds;
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {

@@ -91,7 +91,7 @@ measure_count_array_add(struct measure_count_array *array,
     if (__builtin_expect(measure_cell_add(
             measure_count_array_cell(array, hash),
             measure_pair_from(packets, bytes),
-            measure_heavy_keys_thresholds(&array->heavy)), 0)) {
+            array->heavy.thresholds), 0)) {
         measure_heavy_keys_record(&array->heavy, key, hash, packets, bytes);
     }
 }

@@ -91,7 +91,7 @@ add(struct measure_count_min *sketch, bool conservative, uint32_t depth,
     measure_count_min_find(sketch, depth, hash, cells);
     if (__builtin_expect(
             add_to(sketch, conservative, depth, cells, packets, bytes,
-                   measure_heavy_keys_thresholds(&sketch->heavy))
+                   sketch->heavy.thresholds)
             & unknown, 0)) {
         measure_count_min_record(sketch, key, hash, packets, bytes);
     }
@@ -119,7 +119,7 @@ add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
           size_t n)
 {
     struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
-    measure_pair thresholds = measure_heavy_keys_thresholds(&sketch->heavy);
+    measure_pair thresholds = sketch->heavy.thresholds;
     bool unknown[MEASURE_BURST];
     bool any_unknown = false;
     uint64_t bytes = 0;

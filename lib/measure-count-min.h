@@ -44,7 +44,8 @@
  * the hashes of some of them, for which nothing more is to do.  A key is
  * missing only if a known one has the same 64-bit hash.
  *
- * Memory: 16 * depth * width bytes, and the heavy keys.
+ * Memory: 16 * depth * width bytes, the heavy keys, and 4 KiB in the structure
+ * itself.
  *
  * Error: an estimate is never too low.  For N packets it is too high by more
  * than e * N / width with probability at most e^-depth.  The same holds for

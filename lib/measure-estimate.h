@@ -79,10 +79,32 @@ struct measure_heavy_params {
     uint64_t bytes_share;
 };
 
+/* The numbers of a cell side by side, as processors add them at once.  They
+ * stay below 2^63, so that the highest bit is the sign of a difference. */
+typedef uint64_t measure_pair __attribute__((vector_size(16), may_alias));
+
+static inline measure_pair
+measure_pair_from(uint64_t packets, uint64_t bytes)
+{
+    /* The packets are a constant, nearly always: to add them is less than to
+     * put two numbers side by side. */
+    return (measure_pair) { bytes, 0 } + (measure_pair) { 0, packets };
+}
+
+static inline uint64_t
+measure_pair_clamp(uint64_t number)
+{
+    const uint64_t highest = UINT64_C(1) << 63;
+
+    return number < highest ? number : highest;
+}
+
 struct measure_heavy_keys {
-    /* What a packet is compared with. */
     uint64_t packets_threshold;
     uint64_t bytes_threshold;
+
+    /* Both, or 2^63, which nothing crosses: what a packet is compared with. */
+    measure_pair thresholds;
 
     uint64_t packets;           /* Counted so far... */
     uint64_t bytes;             /* ...until the last burst. */
@@ -104,18 +126,6 @@ measure_crosses(uint64_t old, uint64_t more, uint64_t threshold)
     return threshold - 1 - old < more;
 }
 
-/* The numbers of a cell side by side, as processors add them at once.  They
- * stay below 2^63, so that the highest bit is the sign of a difference. */
-typedef uint64_t measure_pair __attribute__((vector_size(16), may_alias));
-
-static inline measure_pair
-measure_pair_from(uint64_t packets, uint64_t bytes)
-{
-    /* The packets are a constant, nearly always: to add them is less than to
-     * put two numbers side by side. */
-    return (measure_pair) { bytes, 0 } + (measure_pair) { 0, packets };
-}
-
 /* Returns a bit for each of the two numbers that is negative.  The generic
  * function is for processors without an instruction for that. */
 static inline unsigned int
@@ -132,18 +142,6 @@ measure_pair_negative(measure_pair pair)
 #else
     return measure_pair_negative_generic(pair);
 #endif
-}
-
-/* Returns the thresholds.  None is so high that nothing crosses it. */
-static inline measure_pair
-measure_heavy_keys_thresholds(const struct measure_heavy_keys *heavy)
-{
-    const uint64_t highest = UINT64_C(1) << 63;
-
-    return measure_pair_from(heavy->packets_threshold < highest
-                             ? heavy->packets_threshold : highest,
-                             heavy->bytes_threshold < highest
-                             ? heavy->bytes_threshold : highest);
 }
 
 /* Adds 'more' to 'cell'.  Returns true if that leads from below one of
@@ -183,6 +181,9 @@ measure_heavy_keys_advance(struct measure_heavy_keys *heavy, uint64_t packets,
     threshold = share * params->bytes_share / MEASURE_WHOLE;
     heavy->bytes_threshold = (threshold > params->min_bytes
                               ? threshold : params->min_bytes);
+    heavy->thresholds = measure_pair_from(
+        measure_pair_clamp(heavy->packets_threshold),
+        measure_pair_clamp(heavy->bytes_threshold));
 }
 
 /* The control thread. */
