@@ -32,26 +32,6 @@ measure_distribution_init(struct measure_distribution *d)
     memset(d, 0, sizeof *d);
 }
 
-/* Adds a flow of 'packets' and 'bytes'. */
-void
-measure_distribution_add(struct measure_distribution *d, uint64_t packets,
-                         uint64_t bytes)
-{
-    struct measure_bucket *by_packets
-        = &d->by_packets[measure_bucket(packets)];
-    struct measure_bucket *by_bytes = &d->by_bytes[measure_bucket(bytes)];
-
-    d->flows++;
-    d->packets += packets;
-    d->bytes += bytes;
-    by_packets->flows++;
-    by_packets->packets += packets;
-    by_packets->bytes += bytes;
-    by_bytes->flows++;
-    by_bytes->packets += packets;
-    by_bytes->bytes += bytes;
-}
-
 /* Quantiles. */
 
 #define DIGIT_BITS 11

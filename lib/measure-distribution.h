@@ -79,8 +79,26 @@ measure_bucket_max(unsigned int i)
 }
 
 void measure_distribution_init(struct measure_distribution *);
-void measure_distribution_add(struct measure_distribution *,
-                              uint64_t packets, uint64_t bytes);
+
+/* Adds a flow of 'packets' and 'bytes'. */
+static inline void
+measure_distribution_add(struct measure_distribution *d, uint64_t packets,
+                         uint64_t bytes)
+{
+    struct measure_bucket *by_packets
+        = &d->by_packets[measure_bucket(packets)];
+    struct measure_bucket *by_bytes = &d->by_bytes[measure_bucket(bytes)];
+
+    d->flows++;
+    d->packets += packets;
+    d->bytes += bytes;
+    by_packets->flows++;
+    by_packets->packets += packets;
+    by_packets->bytes += bytes;
+    by_bytes->flows++;
+    by_bytes->packets += packets;
+    by_bytes->bytes += bytes;
+}
 
 /* Quantiles. */
 

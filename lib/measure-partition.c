@@ -38,6 +38,28 @@ chunk_words(enum measure_family layout)
     return MEASURE_CHUNK_ROWS * measure_row_words(layout);
 }
 
+static uint32_t
+n_chunks(uint64_t max_rows, uint32_t n)
+{
+    return max_rows ? max_rows / MEASURE_CHUNK_ROWS + n : 0;
+}
+
+/* Returns about how many bytes 'n' partitions take that take 'max_rows' rows
+ * of 'layout' in all. */
+uint64_t
+measure_partitions_bytes(enum measure_family layout, uint64_t max_rows,
+                         uint32_t n)
+{
+    return ((uint64_t) n_chunks(max_rows, n) * chunk_words(layout)
+            * sizeof(uint64_t));
+}
+
+static uint64_t *
+chunk_rows(const struct measure_partitions *p, uint32_t number)
+{
+    return &p->rows[(number - 1) * chunk_words(p->layout)];
+}
+
 /* Makes 'n' (a power of 2) empty partitions that take 'max_rows' rows of
  * 'layout' in all.  Returns false if there is no memory; they may be destroyed
  * then. */
@@ -53,7 +75,7 @@ measure_partitions_init(struct measure_partitions *p,
     if (!max_rows) {
         return true;
     }
-    p->n_chunks = max_rows / MEASURE_CHUNK_ROWS + n;
+    p->n_chunks = n_chunks(max_rows, n);
     p->next = measure_xzalloc(p->n_chunks * sizeof *p->next);
     p->size = p->n_chunks * chunk_words(layout) * sizeof *p->rows;
     p->rows = measure_memory_take(budget, &p->size, SIZE_MAX, false);
@@ -83,7 +105,7 @@ measure_partitions_begin_chunk(struct measure_partitions *p,
     }
     partition->last = chunk;
     partition->n_chunks++;
-    partition->next_row = &p->rows[(chunk - 1) * chunk_words(p->layout)];
+    partition->next_row = chunk_rows(p, chunk);
     partition->room = MEASURE_CHUNK_ROWS;
 }
 
@@ -104,14 +126,26 @@ measure_partition_next_chunk(const struct measure_partitions *p, uint32_t i,
                              struct measure_chunk *chunk)
 {
     const struct measure_partition *partition = &p->partitions[i];
+    uint32_t next;
 
     chunk->number = (chunk->number ? p->next[chunk->number - 1]
                      : partition->first);
     if (!chunk->number) {
         return false;
     }
-    chunk->rows = &p->rows[(chunk->number - 1) * chunk_words(p->layout)];
+    chunk->rows = chunk_rows(p, chunk->number);
     chunk->n = (chunk->number == partition->last
                 ? MEASURE_CHUNK_ROWS - partition->room : MEASURE_CHUNK_ROWS);
+
+    /* The processor does not guess where the next one is. */
+    next = p->next[chunk->number - 1];
+    if (next) {
+        const uint64_t *rows = chunk_rows(p, next);
+
+        for (size_t j = 0; j < chunk_words(p->layout);
+             j += MEASURE_LINE_SIZE / sizeof *rows) {
+            __builtin_prefetch(&rows[j]);
+        }
+    }
     return true;
 }

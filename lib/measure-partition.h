@@ -72,6 +72,8 @@ struct measure_chunk {
 };
 
 uint32_t measure_partitions_for(uint64_t n_rows);
+uint64_t measure_partitions_bytes(enum measure_family, uint64_t max_rows,
+                                  uint32_t n);
 bool measure_partitions_init(struct measure_partitions *, enum measure_family,
                              uint64_t max_rows, uint32_t n,
                              struct measure_budget *);

@@ -302,6 +302,7 @@ measure_table_estimate(const struct measure_table *const tables[],
     struct measure_table sample;
     uint64_t n_rows = 0;
     uint64_t n_keys = 0;
+    uint32_t n_lines;
     double share;
 
     for (size_t i = 0; i < n_tables; i++) {
@@ -314,7 +315,8 @@ measure_table_estimate(const struct measure_table *const tables[],
 
     /* With the same hashes, all would lie at the beginning of 'sample'. */
     measure_hash_secret_init(&other, secret->words[0]);
-    if (measure_table_init(&sample, tables[0]->family, 64, &scratch,
+    n_lines = measure_table_lines_for(tables[0]->family, SAMPLE_ROWS);
+    if (measure_table_init(&sample, tables[0]->family, n_lines, &scratch,
                            MEASURE_ANY_NODE)) {
         for (size_t i = 0; i < n_tables; i++) {
             struct measure_table part = *tables[i];
