@@ -300,22 +300,14 @@ ask(const struct measure_report *report, const struct question *question)
 static void
 find_changes(const struct measure_report *report)
 {
-    const uint64_t *mask = measure_masks[MEASURE_BY_PAIR].words[MEASURE_IPV4];
-    struct measure_change_item items[32];
+    struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_change *changes[MEASURE_N_FAMILIES] = { &change };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
-    size_t n = 0;
 
-    MEASURE_TABLE_FOR_EACH (row, &report->tables[MEASURE_IPV4]) {
-        items[n].key[0] = row[0] & mask[0];
-        items[n].key[1] = row[1] & mask[1];
-        items[n].packets = *measure_row_packets(row, MEASURE_IPV4);
-        items[n].bytes = *measure_row_bytes(row, MEASURE_IPV4);
-        if (++n == 32) {
-            measure_change_add(&change, items, n);
-            n = 0;
-        }
+    if (!measure_query_changes(&scope, MEASURE_BY_PAIR, changes)) {
+        fprintf(stderr, "merge-scale: no memory for changes\n");
+        exit(EXIT_FAILURE);
     }
-    measure_change_add(&change, items, n);
     measure_change_close(&change, rows, 1000);
     free(rows);
 }

@@ -192,7 +192,9 @@ check_complete(const struct measure_subject *subject, const char *question)
 static char *
 no_memory(const struct measure_subject *subject)
 {
-    return xasprintf("%s: no memory for the answer", subject->name);
+    return xasprintf("%s: no memory for the answer within measure-memory-mb="
+                     "%"PRIu32": raise it, or ask for fewer epochs",
+                     subject->name, subject->config.memory_mb);
 }
 
 /* Returns true if 'subject' has a report, else says that there is none. */

@@ -427,6 +427,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
         struct measure_report *report)
 {
     struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
+    struct kept_report *before = NULL;
 
     report->number = closing->number;
     report->start_ms = closing->start_ms;
@@ -442,6 +443,10 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     monitor->handover_us += closing->handover_us;
     monitor->max_handover_us = MAX(monitor->max_handover_us,
                                    closing->handover_us);
+    if (monitor->history.n) {
+        before = measure_kept_report_ref(
+            measure_history_newest(&monitor->history));
+    }
     measure_history_add(&monitor->history, report);
     measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
@@ -449,6 +454,10 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     ovs_mutex_unlock(&measure_mutex);
 
     free_dropped(&dropped);
+    if (before) {
+        measure_report_forget_groupings(before->report);
+        measure_kept_report_unref(before);
+    }
     seq_change(report_seq);
 }
 

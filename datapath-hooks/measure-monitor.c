@@ -20,6 +20,7 @@
 
 #include "dpif-netdev-measure.h"
 #include "flow.h"
+#include "measure-sets.h"
 #include "netdev-provider.h"
 #include "netdev-vport.h"
 #include "openvswitch/dynamic-string.h"
@@ -360,15 +361,21 @@ measure_monitor_ref(struct monitor *monitor)
 }
 
 /* Frees spare memory of 'monitor': what is more than an eighth of its memory,
- * and all of it if memory is short or measurement is off. */
+ * and all of it if memory is short or measurement is off.  If memory is short
+ * the newest report forgets its groupings, too. */
 void
 measure_monitor_trim(struct monitor *monitor, bool short_of_memory)
 {
-    uint64_t limit = (uint64_t) monitor->config.memory_mb * 1024 * 1024;
+    const struct measure_history *history = &monitor->history;
 
     measure_memory_trim(&monitor->budget,
                         (short_of_memory || !monitor->running
-                         ? 0 : limit / 8));
+                         ? 0 : measure_memory_limit(monitor) / 8));
+    if (short_of_memory && history->n) {
+        measure_report_forget_groupings(
+            measure_history_newest(history)->report);
+        measure_memory_trim(&monitor->budget, 0);
+    }
 }
 
 void
@@ -607,6 +614,8 @@ configure_end(void)
         struct monitor *monitor = node->data;
         bool enable = monitor->named && monitor->config.enable;
 
+        __atomic_store_n(&monitor->budget.limit,
+                         measure_memory_limit(monitor), __ATOMIC_RELAXED);
         if (enable && !monitor->running) {
             start_monitor(monitor);
         } else if (!enable && monitor->running) {

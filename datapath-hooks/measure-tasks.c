@@ -405,34 +405,6 @@ prepare_change_tables(struct evaluation *e)
     return true;
 }
 
-#define BATCH 32
-
-/* Adds the packets of 'table' to the running epoch of 'change'. */
-static void
-add_to_change(struct measure_change *change, enum measure_by by,
-              const struct measure_table *table)
-{
-    enum measure_family family = table->family;
-    struct measure_change_item items[BATCH];
-    size_t n = 0;
-
-    memset(items, 0, sizeof items);
-    MEASURE_TABLE_FOR_EACH (row, table) {
-        unsigned int words = measure_key_words(family);
-
-        for (unsigned int j = 0; j < words; j++) {
-            items[n].key[j] = row[j] & measure_masks[by].words[family][j];
-        }
-        items[n].packets = row[words];
-        items[n].bytes = row[words + 1];
-        if (++n == BATCH) {
-            measure_change_add(change, items, n);
-            n = 0;
-        }
-    }
-    measure_change_add(change, items, n);
-}
-
 static int
 compare_changes(const void *a_, const void *b_)
 {
@@ -504,6 +476,7 @@ find_changes(struct evaluation *e)
     struct measure_changes *changes = xzalloc(sizeof *changes);
     const struct measure_report *report = e->report;
     struct measure_tasks *tasks = &e->monitor->tasks;
+    struct measure_change *tables[MEASURE_N_FAMILIES];
 
     ovs_refcount_init(&changes->refs);
     changes->epoch = report->number;
@@ -528,13 +501,17 @@ find_changes(struct evaluation *e)
         return changes;
     }
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_change *change = &tasks->change[family];
-        uint64_t refused = change->refused_adds;
+        tables[family] = &tasks->change[family];
+        changes->refused_keys -= tables[family]->refused_adds;
+    }
+    changes->no_memory = !measure_query_changes(&e->scope, changes->by,
+                                                tables);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        struct measure_change *change = tables[family];
 
-        add_to_change(change, changes->by, &report->tables[family]);
         close_change(change, changes);
         changes->keys += change->n_keys;
-        changes->refused_keys += change->refused_adds - refused;
+        changes->refused_keys += change->refused_adds;
         changes->warmup_left = (change->epoch < e->config.change_warmup
                                 ? e->config.change_warmup - change->epoch : 0);
     }

@@ -32,6 +32,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-filter.h \
 	lib/measure-group.c \
 	lib/measure-group.h \
+	lib/measure-grouping.c \
+	lib/measure-grouping.h \
 	lib/measure-groups.c \
 	lib/measure-groups.h \
 	lib/measure-hash.h \

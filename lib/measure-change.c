@@ -59,20 +59,20 @@ static_assert(offsetof(struct row_ipv4, state) == 2 * 8
               && offsetof(struct row_ipv6, state) == 8 * MEASURE_KEY_WORDS,
               "the state follows the key");
 
-static inline size_t
+MEASURE_SPECIALISED size_t
 row_words(enum measure_family family)
 {
     return (family == MEASURE_IPV4
             ? sizeof(struct row_ipv4) / 8 : sizeof(struct row_ipv6) / 8);
 }
 
-static inline struct state *
+MEASURE_SPECIALISED struct state *
 state_of(uint64_t *key, enum measure_family family)
 {
     return (struct state *) &key[measure_key_words(family)];
 }
 
-static inline uint64_t *
+MEASURE_SPECIALISED uint64_t *
 home_row(const struct measure_change *c, enum measure_family family,
          uint64_t hash)
 {
@@ -126,6 +126,7 @@ measure_change_init(struct measure_change *c,
     c->secret = secret;
     c->rows = memory;
     c->n_rows = 2 * config->max_keys;
+    c->allowed_keys = config->max_keys;
     c->forget_epochs = epochs < UINT32_MAX ? epochs : UINT32_MAX;
     memset(memory, 0, measure_change_size(config));
 }
@@ -146,7 +147,7 @@ struct batch {
     uint64_t hashes[BATCH];
 };
 
-static inline void
+MEASURE_SPECIALISED void
 prepare(struct measure_change *c, enum measure_family family,
         struct batch *batch, size_t i, const uint64_t *key, uint64_t value)
 {
@@ -158,13 +159,13 @@ prepare(struct measure_change *c, enum measure_family family,
     batch->keys[i] = key;
     batch->values[i] = value;
     batch->hashes[i] = hash;
-    __builtin_prefetch(home, 1);
-    if (family == MEASURE_IPV6) {
-        __builtin_prefetch(home + MEASURE_LINE_SIZE / 8, 1);
+    /* Half of the keys are not in their home row, but most in the next. */
+    for (size_t j = 0; j < 2 * row_words(family); j += MEASURE_LINE_SIZE / 8) {
+        __builtin_prefetch(home + j, 1);
     }
 }
 
-static inline void
+MEASURE_SPECIALISED void
 add_one(struct measure_change *c, enum measure_family family,
         const uint64_t *key, uint64_t hash, uint64_t value)
 {
@@ -174,7 +175,7 @@ add_one(struct measure_change *c, enum measure_family family,
         struct state *state = state_of(row, family);
 
         if (!state->hash) {
-            if (c->n_keys >= c->config.max_keys) {
+            if (c->n_keys >= c->allowed_keys) {
                 break;
             }
             c->n_keys++;
@@ -193,7 +194,7 @@ add_one(struct measure_change *c, enum measure_family family,
     c->refused_value += value;
 }
 
-static inline void
+MEASURE_SPECIALISED void
 add_batch(struct measure_change *c, enum measure_family family,
           const struct batch *batch, size_t n)
 {
@@ -203,7 +204,7 @@ add_batch(struct measure_change *c, enum measure_family family,
     }
 }
 
-static inline void
+MEASURE_SPECIALISED void
 add__(struct measure_change *c, enum measure_family family,
       const struct measure_change_item *items, size_t n)
 {
@@ -236,7 +237,58 @@ measure_change_add(struct measure_change *c,
     }
 }
 
-static inline void
+MEASURE_SPECIALISED void
+add_rows__(struct measure_change *c, enum measure_family family,
+           const uint64_t *rows, size_t n, const uint64_t *mask)
+{
+    unsigned int n_words = measure_key_words(family);
+    size_t value = n_words + c->config.bytes;
+
+    while (n) {
+        size_t n_batch = n < BATCH ? n : BATCH;
+        uint64_t keys[BATCH][MEASURE_KEY_WORDS];
+        struct batch batch;
+
+        for (size_t i = 0; i < n_batch; i++) {
+            for (unsigned int j = 0; j < n_words; j++) {
+                keys[i][j] = rows[j] & mask[j];
+            }
+            prepare(c, family, &batch, i, keys[i], rows[value]);
+            rows += measure_row_words(family);
+        }
+        add_batch(c, family, &batch, n_batch);
+        n -= n_batch;
+    }
+}
+
+/* Like measure_change_add() for 'n' rows of a table, without gaps, by their
+ * keys masked with 'mask'. */
+void
+measure_change_add_rows(struct measure_change *c, const uint64_t *rows,
+                        size_t n, const uint64_t *mask)
+{
+    if (c->config.family == MEASURE_IPV4) {
+        add_rows__(c, MEASURE_IPV4, rows, n, mask);
+    } else {
+        add_rows__(c, MEASURE_IPV6, rows, n, mask);
+    }
+}
+
+/* Prepares for the 'i'th of 'n' equal shares of 'n_rows' rows that come in the
+ * order of measure_change_order().  'n_keys' is how many keys the table had
+ * before the first.  If all may be too many, each share gets as many places:
+ * else the first would fill their part of the table to the brim. */
+void
+measure_change_begin_share(struct measure_change *c, uint32_t i, uint32_t n,
+                           uint32_t n_keys, uint64_t n_rows)
+{
+    uint64_t room = c->config.max_keys - n_keys;
+
+    c->allowed_keys = (n_rows > room ? n_keys + room * (i + 1) / n
+                       : c->config.max_keys);
+}
+
+MEASURE_SPECIALISED void
 count__(struct measure_change *c, enum measure_family family,
         const uint64_t *keys, size_t stride, size_t n)
 {
@@ -270,7 +322,7 @@ measure_change_count(struct measure_change *c, const uint64_t *keys,
 /* The end of an epoch. */
 
 /* Returns true if 'state' has changed in this epoch. */
-static inline bool
+MEASURE_SPECIALISED bool
 has_changed(const struct measure_change_config *config,
             const struct state *state)
 {
@@ -339,7 +391,7 @@ list_change(struct measure_change *c, enum measure_family family,
 
 /* Takes the value of the epoch into the history.  Returns false if the key is
  * to be forgotten. */
-static inline bool
+MEASURE_SPECIALISED bool
 update(const struct measure_change *c, struct state *state)
 {
     double limit = c->config.floor / MEASURE_CHANGE_FORGET;
@@ -367,7 +419,7 @@ update(const struct measure_change *c, struct state *state)
             && state->unseen < c->forget_epochs);
 }
 
-static inline void
+MEASURE_SPECIALISED void
 close__(struct measure_change *c, enum measure_family family,
         struct listing *listing)
 {

@@ -103,6 +103,7 @@ struct measure_change {
     uint64_t *rows;
     uint32_t n_rows;            /* Of the table, used or not. */
     uint32_t n_keys;            /* Rows used. */
+    uint32_t allowed_keys;      /* Rows that may be used now. */
     uint32_t forget_epochs;
     uint64_t epoch;             /* Closed so far. */
 
@@ -139,6 +140,23 @@ void measure_change_clear(struct measure_change *);
 
 void measure_change_add(struct measure_change *,
                         const struct measure_change_item *items, size_t n);
+void measure_change_add_rows(struct measure_change *, const uint64_t *rows,
+                             size_t n, const uint64_t *mask);
+
+/* Returns in which of 'n' (a power of 2, 2 or more) equal parts of the table
+ * 'key' has its home. */
+static inline uint32_t
+measure_change_order(const struct measure_change *c,
+                     enum measure_family family, const uint64_t *key,
+                     uint32_t n)
+{
+    return (measure_hash(c->secret, key, measure_key_words(family))
+            >> (64 - __builtin_ctz(n)));
+}
+
+void measure_change_begin_share(struct measure_change *, uint32_t i,
+                                uint32_t n, uint32_t n_keys,
+                                uint64_t n_rows);
 void measure_change_count(struct measure_change *, const uint64_t *keys,
                           size_t stride, size_t n);
 size_t measure_change_close(struct measure_change *,

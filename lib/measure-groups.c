@@ -74,7 +74,7 @@ measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
 }
 
 /* Makes room for 'n_more' rows, and one more: see measure_table_from_rows().
- * Returns false if there is no memory. */
+ * Returns false if there is no memory, or for an answer not so much. */
 bool
 measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
 {
@@ -87,6 +87,9 @@ measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
         return true;
     }
     size += groups->size ? used + MIN_ROWS * row_size : 0;
+    if (!groups->lasting && !measure_budget_allows(groups->budget, size, 0)) {
+        return false;
+    }
     rows = measure_memory_take(groups->budget, &size,
                                groups->lasting ? size + size / 4 : SIZE_MAX,
                                groups->lasting);
@@ -126,36 +129,39 @@ measure_groups_fit(struct measure_groups *groups)
     }
 }
 
-/* Takes the 'n' rows at the tail.  If 'flow', a mask, is not NULL, the hash is
- * that of the masked key; returns true if then two different keys were found
- * with the same masked key. */
-static inline bool
-take__(struct measure_groups *groups, enum measure_family layout, size_t n,
-       const uint64_t *flow)
+/* Adds up the 'n' 'rows', which are behind the tail or anywhere else, by their
+ * keys masked with 'mask' unless that is NULL.  If 'flow', another mask, is
+ * not NULL, the hash is that of the key masked with it; returns true if then
+ * two different keys were found with the same masked key. */
+MEASURE_SPECIALISED bool
+take__(struct measure_groups *groups, enum measure_family layout,
+       const uint64_t *rows, size_t n, const uint64_t *mask,
+       enum measure_groups_value value, const uint64_t *flow)
 {
     unsigned int n_words = measure_key_words(layout);
     size_t row_words = measure_row_words(layout);
-    uint64_t *from = measure_groups_tail(groups);
-    uint64_t *to = from;
+    uint64_t *to = measure_groups_tail(groups);
     uint32_t last_slot = groups->n_slots - 1;
+    uint64_t keys[MEASURE_GROUPS_BATCH][MEASURE_KEY_WORDS];
     uint64_t hashes[MEASURE_GROUPS_BATCH];
     uint64_t differ = 0;
 
     assert(n <= MEASURE_GROUPS_BATCH);
     for (size_t i = 0; i < n; i++) {
-        const uint64_t *key = &from[i * row_words];
-        uint64_t masked[MEASURE_KEY_WORDS];
+        const uint64_t *row = &rows[i * row_words];
+        uint64_t hashed[MEASURE_KEY_WORDS];
 
-        if (flow) {
-            for (unsigned int j = 0; j < n_words; j++) {
-                masked[j] = key[j] & flow[j];
-            }
-            key = masked;
+        for (unsigned int j = 0; j < n_words; j++) {
+            keys[i][j] = mask ? row[j] & mask[j] : row[j];
+            hashed[j] = flow ? keys[i][j] & flow[j] : keys[i][j];
         }
-        hashes[i] = measure_hash(groups->secret, key, n_words);
+        hashes[i] = measure_hash(groups->secret, hashed, n_words);
         __builtin_prefetch(&groups->slots[(hashes[i] >> 32) & last_slot], 1);
     }
-    for (size_t i = 0; i < n; i++, from += row_words) {
+    for (size_t i = 0; i < n; i++, rows += row_words) {
+        bool sum = value == MEASURE_GROUPS_SUM;
+        uint64_t packets = sum ? rows[n_words] : 1;
+        uint64_t bytes = sum ? rows[n_words + 1] : rows[n_words];
         uint32_t slot = (hashes[i] >> 32) & last_slot;
         uint32_t tag = hashes[i];
 
@@ -166,26 +172,26 @@ take__(struct measure_groups *groups, enum measure_family layout, size_t n,
             if (!s->number) {
                 s->tag = tag;
                 s->number = ++groups->n;
-                if (to != from) {
-                    for (size_t j = 0; j < row_words; j++) {
-                        to[j] = from[j];
-                    }
+                for (unsigned int j = 0; j < n_words; j++) {
+                    to[j] = keys[i][j];
                 }
+                to[n_words] = packets;
+                to[n_words + 1] = bytes;
                 to += row_words;
                 break;
             }
             other = &groups->rows[(s->number - 1) * row_words];
             if (s->tag == tag) {
-                if (measure_key_equal(other, from, layout)) {
-                    other[n_words] += from[n_words];
-                    other[n_words + 1] += from[n_words + 1];
+                if (measure_key_equal(other, keys[i], layout)) {
+                    other[n_words] += packets;
+                    other[n_words + 1] += bytes;
                     break;
                 }
                 if (flow && !differ) {
                     uint64_t difference = 0;
 
                     for (unsigned int j = 0; j < n_words; j++) {
-                        difference |= (other[j] ^ from[j]) & flow[j];
+                        difference |= (other[j] ^ keys[i][j]) & flow[j];
                     }
                     differ = !difference;
                 }
@@ -200,24 +206,33 @@ take__(struct measure_groups *groups, enum measure_family layout, size_t n,
 void
 measure_groups_take(struct measure_groups *groups, size_t n)
 {
+    const uint64_t *rows = measure_groups_tail(groups);
+
     if (groups->layout == MEASURE_IPV4) {
-        take__(groups, MEASURE_IPV4, n, NULL);
+        take__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
     } else {
-        take__(groups, MEASURE_IPV6, n, NULL);
+        take__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
     }
 }
 
-/* Like measure_groups_take().  Returns true if it has seen two groups of one
- * flow: all must be added by this function then. */
-bool
-measure_groups_take_flows(struct measure_groups *groups, size_t n)
+MEASURE_SPECIALISED bool
+add__(struct measure_groups *groups, enum measure_family layout,
+      const uint64_t *rows, size_t n, const uint64_t *mask,
+      enum measure_groups_value value, const uint64_t *flow, bool *differ)
 {
-    enum measure_family layout = groups->layout;
-    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
+    while (n) {
+        size_t n_batch = n < MEASURE_GROUPS_BATCH ? n : MEASURE_GROUPS_BATCH;
 
-    return (layout == MEASURE_IPV4
-            ? take__(groups, MEASURE_IPV4, n, mask)
-            : take__(groups, MEASURE_IPV6, n, mask));
+        if (!measure_groups_reserve(groups, n_batch)) {
+            return false;
+        }
+        if (take__(groups, layout, rows, n_batch, mask, value, flow)) {
+            *differ = true;
+        }
+        rows += n_batch * measure_row_words(layout);
+        n -= n_batch;
+    }
+    return true;
 }
 
 /* Adds up the 'n' 'rows', which are without gaps.  Returns false if there is
@@ -226,21 +241,48 @@ bool
 measure_groups_add(struct measure_groups *groups, const uint64_t *rows,
                    size_t n)
 {
-    size_t row_words = measure_row_words(groups->layout);
+    return (groups->layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    NULL, NULL)
+            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    NULL, NULL));
+}
 
-    while (n) {
-        size_t n_batch = n < MEASURE_GROUPS_BATCH ? n : MEASURE_GROUPS_BATCH;
+/* Like measure_groups_add().  Sets '*differ' to true if it has seen two groups
+ * of one flow: all must be added by this function then. */
+bool
+measure_groups_add_flows(struct measure_groups *groups, const uint64_t *rows,
+                         size_t n, bool *differ)
+{
+    enum measure_family layout = groups->layout;
+    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
 
-        if (!measure_groups_reserve(groups, n_batch)) {
-            return false;
-        }
-        memcpy(measure_groups_tail(groups), rows,
-               n_batch * row_words * sizeof *rows);
-        measure_groups_take(groups, n_batch);
-        rows += n_batch * row_words;
-        n -= n_batch;
-    }
-    return true;
+    return (layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    mask, differ)
+            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    mask, differ));
+}
+
+MEASURE_SPECIALISED bool
+add_masked__(struct measure_groups *groups, const uint64_t *rows, size_t n,
+             const uint64_t *mask, enum measure_groups_value value)
+{
+    return (groups->layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, mask, value, NULL, NULL)
+            : add__(groups, MEASURE_IPV6, rows, n, mask, value, NULL, NULL));
+}
+
+/* Adds up the 'n' 'rows', which are without gaps, by their keys masked with
+ * 'mask'.  Returns false if there is no memory, with some rows added. */
+bool
+measure_groups_add_masked(struct measure_groups *groups, const uint64_t *rows,
+                          size_t n, const uint64_t *mask,
+                          enum measure_groups_value value)
+{
+    return (value == MEASURE_GROUPS_SUM
+            ? add_masked__(groups, rows, n, mask, MEASURE_GROUPS_SUM)
+            : add_masked__(groups, rows, n, mask, MEASURE_GROUPS_COUNT));
 }
 
 /* Returns the row of 'key', or NULL if there is none. */

@@ -33,8 +33,9 @@
  * (measure-table.h) each would be written to, and then gathered from, another
  * place.
  *
- * New rows are put behind the groups, at measure_groups_tail(), and
- * measure_groups_take() then adds them up where they are.
+ * Rows are added from where they are; or, if their keys must first be made,
+ * they are put behind the groups, at measure_groups_tail(), and
+ * measure_groups_take() then adds them up there.
  *
  * Memory: 32 bytes for a group of IPv4 and 64 for one of IPv6, and 16 to 32
  * for each row that may come, of spare blocks (measure-memory.h).
@@ -61,6 +62,12 @@ struct measure_groups {
     struct measure_budget *budget;
 };
 
+/* What a row adds to its group. */
+enum measure_groups_value {
+    MEASURE_GROUPS_SUM,         /* Its packets and its bytes. */
+    MEASURE_GROUPS_COUNT,       /* 1, and its packets in place of bytes. */
+};
+
 void measure_groups_init(struct measure_groups *, enum measure_family,
                          const struct measure_hash_secret *,
                          struct measure_budget *);
@@ -69,9 +76,13 @@ bool measure_groups_begin(struct measure_groups *, uint64_t max_rows);
 bool measure_groups_reserve(struct measure_groups *, uint64_t n_more);
 void measure_groups_fit(struct measure_groups *);
 void measure_groups_take(struct measure_groups *, size_t n);
-bool measure_groups_take_flows(struct measure_groups *, size_t n);
 bool measure_groups_add(struct measure_groups *, const uint64_t *rows,
                         size_t n);
+bool measure_groups_add_flows(struct measure_groups *, const uint64_t *rows,
+                              size_t n, bool *differ);
+bool measure_groups_add_masked(struct measure_groups *, const uint64_t *rows,
+                               size_t n, const uint64_t *mask,
+                               enum measure_groups_value);
 uint64_t *measure_groups_find(const struct measure_groups *,
                               const uint64_t *key);
 void measure_groups_view(struct measure_groups *, struct measure_table *);

@@ -241,7 +241,7 @@ follows(const struct measure_hitters_row *last, enum measure_family layout,
 
 /* Adds the groups in 'table' to the answer. */
 static bool
-add_groups(struct measure_table *table, void *asking_)
+add_groups(const struct measure_table *table, void *asking_)
 {
     struct asking *asking = asking_;
     const struct measure_hitters_question *question = asking->question;
@@ -250,8 +250,9 @@ add_groups(struct measure_table *table, void *asking_)
     bool bytes = question->sort == MEASURE_SORT_BYTES;
 
     answer->keys += measure_table_n_used(table);
-    MEASURE_TABLE_FOR_EACH (key, table) {
+    MEASURE_ROWS_FOR_EACH (key, table) {
         struct measure_hitters_row row;
+        uint64_t group_key[MEASURE_KEY_WORDS];
         uint64_t n_packets = *measure_row_packets(key, layout);
         uint64_t n_bytes = *measure_row_bytes(key, layout);
 
@@ -278,8 +279,9 @@ add_groups(struct measure_table *table, void *asking_)
         }
         row.packets = row.prefix_packets = n_packets;
         row.bytes = row.prefix_bytes = n_bytes;
-        measure_fields_from_key(&row.fields, layout, key);
-        bound_error(asking, layout, key, &row);
+        measure_group_key(&question->group, layout, key, group_key);
+        measure_fields_from_key(&row.fields, layout, group_key);
+        bound_error(asking, layout, group_key, &row);
         if (!add_row(asking, &row)) {
             return false;
         }

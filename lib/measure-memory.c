@@ -337,6 +337,33 @@ measure_budget_spare(const struct measure_budget *budget)
 }
 
 uint64_t
+measure_budget_limit(const struct measure_budget *budget)
+{
+    return __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
+}
+
+/* Returns true if 'size' more bytes may be taken for an answer, so that of the
+ * limit 'reserve' are left.  Spare blocks do not count, but may go. */
+bool
+measure_budget_allows(struct measure_budget *budget, uint64_t size,
+                      uint64_t reserve)
+{
+    uint64_t limit = measure_budget_limit(budget);
+    uint64_t taken = (measure_budget_used(budget)
+                      + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED)
+                      + size);
+
+    if (!limit) {
+        return true;
+    }
+    if (taken + reserve > limit) {
+        return false;
+    }
+    measure_memory_trim(budget, limit - taken);
+    return true;
+}
+
+uint64_t
 measure_budget_used(const struct measure_budget *budget)
 {
     return __atomic_load_n(&budget->used, __ATOMIC_RELAXED);

@@ -38,7 +38,8 @@
  * nothing of NUMA nodes the memory comes from anywhere.
  *
  * 'used' sums what is allocated against one budget; it may be read at any
- * time.  Nothing here enforces a limit: who allocates decides.
+ * time.  Nothing here enforces its limit: who allocates decides.  Answers ask
+ * measure_budget_allows() first; a merge must not fail.
  *
  * Spare blocks.  The kernel clears each page that it hands out, which takes
  * longer than to fill it with rows.  What is as large in each epoch or
@@ -57,6 +58,7 @@
 #define MEASURE_SPARE_BLOCKS 6
 
 struct measure_budget {
+    uint64_t limit;             /* Bytes for answers, 0 for any.  Atomic. */
     uint64_t used;              /* Bytes.  Atomic. */
     uint64_t spare;             /* Bytes of 'blocks'.  Atomic. */
     uint64_t lent;              /* Taken, but not to last.  Atomic. */
@@ -70,6 +72,9 @@ void *measure_memory_take(struct measure_budget *, size_t *size,
 void measure_memory_give(struct measure_budget *, void *, size_t size,
                          bool lasting);
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
+uint64_t measure_budget_limit(const struct measure_budget *);
+bool measure_budget_allows(struct measure_budget *, uint64_t size,
+                           uint64_t reserve);
 uint64_t measure_budget_used(const struct measure_budget *);
 uint64_t measure_budget_spare(const struct measure_budget *);
 

@@ -90,7 +90,7 @@ tree_destroy(struct tree *tree)
 
 /* Keeps the addresses that 'table' has. */
 static bool
-keep_addresses(struct measure_table *table, void *trees_)
+keep_addresses(const struct measure_table *table, void *trees_)
 {
     struct trees *trees = trees_;
     struct tree *tree = &trees->trees[table->family];
@@ -101,7 +101,7 @@ keep_addresses(struct measure_table *table, void *trees_)
     if (!measure_groups_reserve(&tree->addresses, n)) {
         return false;
     }
-    MEASURE_TABLE_FOR_EACH (row, table) {
+    MEASURE_ROWS_FOR_EACH (row, table) {
         memcpy(measure_groups_tail(&tree->addresses), row,
                row_words * sizeof *row);
         tree->addresses.n++;
@@ -145,45 +145,21 @@ add_prefix(struct tree *tree, struct measure_table *table,
 }
 
 /* Adds up all prefixes of 'level'.  Returns false if there is no memory. */
-static inline bool
-add_up__(struct tree *tree, enum measure_family layout, unsigned int level)
+static bool
+add_up(struct tree *tree, unsigned int level)
 {
     const struct measure_groups *addresses = &tree->addresses;
-    const uint64_t *mask = tree->masks[level];
-    unsigned int n_words = measure_key_words(layout);
-    size_t row_words = measure_row_words(layout);
-    const uint64_t *from = addresses->rows;
     uint64_t n_all;
 
     /* There are no more prefixes than of so many bits. */
     n_all = (level + 1) * tree->step;
     n_all = n_all < 32 ? UINT64_C(1) << n_all : UINT32_MAX;
     tree->all.n = 0;
-    if (!measure_groups_begin(&tree->all, (addresses->n < n_all
-                                           ? addresses->n : n_all))) {
-        return false;
-    }
-    for (uint32_t left = addresses->n; left; ) {
-        size_t n = left < MEASURE_GROUPS_BATCH ? left : MEASURE_GROUPS_BATCH;
-        uint64_t *row;
-
-        if (!measure_groups_reserve(&tree->all, n)) {
-            return false;
-        }
-        row = measure_groups_tail(&tree->all);
-        for (size_t i = 0; i < n; i++) {
-            for (unsigned int j = 0; j < n_words; j++) {
-                row[j] = from[j] & mask[j];
-            }
-            row[n_words] = from[n_words];
-            row[n_words + 1] = from[n_words + 1];
-            row += row_words;
-            from += row_words;
-        }
-        measure_groups_take(&tree->all, n);
-        left -= n;
-    }
-    return true;
+    return (measure_groups_begin(&tree->all, (addresses->n < n_all
+                                              ? addresses->n : n_all))
+            && measure_groups_add_masked(&tree->all, addresses->rows,
+                                         addresses->n, tree->masks[level],
+                                         MEASURE_GROUPS_SUM));
 }
 
 /* Fills heavy[level], and forgets the addresses that are not in it. */
@@ -197,13 +173,11 @@ descend(struct tree *tree, unsigned int level)
     struct measure_table all;
     uint32_t n = 0;
 
-    if (!(tree->layout == MEASURE_IPV4
-          ? add_up__(tree, MEASURE_IPV4, level)
-          : add_up__(tree, MEASURE_IPV6, level))) {
+    if (!add_up(tree, level)) {
         return false;
     }
     measure_groups_view(&tree->all, &all);
-    MEASURE_TABLE_FOR_EACH (row, &all) {
+    MEASURE_ROWS_FOR_EACH (row, &all) {
         uint64_t packets = *measure_row_packets(row, tree->layout);
         uint64_t bytes = *measure_row_bytes(row, tree->layout);
 

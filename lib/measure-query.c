@@ -45,6 +45,8 @@ struct query {
     const struct measure_group *whole;
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
+    const struct measure_grouping *base;    /* In place of the report. */
+    bool count_wholes;
     uint64_t min_packets;       /* Of a whole. */
 
     /* The rows of all parts, if those of the reports do not do. */
@@ -54,7 +56,6 @@ struct query {
     struct waiting *waiting[MEASURE_N_FAMILIES];
 
     /* Of one part. */
-    bool distinct;              /* Each row is a group. */
     struct measure_groups groups[MEASURE_N_FAMILIES];
     struct measure_groups wholes[MEASURE_N_FAMILIES];
 };
@@ -67,7 +68,7 @@ whole_mask(const struct query *q, enum measure_family layout)
 
 /* Splitting. */
 
-static inline void
+MEASURE_SPECIALISED void
 split_row(struct query *q, enum measure_family layout, const uint64_t *row)
 {
     const uint64_t *mask = whole_mask(q, layout);
@@ -82,7 +83,7 @@ split_row(struct query *q, enum measure_family layout, const uint64_t *row)
                            row[n_words], row[n_words + 1]);
 }
 
-static inline void
+MEASURE_SPECIALISED void
 stop_waiting(struct query *q, enum measure_family layout)
 {
     struct waiting *waiting = q->waiting[layout];
@@ -95,7 +96,7 @@ stop_waiting(struct query *q, enum measure_family layout)
     waiting->on = false;
 }
 
-static inline void
+MEASURE_SPECIALISED void
 wait_for_others(struct query *q, enum measure_family layout,
                 const uint64_t *row)
 {
@@ -122,7 +123,7 @@ wait_for_others(struct query *q, enum measure_family layout,
     }
 }
 
-static inline void
+MEASURE_SPECIALISED void
 split_table__(struct query *q, enum measure_family layout,
               const struct measure_table *table)
 {
@@ -154,6 +155,14 @@ split_table__(struct query *q, enum measure_family layout,
     }
 }
 
+/* Returns the tables of 'section', or what 'q' has in place of them. */
+static const struct measure_table *
+section_tables(const struct query *q,
+               const struct measure_scope_section *section)
+{
+    return q->base ? q->base->tables : section->tables;
+}
+
 /* Writes all rows in the scope to partitions.  Returns false if there is no
  * memory. */
 static bool
@@ -162,13 +171,25 @@ split_scope(struct query *q)
     uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
 
     MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
+        const struct measure_table *tables = section_tables(q, &section);
+
         for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-            n_rows[layout] += measure_table_n_used(&section.tables[layout]);
+            n_rows[layout] += measure_table_n_used(&tables[layout]);
         }
     }
     /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
     n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
     q->n_parts = measure_partitions_for(n_rows[MEASURE_IPV4]);
+    if (!measure_budget_allows(q->budget,
+                               measure_partitions_bytes(MEASURE_IPV4,
+                                                        n_rows[MEASURE_IPV4],
+                                                        q->n_parts)
+                               + measure_partitions_bytes(
+                                   MEASURE_IPV6, n_rows[MEASURE_IPV6],
+                                   q->n_parts), 0)) {
+        q->n_parts = 0;
+        return false;
+    }
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         q->waiting[layout] = measure_xzalloc(sizeof *q->waiting[layout]);
         q->waiting[layout]->on = true;
@@ -178,8 +199,10 @@ split_scope(struct query *q)
         }
     }
     MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
-        split_table__(q, MEASURE_IPV4, &section.tables[MEASURE_IPV4]);
-        split_table__(q, MEASURE_IPV6, &section.tables[MEASURE_IPV6]);
+        const struct measure_table *tables = section_tables(q, &section);
+
+        split_table__(q, MEASURE_IPV4, &tables[MEASURE_IPV4]);
+        split_table__(q, MEASURE_IPV6, &tables[MEASURE_IPV6]);
     }
     if (q->waiting[MEASURE_IPV4]->on) {
         stop_waiting(q, MEASURE_IPV4);
@@ -192,28 +215,50 @@ split_scope(struct query *q)
 
 /* The rows of one part. */
 
-/* Takes the 'n' rows that were put behind those of the part. */
-static inline void
-take(struct query *q, enum measure_family layout, size_t n)
+/* What is made of the rows of a part. */
+struct loading {
+    const struct measure_group *group;
+    struct measure_groups *groups;      /* Of each layout. */
+    bool heavy_only;            /* Only rows of wholes that are heavy. */
+};
+
+/* Makes 'groups' ready for up to 'n_rows' rows of another part.  Returns false
+ * if there is no memory. */
+static bool
+begin_part(struct measure_groups *groups, uint64_t n_rows)
 {
-    if (q->distinct) {
-        q->groups[layout].n += n;
-    } else {
-        measure_groups_take(&q->groups[layout], n);
+    if (!groups->lasting) {
+        groups->n = 0;
     }
+    return measure_groups_begin(groups, n_rows);
+}
+
+static inline bool
+is_heavy(const struct query *q, enum measure_family layout,
+         const uint64_t *key)
+{
+    const uint64_t *mask = whole_mask(q, layout);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t whole[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < n_words; i++) {
+        whole[i] = key[i] & mask[i];
+    }
+    return (measure_groups_find(&q->wholes[layout], whole)[n_words]
+            >= q->min_packets);
 }
 
 /* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a report. */
-static inline bool
-load_rows__(struct query *q, enum measure_family layout, const uint64_t *rows,
-            size_t n)
+MEASURE_SPECIALISED bool
+load_rows__(struct query *q, const struct loading *l,
+            enum measure_family layout, const uint64_t *rows, size_t n)
 {
     const struct measure_filter *filter = q->scope->filter;
     size_t n_new[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    if (!measure_groups_reserve(&q->groups[layout], n)
+    if (!measure_groups_reserve(&l->groups[layout], n)
         || (layout == MEASURE_IPV6
-            && !measure_groups_reserve(&q->groups[MEASURE_IPV4], n))) {
+            && !measure_groups_reserve(&l->groups[MEASURE_IPV4], n))) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -225,8 +270,11 @@ load_rows__(struct query *q, enum measure_family layout, const uint64_t *rows,
         if (filter && !measure_filter_matches(filter, layout, key)) {
             continue;
         }
-        to = measure_group_key(q->group, layout, key, group);
-        row = (measure_groups_tail(&q->groups[to])
+        to = measure_group_key(l->group, layout, key, group);
+        if (l->heavy_only && !is_heavy(q, to, group)) {
+            continue;
+        }
+        row = (measure_groups_tail(&l->groups[to])
                + n_new[to]++ * measure_row_words(to));
         for (unsigned int j = 0; j < measure_key_words(to); j++) {
             row[j] = group[j];
@@ -234,30 +282,35 @@ load_rows__(struct query *q, enum measure_family layout, const uint64_t *rows,
         row[measure_key_words(to)] = key[measure_key_words(layout)];
         row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
     }
-    take(q, MEASURE_IPV4, n_new[MEASURE_IPV4]);
+    measure_groups_take(&l->groups[MEASURE_IPV4], n_new[MEASURE_IPV4]);
     if (layout == MEASURE_IPV6) {
-        take(q, MEASURE_IPV6, n_new[MEASURE_IPV6]);
+        measure_groups_take(&l->groups[MEASURE_IPV6], n_new[MEASURE_IPV6]);
     }
     return true;
 }
 
-/* Adds up the rows of part 'i' of 'report'. */
-static inline bool
-load_report__(struct query *q, enum measure_family layout,
-              const struct measure_report *report, uint32_t i)
+/* Adds up the rows 'i' to 'end' - 1 of 'table'. */
+MEASURE_SPECIALISED bool
+load_table__(struct query *q, const struct loading *l,
+             enum measure_family layout, const struct measure_table *table,
+             uint32_t i, uint32_t end)
 {
-    size_t row_words = measure_row_words(layout);
-    uint32_t end = report->parts[layout][i + 1];
+    const uint64_t *rows = &table->rows[i * measure_row_words(layout)];
 
-    for (uint32_t j = report->parts[layout][i]; j < end; ) {
-        uint32_t n = (end - j < MEASURE_GROUPS_BATCH
-                      ? end - j : MEASURE_GROUPS_BATCH);
+    if (layout == MEASURE_IPV4 && !q->scope->filter && !l->heavy_only) {
+        return measure_groups_add_masked(&l->groups[layout], rows, end - i,
+                                         l->group->narrow,
+                                         MEASURE_GROUPS_SUM);
+    }
+    while (i < end) {
+        uint32_t n = (end - i < MEASURE_GROUPS_BATCH
+                      ? end - i : MEASURE_GROUPS_BATCH);
 
-        if (!load_rows__(q, layout,
-                         &report->tables[layout].rows[j * row_words], n)) {
+        if (!load_rows__(q, l, layout, rows, n)) {
             return false;
         }
-        j += n;
+        rows += n * measure_row_words(layout);
+        i += n;
     }
     return true;
 }
@@ -265,54 +318,91 @@ load_report__(struct query *q, enum measure_family layout,
 /* Makes the groups of part 'i' of the reports as they are.  Returns false if
  * there is no memory. */
 static bool
-load_reports_part(struct query *q, uint32_t i)
+load_reports_part(struct query *q, const struct loading *l, uint32_t i)
 {
     const struct measure_scope *scope = q->scope;
     uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
 
     for (size_t j = 0; j < scope->n_reports; j++) {
         for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-            const uint32_t *parts = scope->reports[j]->parts[layout];
+            const uint32_t *parts = (q->base ? q->base->parts[layout]
+                                     : scope->reports[j]->parts[layout]);
 
             n_rows[layout] += parts[i + 1] - parts[i];
         }
     }
     /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
-    if (q->distinct && n_rows[MEASURE_IPV6]) {
-        q->distinct = false;
-    }
     n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        q->groups[layout].n = 0;
-        if (!q->distinct && !measure_groups_begin(&q->groups[layout],
-                                                  n_rows[layout])) {
+        if (!begin_part(&l->groups[layout], n_rows[layout])) {
             return false;
         }
     }
     for (size_t j = 0; j < scope->n_reports; j++) {
-        if (!load_report__(q, MEASURE_IPV4, scope->reports[j], i)
-            || !load_report__(q, MEASURE_IPV6, scope->reports[j], i)) {
+        const struct measure_report *report = scope->reports[j];
+        const struct measure_table *tables = (q->base ? q->base->tables
+                                              : report->tables);
+        uint32_t *const *parts = (q->base ? q->base->parts : report->parts);
+
+        if (!load_table__(q, l, MEASURE_IPV4, &tables[MEASURE_IPV4],
+                          parts[MEASURE_IPV4][i], parts[MEASURE_IPV4][i + 1])
+            || !load_table__(q, l, MEASURE_IPV6, &tables[MEASURE_IPV6],
+                             parts[MEASURE_IPV6][i],
+                             parts[MEASURE_IPV6][i + 1])) {
             return false;
         }
     }
     return true;
 }
 
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a partition, which
+ * has groups.  Returns false if there is no memory. */
+MEASURE_SPECIALISED bool
+load_chunk__(struct query *q, const struct loading *l,
+             enum measure_family layout, const uint64_t *rows, size_t n)
+{
+    struct measure_groups *groups = &l->groups[layout];
+    size_t row_words = measure_row_words(layout);
+    size_t n_new = 0;
+    uint64_t *to;
+
+    if (!l->heavy_only) {
+        return (l->group == q->group
+                ? measure_groups_add(groups, rows, n)
+                : measure_groups_add_masked(groups, rows, n,
+                                            whole_mask(q, layout),
+                                            MEASURE_GROUPS_SUM));
+    }
+    if (!measure_groups_reserve(groups, n)) {
+        return false;
+    }
+    to = measure_groups_tail(groups);
+    for (size_t i = 0; i < n; i++, rows += row_words) {
+        if (is_heavy(q, layout, rows)) {
+            memcpy(to, rows, row_words * sizeof *to);
+            to += row_words;
+            n_new++;
+        }
+    }
+    measure_groups_take(groups, n_new);
+    return true;
+}
+
 /* Makes the groups of partition 'i'.  Returns false if there is no memory. */
 static bool
-load_partition(struct query *q, uint32_t i)
+load_partition(struct query *q, const struct loading *l, uint32_t i)
 {
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         const struct measure_partitions *p = &q->partitions[layout];
-        struct measure_groups *groups = &q->groups[layout];
         struct measure_chunk chunk = { .number = 0 };
 
-        groups->n = 0;
-        if (!measure_groups_begin(groups, measure_partition_n_rows(p, i))) {
+        if (!begin_part(&l->groups[layout], measure_partition_n_rows(p, i))) {
             return false;
         }
         while (measure_partition_next_chunk(p, i, &chunk)) {
-            if (!measure_groups_add(groups, chunk.rows, chunk.n)) {
+            if (!(layout == MEASURE_IPV4
+                  ? load_chunk__(q, l, MEASURE_IPV4, chunk.rows, chunk.n)
+                  : load_chunk__(q, l, MEASURE_IPV6, chunk.rows, chunk.n))) {
                 return false;
             }
         }
@@ -320,95 +410,60 @@ load_partition(struct query *q, uint32_t i)
     return true;
 }
 
-/* Counts the wholes of the groups, and removes the groups of those with too
- * few packets.  Returns false if there is no memory. */
-static inline bool
-count_wholes__(struct query *q, enum measure_family layout)
+static bool
+load(struct query *q, const struct loading *l, uint32_t i)
 {
-    const uint64_t *mask = whole_mask(q, layout);
-    unsigned int n_words = measure_key_words(layout);
-    size_t row_words = measure_row_words(layout);
-    struct measure_groups *groups = &q->groups[layout];
-    struct measure_groups *wholes = &q->wholes[layout];
-    uint64_t *to = groups->rows;
-    uint64_t most = 0;
-    uint32_t n = 0;
-
-    wholes->n = 0;
-    if (!measure_groups_begin(wholes, groups->n)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < groups->n; ) {
-        size_t n_batch = (groups->n - i < MEASURE_GROUPS_BATCH
-                          ? groups->n - i : MEASURE_GROUPS_BATCH);
-        uint64_t *row;
-
-        if (!measure_groups_reserve(wholes, n_batch)) {
-            return false;
-        }
-        row = measure_groups_tail(wholes);
-        for (size_t j = 0; j < n_batch; j++, i++, row += row_words) {
-            const uint64_t *from = &groups->rows[i * row_words];
-
-            for (unsigned int k = 0; k < n_words; k++) {
-                row[k] = from[k] & mask[k];
-            }
-            row[n_words] = from[n_words];
-            row[n_words + 1] = from[n_words + 1];
-        }
-        measure_groups_take(wholes, n_batch);
-    }
-    if (q->min_packets <= 1) {
-        return true;
-    }
-
-    for (uint32_t i = 0; i < wholes->n; i++) {
-        uint64_t packets = wholes->rows[i * row_words + n_words];
-
-        most = packets > most ? packets : most;
-    }
-    for (uint32_t i = 0; i < groups->n && most >= q->min_packets; i++) {
-        const uint64_t *from = &groups->rows[i * row_words];
-        uint64_t key[MEASURE_KEY_WORDS];
-
-        for (unsigned int j = 0; j < n_words; j++) {
-            key[j] = from[j] & mask[j];
-        }
-        if (measure_groups_find(wholes, key)[n_words] >= q->min_packets) {
-            memmove(to, from, row_words * sizeof *to);
-            to += row_words;
-            n++;
-        }
-    }
-    groups->n = n;
-    return true;
+    return (q->split ? load_partition(q, l, i) : load_reports_part(q, l, i));
 }
 
-/* Gives the groups of the part that is loaded to one of the functions. */
+/* Returns true if a whole of the part that is loaded is heavy. */
 static bool
-give_groups(struct query *q, enum measure_family layout,
-            measure_groups_function *f, measure_wholes_function *wholes_f,
-            void *aux)
+has_heavy(const struct query *q)
 {
-    struct measure_groups *groups = &q->groups[layout];
-    struct measure_table table;
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        const struct measure_groups *wholes = &q->wholes[layout];
+        const uint64_t *row = wholes->rows;
 
-    if (!groups->n) {
-        return true;
+        for (uint32_t i = 0; i < wholes->n; i++) {
+            if (row[measure_key_words(layout)] >= q->min_packets) {
+                return true;
+            }
+            row += measure_row_words(layout);
+        }
     }
-    if (wholes_f) {
-        return ((layout == MEASURE_IPV4 ? count_wholes__(q, MEASURE_IPV4)
-                 : count_wholes__(q, MEASURE_IPV6))
-                && wholes_f(groups, &q->wholes[layout], aux));
+    return false;
+}
+
+/* Makes the groups of part 'i', and first the wholes if these are wanted:
+ * rows of wholes that are not heavy then need not be grouped.  Returns false
+ * if there is no memory. */
+static bool
+load_part(struct query *q, uint32_t i)
+{
+    const struct loading wholes = { .group = q->whole, .groups = q->wholes };
+    const struct loading groups = {
+        .group = q->group, .groups = q->groups,
+        .heavy_only = q->count_wholes && q->min_packets > 1,
+    };
+
+    if (q->count_wholes) {
+        if (!load(q, &wholes, i)) {
+            return false;
+        }
+        if (groups.heavy_only && !has_heavy(q)) {
+            q->groups[MEASURE_IPV4].n = q->groups[MEASURE_IPV6].n = 0;
+            return true;
+        }
     }
-    measure_groups_view(groups, &table);
-    return f(&table, aux);
+    return load(q, &groups, i);
 }
 
 /* Returns true if all rows of a whole are in one part of all reports. */
 static bool
-parts_do(const struct measure_scope *scope, const struct measure_group *whole)
+parts_do(const struct query *q)
 {
+    const struct measure_scope *scope = q->scope;
+    const struct measure_group *whole = q->whole;
     unsigned int fields = scope->reports[0]->part_group.fields;
 
     for (size_t i = 0; i < scope->n_reports; i++) {
@@ -418,60 +473,239 @@ parts_do(const struct measure_scope *scope, const struct measure_group *whole)
         }
     }
     return (scope->reports[0]->n_parts && !scope->one_core
+            && (!q->base || q->base->parts[MEASURE_IPV4])
             && whole->fields & fields
             && (fields == MEASURE_FIELD_SOURCE ? whole->source_prefix
                 : whole->destination_prefix) == 128);
 }
 
-/* Returns true if no two rows in the scope of 'q' are of one group, where all
- * have one layout. */
+/* Makes 'q' ready for load_part().  Returns false if there is no memory.  In
+ * any case end() must follow. */
 static bool
-rows_are_groups(const struct query *q)
-{
-    const struct measure_report *report = q->scope->reports[0];
-
-    return (q->scope->n_reports == 1 && !q->split
-            && measure_group_is_by(q->group, report->by)
-            && !(report->by == MEASURE_BY_FLOW && report->several_ports));
-}
-
-static bool
-query(struct query *q, measure_groups_function *f,
-      measure_wholes_function *wholes_f, void *aux)
+begin(struct query *q)
 {
     const struct measure_scope *scope = q->scope;
-    bool distinct, ok;
 
-    if (!scope->n_reports) {
-        return true;
-    }
     q->secret = scope->reports[0]->secret;
     q->budget = scope->reports[scope->n_reports - 1]->budget;
-    q->split = !parts_do(scope, q->whole);
+    q->split = !parts_do(q);
     q->n_parts = scope->reports[0]->n_parts;
-    distinct = rows_are_groups(q);
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
         measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
     }
+    return !q->split || split_scope(q);
+}
 
-    ok = !q->split || split_scope(q);
-    for (uint32_t i = 0; ok && i < q->n_parts; i++) {
-        q->distinct = distinct;
-        ok = ((q->split ? load_partition(q, i) : load_reports_part(q, i))
-              && give_groups(q, MEASURE_IPV4, f, wholes_f, aux)
-              && give_groups(q, MEASURE_IPV6, f, wholes_f, aux));
-    }
+static void
+end(struct query *q)
+{
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         measure_partitions_destroy(&q->partitions[layout], q->budget);
         free(q->waiting[layout]);
         measure_groups_destroy(&q->groups[layout]);
         measure_groups_destroy(&q->wholes[layout]);
     }
+}
+
+/* Groupings that are kept. */
+
+/* Returns where groupings of the scope are kept, or NULL if they are not. */
+static struct measure_groupings *
+kept_groupings(const struct measure_scope *scope)
+{
+    return (scope->n_reports == 1 && !scope->one_core
+            ? scope->reports[0]->groupings : NULL);
+}
+
+/* Loads part 'i' behind those that 'q' has, and notes it in 'grouping'.
+ * Returns false if there is no memory. */
+static bool
+add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
+{
+    uint32_t begin[MEASURE_N_FAMILIES];
+
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        begin[layout] = q->groups[layout].n;
+    }
+    if (!load_part(q, i)) {
+        return false;
+    }
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_groups *groups = &q->groups[layout];
+        uint64_t most = grouping->max_packets;
+
+        for (uint32_t j = begin[layout]; j < groups->n; j++) {
+            uint64_t packets = groups->rows[j * measure_row_words(layout)
+                                            + measure_key_words(layout)];
+
+            most = packets > most ? packets : most;
+        }
+        grouping->max_packets = most;
+        if (grouping->parts[layout]) {
+            grouping->parts[layout][i + 1] = groups->n;
+        }
+        /* All parts are about as large as the first. */
+        if (!i && groups->n) {
+            uint64_t n = groups->n * (q->n_parts - 1.) * 17 / 16;
+            uint64_t row_size = measure_row_words(layout) * sizeof(uint64_t);
+
+            if (!measure_budget_allows(q->budget, n * row_size,
+                                       measure_budget_limit(q->budget) / 4)
+                || !measure_groups_reserve(groups, n)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Makes the grouping of the report in 'scope' by 'by', whatever the filter,
+ * from that by pair if there is one.  Returns NULL if there is no memory. */
+static struct measure_grouping *
+make_grouping(const struct measure_scope *scope, enum measure_by by)
+{
+    struct measure_groupings *kept = kept_groupings(scope);
+    struct measure_scope all_rows = *scope;
+    struct measure_group group;
+    struct query q = {
+        .scope = &all_rows, .group = &group, .whole = &group,
+        .base = measure_groupings_get(kept, MEASURE_BY_PAIR),
+    };
+    struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
+    bool ok;
+
+    all_rows.filter = NULL;
+    measure_group_from_by(&group, by);
+    ok = begin(&q);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        q.groups[layout].lasting = true;
+        if (!q.split) {
+            grouping->parts[layout]
+                = measure_xzalloc((q.n_parts + 1)
+                                  * sizeof *grouping->parts[layout]);
+        }
+    }
+    for (uint32_t i = 0; ok && i < q.n_parts; i++) {
+        ok = add_part(&q, i, grouping);
+    }
+    for (int layout = 0; ok && layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_groups *groups = &q.groups[layout];
+
+        measure_groups_fit(groups);
+        measure_groups_view(groups, &grouping->tables[layout]);
+        grouping->sizes[layout] = groups->size;
+        groups->rows = NULL;        /* They stay. */
+    }
+    end(&q);
+    if (!ok) {
+        measure_grouping_destroy(grouping, q.budget);
+        grouping = NULL;
+    }
+    return grouping;
+}
+
+/* Returns the grouping of the report in 'scope' by 'group', or NULL if it is
+ * not one that is kept, or there is no memory to keep it. */
+static const struct measure_grouping *
+get_grouping(const struct measure_scope *scope,
+             const struct measure_group *group)
+{
+    struct measure_groupings *kept = kept_groupings(scope);
+
+    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+        if (measure_group_is_by(group, by)) {
+            const struct measure_grouping *grouping
+                = measure_groupings_get(kept, by);
+            struct measure_grouping *new;
+
+            if (!grouping && measure_groupings_may_keep(kept)) {
+                new = make_grouping(scope, by);
+                grouping = new ? measure_groupings_keep(kept, by, new) : NULL;
+            }
+            return grouping;
+        }
+    }
+    return NULL;
+}
+
+/* Chooses what 'q' takes in place of the rows of its report: that grouping of
+ * those that are there which has all fields, and fewest rows. */
+static void
+choose_base(struct query *q)
+{
+    const struct measure_scope *scope = q->scope;
+
+    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+        const struct measure_grouping *grouping
+            = measure_groupings_get(kept_groupings(scope), by);
+
+        if (grouping && measure_group_derives(by, q->group)
+            && (!scope->filter || measure_filter_derives(by, scope->filter))) {
+            q->base = grouping;
+        }
+    }
+}
+
+/* Answers. */
+
+/* Returns true if no two rows of the report in 'scope' are of one group, and
+ * each has the layout that its group has. */
+static bool
+rows_are_groups(const struct measure_scope *scope,
+                const struct measure_group *group)
+{
+    const struct measure_report *report = scope->reports[0];
+
+    return (measure_group_is_by(group, report->by)
+            && !(report->by == MEASURE_BY_FLOW ? report->several_ports
+                 : report->tables[MEASURE_IPV6].n_used > 0));
+}
+
+static bool
+give_tables(const struct measure_table tables[MEASURE_N_FAMILIES],
+            measure_groups_function *f, void *aux)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        if (measure_table_n_used(&tables[layout])
+            && !f(&tables[layout], aux)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives the groups of the part that is loaded to one of the functions. */
+static bool
+give_groups(struct query *q, measure_groups_function *f,
+            measure_wholes_function *wholes_f, void *aux)
+{
+    struct measure_table tables[MEASURE_N_FAMILIES];
+
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        if (wholes_f && q->wholes[layout].n
+            && !wholes_f(&q->groups[layout], &q->wholes[layout], aux)) {
+            return false;
+        }
+        measure_groups_view(&q->groups[layout], &tables[layout]);
+    }
+    return wholes_f || give_tables(tables, f, aux);
+}
+
+static bool
+query(struct query *q, measure_groups_function *f,
+      measure_wholes_function *wholes_f, void *aux)
+{
+    bool ok = begin(q);
+
+    for (uint32_t i = 0; ok && i < q->n_parts; i++) {
+        ok = load_part(q, i) && give_groups(q, f, wholes_f, aux);
+    }
+    end(q);
     return ok;
 }
 
-/* Gives all groups in 'scope' to 'f', part by part.  measure_scope_check()
+/* Gives all groups in 'scope' to 'f', each in one call.  measure_scope_check()
  * must allow it.  Returns false if there was no memory, or 'f' said so. */
 bool
 measure_query(const struct measure_scope *scope,
@@ -479,8 +713,32 @@ measure_query(const struct measure_scope *scope,
               measure_groups_function *f, void *aux)
 {
     struct query q = { .scope = scope, .group = group, .whole = group };
+    const struct measure_grouping *grouping = NULL;
+    struct measure_groupings *kept;
+    bool ok;
 
-    return query(&q, f, NULL, aux);
+    if (!scope->n_reports) {
+        return true;
+    }
+    kept = kept_groupings(scope);
+    if (!kept) {
+        return query(&q, f, NULL, aux);
+    }
+    if (!scope->filter && rows_are_groups(scope, group)) {
+        return give_tables(scope->reports[0]->tables, f, aux);
+    }
+    measure_groupings_begin(kept);
+    if (!scope->filter) {
+        grouping = get_grouping(scope, group);
+    }
+    if (grouping) {
+        ok = give_tables(grouping->tables, f, aux);
+    } else {
+        choose_base(&q);
+        ok = query(&q, f, NULL, aux);
+    }
+    measure_groupings_end(kept);
+    return ok;
 }
 
 /* Like measure_query(), with all groups that are one by 'whole', whose fields
@@ -495,9 +753,142 @@ measure_query_wholes(const struct measure_scope *scope,
 {
     struct query q = {
         .scope = scope, .group = group, .whole = whole,
-        .min_packets = min_packets,
+        .count_wholes = true, .min_packets = min_packets,
     };
+    struct measure_groupings *kept;
+    bool ok;
 
     assert(!(group->fields & MEASURE_FIELD_TUNNEL));
-    return query(&q, NULL, f, aux);
+    if (!scope->n_reports) {
+        return true;
+    }
+    kept = kept_groupings(scope);
+    if (!kept) {
+        return query(&q, NULL, f, aux);
+    }
+    measure_groupings_begin(kept);
+    choose_base(&q);
+    ok = query(&q, NULL, f, aux);
+    measure_groupings_end(kept);
+    return ok;
+}
+
+/* Returns true if it is known without a look at all rows that no group in
+ * 'scope' has 'min_packets' packets.  Then adds to '*keys' how many groups
+ * there are. */
+bool
+measure_query_all_light(const struct measure_scope *scope,
+                        const struct measure_group *group,
+                        uint64_t min_packets, uint64_t *keys)
+{
+    struct measure_groupings *kept = (scope->n_reports && !scope->filter
+                                      ? kept_groupings(scope) : NULL);
+    const struct measure_grouping *grouping;
+    bool light;
+
+    if (!kept) {
+        return false;
+    }
+    measure_groupings_begin(kept);
+    grouping = get_grouping(scope, group);
+    light = grouping && grouping->max_packets < min_packets;
+    for (int i = 0; light && i < MEASURE_N_FAMILIES; i++) {
+        *keys += measure_table_n_used(&grouping->tables[i]);
+    }
+    measure_groupings_end(kept);
+    return light;
+}
+
+/* Where measure_query_changes() adds to. */
+struct adding {
+    enum measure_by by;
+    struct measure_change *const *changes;
+    struct measure_budget *budget;
+};
+
+/* Puts the rows of 'table' into partitions, in the order in which 'change' has
+ * their keys. */
+MEASURE_SPECIALISED void
+split_changes(const struct measure_change *change, enum measure_family layout,
+              const struct measure_table *table, const uint64_t *mask,
+              struct measure_partitions *p)
+{
+    const uint64_t *row = table->rows;
+    uint32_t n_rows = measure_table_n_used(table);
+    unsigned int n_words = measure_key_words(layout);
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = row[j] & mask[j];
+        }
+        measure_partitions_add(p, layout,
+                               measure_change_order(change, layout, key, p->n),
+                               key, row[n_words], row[n_words + 1]);
+        row += measure_row_words(layout);
+    }
+}
+
+/* Adds the rows of 'table' to the running epoch.  Many are first put into the
+ * order of the keys that are expected: else each would wait for another line
+ * of memory. */
+static bool
+add_changes(const struct measure_table *table, void *adding_)
+{
+    const struct adding *adding = adding_;
+    enum measure_family layout = table->family;
+    struct measure_change *change = adding->changes[layout];
+    const uint64_t *mask = measure_masks[adding->by].words[layout];
+    uint64_t n_rows = measure_table_n_used(table);
+    uint32_t n_parts = measure_partitions_for(n_rows);
+    struct measure_partitions p = { .n = 0 };
+
+    if (n_parts == 1) {
+        measure_change_add_rows(change, table->rows, n_rows, mask);
+        return true;
+    }
+    if (measure_budget_allows(adding->budget,
+                              measure_partitions_bytes(layout, n_rows,
+                                                       n_parts), 0)
+        && measure_partitions_init(&p, layout, n_rows, n_parts,
+                                   adding->budget)) {
+        uint32_t n_keys = change->n_keys;
+
+        if (layout == MEASURE_IPV4) {
+            split_changes(change, MEASURE_IPV4, table, mask, &p);
+        } else {
+            split_changes(change, MEASURE_IPV6, table, mask, &p);
+        }
+        for (uint32_t i = 0; i < n_parts; i++) {
+            struct measure_chunk chunk = { .number = 0 };
+
+            measure_change_begin_share(change, i, n_parts, n_keys, n_rows);
+            while (measure_partition_next_chunk(&p, i, &chunk)) {
+                measure_change_add_rows(change, chunk.rows, chunk.n, mask);
+            }
+        }
+    } else {
+        measure_change_add_rows(change, table->rows, n_rows, mask);
+    }
+    measure_partitions_destroy(&p, adding->budget);
+    return true;
+}
+
+/* Adds all groups by 'by' in 'scope' to the running epoch of 'changes', which
+ * has one table for each layout.  measure_scope_check() must allow it.
+ * Returns false if there was no memory, with some groups added. */
+bool
+measure_query_changes(const struct measure_scope *scope, enum measure_by by,
+                      struct measure_change *const changes[])
+{
+    struct adding adding = { .by = by, .changes = changes };
+    struct measure_group group;
+
+    if (!scope->n_reports) {
+        return true;
+    }
+    adding.budget = scope->reports[scope->n_reports - 1]->budget;
+    measure_group_from_by(&group, by);
+    return measure_query(scope, &group, add_changes, &adding);
 }

@@ -17,6 +17,7 @@
 #ifndef MEASURE_QUERY_H
 #define MEASURE_QUERY_H 1
 
+#include "measure-change.h"
 #include "measure-groups.h"
 #include "measure-scope.h"
 
@@ -32,9 +33,14 @@
  * first (measure-partition.h).  Where few groups have many rows these are
  * added up on their way to the partitions, in a small cache.
  *
+ * Of one report, of all threads, the groups by pair, source and destination
+ * are kept when somebody needs them (measure-grouping.h), and are where all
+ * begins that can be made from them.
+ *
  * Memory, while it runs: for other groups 32 bytes for each row in the layout
  * of IPv4 and 64 for the other; some hundred kilobytes besides.  The large
  * blocks are spare ones of the budget of the newest report, or become such.
+ * What the limit of that budget does not allow is refused.
  *
  * Error.  Groups miss what overflowed (measure-report.h).  Counts are never
  * too high but for reports of structures that estimate; of these only rows of
@@ -52,12 +58,12 @@ enum measure_sort {
     MEASURE_SORT_BYTES
 };
 
-/* Called with the groups of a part of the rows; each group in one call.  The
- * table is only to be gone through.  Returns false if there is no memory. */
-typedef bool measure_groups_function(struct measure_table *, void *aux);
+/* Called with groups, each in one call.  The table has no gaps, and is only to
+ * be gone through.  A key may have, besides the fields of its group, the port of the switch.
+ * Returns false if there is no memory. */
+typedef bool measure_groups_function(const struct measure_table *, void *aux);
 
-/* Likewise with those groups that 'wholes' has, and all wholes of the part:
- * see measure_query_wholes(). */
+/* Called with some wholes, and their groups: see measure_query_wholes(). */
 typedef bool measure_wholes_function(const struct measure_groups *groups,
                                      const struct measure_groups *wholes,
                                      void *aux);
@@ -69,5 +75,10 @@ bool measure_query_wholes(const struct measure_scope *,
                           const struct measure_group *whole,
                           uint64_t min_packets,
                           measure_wholes_function *, void *aux);
+bool measure_query_all_light(const struct measure_scope *,
+                             const struct measure_group *,
+                             uint64_t min_packets, uint64_t *keys);
+bool measure_query_changes(const struct measure_scope *, enum measure_by,
+                           struct measure_change *const changes[]);
 
 #endif /* measure-query.h */

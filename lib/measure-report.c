@@ -122,7 +122,7 @@ overflow_tables(struct measure_report *report,
     }
 }
 
-static inline void
+MEASURE_SPECIALISED void
 split_row(const struct measure_report *report, enum measure_family family,
           uint64_t *row, struct measure_partitions *partitions)
 {
@@ -137,7 +137,7 @@ split_row(const struct measure_report *report, enum measure_family family,
 }
 
 /* Writes the rows of 'closed', which are of 'family', to 'partitions'. */
-static inline void
+MEASURE_SPECIALISED void
 split_tables(const struct measure_report *report, enum measure_family family,
              const struct closed_tables *closed,
              struct measure_partitions *partitions)
@@ -161,7 +161,6 @@ merge_part(struct measure_report *report,
            const struct measure_partitions *partitions, uint32_t part,
            struct measure_groups *groups)
 {
-    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
     struct measure_chunk chunk = { .number = 0 };
 
     if (!measure_groups_begin(groups, measure_partition_n_rows(partitions,
@@ -169,19 +168,16 @@ merge_part(struct measure_report *report,
         return false;
     }
     while (measure_partition_next_chunk(partitions, part, &chunk)) {
-        if (!measure_groups_reserve(groups, chunk.n)) {
+        if (!measure_groups_add_flows(groups, chunk.rows, chunk.n,
+                                      &report->several_ports)) {
             return false;
-        }
-        memcpy(measure_groups_tail(groups), chunk.rows, chunk.n * row_size);
-        if (measure_groups_take_flows(groups, chunk.n)) {
-            report->several_ports = true;
         }
     }
     return true;
 }
 
 /* Returns false if there is no memory, with nothing changed. */
-static inline bool
+MEASURE_SPECIALISED bool
 merge__(struct measure_report *report, enum measure_family family,
         const struct closed_tables *closed)
 {
@@ -319,14 +315,16 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
         free(closed[family].tables);
         free(closed[family].cuckoos);
     }
-    if (!report->complete) {
+    if (report->complete) {
+        report->groupings = measure_groupings_create(budget);
+    } else {
         measure_report_merge_structures(report, sets, n_sets);
     }
     return report;
 }
 
 /* Adds a copy of 'row' at '*to', or counts it as overflow if that is NULL. */
-static inline void
+MEASURE_SPECIALISED void
 keep_row(struct measure_section *section, enum measure_family family,
          uint64_t *row, uint64_t **to)
 {
@@ -445,10 +443,20 @@ measure_report_keep_sections(struct measure_report *report,
     }
 }
 
+/* Frees what 'report' keeps of answers. */
+void
+measure_report_forget_groupings(const struct measure_report *report)
+{
+    if (report->groupings) {
+        measure_groupings_forget(report->groupings);
+    }
+}
+
 void
 measure_report_destroy(struct measure_report *report)
 {
     if (report) {
+        measure_groupings_destroy(report->groupings);
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             if (report->complete) {
                 measure_memory_give(report->budget,

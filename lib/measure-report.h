@@ -20,6 +20,7 @@
 #include "measure-config.h"
 #include "measure-epoch.h"
 #include "measure-group.h"
+#include "measure-grouping.h"
 #include "measure-output.h"
 
 /* The report of a closed epoch
@@ -88,6 +89,7 @@ struct measure_report {
     uint32_t n_parts;           /* A power of 2, or 0 if not complete. */
     struct measure_group part_group;    /* Of a group, all are in one part. */
     bool several_ports;         /* Flows came in by several switch ports. */
+    struct measure_groupings *groupings;    /* NULL if not complete. */
 
     struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
 
@@ -118,6 +120,7 @@ void measure_report_keep_sections(struct measure_report *,
 void measure_report_add_overflow(struct measure_report *, uint64_t hash,
                                  uint64_t packets, uint64_t bytes);
 void measure_report_destroy(struct measure_report *);
+void measure_report_forget_groupings(const struct measure_report *);
 uint64_t measure_report_bytes(const struct measure_report *);
 
 void measure_counters_write(struct measure_output *,

@@ -113,16 +113,6 @@ measure_scope_rows(const struct measure_scope *scope, uint64_t max)
     return n < max ? n : max;
 }
 
-/* Returns true if every answer about 'scope' is exact. */
-bool
-measure_scope_exact(const struct measure_scope *scope)
-{
-    struct measure_totals totals;
-
-    measure_scope_sum(scope, &totals);
-    return measure_totals_exact(&totals);
-}
-
 /* Returns why an answer that takes every key cannot be made of 'report'. */
 static char *
 incomplete(const struct measure_report *report, const char *question,

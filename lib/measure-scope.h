@@ -82,7 +82,6 @@ bool measure_scope_next_section(const struct measure_scope *,
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_totals_exact(const struct measure_totals *);
 uint64_t measure_scope_rows(const struct measure_scope *, uint64_t max);
-bool measure_scope_exact(const struct measure_scope *);
 char *measure_scope_check(const struct measure_scope *,
                           const struct measure_group *);
 char *measure_scope_check_complete(const struct measure_scope *,

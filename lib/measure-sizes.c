@@ -44,21 +44,39 @@ struct sizes {
     struct measure_distribution distribution;
     struct measure_values *packets;     /* Of each flow. */
     struct measure_values *bytes;
+
+    /* The packets of each port; if the keys have none, unused. */
+    uint64_t source_ports[N_PORTS];
+    uint64_t destination_ports[N_PORTS];
 };
 
 static bool
-add_sizes(struct measure_table *groups, void *sizes_)
+has_ports(uint8_t protocol)
+{
+    return (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP
+            || protocol == IPPROTO_SCTP);
+}
+
+static bool
+add_sizes(const struct measure_table *groups, void *sizes_)
 {
     enum measure_family family = groups->family;
     struct sizes *sizes = sizes_;
 
-    MEASURE_TABLE_FOR_EACH (row, groups) {
+    MEASURE_ROWS_FOR_EACH (row, groups) {
         uint64_t packets = *measure_row_packets(row, family);
         uint64_t bytes = *measure_row_bytes(row, family);
+        uint64_t word = row[measure_key_ports(family)];
 
         measure_distribution_add(&sizes->distribution, packets, bytes);
         measure_values_add(sizes->packets, packets);
         measure_values_add(sizes->bytes, bytes);
+
+        /* The port 0 of protocols that have no ports is none. */
+        if (has_ports(word >> 32)) {
+            sizes->source_ports[word & 0xffff] += packets;
+            sizes->destination_ports[word >> 16 & 0xffff] += packets;
+        }
     }
     return true;
 }
@@ -111,9 +129,9 @@ write_sizes(struct measure_output *o, const struct sizes *sizes)
 /* Entropy. */
 
 static bool
-add_entropy(struct measure_table *groups, void *entropy)
+add_entropy(const struct measure_table *groups, void *entropy)
 {
-    MEASURE_TABLE_FOR_EACH (row, groups) {
+    MEASURE_ROWS_FOR_EACH (row, groups) {
         measure_entropy_add(entropy, *measure_row_packets(row,
                                                           groups->family));
     }
@@ -153,66 +171,17 @@ write_address_entropy(struct measure_output *o,
     return true;
 }
 
-static bool
-has_ports(uint8_t protocol)
-{
-    return (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP
-            || protocol == IPPROTO_SCTP);
-}
-
-/* The packets of each port, of either kind. */
-struct ports {
-    bool destination;
-    uint64_t packets[N_PORTS];
-};
-
-static bool
-add_ports(struct measure_table *groups, void *ports_)
-{
-    enum measure_family family = groups->family;
-    struct ports *ports = ports_;
-
-    MEASURE_TABLE_FOR_EACH (row, groups) {
-        uint64_t word = row[measure_key_ports(family)];
-
-        if (has_ports(word >> 32)) {
-            word >>= ports->destination ? 16 : 0;
-            ports->packets[word & 0xffff] += *measure_row_packets(row, family);
-        }
-    }
-    return true;
-}
-
-/* The port 0 of protocols that have no ports is none. */
-static bool
-write_port_entropy(struct measure_output *o,
-                   const struct measure_scope *scope, const char *name,
-                   bool destination)
+static void
+write_port_entropy(struct measure_output *o, const char *name,
+                   const uint64_t packets[N_PORTS])
 {
     struct measure_entropy entropy;
-    struct measure_group group;
-    struct ports *ports;
-    bool ok;
 
-    if (scope->reports[0]->by != MEASURE_BY_FLOW) {
-        return true;
+    measure_entropy_init(&entropy);
+    for (size_t i = 0; i < N_PORTS; i++) {
+        measure_entropy_add(&entropy, packets[i]);
     }
-    ports = measure_xzalloc(sizeof *ports);
-    ports->destination = destination;
-    measure_group_init(&group, (MEASURE_FIELD_PROTOCOL
-                                | (destination
-                                   ? MEASURE_FIELD_DESTINATION_PORT
-                                   : MEASURE_FIELD_SOURCE_PORT)), 128, 128);
-    ok = measure_query(scope, &group, add_ports, ports);
-    if (ok) {
-        measure_entropy_init(&entropy);
-        for (size_t i = 0; i < N_PORTS; i++) {
-            measure_entropy_add(&entropy, ports->packets[i]);
-        }
-        write_entropy(o, name, &entropy);
-    }
-    free(ports);
-    return ok;
+    write_entropy(o, name, &entropy);
 }
 
 /* Makes the group that a report must allow (measure_scope_check()): that of
@@ -231,7 +200,8 @@ bool
 measure_sizes_write(struct measure_output *o,
                     const struct measure_scope *scope)
 {
-    struct sizes sizes;
+    struct sizes *sizes = measure_xzalloc(sizeof *sizes);
+    enum measure_by by = scope->reports[0]->by;
     struct measure_totals totals;
     struct measure_group group;
     bool ok;
@@ -239,24 +209,27 @@ measure_sizes_write(struct measure_output *o,
     measure_sizes_group(scope, &group);
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
-    measure_output_string(o, "key", measure_by_name(scope->reports[0]->by));
-    measure_distribution_init(&sizes.distribution);
-    sizes.packets = measure_values_create();
-    sizes.bytes = measure_values_create();
-    ok = measure_query(scope, &group, add_sizes, &sizes);
+    measure_output_string(o, "key", measure_by_name(by));
+    measure_distribution_init(&sizes->distribution);
+    sizes->packets = measure_values_create();
+    sizes->bytes = measure_values_create();
+    ok = measure_query(scope, &group, add_sizes, sizes);
     if (ok) {
-        write_sizes(o, &sizes);
+        write_sizes(o, sizes);
     }
-    measure_values_destroy(sizes.packets);
-    measure_values_destroy(sizes.bytes);
 
     measure_output_open_list(o, "entropy");
     ok = (ok
           && write_address_entropy(o, scope, "source", MEASURE_BY_SOURCE)
           && write_address_entropy(o, scope, "destination",
-                                   MEASURE_BY_DESTINATION)
-          && write_port_entropy(o, scope, "source-port", false)
-          && write_port_entropy(o, scope, "destination-port", true));
+                                   MEASURE_BY_DESTINATION));
+    if (ok && by == MEASURE_BY_FLOW) {
+        write_port_entropy(o, "source-port", sizes->source_ports);
+        write_port_entropy(o, "destination-port", sizes->destination_ports);
+    }
     measure_output_close(o);
+    measure_values_destroy(sizes->packets);
+    measure_values_destroy(sizes->bytes);
+    free(sizes);
     return ok;
 }

@@ -135,41 +135,16 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
-/* Adds the 'n' rows at 'rows', masked with 'mask', to 'groups', which
- * forgets what it had.  Each counts one; if 'ports', and its packets as bytes
- * besides.  Returns false if there is no memory. */
+/* Makes 'groups' those of 'from' masked with 'mask': each counts one, and its
+ * packets as bytes.  Returns false if there is no memory. */
 static bool
-count_ones(struct measure_groups *groups, const uint64_t *rows, uint32_t n,
-           const uint64_t *mask, bool ports)
+count_groups(struct measure_groups *groups, const struct measure_groups *from,
+             const uint64_t *mask)
 {
-    unsigned int n_words = measure_key_words(groups->layout);
-    size_t row_words = measure_row_words(groups->layout);
-
     groups->n = 0;
-    if (!measure_groups_begin(groups, n)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; ) {
-        size_t n_batch = (n - i < MEASURE_GROUPS_BATCH
-                          ? n - i : MEASURE_GROUPS_BATCH);
-        uint64_t *row;
-
-        if (!measure_groups_reserve(groups, n_batch)) {
-            return false;
-        }
-        row = measure_groups_tail(groups);
-        for (size_t j = 0; j < n_batch; j++, i++) {
-            for (unsigned int k = 0; k < n_words; k++) {
-                row[k] = rows[k] & mask[k];
-            }
-            row[n_words] = 1;
-            row[n_words + 1] = ports ? rows[n_words] : 0;
-            row += row_words;
-            rows += row_words;
-        }
-        measure_groups_take(groups, n_batch);
-    }
-    return true;
+    return (measure_groups_begin(groups, from->n)
+            && measure_groups_add_masked(groups, from->rows, from->n, mask,
+                                         MEASURE_GROUPS_COUNT));
 }
 
 /* Counts the destinations, and with ports if the question is about them, of
@@ -183,12 +158,11 @@ count_destinations(struct asking *asking, const struct measure_groups *groups)
 
     /* Of each pair the ports, and of each source the pairs, and the ports of
      * these. */
-    return (count_ones(pairs, groups->rows, groups->n,
-                       narrow ? asking->pair.narrow : asking->pair.wide6,
-                       false)
-            && count_ones(&asking->sources[layout], pairs->rows, pairs->n,
-                          narrow ? asking->group.narrow : asking->group.wide6,
-                          true));
+    return (count_groups(pairs, groups,
+                         narrow ? asking->pair.narrow : asking->pair.wide6)
+            && count_groups(&asking->sources[layout], pairs,
+                            (narrow ? asking->group.narrow
+                             : asking->group.wide6)));
 }
 
 static bool
@@ -332,6 +306,10 @@ measure_spreaders_ask(const struct measure_scope *scope,
                        (asking.pair.fields
                         | (count_ports(scope, question->by)
                            ? MEASURE_FIELD_DESTINATION_PORT : 0)), 128, 128);
+    if (measure_query_all_light(scope, &asking.group, question->min,
+                                &answer->keys)) {
+        return true;
+    }
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         measure_groups_init(&asking.pairs[layout], layout, secret, budget);
         measure_groups_init(&asking.sources[layout], layout, secret, budget);

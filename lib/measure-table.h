@@ -272,4 +272,11 @@ measure_table_next_row(struct measure_table_cursor *cursor)
         for (uint64_t *ROW;                                             \
              (ROW = measure_table_next_row(&ROW##_cursor)); )
 
+/* Goes through the rows of a table that has no gaps. */
+#define MEASURE_ROWS_FOR_EACH(ROW, TABLE)                               \
+    for (uint64_t *ROW = (TABLE)->rows,                                 \
+             *ROW##_end = ROW + ((size_t) (TABLE)->n_used               \
+                                 * measure_row_words((TABLE)->family)); \
+         ROW < ROW##_end; ROW += measure_row_words((TABLE)->family))
+
 #endif /* measure-table.h */

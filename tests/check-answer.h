@@ -33,8 +33,10 @@ static inline bool
 is_exact(const struct measure_report *report)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_totals totals;
 
-    return measure_scope_exact(&scope);
+    measure_scope_sum(&scope, &totals);
+    return measure_totals_exact(&totals);
 }
 
 static inline bool

@@ -129,6 +129,19 @@ START_TEST(groups_of_parts_are_apart)
 }
 END_TEST
 
+/* Returns true if it is seen that row 'number' is of a flow that another one
+ * is of, too. */
+static bool
+add_flow(struct measure_groups *groups, uint32_t number)
+{
+    uint64_t row[MEASURE_KEY_WORDS + 2];
+    bool differ = false;
+
+    make_row(row, groups->layout, number, 1, 60);
+    ck_assert(measure_groups_add_flows(groups, row, 1, &differ));
+    return differ;
+}
+
 START_TEST(flows_by_several_ports_are_seen)
 {
     struct measure_hash_secret secret;
@@ -137,20 +150,57 @@ START_TEST(flows_by_several_ports_are_seen)
     measure_hash_secret_init(&secret, test_seed);
     measure_groups_init(&groups, _i, &secret, &budget);
     ck_assert(measure_groups_begin(&groups, 2 * MEASURE_GROUPS_BATCH));
-    ck_assert(measure_groups_reserve(&groups, 2 * MEASURE_GROUPS_BATCH));
     for (uint32_t i = 0; i < MEASURE_GROUPS_BATCH; i++) {
-        make_row(measure_groups_tail(&groups), _i, 2 * i + i % 2, 1, 60);
-        ck_assert(!measure_groups_take_flows(&groups, 1));
-        make_row(measure_groups_tail(&groups), _i, 2 * i + i % 2, 1, 60);
-        ck_assert(!measure_groups_take_flows(&groups, 1));
+        ck_assert(!add_flow(&groups, 2 * i + i % 2));
+        ck_assert(!add_flow(&groups, 2 * i + i % 2));
     }
     ck_assert_uint_eq(groups.n, MEASURE_GROUPS_BATCH);
-    make_row(measure_groups_tail(&groups), _i, 15, 1, 60);
-    ck_assert(!measure_groups_take_flows(&groups, 1));
-    make_row(measure_groups_tail(&groups), _i, 14, 1, 60);
-    ck_assert(measure_groups_take_flows(&groups, 1));
+    ck_assert(!add_flow(&groups, 15));
+    ck_assert(add_flow(&groups, 14));
     ck_assert_uint_eq(groups.n, MEASURE_GROUPS_BATCH + 1);
     measure_groups_destroy(&groups);
+}
+END_TEST
+
+/* By keys without the port of the switch, that is two numbers at a time: the
+ * sums, and how many rows, with their packets. */
+START_TEST(masked_rows_add_up)
+{
+    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[_i];
+    size_t row_words = measure_row_words(_i);
+    enum { N = 1000 };
+    uint64_t *rows = calloc(2 * N, (MEASURE_KEY_WORDS + 2) * 8);
+    struct measure_hash_secret secret;
+    struct measure_groups groups;
+
+    measure_hash_secret_init(&secret, test_seed);
+    measure_groups_init(&groups, _i, &secret, &budget);
+    for (uint32_t i = 0; i < 2 * N; i++) {
+        make_row(&rows[i * row_words], _i, i, i + 1, 100 * i);
+    }
+    for (int value = MEASURE_GROUPS_SUM; value <= MEASURE_GROUPS_COUNT;
+         value++) {
+        bool sum = value == MEASURE_GROUPS_SUM;
+
+        groups.n = 0;
+        ck_assert(measure_groups_begin(&groups, 2 * N));
+        ck_assert(measure_groups_add_masked(&groups, rows, 2 * N, mask,
+                                            value));
+        ck_assert_uint_eq(groups.n, N);
+        for (uint32_t i = 0; i < N; i++) {
+            uint64_t key[MEASURE_KEY_WORDS + 2];
+            uint64_t *row;
+
+            make_row(key, _i, 2 * i, 0, 0);
+            row = measure_groups_find(&groups, key);
+            REQUIRE(row);
+            REQUIRE(row[row_words - 2] == (sum ? 4 * i + 3 : 2));
+            REQUIRE(row[row_words - 1] == (sum ? 100 * (4 * i + 1)
+                                           : 4 * i + 3));
+        }
+    }
+    measure_groups_destroy(&groups);
+    free(rows);
 }
 END_TEST
 
@@ -213,6 +263,7 @@ main(void)
     tcase_add_loop_test(tests, groups_add_up, 0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, groups_of_parts_are_apart, 0,
                         MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, masked_rows_add_up, 0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, flows_by_several_ports_are_seen, 0,
                         MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, partitions_keep_their_rows, 0,
