@@ -32,7 +32,9 @@
  *
  * Questions.  All kinds of questions to one report, with flows as above and
  * with flows between random addresses: the time by the clock of each, the
- * writing of the answer as JSON included.
+ * writing of the answer as JSON included.  The first time a question may make
+ * a grouping that the report then keeps.  It is the report of the second
+ * epoch, for the first takes its memory from the kernel, which clears it.
  *
  * Hand-over.  One packet thread, bound to a processor of its own, counts in
  * turn for all writers while the control thread, on another one, closes
@@ -45,7 +47,9 @@
  * A set that is new to the packet thread lies in memory that another processor
  * has just cleared.  What that alone costs is shown, too: after each first
  * burst the thread writes to as many lines, at random, of plain memory that is
- * as large and was cleared at the same time ("plain-memory"). */
+ * as large and was cleared at the same time ("plain-memory").  And before each
+ * of these it adds up numbers for about as long, without any memory: what that
+ * shows is the machine alone ("no-memory"). */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For pthread_setaffinity_np(). */
@@ -78,6 +82,8 @@
 #define MAX_ROUNDS 20
 #define ROWS 100                /* Of each answer. */
 #define CHANGE_KEYS 786432      /* As many as the switch ever expects. */
+
+#define SPARE_BYTES (128 << 20) /* Kept by the switch: of 1 GiB an eighth. */
 
 #define MAX_EPOCH_MS 1000.0     /* What is promised. */
 #define MAX_QUESTION_MS 100.0
@@ -410,15 +416,24 @@ epochs(const char *name)
     return all < MAX_EPOCH_MS;
 }
 
-/* Returns true if all questions to a report of the flows of one thread meet
- * their target. */
+/* Returns true if all questions to the second report of the flows of one
+ * thread meet their target. */
 static bool
 ask_all(const char *name)
 {
     struct measure_report *report;
     bool met = true;
 
+    measure_memory_trim(&budget, 0);
     count_flows(sets[0], 0);
+    report = measure_report_merge(sets, 1, MEASURE_BY_FLOW, &secret, &budget);
+    for (size_t i = 0; i < N_DEFAULT_QUESTIONS; i++) {
+        ask(report, &questions[i]);
+        measure_memory_trim(&budget, SPARE_BYTES);
+    }
+    measure_report_destroy(report);
+    measure_memory_trim(&budget, SPARE_BYTES);
+
     report = measure_report_merge(sets, 1, MEASURE_BY_FLOW, &secret, &budget);
     measure_output_open_object(out, name);
     measure_output_open_list(out, "questions");
@@ -426,7 +441,7 @@ ask_all(const char *name)
         double ms[MAX_ROUNDS];
         uint64_t length = 0;
 
-        measure_memory_trim(&budget, 0);
+        measure_memory_trim(&budget, SPARE_BYTES);
         for (uint32_t round = 0; round < n_rounds; round++) {
             double start = seconds(CLOCK_MONOTONIC);
 
@@ -466,7 +481,7 @@ static struct measure_writer writers[MAX_THREADS];
 static uint64_t seen;           /* Rounds of bursts that ended.  Atomic. */
 static bool stop;               /* Atomic. */
 static uint64_t sent, counted;
-static struct histogram first, other, interrupted, plain;
+static struct histogram first, other, interrupted, plain, none;
 
 /* As large as the table of a set, two for each: while the packet thread uses
  * the one, the other is cleared. */
@@ -543,6 +558,19 @@ touch_plain_memory(uint32_t w, uint64_t *state)
     return nanoseconds() - start;
 }
 
+/* Returns the nanoseconds that it takes to make numbers for as many lines. */
+static uint64_t
+touch_no_memory(uint64_t *state)
+{
+    uint64_t start = nanoseconds();
+
+    for (int j = 0; j < 16 * MEASURE_BURST; j++) {
+        *state = (*state * UINT64_C(6364136223846793005)
+                  + UINT64_C(1442695040888963407));
+    }
+    return nanoseconds() - start;
+}
+
 static void *
 packet_main(void *unused)
 {
@@ -576,6 +604,7 @@ packet_main(void *unused)
                 histogram_add(set == last[w] ? &other : &first, taken);
             }
             if (set != last[w]) {
+                histogram_add(&none, touch_no_memory(&state));
                 histogram_add(&plain, touch_plain_memory(w, &state));
             }
             last[w] = set;
@@ -617,12 +646,13 @@ write_bins(void)
 {
     measure_output_open_list(out, "bursts");
     for (int i = 0; i < N_BINS; i++) {
-        if (first.bins[i] || plain.bins[i] || other.bins[i]
+        if (first.bins[i] || plain.bins[i] || none.bins[i] || other.bins[i]
             || interrupted.bins[i]) {
             measure_output_open_row(out);
             measure_output_uint(out, "below-ns", UINT64_C(256) << i);
             measure_output_uint(out, "first-in-a-set", first.bins[i]);
             measure_output_uint(out, "plain-memory", plain.bins[i]);
+            measure_output_uint(out, "no-memory", none.bins[i]);
             measure_output_uint(out, "other", other.bins[i]);
             measure_output_uint(out, "preempted", interrupted.bins[i]);
             measure_output_close(out);
@@ -676,6 +706,7 @@ hand_over(void)
     measure_output_open_line(out, "longest");
     measure_output_uint(out, "first-in-a-set-ns", first.max_ns);
     measure_output_uint(out, "plain-memory-ns", plain.max_ns);
+    measure_output_uint(out, "no-memory-ns", none.max_ns);
     measure_output_uint(out, "other-ns", other.max_ns);
     measure_output_close(out);
     measure_output_open_line(out, "packets");

@@ -37,9 +37,9 @@
  * How.  measure_query_wholes() gives all of some sources at a time: their
  * sizes, and their groups by source, destination and destination port.  A
  * source with fewer packets than 'min' has fewer destinations, too: it has no
- * groups there; and if that holds for all, as it does for most epochs, nothing
- * but their largest size is looked at.  From the groups the pairs are made, and from the pairs the
- * sources, by counting what falls together.
+ * groups there; and if that holds for all, no rows are looked at.  From the
+ * groups the pairs are made, and from the pairs the sources, by counting what
+ * falls together.
  *
  * Error.  None without overflow.  With it each row can have missed at most as
  * many destinations as packets overflowed.
