@@ -87,7 +87,7 @@ measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
         return true;
     }
     size += groups->size ? used + MIN_ROWS * row_size : 0;
-    if (!groups->lasting && !measure_budget_allows(groups->budget, size, 0)) {
+    if (!groups->lasting && !measure_budget_allows(groups->budget, size)) {
         return false;
     }
     rows = measure_memory_take(groups->budget, &size,

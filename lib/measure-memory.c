@@ -39,6 +39,8 @@
 /* What is smaller comes from the heap. */
 #define MIN_MAPPED_SIZE (64u << 10)
 
+#define ANSWER_BYTES (UINT64_C(1) << 20)    /* For answers in any case. */
+
 /* A memory policy of the calling thread. */
 struct policy {
     bool valid;
@@ -342,25 +344,39 @@ measure_budget_limit(const struct measure_budget *budget)
     return __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
 }
 
-/* Returns true if 'size' more bytes may be taken for an answer, so that of the
- * limit 'reserve' are left.  Spare blocks do not count, but may go. */
+/* Returns true if 'size' more bytes may be taken to work at an answer.  All
+ * that work may take a quarter of the limit even if there is nothing left of
+ * it: when tables have used up their memory, people have questions. */
 bool
-measure_budget_allows(struct measure_budget *budget, uint64_t size,
-                      uint64_t reserve)
+measure_budget_allows(struct measure_budget *budget, uint64_t size)
 {
     uint64_t limit = measure_budget_limit(budget);
-    uint64_t taken = (measure_budget_used(budget)
-                      + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED)
-                      + size);
+    uint64_t lent = __atomic_load_n(&budget->lent, __ATOMIC_RELAXED) + size;
+    uint64_t taken = measure_budget_used(budget) + lent;
+    uint64_t least = limit < ANSWER_BYTES ? limit : ANSWER_BYTES;
 
     if (!limit) {
         return true;
     }
-    if (taken + reserve > limit) {
+    if (taken > limit && lent > (limit / 4 > least ? limit / 4 : least)) {
         return false;
     }
-    measure_memory_trim(budget, limit - taken);
+    /* Spare blocks are no reason to refuse. */
+    measure_memory_trim(budget, limit > taken ? limit - taken : 0);
     return true;
+}
+
+/* Returns true if 'size' more bytes may be kept of answers: a quarter of the
+ * limit must be left. */
+bool
+measure_budget_allows_keeping(const struct measure_budget *budget,
+                              uint64_t size)
+{
+    uint64_t limit = measure_budget_limit(budget);
+
+    return !limit || (measure_budget_used(budget)
+                      + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED)
+                      + size <= limit - limit / 4);
 }
 
 uint64_t

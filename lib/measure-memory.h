@@ -73,8 +73,9 @@ void measure_memory_give(struct measure_budget *, void *, size_t size,
                          bool lasting);
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
 uint64_t measure_budget_limit(const struct measure_budget *);
-bool measure_budget_allows(struct measure_budget *, uint64_t size,
-                           uint64_t reserve);
+bool measure_budget_allows(struct measure_budget *, uint64_t size);
+bool measure_budget_allows_keeping(const struct measure_budget *,
+                                   uint64_t size);
 uint64_t measure_budget_used(const struct measure_budget *);
 uint64_t measure_budget_spare(const struct measure_budget *);
 

@@ -186,7 +186,7 @@ split_scope(struct query *q)
                                                         q->n_parts)
                                + measure_partitions_bytes(
                                    MEASURE_IPV6, n_rows[MEASURE_IPV6],
-                                   q->n_parts), 0)) {
+                                   q->n_parts))) {
         q->n_parts = 0;
         return false;
     }
@@ -550,8 +550,7 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
             uint64_t n = groups->n * (q->n_parts - 1.) * 17 / 16;
             uint64_t row_size = measure_row_words(layout) * sizeof(uint64_t);
 
-            if (!measure_budget_allows(q->budget, n * row_size,
-                                       measure_budget_limit(q->budget) / 4)
+            if (!measure_budget_allows_keeping(q->budget, n * row_size)
                 || !measure_groups_reserve(groups, n)) {
                 return false;
             }
@@ -850,7 +849,7 @@ add_changes(const struct measure_table *table, void *adding_)
     }
     if (measure_budget_allows(adding->budget,
                               measure_partitions_bytes(layout, n_rows,
-                                                       n_parts), 0)
+                                                       n_parts))
         && measure_partitions_init(&p, layout, n_rows, n_parts,
                                    adding->budget)) {
         uint32_t n_keys = change->n_keys;
