@@ -25,7 +25,7 @@
 #include "measure-table.h"
 #include "measure-top.h"
 
-#define BATCH 16
+#define BATCH 32
 
 /* After 'forget_epochs' this is left of an expectation. */
 #define FORGET_SHARE 1e-3

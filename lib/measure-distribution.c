@@ -157,7 +157,14 @@ measure_entropy_add(struct measure_entropy *e, uint64_t count)
         return;
     }
 
-    term = count * log2(count);
+    if (count < MEASURE_ENTROPY_TERMS) {
+        if (e->terms[count] == 0) {
+            e->terms[count] = count * log2(count);
+        }
+        term = e->terms[count];
+    } else {
+        term = count * log2(count);
+    }
     sum = e->sum + term;
     e->compensation += (e->sum >= term ? e->sum - sum + term
                         : term - sum + e->sum);

@@ -136,11 +136,16 @@ measure_values_add(struct measure_values *values, uint64_t value)
 
 /* Entropy. */
 
+#define MEASURE_ENTROPY_TERMS 256
+
 struct measure_entropy {
     uint64_t keys;              /* Counts that are not 0. */
     uint64_t total;             /* Their sum. */
     double sum;                 /* Of c * log2(c)... */
     double compensation;        /* ...and what rounding took from it. */
+
+    /* c * log2(c) of the smallest counts, which most are; 0 until needed. */
+    double terms[MEASURE_ENTROPY_TERMS];
 };
 
 void measure_entropy_init(struct measure_entropy *);
