@@ -683,6 +683,106 @@ START_TEST(prefixes_are_those_of_the_oracle)
 }
 END_TEST
 
+/* Expectations of either layout, for 'max_keys'. */
+struct expectations {
+    struct measure_change change[MEASURE_N_FAMILIES];
+    struct measure_change *pointers[MEASURE_N_FAMILIES];
+    void *memory[MEASURE_N_FAMILIES];
+};
+
+static void
+expectations_init(struct expectations *e, uint32_t max_keys)
+{
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        struct measure_change_config config = {
+            .family = i, .max_keys = max_keys, .alpha = 1,
+        };
+        size_t size = measure_change_size(&config);
+
+        ck_assert(!posix_memalign(&e->memory[i], MEASURE_LINE_SIZE, size));
+        measure_change_init(&e->change[i], &config, &secret, e->memory[i]);
+        e->pointers[i] = &e->change[i];
+    }
+}
+
+static void
+expectations_destroy(struct expectations *e)
+{
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        free(e->memory[i]);
+    }
+}
+
+/* Returns the values of the epoch: all that vanish in the next one. */
+static struct measure_change_row *
+expected_values(struct measure_change *change, size_t *n)
+{
+    size_t max = change->n_keys;
+    struct measure_change_row *values = calloc(max + 1, sizeof *values);
+
+    change->config.floor = 0;
+    measure_change_close(change, values, 0);
+    *n = measure_change_close(change, values, max);
+    ck_assert_uint_eq(*n, max);
+    return values;
+}
+
+/* What is expected is what all packets add up to; and of too many keys as many
+ * are expected as there is place for. */
+START_TEST(changes_are_those_of_all_packets)
+{
+    static const struct test_scope scope_of_one = { 0, 1, -1, NULL, NULL };
+    struct expectations got, expected;
+    struct measure_filter filter;
+    struct measure_group group;
+    struct measure_scope scope;
+
+    many_flows = true;
+    make_reports(MEASURE_BY_FLOW, 20000);
+    open_scope(&scope_of_one, &scope, &filter);
+    measure_group_from_by(&group, _i);
+    expectations_init(&got, 20000);
+    expectations_init(&expected, 20000);
+    ck_assert(measure_query_changes(&scope, _i, got.pointers));
+    for (size_t i = 0; i < n_packets; i++) {
+        struct measure_record record = make_record(&packets[i].fields,
+                                                   packets[i].bytes);
+        struct measure_change_item item = { .packets = 1 };
+        enum measure_family layout
+            = measure_group_key(&group, record.verdict, record.key, item.key);
+
+        if (in_scope(&packets[i], &scope_of_one)) {
+            measure_change_add(expected.pointers[layout], &item, 1);
+        }
+    }
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_change_row *a, *b;
+        size_t n_a, n_b;
+
+        a = expected_values(got.pointers[layout], &n_a);
+        b = expected_values(expected.pointers[layout], &n_b);
+        ck_assert_uint_eq(n_a, n_b);
+        ck_assert(n_a > 0 || layout == MEASURE_IPV6);
+        for (size_t i = 0; i < n_a; i++) {
+            REQUIRE(!memcmp(a[i].key, b[i].key, sizeof a[i].key));
+            REQUIRE(a[i].expectation == b[i].expectation);
+        }
+        free(a);
+        free(b);
+    }
+    expectations_destroy(&got);
+    expectations_destroy(&expected);
+
+    expectations_init(&got, 100);
+    ck_assert(measure_query_changes(&scope, _i, got.pointers));
+    ck_assert_uint_eq(got.change[MEASURE_IPV4].n_keys, 100);
+    ck_assert_uint_gt(got.change[MEASURE_IPV4].refused_adds, 0);
+    expectations_destroy(&got);
+    destroy_reports();
+    many_flows = false;
+}
+END_TEST
+
 /* Tables that are full. */
 START_TEST(errors_are_bounded)
 {
@@ -854,6 +954,8 @@ main(void)
     tcase_add_test(tests, many_rows_are_cut);
     tcase_add_test(tests, spreaders_are_those_of_the_oracle);
     tcase_add_test(tests, prefixes_are_those_of_the_oracle);
+    tcase_add_loop_test(tests, changes_are_those_of_all_packets,
+                        MEASURE_BY_FLOW, MEASURE_BY_SOURCE + 1);
     tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_BY);
     tcase_add_test(tests, wrong_words_are_explained);
     tcase_add_test(tests, answers_are_json);
