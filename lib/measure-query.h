@@ -59,8 +59,8 @@ enum measure_sort {
 };
 
 /* Called with groups, each in one call.  The table has no gaps, and is only to
- * be gone through.  A key may have, besides the fields of its group, the port of the switch.
- * Returns false if there is no memory. */
+ * be gone through.  A key may have, besides the fields of its group, the port
+ * of the switch.  Returns false if there is no memory. */
 typedef bool measure_groups_function(const struct measure_table *, void *aux);
 
 /* Called with some wholes, and their groups: see measure_query_wholes(). */
