@@ -19,6 +19,7 @@
 #include "measure-prefetch.h"
 
 #include <netinet/in.h>
+#include <netinet/ip6.h>
 
 #include "dp-packet.h"
 #if __has_include("dpif-netdev-private-dfc.h")
