@@ -328,6 +328,30 @@ destroy_dying(void)
     }
 }
 
+/* The rows of a table that are asked for their probes. */
+#define PROBED_ROWS 4096
+
+/* Notes how far packets looked for their rows. */
+static void
+note_probes(const struct closing_epoch *closing)
+    OVS_EXCLUDED(measure_mutex)
+{
+    ovs_mutex_lock(&measure_mutex);
+    for (size_t i = 0; i < closing->n; i++) {
+        const struct measure_set *set = closing->sets[i];
+        struct measure_probes probes = { 0, 0, 0 };
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            for (uint32_t j = 0; j < set->n_tables[family]; j++) {
+                measure_table_add_probes(&set->tables[family][j], &secret,
+                                         PROBED_ROWS, &probes);
+            }
+        }
+        closing->writers[i]->probes = probes;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+}
+
 /* Notes how many flows the tables of the next epochs must expect.  What is
  * counted in flow caches must not be in the tables yet: larger tables than the
  * packet threads need would take the place of other things in the caches of
@@ -475,6 +499,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     closing->handover_us = time_usec() - closing->closed_us;
     wait_for_growth();
     expect_flows(closing);
+    note_probes(closing);
 
     ovsrcu_quiesce_start();
     for (size_t i = 0; i < closing->n; i++) {

@@ -68,6 +68,7 @@ struct monitor_writer {
     int numa_id;
     struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
     uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
+    struct measure_probes probes;   /* Of rows of its last merged epoch. */
     struct measure_counters closed; /* Sum of its merged epochs. */
 };
 

@@ -84,6 +84,14 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
         measure_output_uint(o, "keys-lost", load.n_lost);
         measure_output_close(o);
     }
+    if (writer->probes.n_rows) {
+        measure_output_open_line(o, "probes-of-last-epoch");
+        measure_output_uint(o, "sampled-rows", writer->probes.n_rows);
+        measure_output_decimal(o, "mean", ((double) writer->probes.n_probes
+                                           / writer->probes.n_rows));
+        measure_output_uint(o, "max", writer->probes.max_probes);
+        measure_output_close(o);
+    }
     write_tables(o, "ipv4", MEASURE_IPV4, &load);
     write_tables(o, "ipv6", MEASURE_IPV6, &load);
     measure_output_close(o);

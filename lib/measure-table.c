@@ -414,6 +414,35 @@ measure_table_find(const struct measure_table *table,
     return NULL;
 }
 
+/* Adds the rows of 'table' to 'probes', the first 'max_rows' at most.  These
+ * are a sample, for rows lie in the order of their hashes. */
+void
+measure_table_add_probes(const struct measure_table *table,
+                         const struct measure_hash_secret *secret,
+                         size_t max_rows, struct measure_probes *probes)
+{
+    size_t row_words = measure_row_words(table->family);
+    size_t all_words = measure_table_size(table->n_lines) / sizeof(uint64_t);
+    size_t n = 0;
+
+    MEASURE_TABLE_FOR_EACH (row, table) {
+        uint64_t hash = measure_key_hash(secret, table->family, row);
+        const uint64_t *home = measure_table_home(table, hash);
+        /* Probing goes on at the beginning of the table. */
+        size_t words = row >= home ? row - home : all_words - (home - row);
+        uint64_t n_probes = words / row_words + 1;
+
+        if (n++ == max_rows) {
+            break;
+        }
+        probes->n_rows++;
+        probes->n_probes += n_probes;
+        if (n_probes > probes->max_probes) {
+            probes->max_probes = n_probes;
+        }
+    }
+}
+
 /* Makes 'table', only to be gone through, of the 'n' 'rows' without gaps,
  * which stay the caller's.  There must be room for one more, unless 'n' is
  * 0. */

@@ -88,6 +88,13 @@ struct measure_table {
     enum measure_family family;
 };
 
+/* How many rows packets look at to find theirs. */
+struct measure_probes {
+    uint64_t n_rows;            /* That were asked... */
+    uint64_t n_probes;          /* ...and the probes for them together. */
+    uint64_t max_probes;        /* For one of them. */
+};
+
 /* Layout.  All of these fold to constants where 'family' is one. */
 
 static inline size_t
@@ -232,6 +239,9 @@ bool measure_table_merge_growing(struct measure_table *,
                                  const uint64_t *mask,
                                  const struct measure_hash_secret *,
                                  uint64_t max_keys, struct measure_budget *);
+void measure_table_add_probes(const struct measure_table *,
+                              const struct measure_hash_secret *,
+                              size_t max_rows, struct measure_probes *);
 uint64_t measure_table_estimate(const struct measure_table *const tables[],
                                 size_t n_tables, const uint64_t *mask,
                                 const struct measure_hash_secret *);

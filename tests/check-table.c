@@ -457,7 +457,8 @@ START_TEST(full_table_keeps_keys_near_their_home)
     enum measure_family family = _i;
     enum { N_KEYS = 1 << 17 };
     size_t row_words = measure_row_words(family);
-    size_t n_home = 0, max_distance = 0;
+    size_t n_home = 0, max_distance = 0, n_probes = 0;
+    struct measure_probes probes = { 0, 0, 0 }, sample = { 0, 0, 0 };
     struct measure_table table;
     double share;
 
@@ -476,6 +477,7 @@ START_TEST(full_table_keeps_keys_near_their_home)
         size_t distance = (row - home + n_words) % n_words;
 
         n_home += distance < MEASURE_LINE_SIZE / 8;
+        n_probes += distance / row_words + 1;
         if (distance / row_words > max_distance) {
             max_distance = distance / row_words;
         }
@@ -487,6 +489,15 @@ START_TEST(full_table_keeps_keys_near_their_home)
     ck_assert_double_eq_tol(share, family == MEASURE_IPV4 ? 0.883 : 0.75,
                             0.01);
     ck_assert_uint_lt(max_distance, MEASURE_TABLE_MAX_PROBES);
+
+    measure_table_add_probes(&table, &secret, SIZE_MAX, &probes);
+    ck_assert_uint_eq(probes.n_rows, N_KEYS);
+    ck_assert_uint_eq(probes.n_probes, n_probes);
+    ck_assert_uint_eq(probes.max_probes, max_distance + 1);
+    measure_table_add_probes(&table, &secret, 1000, &sample);
+    measure_table_add_probes(&table, &secret, 0, &sample);
+    ck_assert_uint_eq(sample.n_rows, 1000);
+    ck_assert_uint_le(sample.max_probes, max_distance + 1);
     measure_table_destroy(&table, &budget);
 }
 END_TEST
