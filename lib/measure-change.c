@@ -99,11 +99,31 @@ measure_change_kind_name(enum measure_change_kind kind)
     return names[kind];
 }
 
+#define WORD_BITS 64
+
+/* Words of the bitmap of used rows, which follows the rows. */
+static size_t
+n_used_words(const struct measure_change_config *config)
+{
+    return (n_all_rows(config) + WORD_BITS - 1) / WORD_BITS;
+}
+
 /* Returns the bytes that measure_change_init() needs. */
 size_t
 measure_change_size(const struct measure_change_config *config)
 {
-    return n_all_rows(config) * row_words(config->family) * 8;
+    return (n_all_rows(config) * row_words(config->family)
+            + n_used_words(config)) * 8;
+}
+
+/* Notes that 'row' is used, or that it is not any more: those are changes. */
+MEASURE_SPECIALISED void
+flip_used(struct measure_change *c, enum measure_family family,
+          const uint64_t *row)
+{
+    size_t i = (row - c->rows) / row_words(family);
+
+    c->used[i / WORD_BITS] ^= UINT64_C(1) << i % WORD_BITS;
 }
 
 /* Makes 'c' know no key, before its first epoch, in 'memory' of
@@ -125,6 +145,7 @@ measure_change_init(struct measure_change *c,
     c->config = *config;
     c->secret = secret;
     c->rows = memory;
+    c->used = c->rows + n_all_rows(config) * row_words(config->family);
     c->n_rows = 2 * config->max_keys;
     c->allowed_keys = config->max_keys;
     c->forget_epochs = epochs < UINT32_MAX ? epochs : UINT32_MAX;
@@ -179,6 +200,7 @@ add_one(struct measure_change *c, enum measure_family family,
                 break;
             }
             c->n_keys++;
+            flip_used(c, family, row);
             memcpy(row, key, measure_key_words(family) * 8);
             state->hash = hash;
             state->value = value;
@@ -419,41 +441,59 @@ update(const struct measure_change *c, struct state *state)
             && state->unseen < c->forget_epochs);
 }
 
+/* Compares and updates 'row'.  'holes' says whether a row has been forgotten
+ * in the run of used rows before it; returns whether one has been now. */
+MEASURE_SPECIALISED bool
+close_row(struct measure_change *c, enum measure_family family, uint64_t *row,
+          bool warm, bool holes, struct listing *listing)
+{
+    struct state *state = state_of(row, family);
+
+    if (warm && has_changed(&c->config, state)) {
+        list_change(c, family, row, state, listing);
+    }
+    if (!update(c, state)) {
+        memset(row, 0, row_words(family) * 8);
+        flip_used(c, family, row);
+        c->n_keys--;
+        c->forgotten_keys++;
+        return true;
+    }
+    if (holes) {
+        /* Between its home and itself a row must find no empty one. */
+        uint64_t *to = home_row(c, family, state->hash);
+
+        while (to < row && state_of(to, family)->hash) {
+            to += row_words(family);
+        }
+        if (to < row) {
+            memcpy(to, row, row_words(family) * 8);
+            flip_used(c, family, to);
+            memset(row, 0, row_words(family) * 8);
+            flip_used(c, family, row);
+        }
+    }
+    return holes;
+}
+
+/* Most of the table is empty, and is not read. */
 MEASURE_SPECIALISED void
 close__(struct measure_change *c, enum measure_family family,
         struct listing *listing)
 {
     bool warm = c->epoch > 1 && c->epoch > c->config.warm_up;
-    uint64_t *end = (c->rows
-                     + n_all_rows(&c->config) * row_words(family));
+    size_t n_words = n_used_words(&c->config);
     bool holes = false;         /* In this run of used rows. */
+    size_t next = 0;            /* Row behind the last one that was used. */
 
-    for (uint64_t *row = c->rows; row < end; row += row_words(family)) {
-        struct state *state = state_of(row, family);
+    for (size_t i = 0; i < n_words; i++) {
+        /* Rows move to places that have been passed: not seen again. */
+        for (uint64_t word = c->used[i]; word; word &= word - 1) {
+            size_t n = i * WORD_BITS + __builtin_ctzll(word);
 
-        if (!state->hash) {
-            holes = false;
-            continue;
-        }
-        if (warm && has_changed(&c->config, state)) {
-            list_change(c, family, row, state, listing);
-        }
-        if (!update(c, state)) {
-            memset(row, 0, row_words(family) * 8);
-            c->n_keys--;
-            c->forgotten_keys++;
-            holes = true;
-        } else if (holes) {
-            /* Between its home and itself a row must find no empty one. */
-            uint64_t *to = home_row(c, family, state->hash);
-
-            while (to < row && state_of(to, family)->hash) {
-                to += row_words(family);
-            }
-            if (to < row) {
-                memcpy(to, row, row_words(family) * 8);
-                memset(row, 0, row_words(family) * 8);
-            }
+            holes = close_row(c, family, c->rows + n * row_words(family),
+                              warm, holes && n == next, listing);
+            next = n + 1;
         }
     }
 }

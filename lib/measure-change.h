@@ -66,13 +66,13 @@
  * from then on it weighs less in each epoch, like all that is past.
  *
  * Memory: 128 bytes a key for IPv4 and 256 for IPv6, that is a row of 64 or
- * 128 bytes at half load.  The table must take the keys of this epoch and
+ * 128 bytes at half load, and a bit for each row.  The table must take the keys of this epoch and
  * those of earlier ones that are not yet forgotten.  A key that finds no place
  * is refused, and what it would have added is counted.
  *
  * Thread safety: one writer.  measure_change_add() does not allocate, lock,
- * wait, log or clear.  measure_change_close() goes through the whole table and
- * belongs to the control thread. */
+ * wait, log or clear.  measure_change_close() goes through all keys and belongs
+ * to the control thread. */
 
 #define MEASURE_CHANGE_FORGET 16
 #define MEASURE_CHANGE_MAX_PROBES 128   /* Rows looked at for one key. */
@@ -101,6 +101,7 @@ struct measure_change {
     struct measure_change_config config;
     const struct measure_hash_secret *secret;
     uint64_t *rows;
+    uint64_t *used;             /* A bit for each row. */
     uint32_t n_rows;            /* Of the table, used or not. */
     uint32_t n_keys;            /* Rows used. */
     uint32_t allowed_keys;      /* Rows that may be used now. */
