@@ -149,35 +149,6 @@ class AllAnswers(Measure):
                 switch.control.get(question, *arguments)
 
 
-class EpochTurns(Measure):
-    """Ten epochs a second against none that ends."""
-
-    LONG = "86400000"
-
-    def __init__(self):
-        super().__init__("epochs of 100 ms against one that does not end",
-                         epoch_ms="100")
-
-    def set_epoch(self, switch, epoch_ms):
-        self.keys["measure-epoch-ms"] = epoch_ms
-        super().on(switch)
-
-    def begin(self, switch):
-        self.set_epoch(switch, self.LONG)
-
-    def on(self, switch):
-        self.set_epoch(switch, "100")
-
-    def off(self, switch):
-        self.set_epoch(switch, self.LONG)
-
-    @staticmethod
-    def dip(ratio):
-        """What is missing in the 10 ms of a turn, in percent of the rate
-        between turns, if all that is missing were there."""
-        return round((1 - ratio) * 100 * 100 / 10, 2)
-
-
 class Sampling(Setting):
     """What Open vSwitch exports itself."""
 
@@ -226,7 +197,6 @@ SETTINGS = {
     "key-source": measure("key: source address", key="source"),
     "key-destination": measure("key: destination address",
                                key="destination"),
-    "epoch-turns": EpochTurns,
     "memory-1": measure("1 MiB, which overflows", memory_mb="1"),
     "all-answers": lambda: AllAnswers("counting, and every answer asked for "
                                       "in each interval"),
