@@ -267,6 +267,9 @@ static void
 receive_cached(const struct pmd_perf_stats *perf, struct measure_set *set,
                const struct dp_packet_batch *batch)
 {
+    if (OVS_UNLIKELY(set->n_carried < MEASURE_CACHE_ENTRIES)) {
+        measure_set_carry_entries(set);
+    }
     if (OVS_LIKELY(set->prefetch)) {
         measure_prefetch_entries(get_cache(perf), batch);
     }

@@ -259,13 +259,42 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
         = set->cache_keys->keys[entry][measure_cache_place(word)];
 
     set->cache->counts[entry] = 0;
-    if (!word) {
+    if (!measure_cache_packets(word)) {
         return;
     }
     if (measure_cache_version(word) == 4) {
         move_entry(set, MEASURE_IPV4, key, word);
     } else {
         move_entry(set, MEASURE_IPV6, key, word);
+    }
+}
+
+/* Makes the words of the next MEASURE_CACHE_CARRIED entries of 'set', in
+ * whose epoch they may have counted nothing yet, take packets under the keys
+ * that the entries have from epochs before.
+ *
+ * All words are cold, for the control thread has cleared them: those of the
+ * next burst are prefetched. */
+void
+measure_set_carry_entries(struct measure_set *set)
+{
+    const struct measure_cache_keys *keys = set->cache_keys;
+    uint32_t forgotten = __atomic_load_n(&keys->forgotten, __ATOMIC_RELAXED);
+    const struct measure_cache_state *states = &keys->states[set->n_carried];
+    uint64_t *counts = &set->cache->counts[set->n_carried];
+
+    for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i++) {
+        bool known = states[i].known && states[i].since > forgotten;
+
+        /* A word that counts already has these bits. */
+        counts[i] |= known ? states[i].low : 0;
+    }
+    set->n_carried += MEASURE_CACHE_CARRIED;
+    if (set->n_carried < MEASURE_CACHE_ENTRIES) {
+        for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i += 8) {
+            __builtin_prefetch(&counts[MEASURE_CACHE_CARRIED + i], 1);
+            __builtin_prefetch(&states[MEASURE_CACHE_CARRIED + i]);
+        }
     }
 }
 
@@ -456,6 +485,7 @@ measure_set_use_cache(struct measure_set *set, struct measure_cache_keys *keys)
     set->cache_keys = set->cache ? keys : NULL;
     if (set->cache) {
         set->number = ++keys->n_sets;
+        set->n_carried = 0;
     }
     return !keys || set->cache;
 }
@@ -531,7 +561,7 @@ measure_set_move_cache(struct measure_set *set)
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
         uint64_t word = set->cache->counts[i];
 
-        if (word) {
+        if (measure_cache_packets(word)) {
             enum measure_family family
                 = (measure_cache_version(word) == 4
                    ? MEASURE_IPV4 : MEASURE_IPV6);

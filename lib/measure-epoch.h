@@ -75,7 +75,9 @@
  * Two tiers.  A set may have counts for the entries of a flow cache
  * (measure-cache.h).  Of a burst that has been received, a packet that finds
  * an entry is counted there, by measure_cache_add(), and only the others are
- * fetched.  measure_set_move_entry() moves the counts of an entry to the
+ * fetched.  Before the packets of a burst, measure_set_carry_entries() must
+ * be called while 'n_carried' is less than MEASURE_CACHE_ENTRIES.
+ * measure_set_move_entry() moves the counts of an entry to the
  * tables; measure_set_move_cache() those of all entries, which must be done
  * before a report is made, and for the sets of a writer in their order.  It
  * uses a table of its own, so that the tables of packets need not be larger
@@ -124,6 +126,7 @@ struct measure_set {
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
+    uint32_t n_carried;         /* Entries whose words are ready. */
     uint32_t n_fetched;         /* Packets since it had none waiting... */
     uint32_t n_counted;         /* ...and those that wait no more. */
     struct measure_record waiting[MEASURE_WAITING];     /* A ring. */
@@ -186,6 +189,7 @@ measure_writer_keys(const struct measure_writer *writer)
 void measure_set_count(struct measure_set *, struct measure_record *records,
                        size_t n);
 
+void measure_set_carry_entries(struct measure_set *);
 bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
                              uint16_t port, const struct measure_record *);
 void measure_set_move_entry(struct measure_set *, uint32_t entry);

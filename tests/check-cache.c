@@ -69,7 +69,7 @@ check_report(struct measure_set *set, const struct oracle *oracle)
 
     measure_set_move_cache(set);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        REQUIRE(!set->cache->counts[i]);
+        REQUIRE(!measure_cache_packets(set->cache->counts[i]));
     }
     report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
     ck_assert_uint_eq(report->counters.packets, oracle->packets);
@@ -392,6 +392,81 @@ START_TEST(closed_sets_keep_their_keys)
 }
 END_TEST
 
+static void
+carry_all(struct measure_set *set)
+{
+    int bursts = 0;
+
+    while (set->n_carried < MEASURE_CACHE_ENTRIES) {
+        measure_set_carry_entries(set);
+        bursts++;
+    }
+    ck_assert_int_eq(bursts, MEASURE_CACHE_ENTRIES / MEASURE_CACHE_CARRIED);
+}
+
+static bool
+takes(const struct measure_set *set, uint32_t entry)
+{
+    return measure_cache_takes(set->cache->counts[entry]);
+}
+
+/* Entries that have keys take packets before they have counted any, and what
+ * has counted none leaves no row. */
+START_TEST(entries_are_carried)
+{
+    const uint32_t last = MEASURE_CACHE_ENTRIES - 1;
+    struct oracle oracle = oracle_open();
+    struct measure_set *set;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    carry_all(set);
+    for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
+        REQUIRE(!set->cache->counts[i]);
+    }
+    hit(set, 0, 1, false, &oracle);
+    hit(set, 5, 2, false, &oracle);
+    hit(set, 6, 3, false, &oracle);
+    hit(set, 7, 4, false, &oracle);
+    hit(set, last, 5, false, &oracle);
+    close_epoch(set, &oracle);
+
+    set = open_set(64);
+    flow_cache_replace(set, 5);
+    hit(set, 6, 3, true, &oracle);
+    uint64_t begun = set->cache->counts[6];
+    carry_all(set);
+    ck_assert(takes(set, 0) && takes(set, last) && takes(set, 7));
+    ck_assert(!measure_cache_packets(set->cache->counts[0]));
+    ck_assert_uint_eq(set->cache->counts[5], 0);
+    ck_assert_uint_eq(set->cache->counts[6], begun);
+    /* One counts, one goes to another flow before it does, one does
+     * neither. */
+    hit(set, 0, 1, true, &oracle);
+    flow_cache_replace(set, last);
+    ck_assert_uint_eq(measure_table_n_used(set->current[MEASURE_IPV4])
+                      + measure_table_n_used(set->current[MEASURE_IPV6]), 0);
+    hit(set, last, 6, false, &oracle);
+    close_epoch(set, &oracle);
+
+    set = open_set(64);
+    carry_all(set);
+    ck_assert(takes(set, 7) && takes(set, last) && !takes(set, 5));
+    hit(set, 7, 4, true, &oracle);
+    hit(set, last, 6, true, &oracle);
+    measure_cache_forget(get_keys());
+    close_epoch(set, &oracle);
+
+    set = open_set(64);
+    carry_all(set);
+    ck_assert(!takes(set, 0) && !takes(set, 7) && !takes(set, last));
+    measure_set_count_fetched(set);
+    check_report(set, &oracle);
+    close_set(set);
+    oracle_close(&oracle);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -401,6 +476,7 @@ main(void)
     tcase_add_test(tests, full_entries_lose_nothing);
     tcase_add_test(tests, keys_outlast_epochs);
     tcase_add_test(tests, closed_sets_keep_their_keys);
+    tcase_add_test(tests, entries_are_carried);
     tcase_add_test(tests, entries_refuse_what_is_not_theirs);
     tcase_add_test(tests, what_does_not_count_is_taken_out);
     tcase_add_test(tests, full_tables_grow_for_the_entries);

@@ -107,6 +107,9 @@ count_burst(struct packet_thread *t, struct measure_set *s, struct random *r,
             const struct measure_record *records,
             const struct measure_fields *fields, uint32_t n)
 {
+    if (s->n_carried < MEASURE_CACHE_ENTRIES) {
+        measure_set_carry_entries(s);
+    }
     for (uint32_t i = 0; i < n; i++) {
         if (records[i].verdict < MEASURE_N_FAMILIES) {
             count_with_cache(t, s, r, &fields[i], records[i].bytes);
