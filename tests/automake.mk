@@ -26,6 +26,7 @@ unit_tests = \
 	tests/check-cuckoo \
 	tests/check-distribution \
 	tests/check-epoch \
+	tests/check-grouping \
 	tests/check-groups \
 	tests/check-handover \
 	tests/check-hash \
@@ -49,6 +50,7 @@ noinst_HEADERS += \
 	tests/check-flow-cache.h \
 	tests/check-frames.h \
 	tests/check-json.h \
+	tests/check-scopes.h \
 	tests/check-structures.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
