@@ -179,7 +179,7 @@ START_TEST(spreaders_are_those_of_the_oracle)
 {
     struct measure_prefixes exclude;
 
-    ck_assert_ptr_null(measure_prefixes_parse(
+    ck_assert(measure_prefixes_parse(
         "10.0.0.0/30,10.64.0.0/30,10.128.0.0/30,10.0.0.128/30,10.0.1.0/30,"
         "10.64.0.128/30,10.64.1.0/30,10.128.0.128/30,10.128.1.0/30",
         &exclude));
@@ -514,7 +514,6 @@ START_TEST(wrong_words_are_explained)
         "vlan/4", "source/24/", "source/1000000000000",
     };
     struct measure_hitters_question q;
-    struct measure_prefixes prefixes;
     struct measure_filter filter;
 
     measure_port_number(&ports, "one");
@@ -529,18 +528,6 @@ START_TEST(wrong_words_are_explained)
     for (size_t i = 0; i < ARRAY_SIZE(wrong_by); i++) {
         ck_assert_msg(!measure_hitters_parse_by(wrong_by[i], &q), "%s",
                       wrong_by[i]);
-    }
-    ck_assert_ptr_null(measure_prefixes_parse("", &prefixes));
-    ck_assert_uint_eq(prefixes.n, 0);
-    ck_assert_ptr_null(measure_prefixes_parse("10.1.2.3/8,::1", &prefixes));
-    ck_assert_uint_eq(prefixes.n, 2);
-    ck_assert_uint_eq(prefixes.prefixes[0].address[1], 0);
-    for (size_t i = 0; i < 3; i++) {
-        static const char *const wrong[] = { "10.1.2.3,", ",", "10.1.2.3,x" };
-        char *error = measure_prefixes_parse(wrong[i], &prefixes);
-
-        ck_assert_msg(error != NULL, "%s", wrong[i]);
-        free(error);
     }
     measure_port_names_destroy(&ports);
     memset(&ports, 0, sizeof ports);
