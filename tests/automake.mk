@@ -56,6 +56,7 @@ check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libmeasure.a $(CHECK_LIBS)
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
 tests_check_shared_LDADD = $(LDADD) -lpthread
 tests_check_count_min_LDADD = $(LDADD) -lm
