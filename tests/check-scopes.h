@@ -205,6 +205,9 @@ static UNUSED const struct test_scope scopes[] = {
     { 0, 3, -1, "source=10.0.0.0/8,destination=::/0", nothing },
     { 0, 3, -1, "protocol=6,protocol=udp", nothing },
     { 0, 3, -1, "tunnel=1,tunnel=0", nothing },
+    /* Of one report, whose groupings may or may not have what is looked at. */
+    { 0, 1, -1, "source=10.0.0.0/10", from_net },
+    { 0, 1, -1, "source-port=1,destination-port=2,vlan=0", ports_and_vlan },
 };
 
 static UNUSED void
