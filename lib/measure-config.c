@@ -18,14 +18,11 @@
 
 #include "measure-config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "measure-group.h"
 
 const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) \
@@ -149,73 +146,6 @@ parse_double(const char *s, double min, double max, double *number)
     return true;
 }
 
-/* Parses 's', an address or a prefix.  Bits behind the prefix are ignored. */
-static bool
-parse_prefix(const char *s, struct measure_prefix *prefix)
-{
-    size_t n = strcspn(s, "/");
-    char address[INET6_ADDRSTRLEN];
-    struct measure_prefix result;
-    unsigned int bits;
-    uint64_t length;
-
-    if (n >= sizeof address) {
-        return false;
-    }
-    memcpy(address, s, n);
-    address[n] = '\0';
-    memset(&result, 0, sizeof result);
-    if (inet_pton(AF_INET, address, result.address) == 1) {
-        result.family = MEASURE_IPV4;
-        bits = 32;
-    } else if (inet_pton(AF_INET6, address, result.address) == 1) {
-        result.family = MEASURE_IPV6;
-        bits = 128;
-    } else {
-        return false;
-    }
-    length = bits;
-    if (s[n] && !measure_parse_number(s + n + 1, 0, bits, &length)) {
-        return false;
-    }
-    result.bits = length;
-    measure_prefix_mask(length, bits / 8, result.mask);
-    for (unsigned int i = 0; i < bits / 8; i++) {
-        result.address[i] &= result.mask[i];
-    }
-    *prefix = result;
-    return true;
-}
-
-/* Parses a list of prefixes, which may be empty. */
-static bool
-parse_prefixes(const char *s, struct measure_prefixes *prefixes)
-{
-    struct measure_prefixes result;
-
-    memset(&result, 0, sizeof result);
-    for (;;) {
-        char word[64];
-        size_t n;
-
-        s += strspn(s, ",");
-        n = strcspn(s, ",");
-        if (!n) {
-            *prefixes = result;
-            return true;
-        }
-        if (n >= sizeof word || result.n >= MEASURE_MAX_PREFIXES) {
-            return false;
-        }
-        memcpy(word, s, n);
-        word[n] = '\0';
-        if (!parse_prefix(word, &result.prefixes[result.n++])) {
-            return false;
-        }
-        s += n;
-    }
-}
-
 static bool
 parse_alert_log(const char *s, enum measure_alert_log *log)
 {
@@ -286,7 +216,7 @@ measure_config_set(struct measure_config *config,
         return parse_uint32(value, 1, UINT32_MAX, &config->superspreader);
 
     case MEASURE_SETTING_SUPERSPREADER_EXCLUDE:
-        return parse_prefixes(value, &config->superspreader_exclude);
+        return measure_prefixes_parse(value, &config->superspreader_exclude);
 
     case MEASURE_SETTING_CHANGE_KEY:
         return measure_by_from_name(value, &config->change_key);

@@ -376,39 +376,32 @@ measure_prefix_parse(const char *s, struct measure_prefix *prefix)
 }
 
 /* Makes 'prefixes' from 's', prefixes joined by commas, or an empty string for
- * none.  Returns NULL if all is well, else what is wrong, which the caller
- * must free(). */
-char *
+ * none.  Returns false, and leaves 'prefixes' alone, if 's' is anything else
+ * or there are too many. */
+bool
 measure_prefixes_parse(const char *s, struct measure_prefixes *prefixes)
 {
-    prefixes->n = 0;
-    while (*s) {
+    struct measure_prefixes result;
+    bool more = *s != '\0';
+
+    memset(&result, 0, sizeof result);
+    while (more) {
         size_t n = strcspn(s, ",");
-        char text[MAX_PREFIX_TEXT + 8];
-        bool ok = n < sizeof text && prefixes->n < MEASURE_MAX_PREFIXES;
+        char text[MAX_PREFIX_TEXT];
 
-        if (ok) {
-            memcpy(text, s, n);
-            text[n] = '\0';
-            ok = measure_prefix_parse(text,
-                                      &prefixes->prefixes[prefixes->n]);
+        if (n >= sizeof text || result.n >= MEASURE_MAX_PREFIXES) {
+            return false;
         }
-        if (!ok || (s[n] && !s[n + 1])) {
-            char *error = NULL;
-            size_t size;
-            FILE *stream
-                = measure_check_memory(open_memstream(&error, &size));
-
-            fprintf(stream, "%.*s: valid is at most %d addresses or prefixes "
-                    "such as 10.0.0.0/8 or 2001:db8::/32, joined by commas",
-                    n > 60 ? 60 : (int) n, s, MEASURE_MAX_PREFIXES);
-            fclose(stream);
-            return measure_check_memory(error);
+        memcpy(text, s, n);
+        text[n] = '\0';
+        if (!measure_prefix_parse(text, &result.prefixes[result.n++])) {
+            return false;
         }
-        prefixes->n++;
-        s += n + (s[n] == ',');
+        more = s[n] == ',';
+        s += n + 1;
     }
-    return NULL;
+    *prefixes = result;
+    return true;
 }
 
 /* Returns true if 'address' is in one of 'prefixes'. */

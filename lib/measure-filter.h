@@ -108,7 +108,7 @@ struct measure_prefixes {
 };
 
 bool measure_prefix_parse(const char *, struct measure_prefix *);
-char *measure_prefixes_parse(const char *, struct measure_prefixes *);
+bool measure_prefixes_parse(const char *, struct measure_prefixes *);
 bool measure_prefixes_match(const struct measure_prefixes *,
                             enum measure_family, const uint8_t *address);
 

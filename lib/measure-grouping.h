@@ -30,7 +30,9 @@
  *
  * Memory: 32 bytes for each group in the layout of IPv4 and 64 for the other,
  * counted as used by the budget.  A grouping is only made if the budget then
- * has a quarter of its limit left.  measure_groupings_forget() frees all of a
+ * has a quarter of its limit left, by what its first part says of the others;
+ * what several threads make at once is added up, though one of two that make
+ * the same will be thrown away.  measure_groupings_forget() frees all of a
  * report, as soon as nobody uses them: when a newer report comes, or when
  * memory is short.  From then on that report keeps none.
  *

@@ -367,16 +367,30 @@ measure_budget_allows(struct measure_budget *budget, uint64_t size)
 }
 
 /* Returns true if 'size' more bytes may be kept of answers: a quarter of the
- * limit must be left. */
+ * limit must be left.  Then other threads find so much less room until
+ * measure_budget_unreserve(), which must come when they are taken. */
 bool
-measure_budget_allows_keeping(const struct measure_budget *budget,
-                              uint64_t size)
+measure_budget_reserve(struct measure_budget *budget, uint64_t size)
 {
     uint64_t limit = measure_budget_limit(budget);
 
-    return !limit || (measure_budget_used(budget)
-                      + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED)
-                      + size <= limit - limit / 4);
+    /* In this order: what another thread has reserved no more is in 'used'. */
+    uint64_t kept = __atomic_add_fetch(&budget->reserved, size,
+                                       __ATOMIC_ACQ_REL);
+    kept += (measure_budget_used(budget)
+             + __atomic_load_n(&budget->lent, __ATOMIC_RELAXED));
+
+    if (limit && kept > limit - limit / 4) {
+        measure_budget_unreserve(budget, size);
+        return false;
+    }
+    return true;
+}
+
+void
+measure_budget_unreserve(struct measure_budget *budget, uint64_t size)
+{
+    __atomic_fetch_sub(&budget->reserved, size, __ATOMIC_RELEASE);
 }
 
 uint64_t

@@ -39,7 +39,9 @@
  *
  * 'used' sums what is allocated against one budget; it may be read at any
  * time.  Nothing here enforces its limit: who allocates decides.  Answers ask
- * measure_budget_allows() first; a merge must not fail.
+ * measure_budget_allows() first; a merge must not fail.  What is kept of
+ * answers is reserved before it is taken, so that several threads together do
+ * not keep more than there is room for.
  *
  * Spare blocks.  The kernel clears each page that it hands out, which takes
  * longer than to fill it with rows.  What is as large in each epoch or
@@ -62,6 +64,7 @@ struct measure_budget {
     uint64_t used;              /* Bytes.  Atomic. */
     uint64_t spare;             /* Bytes of 'blocks'.  Atomic. */
     uint64_t lent;              /* Taken, but not to last.  Atomic. */
+    uint64_t reserved;          /* About to be taken to last.  Atomic. */
     void *blocks[MEASURE_SPARE_BLOCKS];     /* Or NULL.  Atomic. */
 };
 
@@ -74,8 +77,8 @@ void measure_memory_give(struct measure_budget *, void *, size_t size,
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
 uint64_t measure_budget_limit(const struct measure_budget *);
 bool measure_budget_allows(struct measure_budget *, uint64_t size);
-bool measure_budget_allows_keeping(const struct measure_budget *,
-                                   uint64_t size);
+bool measure_budget_reserve(struct measure_budget *, uint64_t size);
+void measure_budget_unreserve(struct measure_budget *, uint64_t size);
 uint64_t measure_budget_used(const struct measure_budget *);
 uint64_t measure_budget_spare(const struct measure_budget *);
 

@@ -548,10 +548,14 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
         /* All parts are about as large as the first. */
         if (!i && groups->n) {
             uint64_t n = groups->n * (q->n_parts - 1.) * 17 / 16;
-            uint64_t row_size = measure_row_words(layout) * sizeof(uint64_t);
+            uint64_t size = n * measure_row_words(layout) * sizeof(uint64_t);
+            bool ok = measure_budget_reserve(q->budget, size);
 
-            if (!measure_budget_allows_keeping(q->budget, n * row_size)
-                || !measure_groups_reserve(groups, n)) {
+            if (ok) {
+                ok = measure_groups_reserve(groups, n);
+                measure_budget_unreserve(q->budget, size);
+            }
+            if (!ok) {
                 return false;
             }
         }

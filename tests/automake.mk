@@ -26,6 +26,7 @@ unit_tests = \
 	tests/check-cuckoo \
 	tests/check-distribution \
 	tests/check-epoch \
+	tests/check-grouping \
 	tests/check-groups \
 	tests/check-handover \
 	tests/check-hash \
@@ -49,11 +50,13 @@ noinst_HEADERS += \
 	tests/check-flow-cache.h \
 	tests/check-frames.h \
 	tests/check-json.h \
+	tests/check-scopes.h \
 	tests/check-structures.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libmeasure.a $(CHECK_LIBS)
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
 tests_check_shared_LDADD = $(LDADD) -lpthread
 tests_check_count_min_LDADD = $(LDADD) -lm

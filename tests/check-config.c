@@ -161,6 +161,10 @@ static const struct value values[] = {
     { EXCLUDE, "10.0.0.1, 10.0.0.2", false },
     { EXCLUDE, "10.0.0.1;10.0.0.2", false },
     { EXCLUDE, "10.0.0.1,any", false },
+    { EXCLUDE, "10.0.0.1,", false },
+    { EXCLUDE, ",10.0.0.1", false },
+    { EXCLUDE, "10.0.0.1,,10.0.0.2", false },
+    { EXCLUDE, ",", false },
     { EXCLUDE, "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:"
       "0000:0000", false },
 
@@ -286,18 +290,38 @@ START_TEST(values_arrive)
 }
 END_TEST
 
+START_TEST(prefixes_arrive)
+{
+    struct measure_config config;
+    const struct measure_prefix *prefixes
+        = config.superspreader_exclude.prefixes;
+    static const uint8_t one[16] = { [15] = 1 };
+
+    measure_config_init(&config);
+    ck_assert_uint_eq(config.superspreader_exclude.n, 0);
+    ck_assert(measure_config_set(&config, EXCLUDE, "10.1.2.3/8,::1"));
+    ck_assert_uint_eq(config.superspreader_exclude.n, 2);
+    ck_assert_int_eq(prefixes[0].family, MEASURE_IPV4);
+    ck_assert_uint_eq(prefixes[0].bits, 8);
+    ck_assert_mem_eq(prefixes[0].address, ((uint8_t[]) { 10, 0, 0, 0 }), 4);
+    ck_assert_int_eq(prefixes[1].family, MEASURE_IPV6);
+    ck_assert_uint_eq(prefixes[1].bits, 128);
+    ck_assert_mem_eq(prefixes[1].address, one, 16);
+}
+END_TEST
+
 START_TEST(no_more_prefixes_than_fit)
 {
     struct measure_config config;
-    char list[(MEASURE_MAX_PREFIXES + 1) * 8 + 1] = "";
+    char list[(MEASURE_MAX_PREFIXES + 1) * 8 + 1] = "1.2.3.4";
 
     measure_config_init(&config);
-    for (int i = 0; i < MEASURE_MAX_PREFIXES; i++) {
-        strcat(list, "1.2.3.4,");
+    for (int i = 1; i < MEASURE_MAX_PREFIXES; i++) {
+        strcat(list, ",1.2.3.4");
     }
     ck_assert(measure_config_set(&config, EXCLUDE, list));
     ck_assert_uint_eq(config.superspreader_exclude.n, MEASURE_MAX_PREFIXES);
-    strcat(list, "1.2.3.4");
+    strcat(list, ",1.2.3.4");
     ck_assert(!measure_config_set(&config, EXCLUDE, list));
     ck_assert(measure_config_set(&config, EXCLUDE, ""));
     ck_assert_uint_eq(config.superspreader_exclude.n, 0);
@@ -380,6 +404,7 @@ main(void)
 
     tcase_add_test(tests, settings_have_names_defaults_and_help);
     tcase_add_test(tests, values_arrive);
+    tcase_add_test(tests, prefixes_arrive);
     tcase_add_test(tests, no_more_prefixes_than_fit);
     tcase_add_test(tests, thresholds_arrive_in_base_units);
     tcase_add_test(tests, numbers_are_decimal_and_bounded);

@@ -187,6 +187,88 @@ START_TEST(larger_blocks_are_kept_and_the_others_freed)
 }
 END_TEST
 
+#define MIB (UINT64_C(1) << 20)
+
+/* What may be taken for an answer, at its boundary. */
+START_TEST(answers_may_take_the_rest_or_a_quarter)
+{
+    static const struct {
+        uint64_t limit, used, lent, allowed;
+    } cases[] = {
+        { 100 * MIB, 0, 0, 100 * MIB },
+        { 100 * MIB, 60 * MIB, 0, 40 * MIB },
+        { 100 * MIB, 60 * MIB, 10 * MIB, 30 * MIB },
+        { 100 * MIB, 90 * MIB, 0, 25 * MIB },
+        { 100 * MIB, 100 * MIB, 0, 25 * MIB },
+        { 100 * MIB, 100 * MIB, 10 * MIB, 15 * MIB },
+        { 100 * MIB, 150 * MIB, 0, 25 * MIB },
+        /* A MiB in any case, but no more than the limit. */
+        { 2 * MIB, 2 * MIB, 0, MIB },
+        { 2 * MIB, 2 * MIB, MIB / 4, MIB * 3 / 4 },
+        { 1000, 1000, 0, 1000 },
+    };
+
+    budget.used = 100 * MIB;
+    ck_assert(measure_budget_allows(&budget, UINT64_C(1) << 60));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        budget.limit = cases[i].limit;
+        budget.used = cases[i].used;
+        budget.lent = cases[i].lent;
+        ck_assert_msg(measure_budget_allows(&budget, cases[i].allowed),
+                      "case %zu", i);
+        ck_assert_msg(!measure_budget_allows(&budget, cases[i].allowed + 1),
+                      "case %zu", i);
+    }
+    budget.used = budget.lent = 0;
+}
+END_TEST
+
+/* Spare blocks are no reason to refuse an answer: they make room for it. */
+START_TEST(spare_blocks_make_room_for_answers)
+{
+    void *blocks[2];
+    size_t sizes[2];
+
+    for (int i = 0; i < 2; i++) {
+        sizes[i] = 4 * MIB;
+        blocks[i] = measure_memory_take(&budget, &sizes[i], SIZE_MAX, true);
+    }
+    for (int i = 0; i < 2; i++) {
+        measure_memory_give(&budget, blocks[i], sizes[i], true);
+    }
+    budget.limit = 10 * MIB;
+    ck_assert(measure_budget_allows(&budget, 2 * MIB));
+    ck_assert_uint_eq(measure_budget_spare(&budget), 8 * MIB);
+    ck_assert(measure_budget_allows(&budget, 3 * MIB));
+    ck_assert_uint_eq(measure_budget_spare(&budget), 4 * MIB);
+    ck_assert(measure_budget_allows(&budget, 10 * MIB));
+    ck_assert_uint_eq(measure_budget_spare(&budget), 0);
+}
+END_TEST
+
+/* A quarter of the limit is left, whoever else is about to keep something. */
+START_TEST(what_is_kept_is_reserved)
+{
+    ck_assert(measure_budget_reserve(&budget, UINT64_C(1) << 60));
+    measure_budget_unreserve(&budget, UINT64_C(1) << 60);
+
+    budget.limit = 1000;
+    ck_assert(measure_budget_reserve(&budget, 750));
+    ck_assert(!measure_budget_reserve(&budget, 1));
+    measure_budget_unreserve(&budget, 750);
+    ck_assert(!measure_budget_reserve(&budget, 751));
+    budget.used = 300;
+    budget.lent = 200;
+    ck_assert(!measure_budget_reserve(&budget, 251));
+    ck_assert(measure_budget_reserve(&budget, 200));
+    ck_assert(!measure_budget_reserve(&budget, 51));
+    ck_assert(measure_budget_reserve(&budget, 50));
+    measure_budget_unreserve(&budget, 250);
+    ck_assert_uint_eq(budget.reserved, 0);
+    budget.used = budget.lent = 0;
+}
+END_TEST
+
 int
 main(void)
 {
@@ -197,5 +279,8 @@ main(void)
     tcase_add_test(tests, spare_blocks_are_taken_again);
     tcase_add_test(tests, larger_blocks_are_kept_and_the_others_freed);
     tcase_add_test(tests, small_things_are_zeroed_and_never_null);
+    tcase_add_test(tests, answers_may_take_the_rest_or_a_quarter);
+    tcase_add_test(tests, spare_blocks_make_room_for_answers);
+    tcase_add_test(tests, what_is_kept_is_reserved);
     return tests_run(tests);
 }

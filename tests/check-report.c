@@ -512,76 +512,6 @@ START_TEST(answer_without_memory_is_refused)
 }
 END_TEST
 
-/* What a report keeps of answers is freed when it is to be, but not while it
- * is used, and from then on answers are the same without. */
-START_TEST(groupings_are_forgotten)
-{
-    struct epoch e = make_epoch(MEASURE_BY_FLOW, 8000, 5000);
-    struct measure_groupings *groupings = e.report->groupings;
-    uint64_t used = measure_budget_used(&budget);
-
-    for (int round = 0; round < 3; round++) {
-        for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
-            struct question q = {
-                .by = by, .threshold = { MEASURE_SHARE, 0.1 },
-            };
-
-            check_answer(&e, &q);
-            ck_assert(!measure_groupings_get(groupings, by) == (round == 2));
-        }
-        if (!round) {
-            ck_assert_uint_gt(measure_budget_used(&budget), used);
-            measure_groupings_begin(groupings);
-            measure_report_forget_groupings(e.report);
-            ck_assert_uint_gt(measure_budget_used(&budget), used);
-        } else {
-            if (round == 1) {
-                measure_groupings_end(groupings);
-            }
-            ck_assert_uint_eq(measure_budget_used(&budget), used);
-        }
-    }
-    epoch_close(&e);
-}
-END_TEST
-
-/* An answer that takes more than the budget allows is refused, and nothing is
- * kept for which there is no room. */
-START_TEST(answers_stay_within_the_limit)
-{
-    struct epoch e = make_epoch(MEASURE_BY_FLOW, 8000, 5000);
-    struct question q = {
-        .by = MEASURE_BY_DESTINATION, .threshold = { MEASURE_SHARE, 0.1 },
-    };
-    uint64_t used = measure_budget_used(&budget);
-    struct measure_hitters_answer answer;
-
-    budget.limit = 50000;
-    ck_assert(!ask(e.report, &q, &answer));
-    measure_hitters_answer_destroy(&answer);
-    ck_assert_uint_eq(measure_budget_used(&budget), used);
-
-    /* Tables may have used up their memory. */
-    budget.limit = used;
-    check_answer(&e, &q);
-    ck_assert_ptr_null(measure_groupings_get(e.report->groupings, q.by));
-    ck_assert_uint_le(measure_budget_spare(&budget), used / 4);
-
-    /* Enough for the answer, but not for it to be kept. */
-    budget.limit = used * 5 / 4;
-    check_answer(&e, &q);
-    ck_assert_ptr_null(measure_groupings_get(e.report->groupings, q.by));
-    ck_assert_uint_le(measure_budget_used(&budget)
-                      + measure_budget_spare(&budget), budget.limit);
-
-    budget.limit = 2 * used + (16 << 20);
-    check_answer(&e, &q);
-    ck_assert_ptr_nonnull(measure_groupings_get(e.report->groupings, q.by));
-    budget.limit = 0;
-    epoch_close(&e);
-}
-END_TEST
-
 /* A key with just the share that is asked for is heavy, whatever binary
  * fractions make of it: 7 % of 100 packets is 7 packets, but 0.07 * 100 is
  * more than 7. */
@@ -845,8 +775,6 @@ main(void)
                         0, MEASURE_N_BY);
     tcase_add_loop_test(tests, report_without_memory_is_right, 0, 2);
     tcase_add_test(tests, answer_without_memory_is_refused);
-    tcase_add_test(tests, groupings_are_forgotten);
-    tcase_add_test(tests, answers_stay_within_the_limit);
     tcase_add_test(tests, shares_are_not_lost_to_rounding);
     tcase_add_test(tests, empty_epoch_gives_an_empty_report);
     tcase_add_test(tests, report_is_written);
