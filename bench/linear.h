@@ -25,7 +25,7 @@
 
 struct bench_waiting {
     struct bench_key key;
-    uint64_t hash;
+    uint64_t *home;
     uint64_t bytes;
 };
 
@@ -41,29 +41,42 @@ static inline void
 bench_linear_count(struct bench_linear *linear,
                    const struct bench_waiting *packet)
 {
-    if (!measure_table_add(&linear->table, MEASURE_IPV4,
-                           MEASURE_TABLE_MAX_PROBES, packet->key.words,
-                           packet->hash, 1, packet->bytes)) {
+    if (!measure_table_add_at(&linear->table, MEASURE_IPV4,
+                              MEASURE_TABLE_MAX_PROBES, packet->key.words,
+                              packet->home, 1, packet->bytes)) {
         linear->refused++;
     }
+}
+
+static inline void
+bench_linear_fetch(struct bench_linear *linear, int i,
+                   const struct bench_key *key, uint16_t bytes, bool count)
+{
+    uint64_t hash = measure_hash(&linear->secret, key->words,
+                                 measure_key_words(MEASURE_IPV4));
+    uint64_t *home = measure_table_home(&linear->table, hash);
+
+    __builtin_prefetch(home, 1);
+    if (count) {
+        bench_linear_count(linear, &linear->waiting[i]);
+    }
+    linear->waiting[i] = (struct bench_waiting) { *key, home, bytes };
 }
 
 static inline void
 bench_linear_update(struct bench_linear *linear, const struct bench_key *keys,
                     const uint16_t *bytes)
 {
-    for (int i = 0; i < BENCH_BURST; i++) {
-        uint64_t hash = measure_hash(&linear->secret, keys[i].words,
-                                     measure_key_words(MEASURE_IPV4));
-
-        measure_table_prefetch(&linear->table, hash);
-        if (i < linear->n_waiting) {
-            bench_linear_count(linear, &linear->waiting[i]);
+    if (!linear->n_waiting) {
+        for (int i = 0; i < BENCH_BURST; i++) {
+            bench_linear_fetch(linear, i, &keys[i], bytes[i], false);
         }
-        linear->waiting[i] = (struct bench_waiting) { keys[i], hash,
-                                                      bytes[i] };
+        linear->n_waiting = BENCH_BURST;
+        return;
     }
-    linear->n_waiting = BENCH_BURST;
+    for (int i = 0; i < BENCH_BURST; i++) {
+        bench_linear_fetch(linear, i, &keys[i], bytes[i], true);
+    }
 }
 
 /* Counts the packets that wait. */

@@ -17,12 +17,16 @@
 /* measure-bench compares structures that count packets: their time, memory
  * and accuracy, in one process and on the same packets.  See README.md.
  *
- * A round is one epoch of traffic.  In each round every contender runs, in
- * an order that changes from round to round, so that what else the machine
- * does meets all of them.  A contender runs more than once in a round, each
- * time from empty: first with a clock reading every 64 packets, for the
- * histogram, and then without any, for the mean.  Nothing but the updates is
- * timed. */
+ * A round is one epoch of traffic.  In each round every contender runs more
+ * than once, each time from empty: first with a clock reading every 64
+ * packets, for the histogram, and then without any, for the mean, in several
+ * sweeps over all contenders.  The order changes from sweep to sweep, so that
+ * what else the machine does meets all of them.  Nothing but the updates is
+ * timed.
+ *
+ * The speed of a shared machine changes within a second.  Hence the floor runs
+ * anew beside each contender, before it in one sweep and after it in the next,
+ * and what is reported is the median of the ratios of these pairs. */
 
 #include <config.h>
 
@@ -108,8 +112,10 @@ struct result {
     const char *why_not;        /* If there is no structure. */
     size_t memory;              /* Largest at the end of an epoch. */
 
-    double *round_ns;           /* Mean of each round. */
-    double *round_ratio;        /* To the floor's in the same round. */
+    double *ns;                 /* Mean of each timed run... */
+    double *to_floor;           /* ...as a ratio to the floor's beside it... */
+    double *to_table;           /* ...and to the linear table's nearest one. */
+    uint32_t n_runs;
     uint64_t *histogram;
     uint64_t n_samples;
 
@@ -138,6 +144,8 @@ struct options {
 
 static struct result results[MAX_CONTENDERS];
 static size_t n_results;
+static struct result *floor_result;     /* Of these, or NULL. */
+static struct result *table_result;     /* Likewise. */
 static double ns_per_tick;
 
 void
@@ -447,12 +455,16 @@ print_json(const struct options *options, const struct bench_traffic *traffic,
         printf("%s\n    {\"name\": \"%s\", \"ns-per-packet\": %.3f, "
                "\"ns-p50\": %.3f, \"ns-p99\": %.3f, \"memory-bytes\": %zu",
                first ? "" : ",", result->contender->name,
-               median(result->round_ns, traffic->n_epochs),
+               median(result->ns, result->n_runs),
                percentile(result, 0.5), percentile(result, 0.99),
                result->memory);
-        if (result->round_ratio) {
+        if (floor_result) {
             printf(", \"ratio-to-floor\": %.3f",
-                   median(result->round_ratio, traffic->n_epochs));
+                   median(result->to_floor, result->n_runs));
+        }
+        if (table_result) {
+            printf(", \"ratio-to-linear-table\": %.3f",
+                   median(result->to_table, result->n_runs));
         }
         if (n) {
             printf(", \"precision\": %.6g, \"recall\": %.6g, "
@@ -497,10 +509,10 @@ print_text(const struct bench_traffic *traffic,
             continue;
         }
         printf("%-24s %9.2f %9.2f ", result->contender->name,
-               median(result->round_ns, traffic->n_epochs),
+               median(result->ns, result->n_runs),
                percentile(result, 0.99));
-        if (result->round_ratio) {
-            printf("%9.2f ", median(result->round_ratio, traffic->n_epochs));
+        if (floor_result) {
+            printf("%9.2f ", median(result->to_floor, result->n_runs));
         } else {
             printf("%9s ", "-");
         }
@@ -578,7 +590,7 @@ usage(void)
            "  --contenders=A,B...  default: all\n"
            "  --memory=BYTES       of each structure (default: as the flows "
            "need)\n"
-           "  --repeat=N           timed runs in a round (default: 2)\n\n"
+           "  --repeat=N           timed runs in a round (default: 5)\n\n"
            "Output:\n"
            "  --format=text|json   default: text\n"
            "  --help               this text\n");
@@ -609,7 +621,7 @@ parse_options(int argc, char *argv[], struct options *options)
 
     *options = (struct options) {
         .skew = 1.1, .flows = 1000000, .packets = 20000000, .epoch = 2000000,
-        .seed = 1, .repeat = 2, .pairs = true, .entry = 16,
+        .seed = 1, .repeat = 5, .pairs = true, .entry = 16,
     };
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
         switch (c) {
@@ -712,7 +724,7 @@ choose_contenders(char *names, enum bench_task task)
 }
 
 static void
-create_contenders(struct bench_settings *settings, uint32_t n_rounds)
+create_contenders(struct bench_settings *settings, uint32_t max_runs)
 {
     for (size_t i = 0; i < n_results; i++) {
         struct result *result = &results[i];
@@ -720,8 +732,16 @@ create_contenders(struct bench_settings *settings, uint32_t n_rounds)
         bench_creating = result->contender;
         result->structure = result->contender->create(settings,
                                                       &result->why_not);
-        result->round_ns = measure_xzalloc(n_rounds * sizeof(double));
+        result->ns = measure_xzalloc(max_runs * sizeof(double));
+        result->to_floor = measure_xzalloc(max_runs * sizeof(double));
+        result->to_table = measure_xzalloc(max_runs * sizeof(double));
         result->histogram = measure_xzalloc(N_BUCKETS * sizeof(uint64_t));
+        if (result->structure && result->contender == &bench_floor) {
+            floor_result = result;
+        } else if (result->structure
+                   && result->contender == &bench_linear_table) {
+            table_result = result;
+        }
     }
 }
 
@@ -742,20 +762,66 @@ add_accuracy(struct result *result, const struct bench_traffic *traffic,
     }
 }
 
+/* The 'i'th of the contenders in the order of 'turn'. */
+static struct result *
+in_turn(uint32_t turn, size_t i)
+{
+    size_t j = (turn / 2 + i) % n_results;
+
+    return &results[turn % 2 ? n_results - 1 - j : j];
+}
+
+static double
+run_from_empty(struct result *result, const struct bench_traffic *traffic)
+{
+    result->contender->clear(result->structure);
+    return run(result, traffic, NULL);
+}
+
+/* Runs all contenders once, each of them beside the floor. */
+static void
+sweep(uint32_t turn, const struct bench_traffic *traffic)
+{
+    for (size_t i = 0; i < n_results; i++) {
+        struct result *result = in_turn(turn, i);
+        double floor_ns, ns;
+
+        if (!result->structure) {
+            continue;
+        }
+        if (!floor_result || result == floor_result) {
+            floor_ns = ns = run_from_empty(result, traffic);
+        } else if (turn % 2) {
+            floor_ns = run_from_empty(floor_result, traffic);
+            ns = run_from_empty(result, traffic);
+        } else {
+            ns = run_from_empty(result, traffic);
+            floor_ns = run_from_empty(floor_result, traffic);
+        }
+        result->ns[result->n_runs] = ns;
+        result->to_floor[result->n_runs] = ns / floor_ns;
+        result->n_runs++;
+    }
+    for (size_t i = 0; table_result && i < n_results; i++) {
+        uint32_t last = results[i].n_runs - 1;
+
+        if (results[i].structure) {
+            results[i].to_table[last] = (results[i].ns[last]
+                                         / table_result->ns[last]);
+        }
+    }
+}
+
 static void
 run_round(uint32_t round, struct bench_traffic *traffic,
           const struct options *options, struct bench_truth *truth,
           uint64_t threshold)
 {
-    const struct result *floor = NULL;
-
     bench_traffic_load(traffic, round);
     bench_truth_load(truth, traffic, threshold);
     for (size_t i = 0; i < n_results; i++) {
-        size_t j = (round / 2 + i) % n_results;
-        struct result *result = &results[round % 2 ? n_results - 1 - j : j];
+        struct result *result = in_turn(round, i);
         const struct bench_contender *contender = result->contender;
-        double *times;
 
         if (!result->structure) {
             continue;
@@ -771,29 +837,9 @@ run_round(uint32_t round, struct bench_traffic *traffic,
         if (contender->memory(result->structure) > result->memory) {
             result->memory = contender->memory(result->structure);
         }
-
-        times = measure_xzalloc(options->repeat * sizeof *times);
-        for (uint32_t k = 0; k < options->repeat; k++) {
-            contender->clear(result->structure);
-            times[k] = run(result, traffic, NULL);
-        }
-        result->round_ns[round] = median(times, options->repeat);
-        free(times);
-        if (contender == &bench_floor) {
-            floor = result;
-        }
     }
-    for (size_t i = 0; floor && i < n_results; i++) {
-        struct result *result = &results[i];
-
-        if (result->structure) {
-            if (!result->round_ratio) {
-                result->round_ratio
-                    = measure_xzalloc(traffic->n_epochs * sizeof(double));
-            }
-            result->round_ratio[round] = (result->round_ns[round]
-                                          / floor->round_ns[round]);
-        }
+    for (uint32_t k = 0; k < options->repeat; k++) {
+        sweep(round * options->repeat + k, traffic);
     }
 }
 
@@ -847,7 +893,7 @@ main(int argc, char *argv[])
     settings.total = traffic->n;
     settings.threshold = traffic->n / 1000 + 1;
     measure_hash_secret_init(&settings.secret, options.seed ^ 0x5ec2e7);
-    create_contenders(&settings, traffic->n_epochs);
+    create_contenders(&settings, traffic->n_epochs * options.repeat);
     bench_truth_init(&truth, traffic, options.task, settings.threshold);
     for (uint32_t round = 0; round < traffic->n_epochs; round++) {
         run_round(round, traffic, &options, &truth, settings.threshold);

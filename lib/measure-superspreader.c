@@ -236,19 +236,17 @@ set_bits(const struct measure_superspreader *s, struct row *row,
     return n_new;
 }
 
-SPECIALISED bool
+static inline bool
 all_set(const struct measure_superspreader *s, const struct row *row,
-        enum measure_spreader_kind kind, uint32_t fingerprint)
+        uint32_t fingerprint)
 {
     const uint64_t *line = filter_line(s, row, fingerprint);
     uint32_t bits = fingerprint >> 1;
-    uint64_t set = line[bits % LINE_BITS / 64] >> bits % 64;
+    uint64_t set = UINT64_MAX;
 
-    if (kind == MEASURE_SPREADER_BLOOM) {
-        bits >>= BIT_INDEX_BITS;
+    for (int i = 0; i < MEASURE_SPREADER_HASHES; i++) {
         set &= line[bits % LINE_BITS / 64] >> bits % 64;
         bits >>= BIT_INDEX_BITS;
-        set &= line[bits % LINE_BITS / 64] >> bits % 64;
     }
     return set & 1;
 }
@@ -258,18 +256,24 @@ add_to_filter(const struct measure_superspreader *s, struct row *row,
               enum measure_spreader_kind kind, uint32_t fingerprint)
 {
     struct filter_state *state = &row->state;
+    unsigned int n_new;
 
-    if (all_set(s, row, kind, fingerprint)) {
-        return;
-    }
     if (kind == MEASURE_SPREADER_BLOOM) {
-        float misses = bloom_misses(state);
+        float misses;
 
+        if (all_set(s, row, fingerprint)) {
+            return;
+        }
+        misses = bloom_misses(state);
         state->estimate += 1 / (1 - misses);
         state->variance += misses / ((1 - misses) * (1 - misses));
+        row->count++;
     }
-    state->bits[fingerprint & 1] += set_bits(s, row, kind, fingerprint);
-    row->count++;
+    n_new = set_bits(s, row, kind, fingerprint);
+    state->bits[fingerprint & 1] += n_new;
+    if (kind == MEASURE_SPREADER_BITMAP) {
+        row->count += n_new;
+    }
 }
 
 /* Gives 'row', whose list is full, a filter.  Returns false if there is
@@ -299,33 +303,39 @@ list_to_filter(struct measure_superspreader *s, enum measure_family family,
     return true;
 }
 
+/* Four numbers of a list, as processors compare them at once. */
+typedef uint32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint64_t two __attribute__((vector_size(16)));
+
 SPECIALISED bool
 is_listed(const struct row *row, enum measure_family family,
           uint32_t fingerprint)
 {
-    uint32_t found = 0;
+    four wanted = { fingerprint, fingerprint, fingerprint, fingerprint };
+    four found = { 0, 0, 0, 0 };
+    unsigned int last = n_listed(family) - 4;
 
     /* All of the list, used or not: no branch to mispredict. */
-    for (unsigned int i = 0; i < n_listed(family); i++) {
-        found |= row->listed_ipv6[i] == fingerprint;
+    for (unsigned int i = 0; i < last; i += 4) {
+        found |= (four) (*(const four *) &row->listed_ipv6[i] == wanted);
     }
-    return found;
+    found |= (four) (*(const four *) &row->listed_ipv6[last] == wanted);
+    return ((two) found)[0] | ((two) found)[1];
 }
 
-/* Returns false if the destination finds no place. */
+/* Adds a destination to a row without a filter whose list is full.  Returns
+ * false if it finds no place. */
 static bool __attribute__((noinline))
-add_listed(struct measure_superspreader *s, enum measure_family family,
-           enum measure_spreader_kind kind, struct row *row,
-           uint32_t fingerprint)
+add_to_full_list(struct measure_superspreader *s, enum measure_family family,
+                 enum measure_spreader_kind kind, struct row *row,
+                 uint32_t fingerprint)
 {
-    if (row->filter != NO_FILTER) {
-        if (row->count < n_listed(family)) {
-            row->listed_ipv6[row->count++] = fingerprint;
-            return true;
-        } else if (list_to_filter(s, family, kind, row)) {
-            add_to_filter(s, row, kind, fingerprint);
-            return true;
-        }
+    if (is_listed(row, family, fingerprint)) {
+        return true;
+    }
+    if (row->filter != NO_FILTER && list_to_filter(s, family, kind, row)) {
+        add_to_filter(s, row, kind, fingerprint);
+        return true;
     }
     s->refused_destinations++;
     return false;
@@ -333,7 +343,7 @@ add_listed(struct measure_superspreader *s, enum measure_family family,
 
 /* Returns the row of 'key', a new one if it has none yet, or NULL if it finds
  * no place. */
-SPECIALISED uint64_t *
+static uint64_t * __attribute__((noinline))
 find_row(struct measure_superspreader *s, enum measure_family family,
          uint64_t *home, const uint64_t *key)
 {
@@ -376,50 +386,58 @@ hash_masked(const struct measure_superspreader *s, unsigned int words,
     return measure_hash(s->secret, masked, words);
 }
 
-/* Finds the packets of pairs that are not known to have been counted, and
- * stores their numbers in 'unknown'.  Returns how many there are.  'known[i]'
- * is where 'tags[i]' tells that the pair of packet 'i' is known. */
-SPECIALISED size_t
-find_unknown(const struct measure_superspreader *s, unsigned int words,
-             const uint64_t *keys, size_t stride, size_t n, uint32_t **known,
-             uint32_t *tags, uint8_t *unknown)
+/* Where the pair with 'hash' has its tag if it is known: (uint32_t) hash.  An
+ * unused place has the tag 0, which is no more likely than any other. */
+static inline uint32_t *
+known(const struct measure_superspreader *s, uint64_t hash)
 {
-    size_t n_unknown = 0;
+    return &s->known[(hash >> 32) & (s->n_known - 1)];
+}
 
+static_assert(MEASURE_SPREADER_BATCH <= 32, "a bit for each packet");
+
+/* Returns a bit for each of the 'n' packets whose pair is not known to have
+ * been counted.  Stores the hashes of all pairs. */
+SPECIALISED uint32_t
+find_unknown(const struct measure_superspreader *s, unsigned int words,
+             const uint64_t *keys, size_t stride, size_t n, uint64_t *hashes)
+{
+    uint32_t unknown = 0;
+
+#pragma GCC unroll 4
     for (size_t i = 0; i < n; i++) {
         uint64_t pair[MEASURE_KEY_WORDS];
-        uint64_t hash = hash_masked(s, words, &keys[i * stride], s->pair_mask,
-                                    pair);
 
-        known[i] = &s->known[(hash >> 32) & (s->n_known - 1)];
-        tags[i] = fingerprint_of(hash);
-        __builtin_prefetch(known[i], 1);
+        hashes[i] = hash_masked(s, words, &keys[i * stride], s->pair_mask,
+                                pair);
+        __builtin_prefetch(known(s, hashes[i]));
     }
     /* No branch: nobody could predict it. */
+#pragma GCC unroll 32
     for (size_t i = 0; i < n; i++) {
-        unknown[n_unknown] = i;
-        n_unknown += *known[i] != tags[i];
+        bool differs = *known(s, hashes[i]) != (uint32_t) hashes[i];
+
+        unknown |= (uint32_t) differs << i;
     }
-    return n_unknown;
+    return unknown;
 }
 
 /* The three steps of a packet whose pair is not known: its row is fetched;
- * when the next packets come the row is found, and the line of its filter
- * fetched; and with the packets after these it is added to the filter. */
+ * when enough of them wait the row is found, and the line of its filter
+ * fetched; and with the group after this one it is added to the filter. */
 
 SPECIALISED void
 fetch_rows(struct measure_superspreader *s, enum measure_family family,
-           const uint64_t *keys, size_t stride, uint32_t *const *known,
-           const uint32_t *tags, const uint8_t *unknown, size_t n_unknown)
+           const uint64_t *keys, size_t stride, const uint64_t *hashes,
+           uint32_t unknown)
 {
+    struct measure_spreader_packet *packet = &s->waiting[s->n_waiting];
     unsigned int words = measure_key_words(family);
 
-    for (size_t i = 0; i < n_unknown; i++) {
-        struct measure_spreader_packet *packet = &s->waiting[i];
-        const uint64_t *key = &keys[unknown[i] * stride];
-        uint64_t destination[MEASURE_KEY_WORDS];
-        uint64_t hash = hash_masked(s, words, key, s->config.source_mask,
-                                    packet->source);
+    for (; unknown; unknown &= unknown - 1) {
+        unsigned int i = __builtin_ctz(unknown);
+        uint64_t hash = hash_masked(s, words, &keys[i * stride],
+                                    s->config.source_mask, packet->source);
 
         packet->row = &s->rows[(((hash >> 32) * s->n_rows) >> 32)
                                * row_words(family)];
@@ -427,13 +445,10 @@ fetch_rows(struct measure_superspreader *s, enum measure_family family,
         if (family == MEASURE_IPV6) {
             __builtin_prefetch(packet->row + MEASURE_LINE_SIZE / 8, 1);
         }
-        packet->fingerprint = fingerprint_of(
-            hash_masked(s, words, key, s->config.destination_mask,
-                        destination));
-        packet->known = known[unknown[i]];
-        packet->tag = tags[unknown[i]];
+        packet->hash = hashes[i];
+        packet++;
     }
-    s->n_waiting = n_unknown;
+    s->n_waiting = packet - s->waiting;
 }
 
 SPECIALISED void
@@ -442,24 +457,33 @@ find_rows(struct measure_superspreader *s, enum measure_family family,
 {
     for (size_t i = 0; i < s->n_waiting; i++) {
         struct measure_spreader_packet *packet = &s->waiting[i];
-        uint32_t fingerprint = packet->fingerprint;
-        uint64_t *found = find_row(s, family, packet->row, packet->source);
-        struct row *row;
+        uint32_t fingerprint = fingerprint_of(packet->hash);
+        uint64_t *found = packet->row;
+        struct row *row = row_of(found, family);
 
-        if (!found) {
-            s->refused_packets++;
-            continue;
+        if (!measure_key_equal(found, packet->source, family) | !row->count) {
+            found = find_row(s, family, found, packet->source);
+            if (!found) {
+                s->refused_packets++;
+                continue;
+            }
+            row = row_of(found, family);
         }
-        row = row_of(found, family);
         if (row->filter && row->filter != NO_FILTER) {
             __builtin_prefetch(filter_line(s, row, fingerprint), 1);
             s->filtered[s->n_filtered].row = row;
             s->filtered[s->n_filtered++].fingerprint = fingerprint;
-        } else if (!is_listed(row, family, fingerprint)
-                   && !add_listed(s, family, kind, row, fingerprint)) {
+        } else if (row->count < n_listed(family)) {
+            /* No branch.  What was listed before is there twice, but the
+             * second place does not count. */
+            bool is_new = !is_listed(row, family, fingerprint);
+
+            row->listed_ipv6[row->count] = fingerprint;
+            row->count += is_new;
+        } else if (!add_to_full_list(s, family, kind, row, fingerprint)) {
             continue;
         }
-        *packet->known = packet->tag;
+        *known(s, packet->hash) = packet->hash;
     }
     s->n_waiting = 0;
 }
@@ -479,15 +503,15 @@ add_batch(struct measure_superspreader *s, enum measure_family family,
           enum measure_spreader_kind kind, const uint64_t *keys,
           size_t stride, size_t n)
 {
-    uint32_t *known[MEASURE_SPREADER_BATCH];
-    uint32_t tags[MEASURE_SPREADER_BATCH];
-    uint8_t unknown[MEASURE_SPREADER_BATCH + 1];
-    size_t n_unknown = find_unknown(s, measure_key_words(family), keys,
-                                    stride, n, known, tags, unknown);
+    uint64_t hashes[MEASURE_SPREADER_BATCH];
+    uint32_t unknown = find_unknown(s, measure_key_words(family), keys,
+                                    stride, n, hashes);
 
-    fill_filters(s, kind);
-    find_rows(s, family, kind);
-    fetch_rows(s, family, keys, stride, known, tags, unknown, n_unknown);
+    if (s->n_waiting >= MEASURE_SPREADER_GROUP) {
+        fill_filters(s, kind);
+        find_rows(s, family, kind);
+    }
+    fetch_rows(s, family, keys, stride, hashes, unknown);
 }
 
 SPECIALISED void
@@ -496,11 +520,13 @@ add__(struct measure_superspreader *s, enum measure_family family,
       size_t n)
 {
     s->packets += n;
-    for (; n > MEASURE_SPREADER_BATCH; n -= MEASURE_SPREADER_BATCH) {
+    for (; n >= MEASURE_SPREADER_BATCH; n -= MEASURE_SPREADER_BATCH) {
         add_batch(s, family, kind, keys, stride, MEASURE_SPREADER_BATCH);
         keys += MEASURE_SPREADER_BATCH * stride;
     }
-    add_batch(s, family, kind, keys, stride, n);
+    if (n) {
+        add_batch(s, family, kind, keys, stride, n);
+    }
 }
 
 /* Adds the 'n' packets whose flow keys begin at 'keys' and 'stride' words

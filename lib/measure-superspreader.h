@@ -45,10 +45,15 @@
  * at most, both prefetched.  And most packets touch neither: a second packet
  * of a source to a destination changes nothing, and a table of tags, of the
  * pairs that have been counted last, says so.  It fits a second-level cache.
+ * What is left waits until there is a group of it, so that the processor has
+ * long loops to run, and the lines the time to come.
+ *
+ * One hash, of the pair, gives its tag and the fingerprint of its destination:
+ * within a row, different pairs are different destinations.
  *
  * Memory: of s sources, 128 bytes each for IPv4 (a line at half load) and 256
  * for IPv6, 128 bytes for each of the filters in the pool, and 4 bytes for
- * each source, but no more than 256 KiB, for the tags (rounded up to a power
+ * each source, but no more than 512 KiB, for the tags (rounded up to a power
  * of two).
  *
  * Error.  A packet of a new pair is taken for one of a pair that has been
@@ -84,7 +89,7 @@
 #define MEASURE_SPREADER_THRESHOLD 128      /* Of the paper. */
 #define MEASURE_SPREADER_BITS 1024          /* Of a filter. */
 #define MEASURE_SPREADER_HASHES 3           /* Of a Bloom filter. */
-#define MEASURE_SPREADER_KNOWN (1u << 16)   /* Pairs known, at most. */
+#define MEASURE_SPREADER_KNOWN (1u << 17)   /* Pairs known, at most. */
 #define MEASURE_SPREADER_MAX_PROBES 64      /* Rows looked at for a packet. */
 
 /* Destinations that a row lists. */
@@ -107,14 +112,15 @@ struct measure_superspreader_config {
 };
 
 #define MEASURE_SPREADER_BATCH 32
+#define MEASURE_SPREADER_GROUP 32           /* Wait until rows are read. */
+#define MEASURE_SPREADER_WAITING (MEASURE_SPREADER_GROUP - 1    \
+                                  + MEASURE_SPREADER_BATCH)
 
 /* A packet that waits for what was fetched for it. */
 struct measure_spreader_packet {
     uint64_t source[MEASURE_KEY_WORDS];
     uint64_t *row;              /* The first that may be its own. */
-    uint32_t *known;            /* Where its pair is known... */
-    uint32_t tag;               /* ...by this tag. */
-    uint32_t fingerprint;       /* Of the destination. */
+    uint64_t hash;              /* Of its pair. */
 };
 
 struct measure_spreader_filtered {
@@ -138,8 +144,8 @@ struct measure_superspreader {
     uint64_t refused_destinations; /* Packets to new ones, without filter. */
     uint32_t n_waiting;
     uint32_t n_filtered;
-    struct measure_spreader_packet waiting[MEASURE_SPREADER_BATCH];
-    struct measure_spreader_filtered filtered[MEASURE_SPREADER_BATCH];
+    struct measure_spreader_packet waiting[MEASURE_SPREADER_WAITING];
+    struct measure_spreader_filtered filtered[MEASURE_SPREADER_WAITING];
 };
 
 struct measure_superspreader_row {

@@ -33,6 +33,44 @@
  * such a table takes no keys. */
 static uint64_t no_rows[MEASURE_LINE_SIZE / sizeof(uint64_t)];
 
+static inline bool
+add_behind(struct measure_table *table, enum measure_family family,
+           uint64_t *row, uint32_t max_probes, const uint64_t *key,
+           uint64_t packets, uint64_t bytes)
+{
+    uint64_t *end = table->rows + ((size_t) table->n_lines
+                                   * (MEASURE_LINE_SIZE / sizeof *end));
+    uint32_t per_line = measure_rows_per_line(family);
+
+    row += (per_line - 1) * measure_row_words(family);
+    for (uint32_t i = per_line; i < max_probes; i++) {
+        enum measure_table_found found;
+
+        row += measure_row_words(family);
+        if (row == end) {
+            row = table->rows;
+        }
+        found = measure_table_add_to(table, family, row, key, packets, bytes);
+        if (found != MEASURE_TABLE_OTHER) {
+            return found == MEASURE_TABLE_ADDED;
+        }
+    }
+    return false;
+}
+
+/* Looks behind the line 'home', for measure_table_add_at(). */
+bool
+measure_table_add_behind(struct measure_table *table, uint64_t *home,
+                         uint32_t max_probes, const uint64_t *key,
+                         uint64_t packets, uint64_t bytes)
+{
+    return (table->family == MEASURE_IPV4
+            ? add_behind(table, MEASURE_IPV4, home, max_probes, key, packets,
+                         bytes)
+            : add_behind(table, MEASURE_IPV6, home, max_probes, key, packets,
+                         bytes));
+}
+
 /* Returns the number of lines of a table that takes 'n_keys' keys. */
 uint32_t
 measure_table_lines_for(enum measure_family family, uint64_t n_keys)

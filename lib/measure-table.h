@@ -74,6 +74,9 @@ struct measure_row_ipv6 {
 static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv4) == 0
               && MEASURE_LINE_SIZE % sizeof(struct measure_row_ipv6) == 0,
               "no row straddles two cache lines");
+static_assert(MEASURE_LINE_SIZE == 2 * sizeof(struct measure_row_ipv4)
+              && MEASURE_LINE_SIZE == sizeof(struct measure_row_ipv6),
+              "measure_table_add_at() looks at all rows of a line");
 static_assert(offsetof(struct measure_row_ipv4, packets) == 2 * 8
               && offsetof(struct measure_row_ipv4, bytes) == 3 * 8
               && offsetof(struct measure_row_ipv6, packets) == 6 * 8
@@ -161,48 +164,81 @@ measure_key_hash(const struct measure_hash_secret *secret,
             : measure_hash(secret, key, MEASURE_KEY_WORDS));
 }
 
-/* Adds 'packets' (more than 0) and 'bytes' to the row of 'key', whose hash is
- * 'hash'.  Returns false, with nothing changed, if the key has no row and the
- * table takes no new ones, or none within 'max_probes' rows: on the packet
- * path MEASURE_TABLE_MAX_PROBES, elsewhere MEASURE_TABLE_ANY_PROBES.
+/* What became of a key in one row. */
+enum measure_table_found {
+    MEASURE_TABLE_OTHER,        /* The row is that of another key. */
+    MEASURE_TABLE_ADDED,
+    MEASURE_TABLE_REFUSED       /* It is empty, and the table is full. */
+};
+
+/* Most packets are of a key that has its row: that is asked first, with one
+ * branch. */
+static inline enum measure_table_found
+measure_table_add_to(struct measure_table *table, enum measure_family family,
+                     uint64_t *row, const uint64_t *key, uint64_t packets,
+                     uint64_t bytes)
+{
+    uint64_t old = *measure_row_packets(row, family);
+
+    if (measure_key_equal(row, key, family) & (old != 0)) {
+        *measure_row_packets(row, family) = old + packets;
+        *measure_row_bytes(row, family) += bytes;
+        return MEASURE_TABLE_ADDED;
+    }
+    if (old) {
+        return MEASURE_TABLE_OTHER;
+    }
+    if (table->n_used >= table->max_used) {
+        return MEASURE_TABLE_REFUSED;
+    }
+    __atomic_store_n(&table->n_used, table->n_used + 1, __ATOMIC_RELAXED);
+    for (unsigned int j = 0; j < measure_key_words(family); j++) {
+        row[j] = key[j];
+    }
+    *measure_row_packets(row, family) = packets;
+    *measure_row_bytes(row, family) = bytes;
+    return MEASURE_TABLE_ADDED;
+}
+
+bool measure_table_add_behind(struct measure_table *, uint64_t *row,
+                              uint32_t max_probes, const uint64_t *key,
+                              uint64_t packets, uint64_t bytes);
+
+/* Adds 'packets' (more than 0) and 'bytes' to the row of 'key', whose home
+ * line is 'home'.  Returns false, with nothing changed, if the key has no row
+ * and the table takes no new ones, or none within 'max_probes' rows (at least
+ * those of a line): on the packet path MEASURE_TABLE_MAX_PROBES, elsewhere
+ * MEASURE_TABLE_ANY_PROBES.
  *
  * 'family' is that of the table; callers pass a constant. */
+static inline bool
+measure_table_add_at(struct measure_table *table, enum measure_family family,
+                     uint32_t max_probes, const uint64_t *key, uint64_t *home,
+                     uint64_t packets, uint64_t bytes)
+{
+    enum measure_table_found found;
+
+    found = measure_table_add_to(table, family, home, key, packets, bytes);
+    if (family == MEASURE_IPV4 && found == MEASURE_TABLE_OTHER) {
+        found = measure_table_add_to(table, family,
+                                     home + measure_row_words(family), key,
+                                     packets, bytes);
+    }
+    return (found == MEASURE_TABLE_OTHER
+            ? measure_table_add_behind(table, home, max_probes, key, packets,
+                                       bytes)
+            : found == MEASURE_TABLE_ADDED);
+}
+
+/* The same, for who has the 'hash' of 'key'. */
 static inline bool
 measure_table_add(struct measure_table *table, enum measure_family family,
                   uint32_t max_probes, const uint64_t *key, uint64_t hash,
                   uint64_t packets, uint64_t bytes)
 {
-    size_t row_words = measure_row_words(family);
-    uint64_t *end = table->rows + ((size_t) table->n_lines
-                                   * measure_rows_per_line(family)
-                                   * row_words);
-    uint64_t *row = measure_table_home(table, hash);
-
-    for (uint32_t i = 0; i < max_probes; i++) {
-        if (!*measure_row_packets(row, family)) {
-            if (table->n_used >= table->max_used) {
-                return false;
-            }
-            __atomic_store_n(&table->n_used, table->n_used + 1,
-                             __ATOMIC_RELAXED);
-            for (unsigned int j = 0; j < measure_key_words(family); j++) {
-                row[j] = key[j];
-            }
-            *measure_row_packets(row, family) = packets;
-            *measure_row_bytes(row, family) = bytes;
-            return true;
-        }
-        if (measure_key_equal(row, key, family)) {
-            *measure_row_packets(row, family) += packets;
-            *measure_row_bytes(row, family) += bytes;
-            return true;
-        }
-        row += row_words;
-        if (row == end) {
-            row = table->rows;
-        }
-    }
-    return false;
+    return measure_table_add_at(table, family, max_probes, key,
+                                measure_table_home(table, hash), packets,
+                                bytes);
 }
 
 /* The control thread. */

@@ -50,6 +50,24 @@ add_burst(void *array, struct measure_record *records, size_t n)
     measure_count_array_add_burst(array, records, n);
 }
 
+/* The same, packet by packet. */
+static void
+add_packets(void *array_, struct measure_record *records, size_t n)
+{
+    struct measure_count_array *array = array_;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t hash = measure_hash(&secret, records[i].key,
+                                     measure_key_words(array->family));
+
+        measure_count_array_add(array, records[i].key, hash, 1,
+                                records[i].bytes);
+        bytes += records[i].bytes;
+    }
+    measure_heavy_keys_advance(&array->heavy, n, bytes);
+}
+
 static const struct measure_heavy_params no_keys = {
     .max_keys = 1,
     .min_packets = MEASURE_NEVER,
@@ -342,6 +360,84 @@ START_TEST(counters_have_64_bits)
 }
 END_TEST
 
+/* Up to 2^63 - 1, counts are right, thresholds are crossed once and at the
+ * right packet, and no other cell is touched. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    enum { N_CELLS = 64 };
+    const uint64_t most = UINT64_MAX >> 1;
+    struct measure_heavy_params heavy = {
+        .max_keys = 10,
+        .min_packets = most - 1,
+        .min_bytes = most - 60,
+    };
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, 1);
+    struct measure_record records[3];
+    struct measure_cell *cell;
+    uint64_t key[MEASURE_KEY_WORDS];
+    struct fixture f;
+
+    open_array(&f, t.family, N_CELLS, &heavy);
+    cell = measure_count_array_cell(&f.array, traffic_hash(&t, 0, key));
+    cell->packets = most - 4;
+    cell->bytes = most - 181;
+
+    memset(records, 0, sizeof records);
+    for (int i = 0; i < 3; i++) {
+        memcpy(records[i].key, key, sizeof key);
+        records[i].verdict = t.family;
+        records[i].bytes = 60;
+    }
+    measure_count_array_add_burst(&f.array, records, 2);
+    ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 0);
+    measure_count_array_add_burst(&f.array, &records[2], 1);
+    ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 1);
+    measure_count_array_add(&f.array, key, records[0].hash, 1, 1);
+    MEASURE_TABLE_FOR_EACH (row, &f.array.heavy.table) {
+        ck_assert_uint_eq(*measure_row_packets(row, t.family), 1);
+    }
+    for (int i = 0; i < N_CELLS; i++) {
+        bool same = &f.array.cells[i] == cell;
+
+        ck_assert_uint_eq(f.array.cells[i].packets, same ? most : 0);
+        ck_assert_uint_eq(f.array.cells[i].bytes, same ? most : 0);
+    }
+    traffic_close(&t);
+    close_array(&f);
+}
+END_TEST
+
+/* The loop over a burst does what adding packet by packet does, key by key
+ * that it records. */
+START_TEST(bursts_are_their_packets)
+{
+    struct measure_heavy_params heavy = {
+        .max_keys = 500,
+        .min_packets = 20,
+        .min_bytes = 30000,
+        .packets_share = MEASURE_WHOLE / 500,
+    };
+    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+    struct fixture a, b;
+
+    open_array(&a, t.family, 997, &heavy);
+    open_array(&b, t.family, 997, &heavy);
+    traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &a.array);
+    traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_packets,
+                 &b.array);
+    ck_assert_mem_eq(a.memory, b.memory, a.size);
+    ck_assert_uint_gt(measure_table_n_used(&a.array.heavy.table), 0);
+    ck_assert_uint_eq(measure_table_n_used(&a.array.heavy.table),
+                      measure_table_n_used(&b.array.heavy.table));
+    ck_assert_uint_eq(measure_heavy_keys_lost(&a.array.heavy),
+                      measure_heavy_keys_lost(&b.array.heavy));
+    ck_assert_uint_eq(a.array.heavy.bytes, b.array.heavy.bytes);
+    traffic_close(&t);
+    close_array(&a);
+    close_array(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -359,5 +455,8 @@ main(void)
     tcase_add_test(tests, thresholds_follow_shares);
     tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_FAMILIES);
     tcase_add_test(tests, counters_have_64_bits);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, bursts_are_their_packets, 0, N_TRAFFIC);
     return tests_run(tests);
 }

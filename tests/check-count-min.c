@@ -61,6 +61,24 @@ add_burst(void *sketch, struct measure_record *records, size_t n)
     measure_count_min_add_burst(sketch, records, n);
 }
 
+/* The same, packet by packet. */
+static void
+add_packets(void *sketch_, struct measure_record *records, size_t n)
+{
+    struct measure_count_min *sketch = sketch_;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t hash = measure_hash(&secret, records[i].key,
+                                     measure_key_words(sketch->family));
+
+        measure_count_min_add(sketch, records[i].key, hash, 1,
+                              records[i].bytes);
+        bytes += records[i].bytes;
+    }
+    measure_heavy_keys_advance(&sketch->heavy, n, bytes);
+}
+
 /* Checks that each cell has what its keys have, and that no estimate is too
  * low. */
 static void
@@ -329,6 +347,97 @@ START_TEST(counters_have_64_bits)
 }
 END_TEST
 
+/* Up to 2^63 - 1, counts are right, thresholds are crossed at the right
+ * packet, and no other cell is touched. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    enum { DEPTH = 3, WIDTH = 64 };
+    const uint64_t most = UINT64_MAX >> 1;
+    struct measure_heavy_params heavy = {
+        .max_keys = 10,
+        .min_packets = most - 1,
+        .min_bytes = most - 60,
+    };
+    struct traffic t = traffic_open(_i % 2, KEYS_PLAIN, 1);
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    struct measure_record records[3];
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint64_t hash = traffic_hash(&t, 0, key);
+    struct fixture f;
+
+    open_sketch(&f, t.family, DEPTH, WIDTH, _i / 2, &heavy);
+    measure_count_min_find(&f.sketch, DEPTH, hash, cells);
+    for (int i = 0; i < DEPTH; i++) {
+        cells[i]->packets = most - 4;
+        cells[i]->bytes = most - 181;
+    }
+    memset(records, 0, sizeof records);
+    for (int i = 0; i < 3; i++) {
+        memcpy(records[i].key, key, sizeof key);
+        records[i].verdict = t.family;
+        records[i].bytes = 60;
+    }
+    measure_count_min_add_burst(&f.sketch, records, 2);
+    ck_assert_uint_eq(measure_table_n_used(&f.sketch.heavy.table), 0);
+    measure_count_min_add_burst(&f.sketch, &records[2], 1);
+    ck_assert_uint_eq(measure_table_n_used(&f.sketch.heavy.table), 1);
+    measure_count_min_add(&f.sketch, key, hash, 1, 1);
+    for (int i = 0; i < DEPTH * WIDTH; i++) {
+        bool same = false;
+
+        for (int j = 0; j < DEPTH; j++) {
+            same |= &f.sketch.cells[i] == cells[j];
+        }
+        ck_assert_uint_eq(f.sketch.cells[i].packets, same ? most : 0);
+        ck_assert_uint_eq(f.sketch.cells[i].bytes, same ? most : 0);
+    }
+    traffic_close(&t);
+    close_sketch(&f);
+}
+END_TEST
+
+/* The loop over a burst counts what adding packet by packet does, and records
+ * the same keys.  (How often it records them again depends on which known key
+ * took the place of which when.) */
+START_TEST(bursts_are_their_packets)
+{
+    static const uint32_t depths[] = { 3, 3, 5, 5 };
+    struct measure_heavy_params heavy = {
+        .max_keys = 1000,
+        .min_packets = 20,
+        .min_bytes = 30000,
+        .packets_share = MEASURE_WHOLE / 500,
+    };
+
+    for (int i = 0; i < 4; i++) {
+        struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+        struct fixture a, b;
+
+        open_sketch(&a, t.family, depths[i], 997, i % 2, &heavy);
+        open_sketch(&b, t.family, depths[i], 997, i % 2, &heavy);
+        traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_burst,
+                     &a.sketch);
+        traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_packets,
+                     &b.sketch);
+        ck_assert_mem_eq(a.sketch.cells, b.sketch.cells,
+                         sizeof *a.sketch.cells * depths[i] * 997);
+        ck_assert_uint_eq(measure_table_n_used(&a.sketch.heavy.table),
+                          measure_table_n_used(&b.sketch.heavy.table));
+        MEASURE_TABLE_FOR_EACH (row, &a.sketch.heavy.table) {
+            REQUIRE(measure_table_find(&b.sketch.heavy.table, &secret, row));
+        }
+        ck_assert(measure_table_n_used(&a.sketch.heavy.table)
+                  || (LOOP_STREAM(_i) != STREAM_ONE
+                      && LOOP_STREAM(_i) != STREAM_ZIPF));
+        ck_assert_uint_eq(measure_heavy_keys_lost(&a.sketch.heavy),
+                          measure_heavy_keys_lost(&b.sketch.heavy));
+        traffic_close(&t);
+        close_sketch(&a);
+        close_sketch(&b);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -343,5 +452,8 @@ main(void)
     tcase_add_loop_test(tests, lost_keys_are_counted, 0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, merge_adds, 0, 4);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, 2);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, 4);
+    tcase_add_loop_test(tests, bursts_are_their_packets, 0, N_TRAFFIC);
     return tests_run(tests);
 }

@@ -249,13 +249,13 @@ END_TEST
 
 START_TEST(counters_have_64_bits)
 {
-    enum measure_family family = _i;
+    enum measure_family family = _i % 2;
     uint64_t key[MEASURE_KEY_WORDS] = { 1 };
     uint64_t hash = measure_hash(&secret, key, measure_key_words(family));
     uint64_t *row;
     struct fixture f;
 
-    open_table(&f, family, 4, 10);
+    open_table(&f, family, _i / 2 ? 4 : 1, 10);
     ck_assert(measure_cuckoo_add(&f.table, key, hash, UINT32_MAX,
                                  UINT32_MAX));
     ck_assert(measure_cuckoo_add(&f.table, key, hash, 1, UINT64_C(1) << 62));
@@ -264,6 +264,35 @@ START_TEST(counters_have_64_bits)
     ck_assert_uint_eq(*measure_row_bytes(row, family),
                       (UINT64_C(1) << 62) + UINT32_MAX);
     ck_assert_ptr_null(measure_cuckoo_next(&f.table, row));
+    close_table(&f);
+}
+END_TEST
+
+/* Counters at their limits, which move from bucket to bucket while the table
+ * fills up to its limit. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    enum measure_family family = _i % 2;
+    uint32_t rows = _i / 2 ? 4 : 1;
+    enum { N_LARGE = 500, N_KEYS = 10000 };
+    struct traffic t = traffic_open(family, KEYS_PLAIN, N_KEYS);
+    uint64_t key[MEASURE_KEY_WORDS];
+    struct fixture f;
+
+    open_table(&f, family, rows, measure_cuckoo_buckets_for(rows, N_KEYS));
+    for (uint32_t i = 0; i < N_LARGE; i++) {
+        uint64_t hash = traffic_hash(&t, i, key);
+
+        t.key_packets[i] = UINT64_MAX - N_LARGE + i;
+        t.key_bytes[i] = UINT64_MAX - 2 * N_LARGE - 2000 + i;
+        ck_assert(measure_cuckoo_add(&f.table, key, hash, t.key_packets[i],
+                                     t.key_bytes[i]));
+    }
+    /* The last of them reaches the limit of packets. */
+    traffic_send(&t, STREAM_ALL_NEW, N_KEYS, test_seed, add_burst, &f.table);
+    ck_assert_uint_eq(t.key_packets[N_LARGE - 1], UINT64_MAX);
+    check_table(&f.table, &t, true);
+    traffic_close(&t);
     close_table(&f);
 }
 END_TEST
@@ -280,6 +309,8 @@ main(void)
     tcase_add_loop_test(tests, full_table_is_closed, 0, 4);
     tcase_add_loop_test(tests, stash_counts, 0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, merge_adds, 0, 4);
-    tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, counters_have_64_bits, 0, 4);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, 4);
     return tests_run(tests);
 }

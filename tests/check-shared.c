@@ -274,6 +274,55 @@ START_TEST(counters_have_64_bits)
 }
 END_TEST
 
+/* Of the table: three rows side by side, and of the array: all other cells. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    enum measure_family family = _i;
+    enum { N_CELLS = 64 };
+    uint64_t key[MEASURE_KEY_WORDS] = { 0 };
+    uint64_t hash = UINT64_C(5) << 58;
+    struct table_fixture t;
+    struct array_fixture a;
+    uint32_t n = 0;
+
+    open_table(&t, family, 100);
+    for (int i = 0; i < 3; i++) {
+        key[1] = i;
+        ck_assert(measure_shared_table_add(&t.table, key, 7, 1, i + 1));
+    }
+    key[1] = 1;
+    ck_assert(measure_shared_table_add(&t.table, key, 7, UINT64_MAX - 2,
+                                       UINT64_MAX - 3));
+    ck_assert(measure_shared_table_add(&t.table, key, 7, 1, 1));
+    MEASURE_SHARED_TABLE_FOR_EACH (row, &t.table) {
+        uint64_t i = measure_shared_row_key(row)[1];
+
+        ck_assert_uint_eq(*measure_shared_row_packets(row, family),
+                          i == 1 ? UINT64_MAX : 1);
+        ck_assert_uint_eq(*measure_shared_row_bytes(row, family),
+                          i == 1 ? UINT64_MAX : i + 1);
+        n++;
+    }
+    ck_assert_uint_eq(n, 3);
+    ck_assert_uint_eq(t.table.n_refused, 0);
+    put_memory(t.memory, t.size);
+
+    open_array(&a, family, N_CELLS, MEASURE_NEVER);
+    measure_shared_array_add(&a.array, key, hash, UINT64_MAX - 2,
+                             UINT64_MAX - 1);
+    measure_shared_array_add(&a.array, key, hash, 1, 1);
+    for (int i = 0; i < N_CELLS; i++) {
+        bool same = i == 5 * N_CELLS / 64;
+
+        ck_assert_uint_eq(a.array.cells[i].packets,
+                          same ? UINT64_MAX - 1 : 0);
+        ck_assert_uint_eq(a.array.cells[i].bytes, same ? UINT64_MAX : 0);
+    }
+    ck_assert_uint_eq(a.array.heavy.n_used, 0);
+    put_memory(a.memory, a.size);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -285,5 +334,7 @@ main(void)
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_loop_test(tests, array_adds_up, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, MEASURE_N_FAMILIES);
     return tests_run(tests);
 }

@@ -253,6 +253,53 @@ START_TEST(counters_have_64_bits)
 }
 END_TEST
 
+/* Keys near the limit of the counters keep their entries, what evicts one has
+ * it as its error, and the order of the heap does not wrap. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    enum { N_ENTRIES = 8 };
+    struct traffic t = traffic_open(_i, KEYS_PLAIN, N_ENTRIES + 2);
+    uint64_t key[MEASURE_KEY_WORDS];
+    struct measure_estimate e;
+    struct fixture f;
+
+    open_summary(&f, t.family, N_ENTRIES);
+    for (uint32_t i = 0; i < N_ENTRIES; i++) {
+        uint64_t hash = traffic_hash(&t, i, key);
+
+        t.key_packets[i] = UINT64_MAX - 10 * (N_ENTRIES - i);
+        t.key_bytes[i] = UINT64_MAX - 1000 + i;
+        ck_assert(measure_space_saving_add(&f.summary, key, hash,
+                                           t.key_packets[i], t.key_bytes[i]));
+    }
+    ck_assert_uint_eq(check_summary(&f.summary, &t), 0);
+
+    /* The smallest goes, twice. */
+    for (uint32_t i = N_ENTRIES; i < N_ENTRIES + 2; i++) {
+        uint64_t hash = traffic_hash(&t, i, key);
+
+        t.key_packets[i] = i == N_ENTRIES ? 15 : 1;
+        t.key_bytes[i] = 1;
+        ck_assert(measure_space_saving_add(&f.summary, key, hash,
+                                           t.key_packets[i], 1));
+    }
+    for (uint32_t i = 0; i < N_ENTRIES + 2; i++) {
+        uint64_t hash = traffic_hash(&t, i, key);
+        bool is_new = i >= N_ENTRIES;
+
+        ck_assert_int_eq(measure_space_saving_estimate(&f.summary, key, hash,
+                                                       &e), i >= 2);
+        if (i >= 2) {
+            ck_assert_uint_eq(e.packets - e.packets_error, t.key_packets[i]);
+            ck_assert_uint_eq(e.packets_error,
+                              is_new ? t.key_packets[i - N_ENTRIES] : 0);
+        }
+    }
+    traffic_close(&t);
+    close_summary(&f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -268,5 +315,7 @@ main(void)
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_test(tests, counters_have_64_bits);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, MEASURE_N_FAMILIES);
     return tests_run(tests);
 }

@@ -12,19 +12,11 @@
  * limitations under the License.
  */
 
-#include "check-common.h"
+#include "check-structures.h"
 
 #include <math.h>
 
 #include "measure-superspreader.h"
-
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
 
 static const uint32_t listed[] = {
     MEASURE_SPREADER_LISTED_IPV4, MEASURE_SPREADER_LISTED_IPV6
@@ -539,6 +531,170 @@ START_TEST(bursts_and_strides_do_not_matter)
 }
 END_TEST
 
+/* What aims at a table that hashes with CRC32C: all sources have the same CRC
+ * in its lower half, and so have all pairs.  Each has a row, within the
+ * bounded number of probes at half load, with its exact count. */
+START_TEST(crc_collisions_do_not_collide)
+{
+    enum measure_family family = _i % 2;
+    enum { SOURCES = 20000, DESTINATIONS = 3 };
+    struct measure_superspreader_config config
+        = make_config(family, _i / 2, SOURCES, 0);
+    struct spreader t = spreader_open(&config);
+    size_t size = family == MEASURE_IPV4 ? 4 : 16;
+    bool *seen = calloc(SOURCES, sizeof *seen);
+    uint32_t crc;
+    size_t n;
+
+    for (uint32_t i = 0; i < SOURCES * DESTINATIONS; i++) {
+        struct measure_fields fields = make_pair(family, 0, 0);
+        uint64_t key[MEASURE_KEY_WORDS], pair[MEASURE_KEY_WORDS];
+        uint32_t wanted = i % SOURCES << 16 | 0x5678;
+
+        crc = 0;
+        for (size_t j = 0; j < size - 4; j++) {
+            crc = crc32c_step(crc, fields.source[j]);
+        }
+        wanted = crc32c_aim(crc, wanted);
+        memcpy(&fields.source[size - 4], &wanted, 4);
+        crc = i % SOURCES << 16 | 0x5678;
+        for (size_t j = 0; j < size - 4; j++) {
+            crc = crc32c_step(crc, fields.destination[j]);
+        }
+        wanted = crc32c_aim(crc, i / SOURCES << 16 | 0x1234);
+        memcpy(&fields.destination[size - 4], &wanted, 4);
+
+        measure_key_from_fields(key, &fields);
+        for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
+            pair[j] = key[j] & (config.source_mask[j]
+                                | config.destination_mask[j]);
+        }
+        REQUIRE(crc32c(0, pair, size / 4) == (i / SOURCES << 16 | 0x1234));
+        measure_superspreader_add(&t.s, key, MEASURE_KEY_WORDS, 1);
+    }
+    measure_superspreader_finish(&t.s);
+    ck_assert_uint_eq(t.s.refused_packets + t.s.refused_destinations, 0);
+    ck_assert_uint_eq(t.s.n_sources, SOURCES);
+    n = measure_superspreader_report(&t.s, 0, rows, ARRAY_SIZE(rows));
+    ck_assert_uint_eq(n, SOURCES);
+    for (size_t i = 0; i < n; i++) {
+        REQUIRE(rows[i].min == DESTINATIONS && rows[i].max == DESTINATIONS);
+        crc = 0;
+        for (size_t j = 0; j < size; j++) {
+            crc = crc32c_step(crc, ((uint8_t *) rows[i].source)[j]);
+        }
+        REQUIRE((crc & 0xffff) == 0x5678 && crc >> 16 < SOURCES);
+        REQUIRE(!seen[crc >> 16]);
+        seen[crc >> 16] = true;
+    }
+    free(seen);
+    spreader_close(&t);
+}
+END_TEST
+
+/* Each packet has a source and a destination that have not been seen. */
+START_TEST(new_pairs_in_every_packet)
+{
+    enum measure_family family = _i % 2;
+    enum { SOURCES = 10000, PACKETS = 40000 };
+    struct measure_superspreader_config config
+        = make_config(family, _i / 2, SOURCES, 10);
+    struct spreader t = spreader_open(&config);
+    bool *seen = calloc(PACKETS, sizeof *seen);
+    size_t n;
+
+    for (uint32_t i = 0; i < PACKETS; i++) {
+        add(&t, i, PACKETS + i);
+    }
+    flush(&t);
+    ck_assert_uint_eq(t.s.packets, PACKETS);
+    ck_assert_uint_eq(t.s.n_sources, SOURCES);
+    ck_assert_uint_eq(t.s.n_filters, 0);
+    ck_assert_uint_eq(t.s.refused_packets, PACKETS - SOURCES);
+    n = measure_superspreader_report(&t.s, 0, rows, ARRAY_SIZE(rows));
+    ck_assert_uint_eq(n, SOURCES);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t source = source_of(&t, &rows[i]);
+
+        REQUIRE(source < PACKETS && !seen[source]);
+        REQUIRE(rows[i].min == 1 && rows[i].max == 1);
+        seen[source] = true;
+    }
+    free(seen);
+    spreader_close(&t);
+}
+END_TEST
+
+START_TEST(one_pair_is_one_destination)
+{
+    struct measure_superspreader_config config
+        = make_config(_i % 2, _i / 2, 10, 10);
+    struct spreader t = spreader_open(&config);
+
+    for (uint32_t i = 0; i < 200000; i++) {
+        add(&t, 1, 2);
+    }
+    flush(&t);
+    ck_assert_uint_eq(t.s.packets, 200000);
+    ck_assert_uint_eq(t.s.n_sources, 1);
+    ck_assert_uint_eq(t.s.n_filters, 0);
+    ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows, 10), 1);
+    ck_assert_uint_eq(source_of(&t, &rows[0]), 1);
+    ck_assert_uint_eq(rows[0].min, 1);
+    ck_assert_uint_eq(rows[0].max, 1);
+    spreader_close(&t);
+}
+END_TEST
+
+/* A filter at its limit counts no further than it has bits (as a bitmap, it
+ * estimates), and the filters and rows beside it are as they were. */
+START_TEST(full_filter_disturbs_no_neighbour)
+{
+    enum measure_family family = _i % 2;
+    enum { SOURCES = 3, FEW = 30 };
+    struct measure_superspreader_config config
+        = make_config(family, _i / 2, SOURCES, SOURCES);
+    struct measure_superspreader_row before[SOURCES];
+    struct spreader t = spreader_open(&config);
+
+    for (uint32_t j = 0; j < FEW; j++) {
+        for (uint32_t i = 0; i < SOURCES; i++) {
+            add(&t, i, i * 1000 + j);
+        }
+    }
+    flush(&t);
+    ck_assert_uint_eq(t.s.n_filters, SOURCES);
+    ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, before, SOURCES),
+                      SOURCES);
+    for (uint32_t j = 0; j < 1000000; j++) {
+        add(&t, 1, 10000 + j);
+    }
+    flush(&t);
+    ck_assert_uint_eq(t.s.n_filters, SOURCES);
+    ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows, SOURCES),
+                      SOURCES);
+    ck_assert_uint_eq(source_of(&t, &rows[0]), 1);
+    if (config.kind == MEASURE_SPREADER_BLOOM) {
+        ck_assert_uint_le(rows[0].min, (MEASURE_SPREADER_BITS
+                                        + listed[family]));
+    }
+    ck_assert_uint_eq(rows[0].max, UINT64_MAX);
+    for (int i = 1; i < SOURCES; i++) {
+        bool found = false;
+
+        for (int j = 0; j < SOURCES; j++) {
+            found |= (!memcmp(rows[i].source, before[j].source,
+                              sizeof before[j].source)
+                      && rows[i].destinations == before[j].destinations
+                      && rows[i].min == before[j].min
+                      && rows[i].max == before[j].max);
+        }
+        ck_assert(found);
+    }
+    spreader_close(&t);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -559,5 +715,9 @@ main(void)
                         0, MEASURE_N_SPREADER_KINDS);
     tcase_add_loop_test(tests, probes_are_bounded, 0, MEASURE_N_FAMILIES);
     tcase_add_test(tests, bursts_and_strides_do_not_matter);
+    tcase_add_loop_test(tests, crc_collisions_do_not_collide, 0, N_BOTH);
+    tcase_add_loop_test(tests, new_pairs_in_every_packet, 0, N_BOTH);
+    tcase_add_loop_test(tests, one_pair_is_one_destination, 0, N_BOTH);
+    tcase_add_loop_test(tests, full_filter_disturbs_no_neighbour, 0, N_BOTH);
     return tests_run(tests);
 }

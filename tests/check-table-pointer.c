@@ -199,6 +199,32 @@ START_TEST(counters_have_64_bits)
 }
 END_TEST
 
+/* Three keys side by side, of which the middle one has counted nearly all that
+ * 64 bits hold. */
+START_TEST(counters_near_their_end_disturb_no_neighbour)
+{
+    uint64_t keys[3][MEASURE_KEY_WORDS] = { { 1 }, { 2 }, { 3 } };
+    struct fixture f;
+
+    open_table(&f, _i, 3, 2);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(measure_table_pointer_add(&f.table, keys[i], 7, 1, i + 1));
+    }
+    ck_assert(measure_table_pointer_add(&f.table, keys[1], 7, UINT64_MAX - 2,
+                                        UINT64_MAX - 3));
+    ck_assert(measure_table_pointer_add(&f.table, keys[1], 7, 1, 1));
+    for (int i = 0; i < 3; i++) {
+        const uint64_t *value = measure_table_pointer_value(&f.table, keys[i],
+                                                            7);
+
+        ck_assert_uint_eq(value[0], i == 1 ? UINT64_MAX : 1);
+        ck_assert_uint_eq(value[1], i == 1 ? UINT64_MAX : i + 1);
+    }
+    ck_assert_uint_eq(f.table.n_used, 3);
+    close_table(&f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -212,5 +238,7 @@ main(void)
     tcase_add_loop_test(tests, keys_are_near_home, 0, 4);
     tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
+                        0, MEASURE_N_FAMILIES);
     return tests_run(tests);
 }

@@ -12,19 +12,11 @@
  * limitations under the License.
  */
 
-#include "check-common.h"
+#include "check-structures.h"
 
 #include <sys/resource.h>
 
 #include "measure-table.h"
-
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
 
 /* Adds one packet, as the packet path does. */
 static bool
@@ -186,6 +178,8 @@ START_TEST(probes_are_bounded)
     ck_assert_uint_eq(n, MEASURE_TABLE_MAX_PROBES);
     ck_assert_uint_eq(measure_table_n_used(&table), n);
     ck_assert_uint_lt(n, table.max_used);
+    /* Without a gap where it wraps around. */
+    ck_assert_ptr_eq(measure_table_next(&table, NULL), table.rows);
 
     /* Elsewhere than on the packet path, any number of probes will do. */
     ck_assert(add_at(&table, MEASURE_TABLE_ANY_PROBES, hash, n + 1));
@@ -430,10 +424,10 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     }
 
     *measure_row_packets(rows[1], family) = UINT64_MAX - 1;
-    *measure_row_bytes(rows[1], family) = UINT64_MAX;
+    *measure_row_bytes(rows[1], family) = UINT64_MAX - 2;
     ck_assert(add_at(&table, MEASURE_TABLE_MAX_PROBES, 0, 2));
     ck_assert_uint_eq(*measure_row_packets(rows[1], family), UINT64_MAX);
-    ck_assert_uint_eq(*measure_row_bytes(rows[1], family), 1);
+    ck_assert_uint_eq(*measure_row_bytes(rows[1], family), UINT64_MAX);
     ck_assert_uint_eq(rows[1][0], 2);
     for (int i = 0; i < 3; i += 2) {
         ck_assert_uint_eq(rows[i][0], i + 1);
@@ -502,6 +496,52 @@ START_TEST(full_table_keeps_keys_near_their_home)
 }
 END_TEST
 
+/* Keys that all have the same CRC32C lie where other keys do: see the test
+ * before this one. */
+START_TEST(crc_collisions_stay_near_their_home)
+{
+    enum measure_family family = _i;
+    enum { N_KEYS = 1 << 17 };
+    struct traffic t = traffic_open(family, KEYS_COLLIDING, N_KEYS);
+    struct measure_probes probes = { 0, 0, 0 };
+    struct measure_table table;
+    uint32_t n_home = 0;
+
+    ck_assert(measure_table_init(&table, family,
+                                 measure_table_lines_for(family, N_KEYS),
+                                 &budget, MEASURE_ANY_NODE));
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash = traffic_hash(&t, i, key);
+
+        if (i % 1000 == 0) {
+            ck_assert_uint_eq(crc32c(0, key, measure_key_words(family)),
+                              0x12345678);
+        }
+        REQUIRE(measure_table_add(&table, family, MEASURE_TABLE_MAX_PROBES,
+                                  key, hash, 1, i));
+    }
+    MEASURE_TABLE_FOR_EACH (row, &table) {
+        uint64_t hash = measure_hash(&secret, row, measure_key_words(family));
+        uint64_t *home = measure_table_home(&table, hash);
+
+        REQUIRE(*measure_row_packets(row, family) == 1);
+        REQUIRE(*measure_row_bytes(row, family) == traffic_number(&t, row));
+        n_home += row >= home && row < home + MEASURE_LINE_SIZE / 8;
+    }
+    ck_assert_uint_eq(measure_table_n_used(&table), N_KEYS);
+    measure_table_add_probes(&table, &secret, SIZE_MAX, &probes);
+    require_between("share of keys in their home line",
+                    family == MEASURE_IPV4 ? .873 : .74,
+                    (double) n_home / N_KEYS,
+                    family == MEASURE_IPV4 ? .893 : .76);
+    require_between("probes for the furthest key", 1, probes.max_probes,
+                    MEASURE_TABLE_MAX_PROBES);
+    traffic_close(&t);
+    measure_table_destroy(&table, &budget);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -526,6 +566,8 @@ main(void)
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, full_table_keeps_keys_near_their_home,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, crc_collisions_stay_near_their_home,
                         0, MEASURE_N_FAMILIES);
     return tests_run(tests);
 }
