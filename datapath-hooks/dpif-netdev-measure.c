@@ -288,7 +288,8 @@ measure_classify__(struct pmd_perf_stats *perf,
         return NULL;
     }
     set = measure_writer_set(writer);
-    if (!ask_cache || !set->cache) {
+    if (!ask_cache || !set->cache
+        || measure_cache_is_forgotten(set->cache_keys, set->number)) {
         count_batch(perf, port, set, batch);
         return NULL;
     }

@@ -140,16 +140,54 @@ ports_equal(const struct measure_ports *a, const struct measure_ports *b)
             : a == b);
 }
 
+static bool
+has_writer(const struct measure_ports *measure_ports,
+           const struct measure_writer *writer)
+{
+    for (size_t i = 0; measure_ports && i < measure_ports->n_writers; i++) {
+        if (measure_ports->writers[i] == writer) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 add_port_writer(struct measure_ports *measure_ports,
                 struct measure_writer *writer)
 {
-    for (size_t i = 0; i < measure_ports->n_writers; i++) {
-        if (measure_ports->writers[i] == writer) {
-            return;
+    if (!has_writer(measure_ports, writer)) {
+        measure_ports->writers[measure_ports->n_writers++] = writer;
+    }
+}
+
+static void
+forget_keys(struct measure_writer *writer)
+{
+    struct measure_cache_keys *keys = measure_writer_keys(writer);
+
+    if (keys) {
+        measure_cache_forget(keys);
+    }
+}
+
+/* Makes the writers of ports of 'old' that are not the same in 'new' forget
+ * what entries of the flow cache stand for.  From now on a port may be called
+ * by another number, or a writer be left out when an entry is given to another
+ * flow. */
+static void
+forget_keys_of_changed_ports(const struct measure_ports *old,
+                             const struct measure_ports *new)
+{
+    for (size_t i = 0; old && i < old->n; i++) {
+        const struct measure_port_writer *port = &old->ports[i];
+
+        if (port->writer
+            && (!new || i >= new->n
+                || memcmp(port, &new->ports[i], sizeof *port))) {
+            forget_keys(port->writer);
         }
     }
-    measure_ports->writers[measure_ports->n_writers++] = writer;
 }
 
 /* Tells 'thread' which writer counts the packets of each port.  Without a
@@ -182,8 +220,14 @@ update_thread(struct measure_thread *thread)
             if (port->dp == thread->dp && monitor) {
                 struct measure_port_writer *port_writer
                     = &new->ports[odp_to_u32(port->port_no)];
+                bool is_new = !find_writer(monitor, thread);
 
                 port_writer->writer = get_writer(monitor, thread);
+                if (!is_new && !has_writer(old, port_writer->writer)
+                    && !has_writer(new, port_writer->writer)) {
+                    /* It has been left out for a while. */
+                    forget_keys(port_writer->writer);
+                }
                 add_port_writer(new, port_writer->writer);
                 port_writer->number = measure_port_number(&monitor->ports,
                                                           port->name);
@@ -193,16 +237,7 @@ update_thread(struct measure_thread *thread)
     if (ports_equal(old, new)) {
         free(new);
     } else {
-        /* 'old' may have left out a writer, or named another port by a
-         * number. */
-        for (size_t i = 0; new && i < new->n_writers; i++) {
-            struct measure_cache_keys *keys
-                = measure_writer_keys(new->writers[i]);
-
-            if (keys) {
-                measure_cache_forget(keys);
-            }
-        }
+        forget_keys_of_changed_ports(old, new);
         ovsrcu_set(&thread->perf->measure_ports, new);
         if (old) {
             ovsrcu_postpone(free, old);

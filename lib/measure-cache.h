@@ -171,6 +171,15 @@ measure_cache_forget_entry(struct measure_cache_keys *keys, uint32_t entry)
     keys->states[entry].known = false;
 }
 
+/* Returns true if words of the set 'number' may belong to entries that stand
+ * for another flow by now: in the rest of its epoch they must not count. */
+static inline bool
+measure_cache_is_forgotten(const struct measure_cache_keys *keys,
+                           uint32_t number)
+{
+    return __atomic_load_n(&keys->forgotten, __ATOMIC_RELAXED) >= number;
+}
+
 /* Says that any entry may stand for another flow without a word to the packet
  * thread.  Must come before the packet thread can see what made it so. */
 static inline void
