@@ -59,19 +59,27 @@ struct thread_metrics {
     uint64_t timing_cycles;
 };
 
+/* A thread that has ended and the next one on its core are one: labels must
+ * differ. */
 static void
 get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
+    size_t n_writers;
     const struct monitor_writer **writers
-        = measure_sort_writers(monitor, &metrics->n_threads);
+        = measure_sort_writers(monitor, &n_writers);
 
-    metrics->threads = xcalloc(MAX(metrics->n_threads, 1),
-                               sizeof *metrics->threads);
-    for (size_t i = 0; i < metrics->n_threads; i++) {
-        struct thread_metrics *thread = &metrics->threads[i];
+    metrics->threads = xcalloc(MAX(n_writers, 1), sizeof *metrics->threads);
+    for (size_t i = 0; i < n_writers; i++) {
         const struct monitor_writer *writer = writers[i];
+        struct measure_counters sum;
+        struct thread_metrics *thread;
         struct measure_load load;
+
+        if (!i || writer->core_id != writers[i - 1]->core_id) {
+            metrics->n_threads++;
+        }
+        thread = &metrics->threads[metrics->n_threads - 1];
 
         if (writer->core_id == NON_PMD_CORE_ID) {
             snprintf(thread->labels, sizeof thread->labels, "core=\"main\"");
@@ -80,23 +88,24 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
                      "core=\"%u\",numa=\"%d\"", writer->core_id,
                      writer->numa_id);
         }
-        measure_writer_sum(monitor, writer, &thread->sum);
+        measure_writer_sum(monitor, writer, &sum);
+        measure_counters_add(&thread->sum, &sum);
         measure_set_load(measure_writer_set(&writer->writer), &load);
-        thread->lost = load.n_lost;
+        thread->lost += load.n_lost;
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             thread->flows += load.n_used[family];
             thread->rows += (load.n_lines[family]
                              * measure_rows_per_line(family));
         }
         thread->sampled_packets
-            = __atomic_load_n(&writer->writer.sampled_packets,
-                              __ATOMIC_RELAXED);
+            += __atomic_load_n(&writer->writer.sampled_packets,
+                               __ATOMIC_RELAXED);
         thread->timing_cycles
-            = __atomic_load_n(&writer->writer.timing_cycles,
-                              __ATOMIC_RELAXED);
+            += __atomic_load_n(&writer->writer.timing_cycles,
+                               __ATOMIC_RELAXED);
         thread->sampled_cycles
-            = __atomic_load_n(&writer->writer.sampled_cycles,
-                              __ATOMIC_RELAXED);
+            += __atomic_load_n(&writer->writer.sampled_cycles,
+                               __ATOMIC_RELAXED);
     }
     free(writers);
 }
