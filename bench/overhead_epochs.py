@@ -23,7 +23,7 @@ import time
 
 from overhead_cases import BRIDGE, SETTINGS, Measure
 from overhead_statistics import median_interval, significant
-from overhead_switch import NO_SWITCH, PMD_CORE, Failure, replay
+from overhead_switch import NO_SWITCH, PMD_CORE, Failure, pass_time
 
 EPOCH_MS = 250
 READ_MS = 1000                  # What the switch keeps.
@@ -47,6 +47,11 @@ def read_milliseconds(switch):
         if len(words) == 9 and words[0].isdigit():
             packets[int(words[0])] = int(words[3])
     return packets
+
+
+def running_epoch(switch):
+    return json.loads(switch.control.get(
+        "measure/status", BRIDGE, "format=json"))[BRIDGE]["epoch"]["number"]
 
 
 def read_ends(switch, first, last):
@@ -84,10 +89,6 @@ class EpochTurns(Measure):
                          % EPOCH_MS, epoch_ms=str(EPOCH_MS), history="8")
         self.ratios = {}
 
-    def running(self, switch):
-        return json.loads(switch.control.get(
-            "measure/status", BRIDGE, "format=json"))[BRIDGE]["epoch"]
-
     def add(self, name, end, packets, windows):
         around = rate(packets, end, windows)
         between = rate(packets, end, *BETWEEN)
@@ -101,15 +102,13 @@ class EpochTurns(Measure):
                      "other_config:pmd-perf-metrics=true")
         self.on(switch)
         rates = []
-        number = self.running(switch)["number"]
+        number = running_epoch(switch)
         while len(self.ratios.get("around", ())) < (ENDS_PER_PAIR
                                                     * arguments.pairs):
             asked = int(time.monotonic() * 1000)
-            while time.monotonic() * 1000 < asked + READ_MS:
-                replay.check_interrupted()
-                time.sleep(0.05)
+            pass_time(READ_MS / 1000)
             packets = read_milliseconds(switch)
-            first, number = number, self.running(switch)["number"]
+            first, number = number, running_epoch(switch)
             # To ask takes bandwidth of memory, too.
             packets = {ms: n for ms, n in packets.items() if ms > asked + 20}
             if not packets:

@@ -25,6 +25,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -196,6 +197,14 @@ class Counters:
         """Where packets found their flow, in percent of the passes."""
         return {key: round(100 * self[key] / max(self["passes"], 1), 2)
                 for key in self.HITS if self[key]}
+
+
+def pass_time(seconds):
+    """Lets the switch forward for 'seconds', which is what is measured."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        replay.check_interrupted()
+        time.sleep(min(0.05, max(0, end - time.monotonic())))
 
 
 def tail(text, pattern):

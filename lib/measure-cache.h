@@ -41,10 +41,11 @@
  * entries outlast the epoch.  In the first bursts of an epoch
  * measure_set_carry_entries() gives the words of the entries that have keys
  * their low bits, some in each burst: the first packet of an entry in the
- * epoch is then counted like any other.  While a closed set is being moved to the
- * flow table its keys must stay as they were.  Hence each entry has two places
- * for a key, of which a word names its own.  A new key goes to the other place
- * than the one before it, and only if no set is left that could name that.
+ * epoch is then counted like any other.  While a closed set is being moved to
+ * the flow table its keys must stay as they were.  Hence each entry has two
+ * places for a key, of which a word names its own.  A new key goes to the
+ * other place than the one before it, and only if no set is left that could
+ * name that.
  *
  *     bits 0 to 2    version of IP of the key: 4 or 6
  *     bit 3          place of the key
@@ -52,7 +53,8 @@
  *     bits 43 to 63  packets; a word with bit 63 set takes no more
  *
  * A word of 0 counts nothing: as a signed number, a word that takes packets is
- * more than 0, whether it has counted any or not.  2^20 packets of at most 2^17 bytes fit.
+ * more than 0, whether it has counted any or not.  2^20 packets of at most
+ * 2^17 bytes fit.
  *
  * Memory: 8 bytes for each entry in each set, and 104 in each writer.  Error:
  * none.

@@ -66,13 +66,13 @@
  * from then on it weighs less in each epoch, like all that is past.
  *
  * Memory: 128 bytes a key for IPv4 and 256 for IPv6, that is a row of 64 or
- * 128 bytes at half load, and a bit for each row.  The table must take the keys of this epoch and
- * those of earlier ones that are not yet forgotten.  A key that finds no place
- * is refused, and what it would have added is counted.
+ * 128 bytes at half load, and a bit for each row.  The table must take the
+ * keys of this epoch and those of earlier ones that are not yet forgotten.  A
+ * key that finds no place is refused, and what it would have added is counted.
  *
  * Thread safety: one writer.  measure_change_add() does not allocate, lock,
- * wait, log or clear.  measure_change_close() goes through all keys and belongs
- * to the control thread. */
+ * wait, log or clear.  measure_change_close() goes through all keys and
+ * belongs to the control thread. */
 
 #define MEASURE_CHANGE_FORGET 16
 #define MEASURE_CHANGE_MAX_PROBES 128   /* Rows looked at for one key. */

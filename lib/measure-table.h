@@ -200,7 +200,7 @@ measure_table_add_to(struct measure_table *table, enum measure_family family,
     return MEASURE_TABLE_ADDED;
 }
 
-bool measure_table_add_behind(struct measure_table *, uint64_t *row,
+bool measure_table_add_behind(struct measure_table *, uint64_t *home,
                               uint32_t max_probes, const uint64_t *key,
                               uint64_t packets, uint64_t bytes);
 
