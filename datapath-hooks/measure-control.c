@@ -488,7 +488,8 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 /* Makes the report of 'closing', and its sets ready for another epoch.
  *
  * Merging and clearing take long, and touch nothing that RCU protects:
- * meanwhile this thread must not hold up grace periods. */
+ * meanwhile this thread must not hold up grace periods.  Between pieces of
+ * this work it rests. */
 static void
 finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
 {
@@ -502,6 +503,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     note_probes(closing);
 
     ovsrcu_quiesce_start();
+    measure_pace_begin(&monitor->merging, closing->duration_ms);
     for (size_t i = 0; i < closing->n; i++) {
         measure_set_move_cache(closing->sets[i]);
     }
@@ -530,6 +532,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
             hand_back(monitor, closing->writers[i], closing->sets[i]);
         }
     }
+    measure_pace_end();
     ovsrcu_quiesce_end();
 
     free(closing->sets);

@@ -20,6 +20,7 @@
 #include "measure-config.h"
 #include "measure-epoch.h"
 #include "measure-history.h"
+#include "measure-pace.h"
 #include "measure-port.h"
 #include "measure-tasks.h"
 #include "openvswitch/list.h"
@@ -92,6 +93,7 @@ struct monitor {
     struct measure_port_names ports;
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
+    struct measure_pace merging;    /* The merge thread only. */
     struct measure_budget budget;
     struct measure_history history;
     struct measure_tasks tasks;

@@ -21,6 +21,7 @@
 #include "measure-change.h"
 #include "measure-config.h"
 #include "measure-history.h"
+#include "measure-pace.h"
 #include "openvswitch/thread.h"
 #include "ovs-atomic.h"
 
@@ -97,10 +98,11 @@ struct measure_tasks {
     uint64_t n_evaluated;       /* Epochs. */
     uint64_t n_skipped;         /* Epochs. */
     uint64_t not_listed;        /* Alerts that were too many in an epoch. */
-    uint64_t time_us;           /* That the last epoch took... */
+    uint64_t time_us;           /* Work for the last epoch, without rests... */
     uint64_t max_time_us;       /* ...and the longest. */
 
     /* The thread only. */
+    struct measure_pace pace;
     struct measure_known known[MEASURE_N_TASKS];
     struct measure_change change[MEASURE_N_FAMILIES];
     void *change_memory[MEASURE_N_FAMILIES];

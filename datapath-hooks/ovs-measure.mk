@@ -48,6 +48,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-monitor.h \
 	lib/measure-output.c \
 	lib/measure-output.h \
+	lib/measure-pace.c \
+	lib/measure-pace.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
 	lib/measure-partition.c \

@@ -39,6 +39,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-memory.h \
 	lib/measure-output.c \
 	lib/measure-output.h \
+	lib/measure-pace.c \
+	lib/measure-pace.h \
 	lib/measure-parse.c \
 	lib/measure-parse.h \
 	lib/measure-partition.c \

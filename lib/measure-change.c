@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure-pace.h"
 #include "measure-table.h"
 #include "measure-top.h"
 
@@ -220,6 +221,7 @@ MEASURE_SPECIALISED void
 add_batch(struct measure_change *c, enum measure_family family,
           const struct batch *batch, size_t n)
 {
+    measure_pace(n);
     for (size_t i = 0; i < n; i++) {
         add_one(c, family, batch->keys[i], batch->hashes[i],
                 batch->values[i]);
@@ -495,6 +497,7 @@ close__(struct measure_change *c, enum measure_family family,
                               warm, holes && n == next, listing);
             next = n + 1;
         }
+        measure_pace(WORD_BITS);
     }
 }
 

@@ -18,6 +18,8 @@
 
 #include "measure-epoch.h"
 
+#include "measure-pace.h"
+
 static inline uint64_t
 counter_get(const uint64_t *counter)
 {
@@ -572,6 +574,7 @@ measure_set_move_cache(struct measure_set *set)
             }
             measure_set_move_entry(set, i);
         }
+        measure_pace(1);
     }
     /* The packet thread may overwrite the keys that only this set named. */
     __atomic_store_n(&set->cache_keys->n_moved, set->number, __ATOMIC_RELEASE);

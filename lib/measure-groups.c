@@ -18,6 +18,8 @@
 
 #include "measure-groups.h"
 
+#include "measure-pace.h"
+
 #define MIN_SLOTS 64
 #define MIN_ROWS 1024
 
@@ -147,6 +149,7 @@ take__(struct measure_groups *groups, enum measure_family layout,
     uint64_t differ = 0;
 
     assert(n <= MEASURE_GROUPS_BATCH);
+    measure_pace(n);
     for (size_t i = 0; i < n; i++) {
         const uint64_t *row = &rows[i * row_words];
         uint64_t hashed[MEASURE_KEY_WORDS];

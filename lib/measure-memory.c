@@ -26,6 +26,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "measure-pace.h"
+
 /* From <linux/mempolicy.h>, whose user space half is in libnuma. */
 #define POLICY_PREFERRED 1
 
@@ -310,6 +312,19 @@ measure_memory_give(struct measure_budget *budget, void *p, size_t size,
         keep_block(budget, block);
     } else {
         unmap(p, size);
+    }
+}
+
+/* Makes the 'size' bytes at 'p' zeros, in small pieces. */
+void
+measure_memory_clear(void *p, size_t size)
+{
+    const size_t piece = 32 * 1024;
+
+    for (size_t done = 0; done < size; done += piece) {
+        memset((char *) p + done, 0,
+               size - done < piece ? size - done : piece);
+        measure_pace(piece / LINE_SIZE);
     }
 }
 

@@ -74,6 +74,7 @@ void *measure_memory_take(struct measure_budget *, size_t *size,
                           size_t max_size, bool lasting);
 void measure_memory_give(struct measure_budget *, void *, size_t size,
                          bool lasting);
+void measure_memory_clear(void *, size_t size);
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
 uint64_t measure_budget_limit(const struct measure_budget *);
 bool measure_budget_allows(struct measure_budget *, uint64_t size);

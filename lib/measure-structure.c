@@ -279,7 +279,7 @@ measure_structure_destroy(struct measure_structure *structure)
 void
 measure_structure_clear(struct measure_structure *structure)
 {
-    memset(structure->memory, 0, structure->size);
+    measure_memory_clear(structure->memory, structure->size);
     memset(structure->packets, 0, sizeof structure->packets);
     memset(structure->bytes, 0, sizeof structure->bytes);
     init_families(structure);

@@ -20,6 +20,8 @@
 
 #include <math.h>
 
+#include "measure-pace.h"
+
 /* Of the rows, half: see the header. */
 #define MAX_LOAD_DIVISOR 2
 
@@ -136,7 +138,7 @@ void
 measure_table_clear(struct measure_table *table)
 {
     if (table->n_used) {
-        memset(table->rows, 0, measure_table_size(table->n_lines));
+        measure_memory_clear(table->rows, measure_table_size(table->n_lines));
         table->n_used = 0;
     }
 }
@@ -203,6 +205,7 @@ measure_table_next_block(struct measure_table_cursor *cursor)
                               cursor->rows));
         cursor->next += n_rows * row_words;
         cursor->n_before += cursor->n;
+        measure_pace(n_rows);
     }
     return cursor->n > 0;
 }

@@ -32,6 +32,7 @@ unit_tests = \
 	tests/check-hash \
 	tests/check-memory \
 	tests/check-output \
+	tests/check-pace \
 	tests/check-parse \
 	tests/check-port \
 	tests/check-query \
