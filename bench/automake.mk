@@ -21,7 +21,8 @@ bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libmeasure.a
 EXTRA_DIST += bench/README.md bench/instructions.json bench/peer-cmap.c \
 	bench/peer-dpdk.c
 EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
-	bench/overhead_instructions.py bench/overhead_statistics.py \
+	bench/overhead_epochs.py bench/overhead_instructions.py \
+	bench/overhead_statistics.py \
 	bench/overhead_switch.py bench/overhead_traces.py
 
 check_PROGRAMS += bench/merge-scale
