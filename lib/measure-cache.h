@@ -29,7 +29,8 @@
  * of the processor, thus a packet costs one addition.
  *
  *     entry of the cache --index--> counts[] (hot)   packets, bytes, version
- *                                   states[] (warm)  is there a key?
+ *                                   low[]    (warm)  is there a key?
+ *                                   states[] (cold)  since when, by which port
  *                                   keys[]   (cold)  what to count them under
  *
  * The first packet that finds an entry brings its key.  When the entry is
@@ -56,7 +57,7 @@
  * more than 0, whether it has counted any or not.  2^20 packets of at most
  * 2^17 bytes fit.
  *
- * Memory: 8 bytes for each entry in each set, and 104 in each writer.  Error:
+ * Memory: 8 bytes for each entry in each set, and 105 in each writer.  Error:
  * none.
  *
  * Thread safety: that of the set.  measure_cache_takes(), measure_cache_add(),
@@ -65,7 +66,7 @@
  * control thread. */
 
 #define MEASURE_CACHE_ENTRIES 8192
-#define MEASURE_CACHE_CARRIED 256       /* Entries that a burst carries. */
+#define MEASURE_CACHE_CARRIED 1024       /* Entries that a burst carries. */
 
 #define MEASURE_CACHE_VERSION_MASK 0x7
 #define MEASURE_CACHE_PLACE_SHIFT 3
@@ -86,8 +87,7 @@ struct measure_cache {
 struct measure_cache_state {
     uint32_t since;             /* The set in which it got its last key. */
     uint16_t port;              /* That its packets come in by. */
-    uint8_t low;                /* Bits 0 to 3 of its words. */
-    bool known;                 /* It still stands for that key. */
+    uint8_t place;              /* Of that key. */
 };
 
 static_assert(sizeof(struct measure_cache_state) == 8,
@@ -98,6 +98,12 @@ struct measure_cache_keys {
     uint32_t n_moved;           /* Of these, moved to tables.  Atomic. */
     uint32_t forgotten;         /* Set up to which keys mean nothing.
                                  * Atomic. */
+    uint32_t unready;           /* What that was when 'low' was last freed of
+                                 * such keys. */
+
+    /* Bits 0 to 3 of the words of each entry that stands for its key, or 0.
+     * They are few bytes, for all of them are read when an epoch begins. */
+    uint8_t low[MEASURE_CACHE_ENTRIES];
     struct measure_cache_state states[MEASURE_CACHE_ENTRIES];
     uint64_t keys[MEASURE_CACHE_ENTRIES][2][MEASURE_KEY_WORDS];
 };
@@ -160,17 +166,17 @@ measure_cache_known(const struct measure_cache_keys *keys, uint32_t entry,
 {
     const struct measure_cache_state *state = &keys->states[entry];
 
-    return (state->known && state->port == port
+    return (state->port == port
             && state->since > __atomic_load_n(&keys->forgotten,
                                               __ATOMIC_RELAXED)
-            ? state->low : 0);
+            ? keys->low[entry] : 0);
 }
 
 /* Says that 'entry' is going to stand for another flow. */
 static inline void
 measure_cache_forget_entry(struct measure_cache_keys *keys, uint32_t entry)
 {
-    keys->states[entry].known = false;
+    keys->low[entry] = 0;
 }
 
 /* Returns true if words of the set 'number' may belong to entries that stand

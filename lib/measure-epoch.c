@@ -271,6 +271,19 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
     }
 }
 
+/* Makes 'keys' not ready for the next MEASURE_CACHE_CARRIED entries from
+ * 'first' on whose keys are from sets up to 'forgotten'. */
+static void __attribute__((noinline))
+leave_forgotten(struct measure_cache_keys *keys, uint32_t first,
+                uint32_t forgotten)
+{
+    for (uint32_t i = first; i < first + MEASURE_CACHE_CARRIED; i++) {
+        if (keys->states[i].since <= forgotten) {
+            keys->low[i] = 0;
+        }
+    }
+}
+
 /* Makes the words of the next MEASURE_CACHE_CARRIED entries of 'set', in
  * whose epoch they may have counted nothing yet, take packets under the keys
  * that the entries have from epochs before.
@@ -280,23 +293,28 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
 void
 measure_set_carry_entries(struct measure_set *set)
 {
-    const struct measure_cache_keys *keys = set->cache_keys;
-    uint32_t forgotten = __atomic_load_n(&keys->forgotten, __ATOMIC_RELAXED);
-    const struct measure_cache_state *states = &keys->states[set->n_carried];
+    struct measure_cache_keys *keys = set->cache_keys;
+    const uint8_t *low = &keys->low[set->n_carried];
     uint64_t *counts = &set->cache->counts[set->n_carried];
 
+    if (!set->n_carried) {
+        set->carry_forgotten = __atomic_load_n(&keys->forgotten,
+                                               __ATOMIC_RELAXED);
+    }
+    if (set->carry_forgotten != keys->unready) {
+        leave_forgotten(keys, set->n_carried, set->carry_forgotten);
+    }
     for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i++) {
-        bool known = states[i].known && states[i].since > forgotten;
-
         /* A word that counts already has these bits. */
-        counts[i] |= known ? states[i].low : 0;
+        counts[i] |= low[i];
     }
     set->n_carried += MEASURE_CACHE_CARRIED;
     if (set->n_carried < MEASURE_CACHE_ENTRIES) {
         for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i += 8) {
             __builtin_prefetch(&counts[MEASURE_CACHE_CARRIED + i], 1);
-            __builtin_prefetch(&states[MEASURE_CACHE_CARRIED + i]);
         }
+    } else {
+        keys->unready = set->carry_forgotten;
     }
 }
 
@@ -310,7 +328,7 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
 {
     struct measure_cache_keys *keys = set->cache_keys;
     struct measure_cache_state *state = &keys->states[entry];
-    unsigned int place = measure_cache_place(state->low);
+    unsigned int place = state->place;
     enum measure_family family = record->verdict;
 
     if (record->verdict >= MEASURE_N_FAMILIES
@@ -331,11 +349,11 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
     }
     state->since = set->number;
     state->port = port;
-    state->low = ((family == MEASURE_IPV4 ? 4 : 6)
-                  | place << MEASURE_CACHE_PLACE_SHIFT);
-    state->known = true;
+    state->place = place;
+    keys->low[entry] = ((family == MEASURE_IPV4 ? 4 : 6)
+                        | place << MEASURE_CACHE_PLACE_SHIFT);
     set->cache->counts[entry] = (measure_cache_packet(record->bytes)
-                                 | state->low);
+                                 | keys->low[entry]);
     return true;
 }
 
@@ -370,7 +388,8 @@ measure_set_fetch(struct measure_set *set, size_t n)
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
             prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV6, record);
         } else {
-            measure_set_receive(set, -1, -(uint64_t) record->bytes);
+            set->received_packets--;
+            set->received_bytes -= record->bytes;
             measure_counter_add(record->verdict == MEASURE_NOT_IP
                                 ? &set->counters.not_ip
                                 : &set->counters.malformed, 1);
@@ -381,8 +400,9 @@ measure_set_fetch(struct measure_set *set, size_t n)
     }
 }
 
-/* Counts the packets that wait.  It must come before the thread lets go of the
- * set. */
+/* Counts the packets that wait, and all that were received in the totals,
+ * which other threads may read: there they must never become fewer.  It must
+ * come before the thread lets go of the set. */
 void
 measure_set_count_fetched(struct measure_set *set)
 {
@@ -391,6 +411,10 @@ measure_set_count_fetched(struct measure_set *set)
     }
     /* The same few lines again for the next few packets. */
     set->n_counted = set->n_fetched = 0;
+
+    measure_counter_add(&set->counters.packets, set->received_packets);
+    measure_counter_add(&set->counters.bytes, set->received_bytes);
+    set->received_packets = set->received_bytes = 0;
 }
 
 /* Makes the packet thread count in 'set' from its next burst on.  Returns the

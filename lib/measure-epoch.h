@@ -127,8 +127,11 @@ struct measure_set {
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
     uint32_t n_carried;         /* Entries whose words are ready. */
+    uint32_t carry_forgotten;   /* Keys up to this set are not carried. */
     uint32_t n_fetched;         /* Packets since it had none waiting... */
     uint32_t n_counted;         /* ...and those that wait no more. */
+    uint64_t received_packets;  /* Not in 'counters' yet, as some may turn... */
+    uint64_t received_bytes;    /* ...out to be none that are counted. */
     struct measure_record waiting[MEASURE_WAITING];     /* A ring. */
     struct measure_structure *structure;    /* NULL for linear tables. */
 
@@ -212,14 +215,14 @@ measure_counter_add(uint64_t *counter, uint64_t value)
     __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
-/* Counts a burst of 'packets' packets of together 'bytes' bytes in the totals
+/* Takes a burst of 'packets' packets of together 'bytes' bytes into the totals
  * of 'set'.  Each of them must follow, as one that is fetched or one that
- * finds an entry of the flow cache. */
+ * finds an entry of the flow cache, and then measure_set_count_fetched(). */
 static inline void
 measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
 {
-    measure_counter_add(&set->counters.packets, packets);
-    measure_counter_add(&set->counters.bytes, bytes);
+    set->received_packets += packets;
+    set->received_bytes += bytes;
 }
 
 /* The control thread. */

@@ -156,6 +156,7 @@ START_TEST(full_entries_lose_nothing)
         oracle_add(&oracle, &fields, N_PACKETS,
                    (uint64_t) N_PACKETS * MEASURE_CACHE_MAX_FRAME);
     }
+    measure_set_count_fetched(set);
     check_report(set, &oracle);
     close_set(set);
     oracle_close(&oracle);
@@ -195,7 +196,8 @@ START_TEST(entries_refuse_what_is_not_theirs)
 }
 END_TEST
 
-/* The totals are those of the packets that count, whatever was received. */
+/* The totals are those of the packets that count, whatever was received, and
+ * never more: who reads them meanwhile must not see them fall. */
 START_TEST(what_does_not_count_is_taken_out)
 {
     struct measure_record not_ip = { .verdict = MEASURE_NOT_IP, .bytes = 64 };
@@ -212,7 +214,11 @@ START_TEST(what_does_not_count_is_taken_out)
         *measure_set_record(set, 1) = good;
         *measure_set_record(set, 2) = bad;
         *measure_set_record(set, 3) = good;
+        ck_assert_uint_le(set->counters.packets, 2 * i);
+        ck_assert_uint_le(set->counters.bytes, 200 * i);
         measure_set_fetch(set, 4);
+        ck_assert_uint_le(set->counters.packets, 2 * (i + 1));
+        ck_assert_uint_le(set->counters.bytes, 200 * (i + 1));
     }
     measure_set_count_fetched(set);
     ck_assert_uint_eq(set->counters.packets, 6 * MEASURE_BURST);
@@ -239,6 +245,7 @@ START_TEST(full_tables_grow_for_the_entries)
         flow_cache_hit(set, i, 0, &fields, 60);
         oracle_add(&oracle, &fields, 2, 120 + i % 1000);
     }
+    measure_set_count_fetched(set);
     check_report(set, &oracle);
     close_set(set);
     oracle_close(&oracle);
@@ -454,12 +461,14 @@ START_TEST(entries_are_carried)
     ck_assert(takes(set, 7) && takes(set, last) && !takes(set, 5));
     hit(set, 7, 4, true, &oracle);
     hit(set, last, 6, true, &oracle);
+    hit(set, 9, 7, false, &oracle);
     measure_cache_forget(get_keys());
     close_epoch(set, &oracle);
 
     set = open_set(64);
     carry_all(set);
     ck_assert(!takes(set, 0) && !takes(set, 7) && !takes(set, last));
+    ck_assert(!takes(set, 9));
     measure_set_count_fetched(set);
     check_report(set, &oracle);
     close_set(set);
