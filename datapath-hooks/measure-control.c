@@ -328,6 +328,27 @@ destroy_dying(void)
     }
 }
 
+/* Returns after how many milliseconds a thread that works for the epochs of
+ * all monitors comes back to one whose epoch took 'duration_ms', at the
+ * soonest: while it rests for the one, others must not wait too long. */
+uint64_t
+measure_period_ms(long long int duration_ms)
+{
+    uint64_t shortest = MAX(duration_ms, 0);
+    const struct shash_node *node;
+    uint64_t n_running = 0;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        const struct monitor *monitor = node->data;
+
+        if (monitor->running) {
+            shortest = MIN(shortest, monitor->config.epoch_ms);
+            n_running++;
+        }
+    }
+    return shortest / MAX(n_running, 1);
+}
+
 /* The rows of a table that are asked for their probes. */
 #define PROBED_ROWS 4096
 
@@ -495,15 +516,19 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
 {
     struct monitor_writer *writer;
     struct measure_report *report;
+    uint64_t period_ms;
 
     ovsrcu_synchronize();
     closing->handover_us = time_usec() - closing->closed_us;
     wait_for_growth();
     expect_flows(closing);
     note_probes(closing);
+    ovs_mutex_lock(&measure_mutex);
+    period_ms = measure_period_ms(closing->duration_ms);
+    ovs_mutex_unlock(&measure_mutex);
 
     ovsrcu_quiesce_start();
-    measure_pace_begin(&monitor->merging, closing->duration_ms);
+    measure_pace_begin(&monitor->merging, period_ms);
     for (size_t i = 0; i < closing->n; i++) {
         measure_set_move_cache(closing->sets[i]);
     }

@@ -110,6 +110,9 @@ struct monitor {
 extern struct ovs_mutex measure_mutex;
 extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 
+uint64_t measure_period_ms(long long int duration_ms)
+    OVS_REQUIRES(measure_mutex);
+
 void measure_configure(const struct ovsrec_open_vswitch *);
 
 void measure_run(void);

@@ -42,6 +42,7 @@ struct evaluation {
     const struct measure_report *report;
     struct measure_scope scope;     /* The report. */
     struct measure_config config;   /* When it began. */
+    uint64_t period_ms;             /* See measure_period_ms(). */
 
     /* Alerts to be added. */
     struct measure_alert *alerts;
@@ -545,7 +546,7 @@ evaluate(struct evaluation *e)
     struct measure_changes *changes;
     uint64_t work_us;
 
-    measure_pace_begin(&tasks->pace, e->report->duration_ms);
+    measure_pace_begin(&tasks->pace, e->period_ms);
     e->scope.reports = &e->report;
     e->scope.n_reports = 1;
     e->scope.ports = &e->monitor->ports;
@@ -601,6 +602,7 @@ find_pending(struct evaluation *e)
             e->kept = monitor->tasks.pending;
             e->report = e->kept->report;
             e->config = monitor->config;
+            e->period_ms = measure_period_ms(e->report->duration_ms);
             monitor->tasks.pending = NULL;
             return true;
         }

@@ -66,7 +66,7 @@
  * control thread. */
 
 #define MEASURE_CACHE_ENTRIES 8192
-#define MEASURE_CACHE_CARRIED 1024       /* Entries that a burst carries. */
+#define MEASURE_CACHE_CARRIED 1024      /* Entries that a burst carries. */
 
 #define MEASURE_CACHE_VERSION_MASK 0x7
 #define MEASURE_CACHE_PLACE_SHIFT 3

@@ -64,8 +64,9 @@
  *     measure_set_fetch(set, n)                   fetches their rows
  *     measure_set_count_fetched(set)              counts them there
  *
- * measure_set_receive() counts the whole burst in the totals, which is faster
- * than each packet by itself; what turns out not to count is taken out again.
+ * measure_set_receive() adds up the whole burst, which is faster than each
+ * packet by itself; what turns out not to count is taken out again, before
+ * measure_set_count_fetched() takes the sum into the totals.
  * The longer the caller has to do in the meantime, the more surely the rows
  * have come when measure_set_count_fetched() needs them.  Who does not call it
  * after each burst has the burst before counted while the rows of the next one

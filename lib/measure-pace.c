@@ -47,12 +47,12 @@ struct measure_pace_clock measure_pace_clock = { now_ns, sleep_ns };
 /* What this thread has begun, or NULL. */
 static __thread struct measure_pace *current;
 
-/* Says that this thread begins with the work of 'pace' for an epoch that took
- * 'epoch_ms' milliseconds.  'pace' is all zeros the first time. */
+/* Says that this thread begins with the work of 'pace', which it has once in
+ * 'period_ms' milliseconds.  'pace' is all zeros the first time. */
 void
-measure_pace_begin(struct measure_pace *pace, uint64_t epoch_ms)
+measure_pace_begin(struct measure_pace *pace, uint64_t period_ms)
 {
-    uint64_t max_rest_ms = epoch_ms / MEASURE_PACE_EPOCH_SHARE;
+    uint64_t max_rest_ms = period_ms / MEASURE_PACE_PERIOD_SHARE;
 
     if (max_rest_ms > MEASURE_PACE_MAX_REST_MS) {
         max_rest_ms = MEASURE_PACE_MAX_REST_MS;
@@ -78,20 +78,25 @@ look_at_clock(struct measure_pace *pace)
 {
     uint64_t now = measure_pace_clock.now_ns();
     uint64_t piece = now - pace->piece_start;
-    uint64_t left = pace->max_rest_ns - pace->rest_ns;
-    uint64_t rest = piece * pace->rest;
+    uint64_t left = (pace->max_rest_ns > pace->rest_ns
+                     ? pace->max_rest_ns - pace->rest_ns : 0);
+    uint64_t rest;
 
     pace->n_rows = 0;
     if (piece < MEASURE_PACE_PIECE_NS) {
         return;
     }
     pace->work_ns += piece;
-    rest = rest < left ? rest : left;
     pace->piece_start = now;
+
+    /* What cannot be interrupted shall not use up the rests of the others. */
+    rest = (piece < MEASURE_PACE_MAX_PIECE_NS ? piece
+            : MEASURE_PACE_MAX_PIECE_NS) * pace->rest;
+    rest = rest < left ? rest : left;
     if (rest) {
         measure_pace_clock.sleep_ns(rest);
         pace->piece_start = measure_pace_clock.now_ns();
-        pace->rest_ns += rest;
+        pace->rest_ns += pace->piece_start - now;
     }
 }
 

@@ -34,11 +34,11 @@
  * work begins, measure_pace() at least once for each 64 rows (of at most a few
  * cache lines each) that it goes through, and measure_pace_end().  After each
  * piece of MEASURE_PACE_PIECE_NS it rests for MEASURE_PACE_MAX_REST times as
- * long as the piece has taken.  All rests together never take more than an
- * eighth of the epoch, nor more than MEASURE_PACE_MAX_REST_MS.  If they would,
- * by what the work took the last time, each is shorter.  Rests of less than a
- * quarter of the work would spread nothing, only make it late: then there are
- * none.
+ * long as the piece has taken, at most as for MEASURE_PACE_MAX_PIECE_NS.  All
+ * rests together take no more than an eighth of the time after which the work
+ * comes back, nor more than MEASURE_PACE_MAX_REST_MS.  If they would, by what
+ * the work took the last time, each is shorter.  Rests of less than a quarter
+ * of the work would spread nothing, only make it late: then there are none.
  *
  * Memory: none but the structure.
  *
@@ -49,9 +49,10 @@
  * grace periods.  Never called from the packet path. */
 
 #define MEASURE_PACE_PIECE_NS (UINT64_C(200) * 1000)
+#define MEASURE_PACE_MAX_PIECE_NS (4 * MEASURE_PACE_PIECE_NS)
 #define MEASURE_PACE_MAX_REST 9     /* The work has a tenth of the time. */
 #define MEASURE_PACE_MIN_REST 0.25
-#define MEASURE_PACE_EPOCH_SHARE 8
+#define MEASURE_PACE_PERIOD_SHARE 8
 #define MEASURE_PACE_MAX_REST_MS 250
 #define MEASURE_PACE_ROWS 512       /* Between looks at the clock. */
 
@@ -75,7 +76,7 @@ struct measure_pace_clock {
 
 extern struct measure_pace_clock measure_pace_clock;
 
-void measure_pace_begin(struct measure_pace *, uint64_t epoch_ms);
+void measure_pace_begin(struct measure_pace *, uint64_t period_ms);
 uint64_t measure_pace_end(void);
 void measure_pace(uint64_t n_rows);
 
