@@ -182,7 +182,7 @@ START_TEST(long_loops_can_rest)
         .max_keys = N_ROWS,
         .alpha = .25,
     };
-    static uint64_t rows[N_ROWS][MEASURE_KEY_WORDS + 2];
+    static uint64_t rows[N_ROWS * (MEASURE_KEY_WORDS + 2)];
     static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
     struct measure_pace pace = { .last_ns = 0 };
     struct measure_writer writer = { .set = NULL };
@@ -213,7 +213,7 @@ START_TEST(long_loops_can_rest)
     }
     check_looks(0);
     MEASURE_TABLE_FOR_EACH (row, &table) {
-        memcpy(&rows[0][n * measure_row_words(MEASURE_IPV4)], row,
+        memcpy(&rows[n * measure_row_words(MEASURE_IPV4)], row,
                measure_row_words(MEASURE_IPV4) * sizeof *row);
         n++;
     }
@@ -227,7 +227,7 @@ START_TEST(long_loops_can_rest)
     measure_groups_init(&groups, MEASURE_IPV4, &secret, &budget);
     ck_assert(measure_groups_begin(&groups, N_ROWS));
     check_looks(0);
-    ck_assert(measure_groups_add(&groups, rows[0], N_ROWS));
+    ck_assert(measure_groups_add(&groups, rows, N_ROWS));
     check_looks(MIN_LOOKS);
     measure_groups_destroy(&groups);
 
@@ -236,7 +236,7 @@ START_TEST(long_loops_can_rest)
                                   MEASURE_ANY_NODE);
     measure_change_init(&change, &config, &secret, memory);
     check_looks(0);
-    measure_change_count(&change, rows[0], measure_row_words(MEASURE_IPV4),
+    measure_change_count(&change, rows, measure_row_words(MEASURE_IPV4),
                          N_ROWS);
     check_looks(MIN_LOOKS);
     measure_change_close(&change, &changed, 1);
