@@ -131,7 +131,7 @@ struct measure_set {
     uint32_t carry_forgotten;   /* Keys up to this set are not carried. */
     uint32_t n_fetched;         /* Packets since it had none waiting... */
     uint32_t n_counted;         /* ...and those that wait no more. */
-    uint64_t received_packets;  /* Not in 'counters' yet, as some may turn... */
+    uint64_t received_packets;  /* Not in 'counters' yet: some may turn... */
     uint64_t received_bytes;    /* ...out to be none that are counted. */
     struct measure_record waiting[MEASURE_WAITING];     /* A ring. */
     struct measure_structure *structure;    /* NULL for linear tables. */
