@@ -68,6 +68,9 @@
 #define MEASURE_CACHE_ENTRIES 8192
 #define MEASURE_CACHE_CARRIED 1024      /* Entries that a burst carries. */
 
+static_assert(MEASURE_CACHE_ENTRIES % MEASURE_CACHE_CARRIED == 0,
+              "entries are carried in equal parts");
+
 #define MEASURE_CACHE_VERSION_MASK 0x7
 #define MEASURE_CACHE_PLACE_SHIFT 3
 #define MEASURE_CACHE_BYTES_SHIFT 4

@@ -271,8 +271,8 @@ measure_set_move_entry(struct measure_set *set, uint32_t entry)
     }
 }
 
-/* Makes 'keys' not ready for the next MEASURE_CACHE_CARRIED entries from
- * 'first' on whose keys are from sets up to 'forgotten'. */
+/* Of the MEASURE_CACHE_CARRIED entries from 'first' on, leaves out those that
+ * got their keys in sets up to 'forgotten'. */
 static void __attribute__((noinline))
 leave_forgotten(struct measure_cache_keys *keys, uint32_t first,
                 uint32_t forgotten)

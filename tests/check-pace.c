@@ -14,8 +14,6 @@
 
 #include "check-common.h"
 
-#include "check-common.h"
-
 #include "measure-change.h"
 #include "measure-epoch.h"
 #include "measure-groups.h"
