@@ -70,6 +70,8 @@ static struct ovs_mutex grow_mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list dying OVS_GUARDED_BY(measure_mutex)
     = OVS_LIST_INITIALIZER(&dying);
 
+static bool threads_started OVS_GUARDED_BY(measure_mutex);
+
 static struct measure_hash_secret secret;
 static struct seq *control_seq;     /* Wakes "measure". */
 static struct seq *merge_seq;       /* Wakes "measure-merge". */
@@ -90,14 +92,13 @@ measure_control_init(void)
 /* Starts the threads when the first monitor is switched on. */
 static void
 start_threads(void)
+    OVS_REQUIRES(measure_mutex)
 {
-    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
-
-    if (ovsthread_once_start(&once)) {
+    if (!threads_started) {
+        threads_started = true;
         ovs_thread_create("measure", control_main, NULL);
         ovs_thread_create("measure-merge", merge_main, NULL);
         measure_tasks_start();
-        ovsthread_once_done(&once);
     }
 }
 
@@ -285,13 +286,18 @@ measure_writer_sum(const struct monitor *monitor,
     measure_counters_add(sum, &load.counters);
 }
 
-/* Destroys 'monitor', of which nobody else knows, when its epochs are
- * merged. */
+/* Destroys 'monitor', which is in no list any more, when its epochs are
+ * merged: at once if no monitor has ever had an epoch, for then there is no
+ * thread that could do it later. */
 void
 measure_control_destroy(struct monitor *monitor)
 {
-    ovs_list_push_back(&dying, &monitor->dying_node);
-    seq_change(merge_seq);
+    if (threads_started) {
+        ovs_list_push_back(&dying, &monitor->dying_node);
+        seq_change(merge_seq);
+    } else {
+        measure_monitor_unref(monitor);
+    }
 }
 
 /* The thread "measure-merge". */

@@ -417,6 +417,7 @@ void
 measure_monitor_unref(struct monitor *monitor)
 {
     if (monitor && ovs_refcount_unref(&monitor->refs) == 1) {
+        VLOG_DBG("%s: forgotten", monitor->name);
         measure_tasks_destroy(monitor);
         measure_history_destroy(&monitor->history);
         measure_memory_trim(&monitor->budget, 0);

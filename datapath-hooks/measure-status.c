@@ -184,14 +184,17 @@ measure_write_status(struct measure_output *o,
                           measure_structure_name(monitor->config.structure));
     measure_output_string(o, "heavy-hitter",
                           monitor->config.heavy_hitter_text);
-    measure_output_open_line(o, "epoch");
-    measure_output_uint(o, "number", monitor->epoch);
-    measure_output_time_ms(o, "start-ms", monitor->start_ms);
-    if (monitor->running) {
-        measure_output_uint(o, "running-ms", time_msec() - monitor->start);
+    if (monitor->epoch) {
+        measure_output_open_line(o, "epoch");
+        measure_output_uint(o, "number", monitor->epoch);
+        measure_output_time_ms(o, "start-ms", monitor->start_ms);
+        if (monitor->running) {
+            measure_output_uint(o, "running-ms",
+                                time_msec() - monitor->start);
+        }
+        measure_output_uint(o, "length-ms", monitor->config.epoch_ms);
+        measure_output_close(o);
     }
-    measure_output_uint(o, "length-ms", monitor->config.epoch_ms);
-    measure_output_close(o);
     measure_output_open_line(o, "memory");
     measure_output_uint(o, "used-bytes",
                         measure_budget_used(&monitor->budget));
@@ -214,7 +217,7 @@ measure_write_status(struct measure_output *o,
         measure_output_close(o);
     }
     measure_output_close(o);
-    if (sset_is_empty(&names)) {
+    if (monitor->running && sset_is_empty(&names)) {
         measure_output_note(o, "No port of this bridge is in the userspace "
                             "datapath (datapath_type=netdev).");
     }
