@@ -92,7 +92,9 @@ for _pairs, _name in ((1000, "1k"), (100000, "100k"), (1000000, "1M")):
 
 
 class Setting:
-    """Something that is switched on and off while the switch forwards."""
+    """Something that is switched on and off while the switch forwards.  off()
+    undoes all that on() did: the next setting is measured in the same
+    switch."""
 
     about = "off against off: what the noise is"
 
@@ -130,7 +132,7 @@ class Measure(Setting):
             switch.control.get("measure/close-epoch", BRIDGE)
 
     def off(self, switch):
-        switch.vsctl("remove", "Bridge", BRIDGE, "other_config", "measure")
+        switch.vsctl("remove", "Bridge", BRIDGE, "other_config", *self.keys)
 
 
 class AllAnswers(Measure):

@@ -121,6 +121,9 @@ class EpochTurns(Measure):
                 self.add("middle", end, packets, MIDDLE)
                 for window in zip(PROFILE, PROFILE[1:]):
                     self.add(window, end, packets, window)
+        self.off(switch)
+        switch.vsctl("remove", "Open_vSwitch", ".", "other_config",
+                     "pmd-perf-metrics")
         answer = self.summary("around")
         answer.update({
             "case": case,
