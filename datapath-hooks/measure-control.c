@@ -165,6 +165,19 @@ create_set(struct monitor *monitor, const struct monitor_writer *writer)
 
 /* Epochs. */
 
+/* Adds to 'core' what 'writer' sampled. */
+void
+measure_core_add_samples(struct monitor_core *core,
+                         const struct monitor_writer *writer)
+{
+    core->sampled_packets += __atomic_load_n(&writer->writer.sampled_packets,
+                                             __ATOMIC_RELAXED);
+    core->sampled_cycles += __atomic_load_n(&writer->writer.sampled_cycles,
+                                            __ATOMIC_RELAXED);
+    core->timing_cycles += __atomic_load_n(&writer->writer.timing_cycles,
+                                           __ATOMIC_RELAXED);
+}
+
 /* Gives 'writer', new in 'monitor', a set to count in. */
 void
 measure_control_add_set(struct monitor *monitor,
@@ -214,6 +227,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
         struct measure_set *old = measure_writer_set(&writer->writer);
 
         if (!monitor->running || !writer->thread) {
+            measure_core_add_samples(writer->core, writer);
             ovs_list_remove(&writer->node);
             ovs_list_push_back(&closing->retired, &writer->node);
         } else {
@@ -263,27 +277,32 @@ measure_monitor_sum(const struct monitor *monitor,
     }
 }
 
-/* Sums up all that 'writer' of 'monitor' counted, the running epoch
- * included. */
+/* Sums up all that the threads of 'core' counted for 'monitor', the running
+ * epoch included. */
 void
-measure_writer_sum(const struct monitor *monitor,
-                   const struct monitor_writer *writer,
-                   struct measure_counters *sum)
+measure_core_sum(const struct monitor *monitor,
+                 const struct monitor_core *core,
+                 struct measure_counters *sum)
 {
     const struct closing_epoch *closing;
+    const struct monitor_writer *writer;
     struct measure_load load;
 
-    *sum = writer->closed;
+    *sum = core->closed;
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
-            if (closing->writers[i] == writer) {
+            if (closing->writers[i]->core == core) {
                 measure_set_load(closing->sets[i], &load);
                 measure_counters_add(sum, &load.counters);
             }
         }
     }
-    measure_set_load(measure_writer_set(&writer->writer), &load);
-    measure_counters_add(sum, &load.counters);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->core == core) {
+            measure_set_load(measure_writer_set(&writer->writer), &load);
+            measure_counters_add(sum, &load.counters);
+        }
+    }
 }
 
 /* Destroys 'monitor', which is in no list any more, when its epochs are
@@ -487,7 +506,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     ovs_mutex_lock(&measure_mutex);
     measure_counters_add(&monitor->closed, &report->counters);
     for (size_t i = 0; i < closing->n; i++) {
-        measure_counters_add(&closing->writers[i]->closed,
+        measure_counters_add(&closing->writers[i]->core->closed,
                              &closing->sets[i]->counters);
     }
     monitor->n_handovers++;

@@ -24,7 +24,8 @@
 
 /* measure/metrics: numbers for monitoring systems, as OpenMetrics text 1.0.
  *
- * Of each bridge and each of its threads there is a fixed number of samples.
+ * Of each bridge and each core that a thread of it ran on there is a fixed
+ * number of samples.
  * Keys are labels only with top=N, at most 100 of them for a bridge: who asks
  * for more should not do so through a time series database. */
 
@@ -59,55 +60,56 @@ struct thread_metrics {
     uint64_t timing_cycles;
 };
 
-/* A thread that has ended and the next one on its core are one: labels must
- * differ. */
+/* Adds the rows of the running epoch of 'writer', and its samples. */
+static void
+add_writer(struct thread_metrics *thread, struct monitor_core *samples,
+           const struct monitor_writer *writer)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_load load;
+
+    measure_set_load(measure_writer_set(&writer->writer), &load);
+    thread->lost += load.n_lost;
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        thread->flows += load.n_used[family];
+        thread->rows += load.n_lines[family] * measure_rows_per_line(family);
+    }
+    measure_core_add_samples(samples, writer);
+}
+
+/* The threads of a core are one, those included that have ended: labels must
+ * differ, and counters must not fall. */
 static void
 get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
-    size_t n_writers;
-    const struct monitor_writer **writers
-        = measure_sort_writers(monitor, &n_writers);
+    const struct monitor_core *core;
 
-    metrics->threads = xcalloc(MAX(n_writers, 1), sizeof *metrics->threads);
-    for (size_t i = 0; i < n_writers; i++) {
-        const struct monitor_writer *writer = writers[i];
-        struct measure_counters sum;
-        struct thread_metrics *thread;
-        struct measure_load load;
+    metrics->threads = xcalloc(MAX(ovs_list_size(&monitor->cores), 1),
+                               sizeof *metrics->threads);
+    LIST_FOR_EACH (core, node, &monitor->cores) {
+        struct thread_metrics *thread
+            = &metrics->threads[metrics->n_threads++];
+        struct monitor_core samples = *core;
+        const struct monitor_writer *writer;
 
-        if (!i || writer->core_id != writers[i - 1]->core_id) {
-            metrics->n_threads++;
-        }
-        thread = &metrics->threads[metrics->n_threads - 1];
-
-        if (writer->core_id == NON_PMD_CORE_ID) {
+        if (core->core_id == NON_PMD_CORE_ID) {
             snprintf(thread->labels, sizeof thread->labels, "core=\"main\"");
         } else {
             snprintf(thread->labels, sizeof thread->labels,
-                     "core=\"%u\",numa=\"%d\"", writer->core_id,
-                     writer->numa_id);
+                     "core=\"%u\",numa=\"%d\"", core->core_id,
+                     core->numa_id);
         }
-        measure_writer_sum(monitor, writer, &sum);
-        measure_counters_add(&thread->sum, &sum);
-        measure_set_load(measure_writer_set(&writer->writer), &load);
-        thread->lost += load.n_lost;
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            thread->flows += load.n_used[family];
-            thread->rows += (load.n_lines[family]
-                             * measure_rows_per_line(family));
+        measure_core_sum(monitor, core, &thread->sum);
+        LIST_FOR_EACH (writer, node, &monitor->writers) {
+            if (writer->core == core) {
+                add_writer(thread, &samples, writer);
+            }
         }
-        thread->sampled_packets
-            += __atomic_load_n(&writer->writer.sampled_packets,
-                               __ATOMIC_RELAXED);
-        thread->timing_cycles
-            += __atomic_load_n(&writer->writer.timing_cycles,
-                               __ATOMIC_RELAXED);
-        thread->sampled_cycles
-            += __atomic_load_n(&writer->writer.sampled_cycles,
-                               __ATOMIC_RELAXED);
+        thread->sampled_packets = samples.sampled_packets;
+        thread->sampled_cycles = samples.sampled_cycles;
+        thread->timing_cycles = samples.timing_cycles;
     }
-    free(writers);
 }
 
 static void

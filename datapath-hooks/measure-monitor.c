@@ -114,6 +114,30 @@ find_writer(const struct monitor *monitor, const struct measure_thread *thread)
     return NULL;
 }
 
+/* Returns the core of 'thread' in 'monitor'. */
+static struct monitor_core *
+get_core(struct monitor *monitor, const struct measure_thread *thread)
+{
+    struct monitor_core *core, *next = NULL;
+
+    LIST_FOR_EACH (core, node, &monitor->cores) {
+        if (core->core_id == thread->core_id) {
+            core->numa_id = thread->numa_id;
+            return core;
+        }
+        /* The main thread, whose number is the largest, comes first. */
+        if (core->core_id + 1 > thread->core_id + 1) {
+            next = core;
+            break;
+        }
+    }
+    core = xzalloc(sizeof *core);
+    core->core_id = thread->core_id;
+    core->numa_id = thread->numa_id;
+    ovs_list_insert(next ? &next->node : &monitor->cores, &core->node);
+    return core;
+}
+
 static struct measure_writer *
 get_writer(struct monitor *monitor, const struct measure_thread *thread)
     OVS_REQUIRES(measure_mutex)
@@ -123,6 +147,7 @@ get_writer(struct monitor *monitor, const struct measure_thread *thread)
     if (!writer) {
         writer = xzalloc(sizeof *writer);
         writer->thread = thread;
+        writer->core = get_core(monitor, thread);
         writer->core_id = thread->core_id;
         writer->numa_id = thread->numa_id;
         ovs_list_push_back(&monitor->writers, &writer->node);
@@ -417,12 +442,17 @@ void
 measure_monitor_unref(struct monitor *monitor)
 {
     if (monitor && ovs_refcount_unref(&monitor->refs) == 1) {
+        struct monitor_core *core;
+
         VLOG_DBG("%s: forgotten", monitor->name);
         measure_tasks_destroy(monitor);
         measure_history_destroy(&monitor->history);
         measure_memory_trim(&monitor->budget, 0);
         for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
             free(monitor->rejected[i]);
+        }
+        LIST_FOR_EACH_POP (core, node, &monitor->cores) {
+            free(core);
         }
         sset_destroy(&monitor->unknown);
         measure_port_names_destroy(&monitor->ports);
@@ -566,6 +596,7 @@ configure_bridge(const char *name, const struct smap *config)
         measure_config_init(&monitor->config);
         sset_init(&monitor->unknown);
         ovs_list_init(&monitor->writers);
+        ovs_list_init(&monitor->cores);
         ovs_list_init(&monitor->closing);
         measure_history_init(&monitor->history);
         measure_tasks_init(&monitor->tasks);

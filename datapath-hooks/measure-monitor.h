@@ -60,17 +60,31 @@ struct ovsrec_open_vswitch;
 
 struct measure_thread;
 
+/* What the threads of a core counted for a monitor, those included that have
+ * ended: counters that others read must not fall. */
+struct monitor_core {
+    struct ovs_list node;           /* In a monitor, the main thread first. */
+    unsigned int core_id;
+    int numa_id;
+    struct measure_counters closed; /* Sum of merged epochs. */
+
+    /* Of the writers that are gone: see struct measure_writer. */
+    uint64_t sampled_packets;
+    uint64_t sampled_cycles;
+    uint64_t timing_cycles;
+};
+
 /* The writer of a monitor for a thread, and its sets. */
 struct monitor_writer {
     struct measure_writer writer;
     struct ovs_list node;           /* In a monitor, or a closing epoch. */
     const struct measure_thread *thread;    /* NULL when it has ended. */
+    struct monitor_core *core;
     unsigned int core_id;
     int numa_id;
     struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
     uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
     struct measure_probes probes;   /* Of rows of its last merged epoch. */
-    struct measure_counters closed; /* Sum of its merged epochs. */
 };
 
 struct monitor {
@@ -92,6 +106,8 @@ struct monitor {
 
     struct measure_port_names ports;
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
+    struct ovs_list cores;          /* "struct monitor_core"s, until the end
+                                     * of the monitor. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     struct measure_pace merging;    /* The merge thread only. */
     struct measure_budget budget;
@@ -140,8 +156,11 @@ uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_sum(const struct monitor *, struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
-void measure_writer_sum(const struct monitor *, const struct monitor_writer *,
-                        struct measure_counters *)
+void measure_core_sum(const struct monitor *, const struct monitor_core *,
+                      struct measure_counters *)
+    OVS_REQUIRES(measure_mutex);
+void measure_core_add_samples(struct monitor_core *,
+                              const struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
 struct seq *measure_report_seq(void);
 
