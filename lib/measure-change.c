@@ -39,7 +39,9 @@ struct state {
     double variance;
     uint32_t hold;              /* Epochs in which nothing is reported. */
     uint32_t unseen;            /* Epochs since the key was last seen. */
+    float error;                /* By which 'mean' may be too low. */
     bool vanished;              /* Reported, and not seen since. */
+    bool fresh;                 /* Made in the running epoch. */
 };
 
 struct row_ipv4 {
@@ -187,8 +189,9 @@ prepare(struct measure_change *c, enum measure_family family,
     }
 }
 
+/* 'once' says that each key is added once in an epoch at most. */
 MEASURE_SPECIALISED void
-add_one(struct measure_change *c, enum measure_family family,
+add_one(struct measure_change *c, enum measure_family family, bool once,
         const uint64_t *key, uint64_t hash, uint64_t value)
 {
     uint64_t *row = home_row(c, family, hash);
@@ -205,6 +208,9 @@ add_one(struct measure_change *c, enum measure_family family,
             memcpy(row, key, measure_key_words(family) * 8);
             state->hash = hash;
             state->value = value;
+            state->variance = c->unknown_variance;
+            state->error = c->unknown_error;
+            state->fresh = true;
             return;
         }
         if (state->hash == hash && measure_key_equal(row, key, family)) {
@@ -215,15 +221,17 @@ add_one(struct measure_change *c, enum measure_family family,
     }
     c->refused_adds++;
     c->refused_value += value;
+    c->refused_most = (!once ? c->refused_most + value
+                       : value > c->refused_most ? value : c->refused_most);
 }
 
 MEASURE_SPECIALISED void
-add_batch(struct measure_change *c, enum measure_family family,
+add_batch(struct measure_change *c, enum measure_family family, bool once,
           const struct batch *batch, size_t n)
 {
     measure_pace(n);
     for (size_t i = 0; i < n; i++) {
-        add_one(c, family, batch->keys[i], batch->hashes[i],
+        add_one(c, family, once, batch->keys[i], batch->hashes[i],
                 batch->values[i]);
     }
 }
@@ -242,7 +250,7 @@ add__(struct measure_change *c, enum measure_family family,
             prepare(c, family, &batch, i, items[i].key,
                     bytes ? items[i].bytes : items[i].packets);
         }
-        add_batch(c, family, &batch, n_batch);
+        add_batch(c, family, false, &batch, n_batch);
         items += n_batch;
         n -= n_batch;
     }
@@ -280,13 +288,13 @@ add_rows__(struct measure_change *c, enum measure_family family,
             prepare(c, family, &batch, i, keys[i], rows[value]);
             rows += measure_row_words(family);
         }
-        add_batch(c, family, &batch, n_batch);
+        add_batch(c, family, true, &batch, n_batch);
         n -= n_batch;
     }
 }
 
 /* Like measure_change_add() for 'n' rows of a table, without gaps, by their
- * keys masked with 'mask'. */
+ * keys masked with 'mask'.  A key may come once in an epoch at most. */
 void
 measure_change_add_rows(struct measure_change *c, const uint64_t *rows,
                         size_t n, const uint64_t *mask)
@@ -323,7 +331,7 @@ count__(struct measure_change *c, enum measure_family family,
         for (size_t i = 0; i < n_batch; i++) {
             prepare(c, family, &batch, i, &keys[i * stride], 1);
         }
-        add_batch(c, family, &batch, n_batch);
+        add_batch(c, family, false, &batch, n_batch);
         keys += n_batch * stride;
         n -= n_batch;
     }
@@ -343,24 +351,74 @@ measure_change_count(struct measure_change *c, const uint64_t *keys,
     }
 }
 
+/* Says that any value of the running epoch may be too low: by what 'f', which
+ * may be NULL, says of its key, and by no more than 'missed'.  'aux' must stay
+ * until measure_change_close(). */
+void
+measure_change_missed(struct measure_change *c, uint64_t missed,
+                      measure_change_missed_function *f, const void *aux)
+{
+    c->missed = missed;
+    c->missed_by = f;
+    c->missed_aux = aux;
+}
+
+/* Says that the running epoch does not have all keys. */
+void
+measure_change_skip(struct measure_change *c)
+{
+    c->skip = true;
+}
+
+/* Returns true if all that the running epoch will be compared with, and all
+ * values that it has, are exact.  (No row has a larger error than a key
+ * without one may have.) */
+bool
+measure_change_is_exact(const struct measure_change *c)
+{
+    return !c->unknown_error && !c->missed;
+}
+
 /* The end of an epoch. */
 
-/* Returns true if 'state' has changed in this epoch. */
-MEASURE_SPECIALISED bool
-has_changed(const struct measure_change_config *config,
-            const struct state *state)
-{
-    double x = state->value;
-    double m = state->mean;
-    double larger = x > m ? x : m;
-    double smaller = x > m ? m : x;
+/* What the value and the expectation of a key can be. */
+struct bounds {
+    double x, x_max;
+    double m, m_max;
+};
 
+static inline struct bounds
+bounds_of(const struct state *state, uint64_t missed)
+{
+    return (struct bounds) {
+        .x = state->value, .x_max = (double) state->value + missed,
+        .m = state->mean, .m_max = state->mean + state->error,
+    };
+}
+
+/* Returns true if 'larger' and 'smaller', one of which was expected with
+ * 'variance', are a change. */
+static inline bool
+differ(const struct measure_change_config *config, double larger,
+       double smaller, double variance)
+{
     return (larger > smaller
             && larger >= config->floor
             && larger >= config->factor * smaller
             && larger - smaller >= (config->deviations
-                                    ? (config->deviations
-                                       * sqrt(state->variance)) : 0)
+                                    ? config->deviations * sqrt(variance)
+                                    : 0));
+}
+
+/* Returns true if 'state' has certainly changed in this epoch. */
+MEASURE_SPECIALISED bool
+has_changed(const struct measure_change_config *config,
+            const struct state *state, uint64_t missed)
+{
+    struct bounds b = bounds_of(state, missed);
+
+    return ((b.x > b.m_max ? differ(config, b.x, b.m_max, state->variance)
+             : differ(config, b.m, b.x_max, state->variance))
             && !(state->vanished && !state->value));
 }
 
@@ -386,8 +444,10 @@ struct listing {
 
 static void __attribute__((noinline))
 list_change(struct measure_change *c, enum measure_family family,
-            const uint64_t *key, struct state *state, struct listing *listing)
+            const uint64_t *key, struct state *state, uint64_t missed,
+            struct listing *listing)
 {
+    struct bounds b = bounds_of(state, missed);
     struct measure_change_row row;
 
     if (state->hold) {
@@ -396,12 +456,14 @@ list_change(struct measure_change *c, enum measure_family family,
     }
     memset(&row, 0, sizeof row);
     memcpy(row.key, key, measure_key_words(family) * 8);
-    row.kind = (state->mean == 0 ? MEASURE_APPEARED
-                : !state->value ? MEASURE_VANISHED
-                : state->value > state->mean ? MEASURE_GREW
+    row.kind = (b.m_max == 0 ? MEASURE_APPEARED
+                : b.x_max == 0 ? MEASURE_VANISHED
+                : b.x > b.m ? MEASURE_GREW
                 : MEASURE_SHRANK);
     row.value = state->value;
+    row.value_error = missed;
     row.expectation = state->mean;
+    row.expectation_error = state->error;
     row.deviation = sqrt(state->variance);
 
     state->vanished = row.kind == MEASURE_VANISHED;
@@ -413,22 +475,47 @@ list_change(struct measure_change *c, enum measure_family family,
     }
 }
 
+/* Returns what 'error' becomes when one of 'missed' is averaged into it. */
+static float
+update_error(const struct measure_change *c, double error, double missed)
+{
+    double alpha = c->epoch == 1 ? 1 : c->config.alpha;
+
+    error = (1 - alpha) * error + alpha * missed;
+    return error < MEASURE_CHANGE_NO_ERROR ? 0 : nextafterf(error, INFINITY);
+}
+
+/* Returns what 'variance' becomes, at most, with the value of the epoch. */
+static double
+update_variance(const struct measure_change *c, double variance,
+                const struct bounds *b)
+{
+    double alpha = c->config.alpha;
+    double low = b->x - b->m_max;
+    double high = b->x_max - b->m;
+    double d = fabs(low) > fabs(high) ? low : high;
+
+    return c->epoch == 1 ? 0 : (1 - alpha) * (variance + alpha * d * d);
+}
+
 /* Takes the value of the epoch into the history.  Returns false if the key is
  * to be forgotten. */
 MEASURE_SPECIALISED bool
-update(const struct measure_change *c, struct state *state)
+update(const struct measure_change *c, struct state *state, uint64_t missed)
 {
     double limit = c->config.floor / MEASURE_CHANGE_FORGET;
-    double alpha = c->config.alpha;
-    double x = state->value;
+    struct bounds b = bounds_of(state, missed);
 
-    if (c->epoch == 1) {
-        state->mean = x;
-    } else {
-        double d = x - state->mean;
-
-        state->mean += alpha * d;
-        state->variance = (1 - alpha) * (state->variance + alpha * d * d);
+    state->variance = update_variance(c, state->variance, &b);
+    state->mean = (c->epoch == 1 ? b.x
+                   : b.m + c->config.alpha * (b.x - b.m));
+    if (missed || state->error) {
+        state->error = update_error(c, state->error, missed);
+        if (!state->error
+            && fabs(b.x - state->mean) < MEASURE_CHANGE_NO_ERROR) {
+            /* Steady all the time, but for what was missed. */
+            state->mean = b.x;
+        }
     }
 
     state->hold -= state->hold > 0;
@@ -439,26 +526,85 @@ update(const struct measure_change *c, struct state *state)
         state->unseen++;
     }
     state->value = 0;
-    return (!(x < limit && state->mean < limit)
+    state->fresh = false;
+    return (!(b.x < limit && state->mean < limit)
             && state->unseen < c->forget_epochs);
 }
 
-/* Compares and updates 'row'.  'holes' says whether a row has been forgotten
- * in the run of used rows before it; returns whether one has been now. */
+/* Takes into what may be expected of keys without a row that any of them may
+ * have missed, or had refused, so much.  Comes before those of keys that will
+ * be forgotten. */
+static void
+update_unknown(struct measure_change *c)
+{
+    double missed = (double) c->missed + c->refused_most;
+    struct bounds b = { .x_max = missed, .m_max = c->unknown_error };
+
+    if (missed || c->unknown_error) {
+        c->unknown_variance = update_variance(c, c->unknown_variance, &b);
+        c->unknown_error = update_error(c, c->unknown_error, missed);
+    }
+    if (!c->unknown_error) {
+        c->unknown_variance = 0;
+    }
+}
+
+/* Takes 'state', which is forgotten, into the same. */
+static void
+forget(struct measure_change *c, const struct state *state)
+{
+    double most = state->mean + state->error;
+
+    c->forgotten_keys++;
+    if (state->error && most > c->unknown_error) {
+        c->unknown_error = nextafterf(most, INFINITY);
+    }
+    if (state->error && state->variance > c->unknown_variance) {
+        c->unknown_variance = state->variance;
+    }
+}
+
+/* Compares and updates 'row', or only empties it in an epoch that is skipped.
+ * Returns false if it is not to stay. */
+MEASURE_SPECIALISED bool
+close_state(struct measure_change *c, enum measure_family family,
+            uint64_t *row, bool warm, struct listing *listing)
+{
+    struct state *state = state_of(row, family);
+    uint64_t missed;
+
+    if (c->skip) {
+        state->value = 0;
+        return !state->fresh;
+    }
+    missed = c->missed;
+    if (missed && c->missed_by) {
+        uint64_t by_key = c->missed_by(family, row, c->missed_aux);
+
+        missed = by_key < missed ? by_key : missed;
+    }
+    if (warm && has_changed(&c->config, state, missed)) {
+        list_change(c, family, row, state, missed, listing);
+    }
+    if (update(c, state, missed)) {
+        return true;
+    }
+    forget(c, state);
+    return false;
+}
+
+/* Ends the epoch for 'row'.  'holes' says whether a row has been forgotten in
+ * the run of used rows before it; returns whether one has been now. */
 MEASURE_SPECIALISED bool
 close_row(struct measure_change *c, enum measure_family family, uint64_t *row,
           bool warm, bool holes, struct listing *listing)
 {
     struct state *state = state_of(row, family);
 
-    if (warm && has_changed(&c->config, state)) {
-        list_change(c, family, row, state, listing);
-    }
-    if (!update(c, state)) {
+    if (!close_state(c, family, row, warm, listing)) {
         memset(row, 0, row_words(family) * 8);
         flip_used(c, family, row);
         c->n_keys--;
-        c->forgotten_keys++;
         return true;
     }
     if (holes) {
@@ -503,20 +649,26 @@ close__(struct measure_change *c, enum measure_family family,
 
 /* Closes the running epoch: compares each key with its history, puts those
  * that changed most, by |x - m|, into 'rows', at most 'max_rows' of them, and
- * takes the epoch into the history.  Returns how many keys changed.  Equal
- * ones are in the order of their keys' bytes. */
+ * takes the epoch into the history.  Returns how many keys changed, none if
+ * the epoch is skipped.  Equal ones are in the order of their keys' bytes. */
 size_t
 measure_change_close(struct measure_change *c,
                      struct measure_change_row *rows, size_t max_rows)
 {
     struct listing listing = { .rows = rows, .max_rows = max_rows };
 
-    c->epoch++;
+    if (!c->skip) {
+        c->epoch++;
+        update_unknown(c);
+    }
     if (c->config.family == MEASURE_IPV4) {
         close__(c, MEASURE_IPV4, &listing);
     } else {
         close__(c, MEASURE_IPV6, &listing);
     }
+    c->skip = false;
+    measure_change_missed(c, 0, NULL, NULL);
+    c->refused_most = 0;
     if (listing.n) {
         qsort(rows, listing.n, sizeof *rows, compare_rows);
     }

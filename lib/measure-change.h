@@ -47,6 +47,21 @@
  *     grew       x > m
  *     shrank     x < m
  *
+ * Bounds.  An epoch may have missed packets: then x is too low, by at most an
+ * error that measure_change_missed() says.  So may m be, by an error that is
+ * averaged in the same way, and a key that has no row may be expected, too:
+ * what it can have had, because nothing was known of it or the table refused
+ * it, is averaged as if all that was of one key.  v is the largest that it can
+ * be.  A key has changed only if the conditions hold for all values that x and
+ * m can have, and has appeared or vanished only if all are 0 on the one side.
+ * A change that is reported is thus certain, and it is one that exact counts
+ * would have shown, if perhaps in another epoch because of 'hold_down'.  An
+ * error of m below MEASURE_CHANGE_NO_ERROR is taken for none, and so is then
+ * what m is below x by less than that.
+ *
+ * An epoch of which not all keys could be added is skipped, after
+ * measure_change_skip(): nothing is reported, and nothing expected of it.
+ *
  * In the first 'warm_up' epochs (at least 1) nothing is reported, and of a key
  * that has been reported nothing more for 'hold_down' epochs.
  *
@@ -63,12 +78,14 @@
  *
  * What is lost of an expectation is thus less than 'floor' / 16, or a
  * thousandth of the former traffic, each time that the key is forgotten, and
- * from then on it weighs less in each epoch, like all that is past.
+ * from then on it weighs less in each epoch, like all that is past.  If it has
+ * an error then all of it may be expected of keys that have no row.
  *
  * Memory: 128 bytes a key for IPv4 and 256 for IPv6, that is a row of 64 or
  * 128 bytes at half load, and a bit for each row.  The table must take the
  * keys of this epoch and those of earlier ones that are not yet forgotten.  A
- * key that finds no place is refused, and what it would have added is counted.
+ * key that finds no place is refused, and what it would have added is counted:
+ * none of its changes is seen.
  *
  * Thread safety: one writer.  measure_change_add() does not allocate, lock,
  * wait, log or clear, but for the rests of a thread that has begun to pace
@@ -77,6 +94,7 @@
 
 #define MEASURE_CHANGE_FORGET 16
 #define MEASURE_CHANGE_MAX_PROBES 128   /* Rows looked at for one key. */
+#define MEASURE_CHANGE_NO_ERROR 1e-3
 
 enum measure_change_kind {
     MEASURE_APPEARED,
@@ -98,6 +116,11 @@ struct measure_change_config {
     uint32_t hold_down;         /* Epochs. */
 };
 
+/* Returns by how much the value of 'key' can be too low. */
+typedef uint64_t measure_change_missed_function(enum measure_family,
+                                                const uint64_t *key,
+                                                const void *aux);
+
 struct measure_change {
     struct measure_change_config config;
     const struct measure_hash_secret *secret;
@@ -107,7 +130,18 @@ struct measure_change {
     uint32_t n_keys;            /* Rows used. */
     uint32_t allowed_keys;      /* Rows that may be used now. */
     uint32_t forget_epochs;
-    uint64_t epoch;             /* Closed so far. */
+    uint64_t epoch;             /* Closed so far, but for skipped ones. */
+
+    /* Of the running epoch. */
+    bool skip;                  /* Not all keys were added. */
+    uint64_t missed;            /* By no key more... */
+    measure_change_missed_function *missed_by;  /* ...or NULL... */
+    const void *missed_aux;     /* ...if it is not known better. */
+    uint64_t refused_most;      /* By one key that was refused. */
+
+    /* Of a key that has no row: m is 0 and may be too low by... */
+    float unknown_error;
+    double unknown_variance;
 
     /* Since measure_change_init(). */
     uint64_t refused_adds;      /* Adds of keys that found no place... */
@@ -121,8 +155,10 @@ struct measure_change_row {
     uint64_t key[MEASURE_KEY_WORDS];
     enum measure_change_kind kind;
     uint64_t value;
+    uint64_t value_error;       /* By which 'value' may be too low... */
     double expectation;
-    double deviation;           /* sqrt(v). */
+    double expectation_error;   /* ...and 'expectation'. */
+    double deviation;           /* sqrt(v), the largest that it can be. */
 };
 
 /* What one key adds to the running epoch. */
@@ -161,6 +197,10 @@ void measure_change_begin_share(struct measure_change *, uint32_t i,
                                 uint64_t n_rows);
 void measure_change_count(struct measure_change *, const uint64_t *keys,
                           size_t stride, size_t n);
+void measure_change_missed(struct measure_change *, uint64_t missed,
+                           measure_change_missed_function *, const void *aux);
+void measure_change_skip(struct measure_change *);
+bool measure_change_is_exact(const struct measure_change *);
 size_t measure_change_close(struct measure_change *,
                             struct measure_change_row *rows, size_t max_rows);
 

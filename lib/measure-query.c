@@ -878,20 +878,63 @@ add_changes(const struct measure_table *table, void *adding_)
     return true;
 }
 
+static uint64_t
+missed_packets(enum measure_family layout, const uint64_t *key,
+               const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_packets;
+}
+
+static uint64_t
+missed_bytes(enum measure_family layout, const uint64_t *key,
+             const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_bytes;
+}
+
 /* Adds all groups by 'by' in 'scope' to the running epoch of 'changes', which
- * has one table for each layout.  measure_scope_check() must allow it.
- * Returns false if there was no memory, with some groups added. */
+ * has one table for each layout, and says what they can have missed.  The
+ * epoch must be closed before the reports go.  measure_scope_check() must
+ * allow it.  Returns false if there was no memory: the epoch will be
+ * skipped. */
 bool
 measure_query_changes(const struct measure_scope *scope, enum measure_by by,
                       struct measure_change *const changes[])
 {
     struct adding adding = { .by = by, .changes = changes };
+    struct measure_totals totals;
     struct measure_group group;
+    bool known_by_key, ok;
 
     if (!scope->n_reports) {
         return true;
     }
     adding.budget = scope->reports[scope->n_reports - 1]->budget;
     measure_group_from_by(&group, by);
-    return measure_query(scope, &group, add_changes, &adding);
+    ok = measure_query(scope, &group, add_changes, &adding);
+
+    measure_scope_sum(scope, &totals);
+    known_by_key = (scope->n_reports == 1 && !scope->one_core
+                    && scope->reports[0]->by == by);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_change *change = changes[layout];
+        bool bytes = change->config.bytes;
+
+        if (!ok) {
+            measure_change_skip(change);
+        }
+        measure_change_missed(change,
+                              (bytes ? totals.counters.overflow_bytes
+                               : totals.counters.overflow_packets),
+                              (!known_by_key ? NULL
+                               : bytes ? missed_bytes : missed_packets),
+                              scope->reports[0]);
+    }
+    return ok;
 }

@@ -45,6 +45,39 @@ measure_report_add_overflow(struct measure_report *report, uint64_t hash,
     cell->bytes += bytes;
 }
 
+static void
+add_cell(const struct measure_report *report, enum measure_family layout,
+         const uint64_t *key, uint64_t *packets, uint64_t *bytes)
+{
+    uint64_t hash = measure_key_hash(report->secret, layout, key);
+    uint32_t cell = measure_overflow_cell(hash);
+
+    *packets += report->overflow[cell].packets;
+    *bytes += report->overflow[cell].bytes;
+}
+
+/* Adds to '*packets' and '*bytes' what 'key', which is in 'layout' and of the
+ * kind that 'report' counted, can have missed at most. */
+void
+measure_report_add_missed(const struct measure_report *report,
+                          enum measure_family layout, const uint64_t *key,
+                          uint64_t *packets, uint64_t *bytes)
+{
+    if (!report->overflow) {
+        return;
+    }
+    add_cell(report, layout, key, packets, bytes);
+    if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW) {
+        /* What came in a tunnel has the other layout, and another cell. */
+        struct measure_record record = { .verdict = MEASURE_COUNT_IPV4 };
+
+        memcpy(record.key, key, 2 * sizeof *key);
+        measure_record_set_tunnel(&record, 0);
+        record.key[5] &= ~MEASURE_KEY_TUNNELLED;
+        add_cell(report, MEASURE_IPV6, record.key, packets, bytes);
+    }
+}
+
 /* Counts 'row' in the overflow array, for there was no memory for it. */
 static void
 overflow_row(struct measure_report *report, enum measure_family family,

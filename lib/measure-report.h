@@ -119,6 +119,10 @@ void measure_report_keep_sections(struct measure_report *,
                                   const unsigned int cores[], size_t n_sets);
 void measure_report_add_overflow(struct measure_report *, uint64_t hash,
                                  uint64_t packets, uint64_t bytes);
+void measure_report_add_missed(const struct measure_report *,
+                               enum measure_family layout,
+                               const uint64_t *key, uint64_t *packets,
+                               uint64_t *bytes);
 void measure_report_destroy(struct measure_report *);
 void measure_report_forget_groupings(const struct measure_report *);
 uint64_t measure_report_bytes(const struct measure_report *);

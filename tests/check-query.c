@@ -423,6 +423,137 @@ START_TEST(changes_are_those_of_all_packets)
 }
 END_TEST
 
+/* A report by 'by' of one thread that counted 'n_steady' flows with 50 packets
+ * each, after 'n_first' and before 'n_last' others with one. */
+static struct measure_report *
+report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
+                       uint32_t n_first, uint32_t n_last)
+{
+    uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    static const uint32_t none[MEASURE_N_FAMILIES];
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+    struct measure_report *report;
+
+    ck_assert(measure_set_reset(set, lines, none));
+    measure_set_begin(set, by);
+    for (uint32_t i = 0; i < n_first + n_steady + n_last; i++) {
+        bool steady = i >= n_first && i < n_first + n_steady;
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            struct measure_fields fields
+                = make_fields(family, 8 * (steady ? i - n_first : 1000 + i));
+
+            put_be32(fields.destination + (family ? 12 : 0),
+                     0x01000000 + 8 * (steady ? i - n_first : 1000 + i));
+            for (int j = 0; j < (steady ? 50 : 1); j++) {
+                struct measure_record record = make_record(&fields, 100);
+
+                measure_set_count(set, &record, 1);
+            }
+        }
+    }
+    report = measure_report_merge(&set, 1, by, &secret, &budget);
+    measure_set_destroy(set);
+    return report;
+}
+
+/* Adds 'report' to the running epoch of 'e' and closes it.  Returns how many
+ * changes there were. */
+static size_t
+close_epoch(struct expectations *e, const struct measure_report *report,
+            enum measure_by by, bool ok)
+{
+    const struct measure_scope scope = { .reports = &report, .n_reports = 1 };
+    struct measure_change_row rows[100];
+    size_t n = 0;
+
+    ck_assert_int_eq(measure_query_changes(&scope, by, e->pointers), ok);
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        n += measure_change_close(e->pointers[i], rows, ARRAY_SIZE(rows));
+    }
+    return n;
+}
+
+/* Keys that found no place in the tables have not vanished, nor did they
+ * shrink, and they do not appear or grow when there is memory again. */
+START_TEST(overflow_is_no_change)
+{
+    enum measure_by by = _i % MEASURE_N_BY, counted = _i / MEASURE_N_BY;
+    struct expectations e;
+    struct measure_report *full, *report;
+
+    if (!measure_by_derives(counted, by)) {
+        return;
+    }
+    measure_hash_secret_init(&secret, test_seed);
+    expectations_init(&e, 20000);
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        e.change[i].config.alpha = .25;
+        e.change[i].config.floor = 10;
+    }
+    report = report_of_steady_flows(counted, 1000, 20, 0, 0);
+    ck_assert(!report->counters.overflow_packets);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_uint_eq(close_epoch(&e, report, by, true), 0);
+    }
+    full = report_of_steady_flows(counted, 64, 20, 300, 0);
+    ck_assert_uint_gt(full->counters.overflow_packets, 1000);
+    ck_assert_uint_eq(close_epoch(&e, full, by, true), 0);
+    ck_assert_uint_eq(close_epoch(&e, report, by, true), 0);
+    measure_report_destroy(full);
+    measure_report_destroy(report);
+
+    /* It is certain, though, of keys that had more than can be missing. */
+    full = report_of_steady_flows(counted, 64, 0, 300, 0);
+    ck_assert_uint_gt(full->counters.overflow_packets, 100);
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        uint64_t key[MEASURE_KEY_WORDS + 2] = { 0xffff };
+
+        e.change[i].config.floor = 100;
+        for (int j = 0; j < 10; j++) {
+            key[measure_key_words(i)] = 1000;
+            measure_change_add_rows(e.pointers[i], key, 1,
+                                    measure_masks[by].words[i]);
+            measure_change_close(e.pointers[i], NULL, 0);
+        }
+    }
+    ck_assert_uint_eq(close_epoch(&e, full, by, true), 2);
+    measure_report_destroy(full);
+    expectations_destroy(&e);
+}
+END_TEST
+
+/* An epoch without memory for the question is no change for any key. */
+START_TEST(no_memory_is_no_change)
+{
+    struct expectations e;
+    struct measure_report *report, *large;
+
+    measure_hash_secret_init(&secret, test_seed);
+    expectations_init(&e, 20000);
+    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        e.change[i].config.floor = 10;
+    }
+    report = report_of_steady_flows(MEASURE_BY_FLOW, 20000, 20, 0, 0);
+    large = report_of_steady_flows(MEASURE_BY_FLOW, 20000, 20, 0, 10000);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_uint_eq(close_epoch(&e, report, _i, true), 0);
+    }
+    measure_memory_trim(&budget, 0);
+    budget.limit = 1;
+    ck_assert_uint_eq(close_epoch(&e, large, _i, false), 0);
+    budget.limit = 0;
+    for (int i = 0; i < 5; i++) {
+        ck_assert_uint_eq(close_epoch(&e, report, _i, true), 0);
+    }
+    ck_assert_uint_eq(e.change[MEASURE_IPV4].n_keys, 20);
+    measure_report_destroy(report);
+    measure_report_destroy(large);
+    expectations_destroy(&e);
+}
+END_TEST
+
 /* Tables that are full. */
 START_TEST(errors_are_bounded)
 {
@@ -581,6 +712,10 @@ main(void)
     tcase_add_test(tests, prefixes_are_those_of_the_oracle);
     tcase_add_loop_test(tests, changes_are_those_of_all_packets,
                         MEASURE_BY_FLOW, MEASURE_BY_SOURCE + 1);
+    tcase_add_loop_test(tests, overflow_is_no_change, 0,
+                        MEASURE_N_BY * MEASURE_N_BY);
+    tcase_add_loop_test(tests, no_memory_is_no_change,
+                        MEASURE_BY_PAIR, MEASURE_N_BY);
     tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_BY);
     tcase_add_test(tests, wrong_words_are_explained);
     tcase_add_test(tests, answers_are_json);
