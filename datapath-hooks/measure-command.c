@@ -99,6 +99,10 @@ find_monitors(const struct measure_arguments *args, size_t *n, char **error)
         if (node) {
             nodes[0] = node;
             *n = 1;
+        } else if (!measure_is_configured()) {
+            *error = xasprintf("%s: no bridge is known yet: ovs-vswitchd has "
+                               "not read its configuration from the database",
+                               args->bridge);
         } else {
             struct ds known = DS_EMPTY_INITIALIZER;
 
@@ -111,9 +115,11 @@ find_monitors(const struct measure_arguments *args, size_t *n, char **error)
                 "switches measurement on", args->bridge,
                 known.length ? ds_cstr(&known) : "none", args->bridge);
             ds_destroy(&known);
-            free(nodes);
-            return NULL;
         }
+    }
+    if (*error) {
+        free(nodes);
+        return NULL;
     }
     return nodes;
 }
@@ -162,6 +168,7 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
     struct measure_arguments *args = &request->args;
 
     request->conn = conn;
+    request->configured = measure_is_configured();
     request->write = command->write;
     request->raw = command->raw;
     request->error = measure_arguments_parse(argc, argv, command->arguments,
@@ -214,7 +221,10 @@ close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
     free(nodes);
 
     if (!error && shash_is_empty(&waiting->epochs)) {
-        error = xstrdup("measurement is off on all bridges");
+        error = xstrdup(measure_is_configured()
+                        ? "measurement is off on all bridges"
+                        : "no bridge is known yet: ovs-vswitchd has not read "
+                          "its configuration from the database");
     }
     if (error) {
         reply_error(conn, error);

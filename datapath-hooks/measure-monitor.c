@@ -78,6 +78,8 @@ static struct shash port_configs OVS_GUARDED_BY(measure_mutex)
 static struct shash port_monitors OVS_GUARDED_BY(measure_mutex)
     = SHASH_INITIALIZER(&port_monitors);
 
+static bool configured;             /* Main thread only. */
+
 static void
 init(void)
 {
@@ -739,12 +741,22 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
     }
     configure_end();
     ovs_mutex_unlock(&measure_mutex);
+    configured = true;
 }
 
+/* Returns false as long as the bridges are not known. */
+bool
+measure_is_configured(void)
+{
+    return configured;
+}
 
+/* Does not depend on the database: commands exist and are answered before it
+ * is there, and while it is away. */
 void
 measure_run(void)
 {
+    init();
     measure_commands_run();
 }
 

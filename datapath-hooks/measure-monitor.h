@@ -130,6 +130,7 @@ uint64_t measure_period_ms(long long int duration_ms)
     OVS_REQUIRES(measure_mutex);
 
 void measure_configure(const struct ovsrec_open_vswitch *);
+bool measure_is_configured(void);
 
 void measure_run(void);
 void measure_wait(void);

@@ -173,9 +173,12 @@ write_answer(struct measure_request *request)
         measure_output_close(o);
     }
     if (!request->n_subjects) {
-        measure_output_note(o, "No bridge is measured; 'ovs-vsctl set Bridge "
-                            "BRIDGE other_config:measure=true' switches "
-                            "measurement on.");
+        measure_output_note(o, request->configured
+                            ? "No bridge is measured; 'ovs-vsctl set Bridge "
+                              "BRIDGE other_config:measure=true' switches "
+                              "measurement on."
+                            : "No bridge is known yet: ovs-vswitchd has not "
+                              "read its configuration from the database.");
     }
     request->text = measure_output_finish(o);
     if (args->json_reply && !request->error) {

@@ -70,6 +70,7 @@ struct measure_request {
     struct ovs_list node;
     struct unixctl_conn *conn;
     struct measure_arguments args;
+    bool configured;                /* The bridges are known. */
     struct measure_subject *subjects;
     size_t n_subjects;
     measure_write_func *write;
