@@ -89,12 +89,17 @@ measure_count_array_init(struct measure_count_array *array,
 }
 
 /* The bound of the error for 'n' packets or bytes in 'm' cells. */
-static uint64_t
-bound(uint64_t n, uint32_t m, uint64_t estimate)
+/* Adds to 'sum' by how much any estimate of 'array' is too high at most, with
+ * probability 1 - 1 / MEASURE_COUNT_ARRAY_ERROR_FACTOR. */
+void
+measure_count_array_add_error(const struct measure_count_array *array,
+                              struct measure_estimate_sum *sum)
 {
-    double error = (double) n / m * MEASURE_COUNT_ARRAY_ERROR_FACTOR;
+    long double factor = (measure_cell_share(array->n_cells)
+                          * MEASURE_COUNT_ARRAY_ERROR_FACTOR);
 
-    return error < estimate ? error : estimate;
+    sum->packets_error += array->heavy.packets * factor;
+    sum->bytes_error += array->heavy.bytes * factor;
 }
 
 /* Stores what the array knows of the key with 'hash' in '*estimate'.  Its
@@ -105,13 +110,10 @@ measure_count_array_estimate(const struct measure_count_array *array,
                              struct measure_estimate *estimate)
 {
     const struct measure_cell *cell = measure_count_array_cell(array, hash);
+    struct measure_estimate_sum sum = { cell->packets, cell->bytes, 0, 0 };
 
-    estimate->packets = cell->packets;
-    estimate->bytes = cell->bytes;
-    estimate->packets_error = bound(array->heavy.packets, array->n_cells,
-                                    cell->packets);
-    estimate->bytes_error = bound(array->heavy.bytes, array->n_cells,
-                                  cell->bytes);
+    measure_count_array_add_error(array, &sum);
+    measure_estimate_sum_get(&sum, estimate);
 }
 
 /* Adds what 'from' counted to 'array', which must have as many cells, the same

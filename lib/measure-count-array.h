@@ -34,11 +34,14 @@
  * Memory: 16 bytes a cell, and the heavy keys.
  *
  * Error: an estimate is never too low.  It is too high by what the other keys
- * of its cell have, N / m on average for N packets in m cells, so that by
- * Markov's inequality it is too high by more than k * N / m with probability
- * at most 1 / k: the Count-Min sketch of Cormode and Muthukrishnan with a
- * single row.  MEASURE_COUNT_ARRAY_ERROR_FACTOR is the k that
- * measure_count_array_estimate() uses.  The same holds for bytes.
+ * of its cell have, at most N / m on average over the secret for N packets in
+ * m cells (see measure_cell_share() for the exact number), so that by Markov's
+ * inequality it is too high by more than k * N / m with probability at most
+ * 1 / k: the Count-Min sketch of Cormode and Muthukrishnan with a single row.
+ * MEASURE_COUNT_ARRAY_ERROR_FACTOR is k.  The same holds for bytes, and, since
+ * averages add up whatever depends on what, for the sum of the estimates of
+ * several arrays of any sizes and the sum of their k * N / m.
+ * measure-estimate.h says what the probability is of.
  *
  * A heavy key is not recorded if another key of its cell crosses the threshold
  * first.  That key must have a share of the cell, thus for a threshold of T
@@ -107,6 +110,8 @@ size_t measure_count_array_size(const struct measure_count_array_params *);
 void measure_count_array_init(struct measure_count_array *,
                               const struct measure_count_array_params *,
                               void *memory);
+void measure_count_array_add_error(const struct measure_count_array *,
+                                   struct measure_estimate_sum *);
 void measure_count_array_estimate(const struct measure_count_array *,
                                   uint64_t hash, struct measure_estimate *);
 void measure_count_array_merge(struct measure_count_array *,

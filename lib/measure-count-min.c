@@ -18,7 +18,7 @@
 
 #include "measure-count-min.h"
 
-#define E 2.718281828459045
+#define E 2.718281828459045235L
 
 static inline uint64_t
 smaller(uint64_t a, uint64_t b)
@@ -214,12 +214,16 @@ measure_count_min_init(struct measure_count_min *sketch,
                              + cells_size(params->depth, params->width)));
 }
 
-static uint64_t
-bound(uint64_t n, uint32_t width, uint64_t estimate)
+/* Adds to 'sum' by how much any estimate of 'sketch' is too high at most, with
+ * probability 1 - e^-depth. */
+void
+measure_count_min_add_error(const struct measure_count_min *sketch,
+                            struct measure_estimate_sum *sum)
 {
-    double error = (double) n / width * E;
+    long double factor = measure_cell_share(sketch->width) * E;
 
-    return error < estimate ? error : estimate;
+    sum->packets_error += sketch->heavy.packets * factor;
+    sum->bytes_error += sketch->heavy.bytes * factor;
 }
 
 /* Stores what the sketch knows of the key with 'hash' in '*estimate'.  Its
@@ -228,18 +232,16 @@ void
 measure_count_min_estimate(const struct measure_count_min *sketch,
                            uint64_t hash, struct measure_estimate *estimate)
 {
+    struct measure_estimate_sum sum = { UINT64_MAX, UINT64_MAX, 0, 0 };
     struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
 
     measure_count_min_find(sketch, sketch->depth, hash, cells);
-    estimate->packets = estimate->bytes = UINT64_MAX;
     for (uint32_t i = 0; i < sketch->depth; i++) {
-        estimate->packets = smaller(estimate->packets, cells[i]->packets);
-        estimate->bytes = smaller(estimate->bytes, cells[i]->bytes);
+        sum.packets = smaller(sum.packets, cells[i]->packets);
+        sum.bytes = smaller(sum.bytes, cells[i]->bytes);
     }
-    estimate->packets_error = bound(sketch->heavy.packets, sketch->width,
-                                    estimate->packets);
-    estimate->bytes_error = bound(sketch->heavy.bytes, sketch->width,
-                                  estimate->bytes);
+    measure_count_min_add_error(sketch, &sum);
+    measure_estimate_sum_get(&sum, estimate);
 }
 
 /* Adds what 'from' counted to 'sketch', which must have the same depth, width,

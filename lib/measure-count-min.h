@@ -48,9 +48,16 @@
  * itself.
  *
  * Error: an estimate is never too low.  For N packets it is too high by more
- * than e * N / width with probability at most e^-depth.  The same holds for
- * bytes, and for the sum of the estimates of several sketches with the same
- * secret and the sum of their bounds.
+ * than e * N / width with probability at most e^-depth: in each row on average
+ * by no more than N / width (see measure_cell_share() for the exact number),
+ * thus by Markov's inequality by more than e times that with probability at
+ * most 1/e, and the rows are independent of each other.  The same holds for
+ * bytes.  It holds, too, for the sum of the estimates of several sketches of
+ * the same secret and depth, of any widths, and the sum of their bounds: the
+ * sum of their smallest cells is at most the smallest of the sums over all
+ * first rows, all second rows and so on; averages add up, and what happens in
+ * the first rows is independent of what happens in the second ones.
+ * measure-estimate.h says what the probability is of.
  *
  * Thread safety: one writer; others read when it has let go.
  * measure_count_min_prefetch(), _add() and _add_burst() belong to the packet
@@ -173,6 +180,8 @@ size_t measure_count_min_size(const struct measure_count_min_params *);
 void measure_count_min_init(struct measure_count_min *,
                             const struct measure_count_min_params *,
                             void *memory);
+void measure_count_min_add_error(const struct measure_count_min *,
+                                 struct measure_estimate_sum *);
 void measure_count_min_estimate(const struct measure_count_min *,
                                 uint64_t hash, struct measure_estimate *);
 void measure_count_min_merge(struct measure_count_min *,

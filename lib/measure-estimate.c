@@ -18,6 +18,34 @@
 
 #include "measure-estimate.h"
 
+static uint64_t
+cut(long double error, uint64_t estimate)
+{
+    return error < estimate ? error : estimate;
+}
+
+/* Stores 'sum' in '*estimate', with errors that are no larger than what they
+ * are of. */
+void
+measure_estimate_sum_get(const struct measure_estimate_sum *sum,
+                         struct measure_estimate *estimate)
+{
+    estimate->packets = sum->packets;
+    estimate->bytes = sum->bytes;
+    estimate->packets_error = cut(sum->packets_error, sum->packets);
+    estimate->bytes_error = cut(sum->bytes_error, sum->bytes);
+}
+
+/* Returns the probability that two keys share one of 'n_cells' cells, at most:
+ * the 2^32 values of half a hash are not spread evenly unless 'n_cells' is a
+ * power of 2.  Of a cell with f of the last value more than the others, the
+ * square of the share is larger than 1 / n_cells^2 by f * (1 - f) / 2^64. */
+long double
+measure_cell_share(uint32_t n_cells)
+{
+    return 1.0L / n_cells + n_cells / 0x1p66L;
+}
+
 /* Records 'key', whose hash is 'hash', and counts 'packets' and 'bytes' with
  * it. */
 bool __attribute__((noinline))

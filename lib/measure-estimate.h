@@ -33,6 +33,21 @@
  *
  * A cell is what sketches are made of.
  *
+ * Bounds.  A sketch says by how much the estimate of a key may be too high
+ * with at most some probability.  That is one over the secret of the hash,
+ * which is as good as random, for one key and whatever traffic, both chosen
+ * without knowledge of the secret; for packets and for bytes each by itself.
+ * It says nothing about several keys together, nor about the keys that a
+ * report lists: these are listed because their estimates are large, and where
+ * many small keys share their cells with few large ones, those that come to be
+ * listed can be a larger part of the list than of all keys.
+ *
+ * Sums.  The bound of a sum of estimates is the sum of their bounds, none of
+ * them cut: a key that has all of its packets in one sketch can have, in each
+ * other one, an estimate of others' packets that is beyond the bound there,
+ * and within the sum.  Only the sum is cut, to the sum of the estimates, and
+ * rounded down: many bounds below 1 add up, too.
+ *
  * Heavy keys.  A sketch has no keys, and to ask it for many keys afterwards
  * finds, beside the heavy ones, all that share their cells.  So the packet
  * that lifts an estimate over the threshold has its key recorded, at once, in
@@ -57,6 +72,15 @@ struct measure_estimate {
     uint64_t bytes;
     uint64_t packets_error;     /* 'packets' is too high by at most that... */
     uint64_t bytes_error;       /* ...and 'bytes' by at most that. */
+};
+
+/* What several structures know of one key, added up.  A long double takes any
+ * number of packets and bytes as it is, and fractions. */
+struct measure_estimate_sum {
+    uint64_t packets;
+    uint64_t bytes;
+    long double packets_error;  /* May be more than 'packets'. */
+    long double bytes_error;
 };
 
 struct measure_cell {
@@ -187,6 +211,10 @@ measure_heavy_keys_advance(struct measure_heavy_keys *heavy, uint64_t packets,
 }
 
 /* The control thread. */
+
+void measure_estimate_sum_get(const struct measure_estimate_sum *,
+                              struct measure_estimate *);
+long double measure_cell_share(uint32_t n_cells);
 
 size_t measure_heavy_keys_size(enum measure_family,
                                const struct measure_heavy_params *);

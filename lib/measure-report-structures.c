@@ -43,6 +43,7 @@ measure_report_note_structure(struct measure_report *report,
                               const struct measure_structure *structure)
 {
     double probability = measure_structure_error_probability(structure);
+    enum measure_structure_kind other = report->structure;
     struct measure_structure_load load;
     struct measure_cell missed;
 
@@ -55,8 +56,9 @@ measure_report_note_structure(struct measure_report *report,
     report->complete = false;
     if (!measure_structure_is_exact(structure)) {
         report->estimates = true;
-        if (probability > report->error_probability) {
-            report->error_probability = probability;
+        /* All structures of a kind have one bound together. */
+        if (!report->error_probability || other != structure->kind) {
+            report->error_probability += probability;
         }
     }
     measure_structure_missed(structure, &missed);
@@ -98,7 +100,7 @@ narrow_key(enum measure_by by, const uint64_t *key, uint64_t *narrow)
 
 static void
 estimate(const struct merging *m, enum measure_family layout,
-         const uint64_t *key, struct measure_estimate *sum)
+         const uint64_t *key, struct measure_estimate_sum *sum)
 {
     uint64_t hash = measure_key_hash(m->report->secret, layout, key);
 
@@ -116,7 +118,8 @@ read_structures(const struct merging *m, enum measure_family layout,
     struct measure_report *report = m->report;
 
     MEASURE_TABLE_FOR_EACH (key, keys) {
-        struct measure_estimate sum = { 0 };
+        struct measure_estimate_sum sum = { 0 };
+        struct measure_estimate total;
         uint64_t other[MEASURE_KEY_WORDS];
 
         if (layout == MEASURE_IPV6 && narrow_key(report->by, key, other)) {
@@ -129,13 +132,14 @@ read_structures(const struct merging *m, enum measure_family layout,
             widen(key, other);
             estimate(m, MEASURE_IPV6, other, &sum);
         }
-        if (sum.packets) {
+        measure_estimate_sum_get(&sum, &total);
+        if (total.packets) {
             measure_table_insert(&report->tables[layout], report->secret, key,
-                                 sum.packets, sum.bytes);
+                                 total.packets, total.bytes);
         }
-        if (sum.packets_error || sum.bytes_error) {
+        if (total.packets_error || total.bytes_error) {
             measure_table_insert(&report->errors[layout], report->secret, key,
-                                 sum.packets_error + 1, sum.bytes_error);
+                                 total.packets_error + 1, total.bytes_error);
         }
     }
 }

@@ -464,7 +464,7 @@ measure_structure_collect(const struct measure_structure *structure,
 void
 measure_structure_estimate(const struct measure_structure *structure,
                            enum measure_family family, const uint64_t *key,
-                           uint64_t hash, struct measure_estimate *sum)
+                           uint64_t hash, struct measure_estimate_sum *sum)
 {
     struct measure_estimate estimate = { 0 };
 
@@ -472,11 +472,13 @@ measure_structure_estimate(const struct measure_structure *structure,
     case MEASURE_COUNT_ARRAY:
         measure_count_array_estimate(&structure->u[family].count_array, hash,
                                      &estimate);
+        measure_count_array_add_error(&structure->u[family].count_array, sum);
         break;
 
     case MEASURE_COUNT_MIN:
         measure_count_min_estimate(&structure->u[family].count_min, hash,
                                    &estimate);
+        measure_count_min_add_error(&structure->u[family].count_min, sum);
         break;
 
     case MEASURE_CUCKOO_TABLE: {
@@ -493,6 +495,8 @@ measure_structure_estimate(const struct measure_structure *structure,
     case MEASURE_SPACE_SAVING:
         measure_space_saving_estimate(&structure->u[family].space_saving,
                                       key, hash, &estimate);
+        sum->packets_error += estimate.packets_error;
+        sum->bytes_error += estimate.bytes_error;
         break;
 
     case MEASURE_LINEAR_TABLE:
@@ -501,6 +505,4 @@ measure_structure_estimate(const struct measure_structure *structure,
     }
     sum->packets += estimate.packets;
     sum->bytes += estimate.bytes;
-    sum->packets_error += estimate.packets_error;
-    sum->bytes_error += estimate.bytes_error;
 }

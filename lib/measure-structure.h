@@ -36,15 +36,18 @@
  * At the end of an epoch rows are made of the structures of all threads
  * (measure-report-structures.h): for each key that one of them recorded, the
  * sum of what all of them know of it.  Estimates are sums of estimates, and
- * their errors sums of errors:
+ * their errors sums of errors, over all structures in which packets of the
+ * key's layout (or layouts) were counted, whether any were the key's or not:
  *
- *     count array   at most k * sum(N / m), with probability 1 - 1/k, by
- *                   Markov's inequality for the sum
- *     Count-Min     at most e * sum(N / width), with probability
- *                   1 - e^-depth: all threads use the same hashes, and the sum
- *                   of minima is at most the minimum over the rows of sums
+ *     count array   at most k * sum(N / m), with probability 1 - 1/k
+ *     Count-Min     at most e * sum(N / width), with probability 1 - e^-depth
  *     SpaceSaving   the sum of what each summary says, certainly
  *     cuckoo table  0
+ *
+ * and no more than the sum of the estimates.  measure-count-array.h and
+ * measure-count-min.h say why, and measure-estimate.h what the probability is
+ * of.  It is for structures of one kind; structures of several kinds in one
+ * report have the sum of their probabilities.
  *
  * Thread safety: measure_structure_prefetch(), _add() and _end_burst() belong
  * to the one thread that counts and to the packet path, and
@@ -191,6 +194,7 @@ void measure_structure_collect(const struct measure_structure *,
                                struct measure_table *keys);
 void measure_structure_estimate(const struct measure_structure *,
                                 enum measure_family, const uint64_t *key,
-                                uint64_t hash, struct measure_estimate *sum);
+                                uint64_t hash,
+                                struct measure_estimate_sum *);
 
 #endif /* measure-structure.h */

@@ -18,6 +18,7 @@ LOG_COMPILER = $(TEST_PREFIX)
 # tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
 unit_tests = \
 	tests/check-alert \
+	tests/check-bounds \
 	tests/check-cache \
 	tests/check-change \
 	tests/check-config \
@@ -60,6 +61,7 @@ tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
 tests_check_shared_LDADD = $(LDADD) -lpthread
+tests_check_bounds_LDADD = $(LDADD) -lm
 tests_check_count_min_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/check-epoch.c.
 tests_check_epoch_LDADD = $(LDADD) -lpthread
