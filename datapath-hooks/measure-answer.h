@@ -43,8 +43,4 @@ measure_write_func measure_write_distribution;
 measure_write_func measure_write_status;
 measure_raw_func measure_metrics;
 
-const struct monitor_writer **measure_sort_writers(const struct monitor *,
-                                                   size_t *n)
-    OVS_REQUIRES(measure_mutex);
-
 #endif /* measure-answer.h */

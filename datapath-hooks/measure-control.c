@@ -254,14 +254,15 @@ measure_monitor_close_epoch(struct monitor *monitor)
     return closing->number;
 }
 
-/* Sums up all that 'monitor' counted since its bridge has it, the running
- * epoch included. */
+/* Sums up what 'monitor' counted in all epochs that are closed.
+ *
+ * An answer that also says what the threads counted adds that itself: they go
+ * on counting, and to ask them twice would give two numbers. */
 void
-measure_monitor_sum(const struct monitor *monitor,
-                    struct measure_counters *sum)
+measure_monitor_sum_closed(const struct monitor *monitor,
+                           struct measure_counters *sum)
 {
     const struct closing_epoch *closing;
-    const struct monitor_writer *writer;
     struct measure_load load;
 
     *sum = monitor->closed;
@@ -271,24 +272,20 @@ measure_monitor_sum(const struct monitor *monitor,
             measure_counters_add(sum, &load.counters);
         }
     }
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        measure_set_load(measure_writer_set(&writer->writer), &load);
-        measure_counters_add(sum, &load.counters);
-    }
 }
 
-/* Sums up all that the threads of 'core' counted for 'monitor', the running
- * epoch included. */
+/* Sums up what the threads of 'core' counted for 'monitor' in epochs that are
+ * not merged yet, the running one included. */
 void
-measure_core_sum(const struct monitor *monitor,
-                 const struct monitor_core *core,
-                 struct measure_counters *sum)
+measure_core_sum_unmerged(const struct monitor *monitor,
+                          const struct monitor_core *core,
+                          struct measure_counters *sum)
 {
     const struct closing_epoch *closing;
     const struct monitor_writer *writer;
     struct measure_load load;
 
-    *sum = core->closed;
+    memset(sum, 0, sizeof *sum);
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
             if (closing->writers[i]->core == core) {

@@ -78,7 +78,8 @@ add_writer(struct thread_metrics *thread, struct monitor_core *samples,
 }
 
 /* The threads of a core are one, those included that have ended: labels must
- * differ, and counters must not fall. */
+ * differ, and counters must not fall.  Adds what they counted to the sum of
+ * 'metrics', which has that of merged epochs. */
 static void
 get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
@@ -92,6 +93,7 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
             = &metrics->threads[metrics->n_threads++];
         struct monitor_core samples = *core;
         const struct monitor_writer *writer;
+        struct measure_counters unmerged;
 
         if (core->core_id == NON_PMD_CORE_ID) {
             snprintf(thread->labels, sizeof thread->labels, "core=\"main\"");
@@ -100,7 +102,10 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
                      "core=\"%u\",numa=\"%d\"", core->core_id,
                      core->numa_id);
         }
-        measure_core_sum(monitor, core, &thread->sum);
+        measure_core_sum_unmerged(monitor, core, &unmerged);
+        thread->sum = core->closed;
+        measure_counters_add(&thread->sum, &unmerged);
+        measure_counters_add(&metrics->sum, &unmerged);
         LIST_FOR_EACH (writer, node, &monitor->writers) {
             if (writer->core == core) {
                 add_writer(thread, &samples, writer);
@@ -121,7 +126,7 @@ get_metrics(struct bridge_metrics *metrics,
 
     ovs_mutex_lock(&measure_mutex);
     metrics->bridge = subject->name;
-    measure_monitor_sum(monitor, &metrics->sum);
+    metrics->sum = monitor->closed;
     metrics->epochs = monitor->n_handovers;
     metrics->memory_used = measure_budget_used(&monitor->budget);
     metrics->memory_spare = measure_budget_spare(&monitor->budget);

@@ -155,10 +155,12 @@ void measure_monitor_begin_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_sum(const struct monitor *, struct measure_counters *)
+void measure_monitor_sum_closed(const struct monitor *,
+                                struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
-void measure_core_sum(const struct monitor *, const struct monitor_core *,
-                      struct measure_counters *)
+void measure_core_sum_unmerged(const struct monitor *,
+                               const struct monitor_core *,
+                               struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
 void measure_core_add_samples(struct monitor_core *,
                               const struct monitor_writer *)

@@ -40,7 +40,8 @@ write_tables(struct measure_output *o, const char *name,
 }
 
 static void
-write_writer(struct measure_output *o, const struct monitor_writer *writer)
+write_writer(struct measure_output *o, const struct monitor_writer *writer,
+             const struct measure_load *load)
     OVS_REQUIRES(measure_mutex)
 {
     bool main_thread = writer->core_id == NON_PMD_CORE_ID;
@@ -50,7 +51,6 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
                                       __ATOMIC_RELAXED);
     uint64_t timing = __atomic_load_n(&writer->writer.timing_cycles,
                                       __ATOMIC_RELAXED);
-    struct measure_load load;
     char *title;
 
     title = (main_thread
@@ -65,8 +65,7 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
         measure_output_uint(o, "numa-id", MAX(writer->numa_id, 0));
         measure_output_uint(o, "core-id", writer->core_id);
     }
-    measure_set_load(measure_writer_set(&writer->writer), &load);
-    measure_counters_write(o, &load.counters, true);
+    measure_counters_write(o, &load->counters, true);
     measure_output_open_line(o, "cost");
     measure_output_uint(o, "sampled-packets", packets);
     if (packets) {
@@ -78,10 +77,10 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
                                 / MEASURE_SAMPLE_BATCHES));
     }
     measure_output_close(o);
-    if (load.structure_bytes) {
+    if (load->structure_bytes) {
         measure_output_open_line(o, "structure");
-        measure_output_uint(o, "used-bytes", load.structure_bytes);
-        measure_output_uint(o, "keys-lost", load.n_lost);
+        measure_output_uint(o, "used-bytes", load->structure_bytes);
+        measure_output_uint(o, "keys-lost", load->n_lost);
         measure_output_close(o);
     }
     if (writer->probes.n_rows) {
@@ -92,8 +91,8 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer)
         measure_output_uint(o, "max", writer->probes.max_probes);
         measure_output_close(o);
     }
-    write_tables(o, "ipv4", MEASURE_IPV4, &load);
-    write_tables(o, "ipv6", MEASURE_IPV6, &load);
+    write_tables(o, "ipv4", MEASURE_IPV4, load);
+    write_tables(o, "ipv6", MEASURE_IPV6, load);
     measure_output_close(o);
 }
 
@@ -112,8 +111,8 @@ compare_writers(const void *a_, const void *b_)
 
 /* Returns the writers of 'monitor', '*n' of them, by core.  The caller must
  * free the array. */
-const struct monitor_writer **
-measure_sort_writers(const struct monitor *monitor, size_t *n)
+static const struct monitor_writer **
+sort_writers(const struct monitor *monitor, size_t *n)
 {
     const struct monitor_writer **writers
         = xmalloc((ovs_list_size(&monitor->writers) + 1) * sizeof *writers);
@@ -175,7 +174,10 @@ measure_write_status(struct measure_output *o,
 {
     const struct monitor *monitor = subject->monitor;
     struct sset names = SSET_INITIALIZER(&names);
+    const struct monitor_writer **writers;
     struct measure_counters sum;
+    struct measure_load *loads;
+    size_t n;
 
     ovs_mutex_lock(&measure_mutex);
     measure_output_string(o, "state", monitor->running ? "on" : "off");
@@ -205,7 +207,13 @@ measure_write_status(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_note(o, "Since measurement was first switched on:");
-    measure_monitor_sum(monitor, &sum);
+    writers = sort_writers(monitor, &n);
+    loads = xmalloc(MAX(n, 1) * sizeof *loads);
+    measure_monitor_sum_closed(monitor, &sum);
+    for (size_t i = 0; i < n; i++) {
+        measure_set_load(measure_writer_set(&writers[i]->writer), &loads[i]);
+        measure_counters_add(&sum, &loads[i].counters);
+    }
     measure_counters_write(o, &sum, true);
 
     measure_monitor_ports(monitor, &names);
@@ -226,15 +234,14 @@ measure_write_status(struct measure_output *o,
 
     write_control(o, monitor);
 
-    size_t n;
-    const struct monitor_writer **writers = measure_sort_writers(monitor, &n);
     measure_output_note(o, "The running epoch:");
     measure_output_open_list(o, "pmds");
     for (size_t i = 0; i < n; i++) {
-        write_writer(o, writers[i]);
+        write_writer(o, writers[i], &loads[i]);
     }
     measure_output_close(o);
     free(writers);
+    free(loads);
     ovs_mutex_unlock(&measure_mutex);
     return NULL;
 }
