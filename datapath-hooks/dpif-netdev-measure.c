@@ -105,7 +105,9 @@ find_port(const struct measure_ports *ports, odp_port_t port_no)
 {
     uint32_t i = odp_to_u32(port_no);
 
-    return (i < ports->n && ports->ports[i].writer ? &ports->ports[i] : NULL);
+    return (i < ports->n && __atomic_load_n(&ports->ports[i].writer,
+                                            __ATOMIC_ACQUIRE)
+            ? &ports->ports[i] : NULL);
 }
 
 /* Returns true if a batch that is received now will be classified by the

@@ -87,15 +87,18 @@
 
 BUILD_ASSERT_DECL(EM_FLOW_HASH_ENTRIES == MEASURE_CACHE_ENTRIES);
 
-/* Who counts the packets that a thread receives from a port. */
+/* Who counts the packets that a thread receives from a port.  Once there is a
+ * writer, neither member changes. */
 struct measure_port_writer {
-    struct measure_writer *writer;  /* NULL if the port is not measured. */
+    struct measure_writer *writer;  /* NULL if the port is not measured.
+                                     * Atomic. */
     uint16_t number;            /* Of the port, in the keys of the monitor. */
 };
 
-/* By datapath port number. */
+/* By datapath port number.  A port of one of the writers that are there can be
+ * added while the thread reads; any other change makes a map of its own. */
 struct measure_ports {
-    size_t n;
+    size_t n;                   /* A power of 2. */
     size_t n_writers;
     struct measure_writer **writers;    /* Each one that 'ports' names. */
     struct measure_port_writer ports[];

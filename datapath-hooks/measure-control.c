@@ -227,6 +227,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
         struct measure_set *old = measure_writer_set(&writer->writer);
 
         if (!monitor->running || !writer->thread) {
+            measure_writer_leave_thread(writer);
             measure_core_add_samples(writer->core, writer);
             ovs_list_remove(&writer->node);
             ovs_list_push_back(&closing->retired, &writer->node);

@@ -18,8 +18,10 @@
 
 #include "measure-monitor.h"
 
+#include "coverage.h"
 #include "dpif-netdev-measure.h"
 #include "flow.h"
+#include "hash.h"
 #include "measure-sets.h"
 #include "netdev-provider.h"
 #include "netdev-vport.h"
@@ -34,27 +36,39 @@
 
 VLOG_DEFINE_THIS_MODULE(measure);
 
-/* A thread of a datapath. */
+/* A thread of a datapath.
+ *
+ * The map of its ports (struct measure_ports) is read by the thread itself,
+ * without a lock.  A port that has no writer gets one in place.  Any other
+ * change needs another map: 'next', a copy that collects all changes of a
+ * configuration and is then put into effect. */
 struct measure_thread {
     struct ovs_list node;           /* In 'threads'. */
     const void *dp;
     struct pmd_perf_stats *perf;
     unsigned int core_id;
     int numa_id;
+    struct hmap writers;            /* "struct monitor_writer"s. */
+    size_t n_ports;                 /* That have a writer. */
+    struct measure_ports *next;     /* Its 'writers' are not set yet. */
 };
 
 /* A port of a datapath. */
 struct measure_port {
-    struct ovs_list node;           /* In 'ports'. */
+    struct hmap_node number_node;   /* In 'ports'. */
+    struct hmap_node name_node;     /* In 'ports_by_name'. */
     const void *dp;
     odp_port_t port_no;
     char *name;
+    struct monitor *monitor;        /* That measures it, or NULL. */
+    uint16_t number;                /* In the keys of 'monitor'. */
 };
 
 /* A port of a bridge, as configured.  A tunnel port of the datapath can stand
  * for several interfaces: one of them is enough to leave it out. */
 struct port_config {
-    char *bridge;
+    struct hmap_node node;          /* In 'port_configs'. */
+    struct monitor *monitor;
     char *port;
     bool named;                     /* In the configuration being told. */
     bool measure;                   /* Of all interfaces so far. */
@@ -68,17 +82,23 @@ struct shash measure_monitors OVS_GUARDED_BY(measure_mutex)
 
 static struct ovs_list threads OVS_GUARDED_BY(measure_mutex)
     = OVS_LIST_INITIALIZER(&threads);
-static struct ovs_list ports OVS_GUARDED_BY(measure_mutex)
-    = OVS_LIST_INITIALIZER(&ports);
 
-/* The configuration of ports: "BRIDGE PORT" to struct port_config, and the
- * monitor of each measured port. */
-static struct shash port_configs OVS_GUARDED_BY(measure_mutex)
-    = SHASH_INITIALIZER(&port_configs);
-static struct shash port_monitors OVS_GUARDED_BY(measure_mutex)
-    = SHASH_INITIALIZER(&port_monitors);
+/* The ports of all datapaths, by number and by name. */
+static struct hmap ports OVS_GUARDED_BY(measure_mutex)
+    = HMAP_INITIALIZER(&ports);
+static struct hmap ports_by_name OVS_GUARDED_BY(measure_mutex)
+    = HMAP_INITIALIZER(&ports_by_name);
 
 static bool configured;             /* Main thread only. */
+
+/* By the name of the port. */
+static struct hmap port_configs OVS_GUARDED_BY(measure_mutex)
+    = HMAP_INITIALIZER(&port_configs);
+
+/* Entries of the maps of threads that were written or copied: adding or
+ * removing a port should cost few for each thread, however many ports there
+ * are. */
+COVERAGE_DEFINE(measure_port_entries);
 
 static void
 init(void)
@@ -94,26 +114,25 @@ init(void)
 
 /* Writers and the ports of threads. */
 
+/* Returns the running monitor that measures the ports called 'name', or
+ * NULL. */
 static struct monitor *
-port_monitor(const struct measure_port *port)
+port_monitor(const char *name)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor *monitor = shash_find_data(&port_monitors, port->name);
+    const struct port_config *config;
+    struct monitor *monitor = NULL;
 
-    return monitor && monitor->running ? monitor : NULL;
-}
-
-static struct monitor_writer *
-find_writer(const struct monitor *monitor, const struct measure_thread *thread)
-{
-    struct monitor_writer *writer;
-
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        if (writer->thread == thread) {
-            return writer;
+    HMAP_FOR_EACH_WITH_HASH (config, node, hash_string(name, 0),
+                             &port_configs) {
+        if (!strcmp(config->port, name) && config->measure
+            && config->monitor->running
+            && (!monitor
+                || strcmp(config->monitor->name, monitor->name) < 0)) {
+            monitor = config->monitor;
         }
     }
-    return NULL;
+    return monitor;
 }
 
 /* Returns the core of 'thread' in 'monitor'. */
@@ -140,54 +159,43 @@ get_core(struct monitor *monitor, const struct measure_thread *thread)
     return core;
 }
 
-static struct measure_writer *
-get_writer(struct monitor *monitor, const struct measure_thread *thread)
+/* Returns the writer of 'monitor' for 'thread', which is made now if there is
+ * none. */
+static struct monitor_writer *
+get_writer(struct monitor *monitor, struct measure_thread *thread)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor_writer *writer = find_writer(monitor, thread);
+    uint32_t hash = hash_pointer(monitor, 0);
+    struct monitor_writer *writer;
 
-    if (!writer) {
-        writer = xzalloc(sizeof *writer);
-        writer->thread = thread;
-        writer->core = get_core(monitor, thread);
-        writer->core_id = thread->core_id;
-        writer->numa_id = thread->numa_id;
-        ovs_list_push_back(&monitor->writers, &writer->node);
-        measure_control_add_set(monitor, writer);
-    }
-    return &writer->writer;
-}
-
-static bool
-ports_equal(const struct measure_ports *a, const struct measure_ports *b)
-{
-    return (a && b
-            ? a->n == b->n && !memcmp(a->ports, b->ports,
-                                      a->n * sizeof a->ports[0])
-            : a == b);
-}
-
-static bool
-has_writer(const struct measure_ports *measure_ports,
-           const struct measure_writer *writer)
-{
-    for (size_t i = 0; measure_ports && i < measure_ports->n_writers; i++) {
-        if (measure_ports->writers[i] == writer) {
-            return true;
+    HMAP_FOR_EACH_WITH_HASH (writer, thread_node, hash, &thread->writers) {
+        if (writer->monitor == monitor) {
+            return writer;
         }
     }
-    return false;
+    writer = xzalloc(sizeof *writer);
+    writer->monitor = monitor;
+    writer->thread = thread;
+    writer->core = get_core(monitor, thread);
+    writer->core_id = thread->core_id;
+    writer->numa_id = thread->numa_id;
+    ovs_list_push_back(&monitor->writers, &writer->node);
+    hmap_insert(&thread->writers, &writer->thread_node, hash);
+    measure_control_add_set(monitor, writer);
+    return writer;
 }
 
-static void
-add_port_writer(struct measure_ports *measure_ports,
-                struct measure_writer *writer)
+/* Takes 'writer', which no map names any more, away from its thread. */
+void
+measure_writer_leave_thread(struct monitor_writer *writer)
 {
-    if (!has_writer(measure_ports, writer)) {
-        measure_ports->writers[measure_ports->n_writers++] = writer;
+    if (writer->thread) {
+        hmap_remove(&writer->thread->writers, &writer->thread_node);
+        writer->thread = NULL;
     }
 }
 
+/* Makes 'writer' forget what entries of the flow cache stand for. */
 static void
 forget_keys(struct measure_writer *writer)
 {
@@ -198,27 +206,96 @@ forget_keys(struct measure_writer *writer)
     }
 }
 
-/* Makes the writers of ports of 'old' that are not the same in 'new' forget
- * what entries of the flow cache stand for.  From now on a port may be called
- * by another number, or a writer be left out when an entry is given to another
- * flow. */
-static void
-forget_keys_of_changed_ports(const struct measure_ports *old,
-                             const struct measure_ports *new)
+static struct measure_ports *
+get_map(const struct measure_thread *thread)
+    OVS_REQUIRES(measure_mutex)
 {
-    for (size_t i = 0; old && i < old->n; i++) {
-        const struct measure_port_writer *port = &old->ports[i];
+    return (thread->next ? thread->next
+            : ovsrcu_get_protected(struct measure_ports *,
+                                   &thread->perf->measure_ports));
+}
 
-        if (port->writer
-            && (!new || i >= new->n
-                || memcmp(port, &new->ports[i], sizeof *port))) {
-            forget_keys(port->writer);
+/* Returns the next map of 'thread', with room for port 'i'.  It is as large
+ * again, so that ports which are added one by one are seldom copied. */
+static struct measure_ports *
+get_next_map(struct measure_thread *thread, uint32_t i)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct measure_ports *map = get_map(thread);
+    size_t n = map ? map->n : 0;
+
+    if (!thread->next || i >= n) {
+        size_t new_n = MAX(n, 16);
+        struct measure_ports *new;
+
+        while (i >= new_n) {
+            new_n *= 2;
         }
+        new = xzalloc(sizeof *new + new_n * sizeof new->ports[0]);
+        new->n = new_n;
+        if (map) {
+            memcpy(new->ports, map->ports, n * sizeof map->ports[0]);
+            COVERAGE_ADD(measure_port_entries, n);
+        }
+        free(thread->next);
+        thread->next = new;
+    }
+    return thread->next;
+}
+
+/* Has no writer count what 'thread' receives from port 'i' any more.
+ *
+ * From now on a port may be called by another number, or a writer be left out
+ * when an entry of the flow cache is given to another flow: the writer forgets
+ * what entries stand for. */
+static void
+remove_port_writer(struct measure_thread *thread, uint32_t i)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct measure_ports *map = get_map(thread);
+
+    if (map && i < map->n && map->ports[i].writer) {
+        struct monitor_writer *writer = CONTAINER_OF(map->ports[i].writer,
+                                                     struct monitor_writer,
+                                                     writer);
+        struct measure_ports *next = get_next_map(thread, i);
+
+        next->ports[i] = (struct measure_port_writer) { NULL, 0 };
+        COVERAGE_INC(measure_port_entries);
+        forget_keys(&writer->writer);
+        writer->n_ports--;
+        writer->left_out = !writer->n_ports;
+        thread->n_ports--;
     }
 }
 
-/* Tells 'thread' which writer counts the packets of each port.  Without a
- * measured port it gets NULL. */
+/* Has 'writer' count what 'thread' receives from port 'i', which nobody counts
+ * yet and which keys call 'number'. */
+static void
+add_port_writer(struct measure_thread *thread, uint32_t i,
+                struct monitor_writer *writer, uint16_t number)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_ports *map = get_map(thread);
+
+    if (!map || i >= map->n || !writer->n_ports) {
+        map = get_next_map(thread, i);
+    }
+    if (writer->left_out) {
+        /* Nobody has told it of entries that were given to other flows. */
+        forget_keys(&writer->writer);
+        writer->left_out = false;
+    }
+    COVERAGE_INC(measure_port_entries);
+    map->ports[i].number = number;
+    __atomic_store_n(&map->ports[i].writer, &writer->writer,
+                     __ATOMIC_RELEASE);
+    writer->n_ports++;
+    thread->n_ports++;
+}
+
+/* Puts the next map of 'thread' into effect if there is one.  Without a
+ * measured port the thread gets NULL. */
 static void
 update_thread(struct measure_thread *thread)
     OVS_REQUIRES(measure_mutex)
@@ -226,49 +303,32 @@ update_thread(struct measure_thread *thread)
     struct measure_ports *old
         = ovsrcu_get_protected(struct measure_ports *,
                                &thread->perf->measure_ports);
-    struct measure_ports *new = NULL;
-    const struct measure_port *port;
-    size_t n = 0, n_measured = 0;
+    struct measure_ports *new = thread->next;
 
-    LIST_FOR_EACH (port, node, &ports) {
-        if (port->dp == thread->dp && port_monitor(port)) {
-            n = MAX(n, odp_to_u32(port->port_no) + 1);
-            n_measured++;
-        }
+    if (!new) {
+        return;
     }
-    if (n) {
-        new = xzalloc(sizeof *new + n * sizeof new->ports[0]
-                      + n_measured * sizeof new->writers[0]);
-        new->n = n;
-        new->writers = (struct measure_writer **) &new->ports[n];
-        LIST_FOR_EACH (port, node, &ports) {
-            struct monitor *monitor = port_monitor(port);
+    thread->next = NULL;
+    if (thread->n_ports) {
+        const struct monitor_writer *writer;
 
-            if (port->dp == thread->dp && monitor) {
-                struct measure_port_writer *port_writer
-                    = &new->ports[odp_to_u32(port->port_no)];
-                bool is_new = !find_writer(monitor, thread);
-
-                port_writer->writer = get_writer(monitor, thread);
-                if (!is_new && !has_writer(old, port_writer->writer)
-                    && !has_writer(new, port_writer->writer)) {
-                    /* It has been left out for a while. */
-                    forget_keys(port_writer->writer);
-                }
-                add_port_writer(new, port_writer->writer);
-                port_writer->number = measure_port_number(&monitor->ports,
-                                                          port->name);
+        new = xrealloc(new, sizeof *new + new->n * sizeof new->ports[0]
+                       + (hmap_count(&thread->writers)
+                          * sizeof new->writers[0]));
+        new->writers = (struct measure_writer **) &new->ports[new->n];
+        HMAP_FOR_EACH (writer, thread_node, &thread->writers) {
+            if (writer->n_ports) {
+                new->writers[new->n_writers++]
+                    = CONST_CAST(struct measure_writer *, &writer->writer);
             }
         }
-    }
-    if (ports_equal(old, new)) {
-        free(new);
     } else {
-        forget_keys_of_changed_ports(old, new);
-        ovsrcu_set(&thread->perf->measure_ports, new);
-        if (old) {
-            ovsrcu_postpone(free, old);
-        }
+        free(new);
+        new = NULL;
+    }
+    ovsrcu_set(&thread->perf->measure_ports, new);
+    if (old) {
+        ovsrcu_postpone(free, old);
     }
 }
 
@@ -283,22 +343,107 @@ update_threads(void)
     }
 }
 
+/* Ports. */
+
+static uint32_t
+hash_port_number(const void *dp, odp_port_t port_no)
+{
+    return hash_pointer(dp, odp_to_u32(port_no));
+}
+
+static struct measure_port *
+find_port_by_number(const void *dp, odp_port_t port_no)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_port *port;
+
+    HMAP_FOR_EACH_WITH_HASH (port, number_node, hash_port_number(dp, port_no),
+                             &ports) {
+        if (port->dp == dp && port->port_no == port_no) {
+            return port;
+        }
+    }
+    return NULL;
+}
+
+static struct measure_port *
+find_port_by_name(const void *dp, const char *name)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_port *port;
+
+    HMAP_FOR_EACH_WITH_HASH (port, name_node, hash_string(name, 0),
+                             &ports_by_name) {
+        if (port->dp == dp && !strcmp(port->name, name)) {
+            return port;
+        }
+    }
+    return NULL;
+}
+
+/* Has 'monitor', or nobody if it is NULL, measure 'port'.  update_threads()
+ * must follow. */
+static void
+measure_port_by(struct measure_port *port, struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint32_t i = odp_to_u32(port->port_no);
+    struct measure_thread *thread;
+
+    if (port->monitor == monitor) {
+        return;
+    }
+    port->monitor = monitor;
+    port->number = (monitor ? measure_port_number(&monitor->ports, port->name)
+                    : 0);
+    LIST_FOR_EACH (thread, node, &threads) {
+        if (thread->dp == port->dp) {
+            remove_port_writer(thread, i);
+            if (monitor) {
+                add_port_writer(thread, i, get_writer(monitor, thread),
+                                port->number);
+            }
+        }
+    }
+}
+
+/* Brings all ports in line with the configuration. */
+static void
+update_ports(void)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_port *port;
+
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        measure_port_by(port, port_monitor(port->name));
+    }
+    update_threads();
+}
+
 void
 measure_thread_added(const void *dp, struct pmd_perf_stats *perf,
                      unsigned int core_id, int numa_id)
 {
     struct measure_thread *thread = xzalloc(sizeof *thread);
+    const struct measure_port *port;
 
     init();
     thread->dp = dp;
     thread->perf = perf;
     thread->core_id = core_id;
     thread->numa_id = numa_id == OVS_NUMA_UNSPEC ? MEASURE_ANY_NODE : numa_id;
+    hmap_init(&thread->writers);
     ovsrcu_init(&perf->measure_ports, NULL);
     perf->measure_port = NULL;
 
     ovs_mutex_lock(&measure_mutex);
     ovs_list_push_back(&threads, &thread->node);
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        if (port->dp == dp && port->monitor) {
+            add_port_writer(thread, odp_to_u32(port->port_no),
+                            get_writer(port->monitor, thread), port->number);
+        }
+    }
     update_thread(thread);
     ovs_mutex_unlock(&measure_mutex);
 }
@@ -307,7 +452,9 @@ static void
 forget_port(struct measure_port *port)
     OVS_REQUIRES(measure_mutex)
 {
-    ovs_list_remove(&port->node);
+    measure_port_by(port, NULL);
+    hmap_remove(&ports, &port->number_node);
+    hmap_remove(&ports_by_name, &port->name_node);
     free(port->name);
     free(port);
 }
@@ -318,7 +465,7 @@ forget_ports(const void *dp)
 {
     struct measure_port *port;
 
-    LIST_FOR_EACH_SAFE (port, node, &ports) {
+    HMAP_FOR_EACH_SAFE (port, number_node, &ports) {
         if (port->dp == dp) {
             forget_port(port);
         }
@@ -328,7 +475,7 @@ forget_ports(const void *dp)
 void
 measure_port_added(const void *dp, odp_port_t port_no, const char *name)
 {
-    struct measure_port *port;
+    struct measure_port *port, *other;
 
     /* Numbers of ports are indexes here. */
     if (odp_to_u32(port_no) > UINT16_MAX) {
@@ -338,17 +485,24 @@ measure_port_added(const void *dp, odp_port_t port_no, const char *name)
     }
 
     ovs_mutex_lock(&measure_mutex);
-    LIST_FOR_EACH_SAFE (port, node, &ports) {
-        if (port->dp == dp
-            && (port->port_no == port_no || !strcmp(port->name, name))) {
+    port = find_port_by_name(dp, name);
+    other = find_port_by_number(dp, port_no);
+    if (!port || port != other) {
+        if (port) {
             forget_port(port);
         }
+        if (other) {
+            forget_port(other);
+        }
+        port = xzalloc(sizeof *port);
+        port->dp = dp;
+        port->port_no = port_no;
+        port->name = xstrdup(name);
+        hmap_insert(&ports, &port->number_node,
+                    hash_port_number(dp, port_no));
+        hmap_insert(&ports_by_name, &port->name_node, hash_string(name, 0));
     }
-    port = xzalloc(sizeof *port);
-    port->dp = dp;
-    port->port_no = port_no;
-    port->name = xstrdup(name);
-    ovs_list_push_back(&ports, &port->node);
+    measure_port_by(port, port_monitor(name));
     update_threads();
     ovs_mutex_unlock(&measure_mutex);
 }
@@ -371,8 +525,8 @@ datapath_has_threads(const void *dp)
 void
 measure_thread_removed(struct pmd_perf_stats *perf)
 {
+    struct monitor_writer *writer;
     struct measure_thread *thread;
-    struct shash_node *node;
 
     ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (thread, node, &threads) {
@@ -380,12 +534,8 @@ measure_thread_removed(struct pmd_perf_stats *perf)
             break;
         }
     }
-    SHASH_FOR_EACH (node, &measure_monitors) {
-        struct monitor_writer *writer = find_writer(node->data, thread);
-
-        if (writer) {
-            writer->thread = NULL;
-        }
+    HMAP_FOR_EACH_SAFE (writer, thread_node, &thread->writers) {
+        measure_writer_leave_thread(writer);
     }
     struct measure_ports *old
         = ovsrcu_get_protected(struct measure_ports *, &perf->measure_ports);
@@ -399,6 +549,7 @@ measure_thread_removed(struct pmd_perf_stats *perf)
     }
     ovs_mutex_unlock(&measure_mutex);
 
+    hmap_destroy(&thread->writers);
     free(thread);
 }
 
@@ -408,8 +559,8 @@ measure_monitor_ports(const struct monitor *monitor, struct sset *names)
 {
     const struct measure_port *port;
 
-    LIST_FOR_EACH (port, node, &ports) {
-        if (port_monitor(port) == monitor) {
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        if (port->monitor == monitor) {
             sset_add(names, port->name);
         }
     }
@@ -474,21 +625,12 @@ start_monitor(struct monitor *monitor)
     VLOG_INFO("%s: measurement is on", monitor->name);
 }
 
-static void
-stop_monitor(struct monitor *monitor)
-    OVS_REQUIRES(measure_mutex)
-{
-    monitor->running = false;
-    update_threads();
-    measure_monitor_close_epoch(monitor);
-    VLOG_INFO("%s: measurement is off", monitor->name);
-}
-
 /* What is not configured anew will be gone. */
 static void
 configure_begin(void)
     OVS_REQUIRES(measure_mutex)
 {
+    struct port_config *port_config;
     struct shash_node *node;
 
     SHASH_FOR_EACH (node, &measure_monitors) {
@@ -496,9 +638,7 @@ configure_begin(void)
 
         monitor->named = false;
     }
-    SHASH_FOR_EACH (node, &port_configs) {
-        struct port_config *port_config = node->data;
-
+    HMAP_FOR_EACH (port_config, node, &port_configs) {
         port_config->named = false;
     }
 }
@@ -559,30 +699,44 @@ warn_of_unknown_keys(struct monitor *monitor, const struct smap *config)
 }
 
 static struct port_config *
-name_port(const char *bridge, const char *port)
+find_port_config(const struct monitor *monitor, const char *port)
     OVS_REQUIRES(measure_mutex)
 {
-    char *key = xasprintf("%s %s", bridge, port);
-    struct port_config *port_config = shash_find_data(&port_configs, key);
+    struct port_config *config;
 
-    if (!port_config) {
-        port_config = xzalloc(sizeof *port_config);
-        port_config->bridge = xstrdup(bridge);
-        port_config->port = xstrdup(port);
-        port_config->valid_measure = true;
-        shash_add(&port_configs, key, port_config);
+    HMAP_FOR_EACH_WITH_HASH (config, node, hash_string(port, 0),
+                             &port_configs) {
+        if (config->monitor == monitor && !strcmp(config->port, port)) {
+            return config;
+        }
     }
-    free(key);
-    if (!port_config->named) {
-        port_config->named = true;
-        port_config->measure = true;
+    return NULL;
+}
+
+static struct port_config *
+name_port(struct monitor *monitor, const char *port)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct port_config *config = find_port_config(monitor, port);
+
+    if (!config) {
+        config = xzalloc(sizeof *config);
+        config->monitor = monitor;
+        config->port = xstrdup(port);
+        config->valid_measure = true;
+        hmap_insert(&port_configs, &config->node, hash_string(port, 0));
     }
-    return port_config;
+    if (!config->named) {
+        config->named = true;
+        config->measure = true;
+    }
+    return config;
 }
 
 /* Configures the bridge 'name'.  Its local port is measured, too, unless
- * configure_port() says otherwise. */
-static void
+ * configure_port() says otherwise.  Returns its monitor if it is measured,
+ * else NULL. */
+static struct monitor *
 configure_bridge(const char *name, const struct smap *config)
     OVS_REQUIRES(measure_mutex)
 {
@@ -590,7 +744,7 @@ configure_bridge(const char *name, const struct smap *config)
 
     if (!monitor) {
         if (!smap_get(config, measure_settings[0].name)) {
-            return;
+            return NULL;
         }
         monitor = xzalloc(sizeof *monitor);
         ovs_refcount_init(&monitor->refs);
@@ -610,22 +764,23 @@ configure_bridge(const char *name, const struct smap *config)
                           smap_get(config, measure_settings[i].name));
     }
     warn_of_unknown_keys(monitor, config);
-
-    name_port(name, name);
+    if (!monitor->config.enable) {
+        return NULL;
+    }
+    name_port(monitor, name);
+    return monitor;
 }
 
-/* Configures an interface of 'bridge' whose name in the datapath is 'port'. */
+/* Configures an interface of 'monitor' whose name in the datapath is
+ * 'port'. */
 static void
-configure_port(const char *bridge, const char *port, const struct smap *config)
+configure_port(struct monitor *monitor, const char *port,
+               const struct smap *config)
     OVS_REQUIRES(measure_mutex)
 {
+    struct port_config *port_config = name_port(monitor, port);
     const char *value = smap_get(config, "measure");
-    struct port_config *port_config;
 
-    if (!shash_find(&measure_monitors, bridge)) {
-        return;
-    }
-    port_config = name_port(bridge, port);
     if (!value || !strcmp(value, "true") || !strcmp(value, "false")) {
         port_config->valid_measure = !value || value[0] == 't';
         free(port_config->rejected);
@@ -633,40 +788,29 @@ configure_port(const char *bridge, const char *port, const struct smap *config)
     } else if (!nullable_string_is_equal(port_config->rejected, value)) {
         VLOG_WARN("%s: port %s: Interface other_config:measure=%s is not "
                   "valid, the old setting stays; valid is true or false",
-                  bridge, port, value);
+                  monitor->name, port, value);
         free(port_config->rejected);
         port_config->rejected = xstrdup(value);
     }
     port_config->measure &= port_config->valid_measure;
 }
 
-/* Decides which monitor measures each port. */
+/* Forgets the ports that are not there any more.  The last valid settings of a
+ * bridge that is not measured now stay. */
 static void
-configure_ports(void)
+forget_port_configs(void)
     OVS_REQUIRES(measure_mutex)
 {
-    struct shash_node *node;
+    struct port_config *config;
 
-    shash_clear(&port_monitors);
-    SHASH_FOR_EACH_SAFE (node, &port_configs) {
-        struct port_config *config = node->data;
+    HMAP_FOR_EACH_SAFE (config, node, &port_configs) {
+        const struct monitor *monitor = config->monitor;
 
-        if (!config->named) {
-            free(config->bridge);
+        if (!config->named && (!monitor->named || monitor->config.enable)) {
+            hmap_remove(&port_configs, &config->node);
             free(config->port);
             free(config->rejected);
             free(config);
-            shash_delete(&port_configs, node);
-            continue;
-        }
-
-        struct monitor *monitor = shash_find_data(&measure_monitors,
-                                                  config->bridge);
-        struct monitor *other = shash_find_data(&port_monitors, config->port);
-
-        if (monitor->config.enable && config->measure
-            && (!other || strcmp(monitor->name, other->name) < 0)) {
-            shash_replace(&port_monitors, config->port, monitor);
         }
     }
 }
@@ -678,42 +822,52 @@ configure_end(void)
 {
     struct shash_node *node;
 
-    configure_ports();
-    SHASH_FOR_EACH_SAFE (node, &measure_monitors) {
+    forget_port_configs();
+    SHASH_FOR_EACH (node, &measure_monitors) {
         struct monitor *monitor = node->data;
         bool enable = monitor->named && monitor->config.enable;
 
         __atomic_store_n(&monitor->budget.limit,
                          measure_memory_limit(monitor), __ATOMIC_RELAXED);
-        if (enable && !monitor->running) {
+        monitor->stopping = monitor->running && !enable;
+        if (monitor->stopping) {
+            monitor->running = false;
+        } else if (enable && !monitor->running) {
             start_monitor(monitor);
-        } else if (!enable && monitor->running) {
-            stop_monitor(monitor);
         } else if (enable && (monitor->config.key != monitor->by
                               || monitor->config.tiers != monitor->tiers
                               || (monitor->config.structure
                                   != monitor->structure))) {
             measure_monitor_close_epoch(monitor);
         }
+    }
+    update_ports();
+    SHASH_FOR_EACH_SAFE (node, &measure_monitors) {
+        struct monitor *monitor = node->data;
+
+        if (monitor->stopping) {
+            measure_monitor_close_epoch(monitor);
+            VLOG_INFO("%s: measurement is off", monitor->name);
+        }
         if (!monitor->named) {
             shash_delete(&measure_monitors, node);
             measure_control_destroy(monitor);
         }
     }
-    update_threads();
     measure_control_wake();
 }
 
-/* Configures an interface of 'bridge'.  A tunnel port has another name in the
+/* Configures an interface of 'monitor'.  A tunnel port has another name in the
  * datapath, which is known once it exists. */
 static void
-configure_interface(const char *bridge, const struct ovsrec_interface *iface)
+configure_interface(struct monitor *monitor,
+                    const struct ovsrec_interface *iface)
     OVS_REQUIRES(measure_mutex)
 {
     struct netdev *netdev = netdev_from_name(iface->name);
     char namebuf[NETDEV_VPORT_NAME_BUFSIZE];
 
-    configure_port(bridge, netdev
+    configure_port(monitor, netdev
                    ? netdev_vport_get_dpif_port(netdev, namebuf,
                                                 sizeof namebuf)
                    : iface->name, &iface->other_config);
@@ -730,12 +884,14 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
     for (size_t i = 0; i < cfg->n_bridges; i++) {
         const struct ovsrec_bridge *bridge = cfg->bridges[i];
 
-        configure_bridge(bridge->name, &bridge->other_config);
-        for (size_t j = 0; j < bridge->n_ports; j++) {
+        struct monitor *monitor = configure_bridge(bridge->name,
+                                                   &bridge->other_config);
+
+        for (size_t j = 0; monitor && j < bridge->n_ports; j++) {
             const struct ovsrec_port *port = bridge->ports[j];
 
             for (size_t k = 0; k < port->n_interfaces; k++) {
-                configure_interface(bridge->name, port->interfaces[k]);
+                configure_interface(monitor, port->interfaces[k]);
             }
         }
     }

@@ -23,6 +23,7 @@
 #include "measure-pace.h"
 #include "measure-port.h"
 #include "measure-tasks.h"
+#include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/thread.h"
@@ -78,7 +79,11 @@ struct monitor_core {
 struct monitor_writer {
     struct measure_writer writer;
     struct ovs_list node;           /* In a monitor, or a closing epoch. */
-    const struct measure_thread *thread;    /* NULL when it has ended. */
+    struct hmap_node thread_node;   /* In 'thread'. */
+    struct measure_thread *thread;  /* NULL when it has ended. */
+    const struct monitor *monitor;
+    size_t n_ports;                 /* That it counts packets of. */
+    bool left_out;                  /* It had ports and has none now. */
     struct monitor_core *core;
     unsigned int core_id;
     int numa_id;
@@ -95,6 +100,8 @@ struct monitor {
     struct sset unknown;            /* Keys measure* that mean nothing. */
     bool named;                     /* In the configuration being told. */
     bool running;
+    bool stopping;                  /* The configuration has switched it off,
+                                     * and its epoch is not closed yet. */
 
     /* The running epoch, or the last one. */
     uint64_t epoch;                 /* Its number. */
@@ -138,6 +145,8 @@ void measure_wait(void);
 struct monitor *measure_monitor_ref(struct monitor *);
 void measure_monitor_unref(struct monitor *);
 void measure_monitor_trim(struct monitor *, bool short_of_memory)
+    OVS_REQUIRES(measure_mutex);
+void measure_writer_leave_thread(struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_ports(const struct monitor *, struct sset *names)
     OVS_REQUIRES(measure_mutex);
