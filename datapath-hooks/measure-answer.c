@@ -336,6 +336,25 @@ measure_write_changes(struct measure_output *o,
     }
 
     write_epoch(o, changes->epoch, changes->start_ms, changes->duration_ms);
+    measure_output_bool(o, "exact", changes->exact);
+    if (changes->by_missing || changes->no_memory) {
+        if (!measure_output_is_text(o)) {
+            measure_output_string(o, "skipped",
+                                  (changes->by_missing ? "key-missing"
+                                   : "no-memory"));
+        }
+    } else if (!changes->exact) {
+        measure_output_string(o, "estimate", "lower-bound");
+        if (changes->overflow_packets) {
+            measure_output_open_line(o, "overflow");
+            measure_output_uint(o, "packets", changes->overflow_packets);
+            measure_output_uint(o, "bytes", changes->overflow_bytes);
+            measure_output_close(o);
+        }
+        measure_output_note(o, "Counts or what is expected may be too low by "
+                            "up to their error: only changes that are "
+                            "certain are listed.");
+    }
     measure_output_string(o, "key", measure_by_name(changes->by));
     measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
     measure_output_uint(o, "expected-keys", changes->keys);
@@ -345,7 +364,8 @@ measure_write_changes(struct measure_output *o,
         measure_output_note(o, note);
         free(note);
     } else if (changes->no_memory) {
-        measure_output_note(o, "No changes: no memory for expectations.");
+        measure_output_note(o, "No changes: no memory to look for them. The "
+                            "epoch is skipped.");
     }
     if (changes->refused_keys) {
         note = xasprintf("For %"PRIu64" flows there was no memory to expect "
@@ -369,6 +389,11 @@ measure_write_changes(struct measure_output *o,
         measure_output_uint(o, "packets", row->packets);
         measure_output_decimal(o, "packets-expected", row->expectation);
         measure_output_decimal(o, "packets-deviation", row->deviation);
+        if (!changes->exact || !measure_output_is_text(o)) {
+            measure_output_uint(o, "packets-error-max", row->packets_error);
+            measure_output_decimal(o, "packets-expected-error-max",
+                                   row->expectation_error);
+        }
         measure_output_close(o);
     }
     measure_output_close(o);

@@ -43,6 +43,7 @@ struct bridge_metrics {
     uint64_t alerts_dropped;
     uint64_t alerts_not_raised;
     uint64_t tasks_skipped;
+    uint64_t tasks_no_memory;
     double handover_seconds;
     uint64_t handovers;
     struct thread_metrics *threads;
@@ -138,6 +139,7 @@ get_metrics(struct bridge_metrics *metrics,
     metrics->alerts_dropped = measure_alerts_dropped(&tasks->alerts, 0);
     metrics->alerts_not_raised = tasks->not_listed;
     metrics->tasks_skipped = tasks->n_skipped;
+    metrics->tasks_no_memory = tasks->n_no_memory;
     metrics->handover_seconds = monitor->handover_us / 1e6;
     metrics->handovers = monitor->n_handovers;
     get_threads(metrics, monitor);
@@ -232,7 +234,9 @@ put_double(struct ds *out, const char *name, const char *suffix,
     METRIC("not_raised_alerts", "counter", NULL,                            \
            "Alerts that were too many in their epoch.", alerts_not_raised)  \
     METRIC("skipped_epochs", "counter", NULL,                               \
-           "Epochs in which nothing was looked for.", tasks_skipped)
+           "Epochs in which nothing was looked for.", tasks_skipped)        \
+    METRIC("no_memory_epochs", "counter", NULL,                             \
+           "Epochs in which a task had no memory.", tasks_no_memory)
 
 #define THREAD_METRICS                                                      \
     METRIC("pmd_packets", "counter", NULL, "Packets that a thread counted.", \

@@ -151,6 +151,7 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     measure_output_open_line(o, "tasks");
     measure_output_uint(o, "epochs", tasks->n_evaluated);
     measure_output_uint(o, "skipped-epochs", tasks->n_skipped);
+    measure_output_uint(o, "no-memory-epochs", tasks->n_no_memory);
     measure_output_uint(o, "last-us", tasks->time_us);
     measure_output_uint(o, "max-us", tasks->max_time_us);
     measure_output_close(o);

@@ -49,6 +49,7 @@ struct evaluation {
     size_t n_alerts;
     size_t allocated;
     uint64_t not_listed;
+    bool no_memory;                 /* For a task. */
 };
 
 /* Keys as text. */
@@ -189,18 +190,145 @@ may_alert(struct evaluation *e, const struct measure_known *known,
     return true;
 }
 
+/* Says that 'what' could not be done for want of memory. */
+static void
+no_memory(struct evaluation *e, const char *what)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+    VLOG_WARN_RL(&rl, "%s: no memory to look for %s in epoch %"PRIu64" "
+                 "within measure-memory-mb=%"PRIu32": raise it",
+                 e->monitor->name, what, e->report->number,
+                 e->config.memory_mb);
+    e->no_memory = true;
+}
+
+/* The keys that are known, and those that will be in the next epoch. */
+struct remembering {
+    struct measure_known *known;
+    struct measure_known listed;    /* Looked at in this epoch. */
+    struct measure_fields *keys;
+    size_t n;
+};
+
+static struct remembering
+remembering_begin(struct measure_known *known, size_t n_listed)
+{
+    return (struct remembering) {
+        .known = known,
+        .listed = { .keys = new_keys(n_listed) },
+        .keys = new_keys(n_listed + known->n),
+    };
+}
+
+/* Notes whether 'key' certainly is what it makes an alert for, or may be. */
+static void
+remember(struct remembering *r, const struct measure_fields *key, bool certain,
+         bool possible)
+{
+    r->listed.keys[r->listed.n++] = *key;
+    if (certain || (possible && is_known(r->known, key))) {
+        r->keys[r->n++] = *key;
+    }
+}
+
+/* 'may_be' says which of the keys that were known before, but were not seen in
+ * this epoch, may still be what they were. */
+static void
+remembering_end(struct remembering *r,
+                bool (*may_be)(const struct measure_fields *, void *aux),
+                void *aux)
+{
+    if (r->listed.n) {
+        qsort(r->listed.keys, r->listed.n, sizeof *r->listed.keys,
+              compare_fields);
+    }
+    for (size_t i = 0; i < r->known->n && r->n < MEASURE_TASK_KEYS; i++) {
+        const struct measure_fields *key = &r->known->keys[i];
+
+        if (!is_known(&r->listed, key) && may_be(key, aux)) {
+            r->keys[r->n++] = *key;
+        }
+    }
+    free(r->listed.keys);
+    set_known(r->known, r->keys, r->n);
+}
+
+/* Heavy hitters. */
+
+struct hitters_task {
+    const struct evaluation *e;
+    struct measure_totals totals;
+
+    /* What a key that is not in the answer can have, save what overflowed. */
+    uint64_t hidden_packets;
+    uint64_t hidden_bytes;
+};
+
+static bool
+is_heavy(const struct hitters_task *task, uint64_t packets, uint64_t bytes)
+{
+    return measure_is_heavy(&task->totals, &task->e->config.heavy_hitter,
+                            MEASURE_SORT_PACKETS, packets, bytes);
+}
+
+/* Adds 'b' to '*a', which may be all that there is. */
+static void
+add_up(uint64_t *a, uint64_t b)
+{
+    *a = *a > UINT64_MAX - b ? UINT64_MAX : *a + b;
+}
+
+/* Returns true if 'key', which is not in the answer, may be heavy. */
+static bool
+may_be_heavy(const struct measure_fields *key, void *task_)
+{
+    const struct hitters_task *task = task_;
+    const struct measure_report *report = task->e->report;
+    uint64_t packets = task->hidden_packets, bytes = task->hidden_bytes;
+    uint64_t missed_packets = 0, missed_bytes = 0;
+    uint64_t words[MEASURE_KEY_WORDS];
+    enum measure_family layout = measure_key_from_fields(words, key);
+
+    measure_report_add_missed(report, layout, words, &missed_packets,
+                              &missed_bytes);
+    add_up(&packets, missed_packets);
+    add_up(&bytes, missed_bytes);
+    return packets && is_heavy(task, packets, bytes);
+}
+
+/* Returns the threshold from which on a key may be heavy that missed as much
+ * as a key can have. */
+static struct measure_threshold
+lowest_threshold(const struct evaluation *e)
+{
+    struct measure_threshold threshold = e->config.heavy_hitter;
+    const struct measure_counters *counters = &e->report->counters;
+    double seconds = MAX(e->report->duration_ms, 1) / 1000.0;
+    double missed = (threshold.unit == MEASURE_SHARE
+                     ? 100.0 * counters->overflow_packets
+                       / MAX(counters->packets, 1)
+                     : threshold.unit == MEASURE_BITS_PER_SECOND
+                     ? counters->overflow_bytes * 8 / seconds
+                     : counters->overflow_packets / seconds);
+
+    threshold.value = MAX(threshold.value - missed, 0);
+    return threshold;
+}
+
 static void
 find_heavy_hitters(struct evaluation *e)
 {
+    const struct measure_report *report = e->report;
     const struct measure_threshold *threshold = &e->config.heavy_hitter;
     struct measure_known *known
         = &e->monitor->tasks.known[MEASURE_TASK_HEAVY_HITTER];
-    const struct measure_report *report = e->report;
     struct measure_hitters_question question = {
-        .sort = MEASURE_SORT_PACKETS,
+        .sort = (threshold->unit == MEASURE_BITS_PER_SECOND
+                 ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS),
         .heavy_only = true,
         .n = MEASURE_TASK_KEYS,
-        .threshold = *threshold,
+        .threshold = lowest_threshold(e),
         .threshold_text = e->config.heavy_hitter_text,
     };
     bool bytes = threshold->unit == MEASURE_BITS_PER_SECOND;
@@ -208,18 +336,30 @@ find_heavy_hitters(struct evaluation *e)
                     ? threshold->value * report->counters.packets / 100
                     : threshold->value * report->duration_ms / 1000
                       / (bytes ? 8 : 1));
+    struct hitters_task task = { .e = e };
     struct measure_hitters_answer answer;
-    size_t n = 0;
 
+    measure_scope_sum(&e->scope, &task.totals);
     measure_group_from_by(&question.group, report->by);
     if (measure_hitters_ask(&e->scope, &question, &answer)) {
-        struct measure_fields *keys = new_keys(answer.n_rows);
+        struct remembering r = remembering_begin(known, answer.n_rows);
+        size_t n = 0;
 
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_hitters_row *row = &answer.rows[i];
+            uint64_t n_packets = row->packets, n_bytes = row->bytes;
+            uint64_t packets_error = row->packets_error_max;
+            uint64_t bytes_error = row->bytes_error_max;
+            bool certain, possible;
 
-            keys[i] = row->fields;
-            if (may_alert(e, known, &row->fields, &n)) {
+            if (report->estimates) {
+                n_packets -= MIN(n_packets, packets_error);
+                n_bytes -= MIN(n_bytes, bytes_error);
+            }
+            certain = is_heavy(&task, n_packets, n_bytes);
+            possible = is_heavy(&task, row->packets + packets_error,
+                                row->bytes + bytes_error);
+            if (certain && may_alert(e, known, &row->fields, &n)) {
                 struct measure_alert *alert
                     = new_alert(e, "heavy-hitter",
                                 bytes ? "bytes" : "packets",
@@ -229,17 +369,37 @@ find_heavy_hitters(struct evaluation *e)
                 snprintf(alert->rule, sizeof alert->rule,
                          "at or above measure-heavy-hitter=%s",
                          e->config.heavy_hitter_text);
-                if (report->estimates) {
-                    alert->estimated = true;
-                    alert->error_max = (bytes ? row->bytes_error_max
-                                        : row->packets_error_max);
-                }
+                alert->estimate = measure_totals_estimate(&task.totals);
+                alert->error_max = bytes ? bytes_error : packets_error;
+                alert->error_probability = task.totals.error_probability;
                 set_key(alert, report->by, &row->fields);
             }
+            remember(&r, &row->fields, certain, possible);
         }
-        set_known(known, keys, answer.n_rows);
+        if (answer.n_rows == MEASURE_TASK_KEYS) {
+            const struct measure_hitters_row *last
+                = &answer.rows[answer.n_rows - 1];
+
+            task.hidden_packets = last->packets;
+            task.hidden_bytes = last->bytes;
+        }
+        if (!report->complete) {
+            add_up(&task.hidden_packets, report->missed.packets);
+            add_up(&task.hidden_bytes, report->missed.bytes);
+        }
+        remembering_end(&r, may_be_heavy, &task);
+    } else {
+        no_memory(e, "heavy hitters");
     }
     measure_hitters_answer_destroy(&answer);
+}
+
+/* Superspreaders. */
+
+static bool
+may_be_spreader(const struct measure_fields *key OVS_UNUSED, void *any)
+{
+    return *(bool *) any;
 }
 
 static void
@@ -248,14 +408,16 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
                     const char *unit)
 {
     struct measure_known *known = &e->monitor->tasks.known[task];
+    uint64_t missed = e->report->counters.overflow_packets;
+    uint64_t min = e->config.superspreader;
+    bool any = missed >= min;   /* Any key may be one. */
     struct measure_spreaders_question question = {
         .by = by,
-        .min = e->config.superspreader,
+        .min = any ? min : min - missed,
         .n = MEASURE_TASK_KEYS,
         .exclude = &e->config.superspreader_exclude,
     };
     struct measure_spreaders_answer answer;
-    size_t n = 0;
 
     /* Coarser keys than pairs do not tell, nor do some of the keys. */
     if (!e->report->complete
@@ -264,24 +426,31 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
         return;
     }
     if (measure_spreaders_ask(&e->scope, &question, &answer)) {
-        struct measure_fields *keys = new_keys(answer.n_rows);
+        struct remembering r = remembering_begin(known, answer.n_rows);
+        size_t n = 0;
 
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_spreaders_row *row = &answer.rows[i];
+            bool certain = row->spread >= min;
 
-            keys[i] = row->fields;
-            if (may_alert(e, known, &row->fields, &n)) {
+            if (certain && may_alert(e, known, &row->fields, &n)) {
                 struct measure_alert *alert
-                    = new_alert(e, "superspreader", unit, row->spread,
-                                question.min);
+                    = new_alert(e, "superspreader", unit, row->spread, min);
 
                 snprintf(alert->rule, sizeof alert->rule,
-                         "at or above measure-superspreader=%"PRIu64,
-                         question.min);
+                         "at or above measure-superspreader=%"PRIu64, min);
+                if (answer.error_max) {
+                    alert->estimate = "lower-bound";
+                    alert->error_max = answer.error_max;
+                }
                 set_key(alert, key, &row->fields);
             }
+            remember(&r, &row->fields, certain, true);
         }
-        set_known(known, keys, answer.n_rows);
+        any |= missed && answer.omitted_rows;
+        remembering_end(&r, may_be_spreader, &any);
+    } else {
+        no_memory(e, "superspreaders");
     }
     measure_spreaders_answer_destroy(&answer);
 }
@@ -436,7 +605,9 @@ close_change(struct measure_change *change, struct measure_changes *changes)
         measure_fields_from_key(&listed->fields, family, rows[i].key);
         listed->kind = rows[i].kind;
         listed->packets = rows[i].value;
+        listed->packets_error = rows[i].value_error;
         listed->expectation = rows[i].expectation;
+        listed->expectation_error = rows[i].expectation_error;
         listed->deviation = rows[i].deviation;
     }
     changes->not_listed += found - n;
@@ -456,14 +627,25 @@ alert_changes(struct evaluation *e, const struct measure_changes *changes)
             e->not_listed += changes->n - i;
             break;
         }
+        bool grew = row->packets > row->expectation;
+        double most = row->expectation + row->expectation_error;
+        char expected[64];
+
+        snprintf(expected, sizeof expected,
+                 row->expectation_error ? "%.1f to %.1f" : "%.1f",
+                 row->expectation, most);
         alert = new_alert(e, "change", "packets", row->packets,
-                          llround(row->expectation));
+                          llround(grew ? most : row->expectation));
         snprintf(alert->rule, sizeof alert->rule,
-                 "%s: expected %.1f with a deviation of %.1f; by "
+                 "%s: expected %s with a deviation of %.1f; by "
                  "measure-change-factor=%g, -deviations=%g, -floor=%.0f",
-                 measure_change_kind_name(row->kind), row->expectation,
+                 measure_change_kind_name(row->kind), expected,
                  row->deviation, config->change_factor,
                  config->change_deviations, config->change_floor);
+        if (row->packets_error || row->expectation_error) {
+            alert->estimate = "lower-bound";
+            alert->error_max = row->packets_error;
+        }
         set_key(alert, changes->by, &row->fields);
     }
     e->not_listed += changes->not_listed;
@@ -493,10 +675,7 @@ find_changes(struct evaluation *e)
         return changes;
     }
     if (!prepare_change_tables(e)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
-
-        VLOG_WARN_RL(&rl, "%s: no memory for the expectations of changes",
-                     e->monitor->name);
+        no_memory(e, "changes");
         changes->no_memory = true;
         return changes;
     }
@@ -504,17 +683,24 @@ find_changes(struct evaluation *e)
         tables[family] = &tasks->change[family];
         changes->refused_keys -= tables[family]->refused_adds;
     }
-    changes->no_memory = !measure_query_changes(&e->scope, changes->by,
-                                                tables);
+    if (!measure_query_changes(&e->scope, changes->by, tables)) {
+        no_memory(e, "changes");
+        changes->no_memory = true;
+    }
+    changes->exact = !changes->no_memory;
+    changes->overflow_packets = report->counters.overflow_packets;
+    changes->overflow_bytes = report->counters.overflow_bytes;
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         struct measure_change *change = tables[family];
 
+        changes->exact &= measure_change_is_exact(change);
         close_change(change, changes);
         changes->keys += change->n_keys;
         changes->refused_keys += change->refused_adds;
         changes->warmup_left = (change->epoch < e->config.change_warmup
                                 ? e->config.change_warmup - change->epoch : 0);
     }
+    changes->exact &= !changes->refused_keys;
     if (changes->n) {
         qsort(changes->rows, changes->n, sizeof *changes->rows,
               compare_changes);
@@ -570,6 +756,7 @@ evaluate(struct evaluation *e)
     tasks->not_listed += e->not_listed;
     tasks->evaluated = e->report->number;
     tasks->n_evaluated++;
+    tasks->n_no_memory += e->no_memory;
     tasks->time_us = work_us;
     tasks->max_time_us = MAX(tasks->max_time_us, tasks->time_us);
     bool running = e->monitor->running;

@@ -36,6 +36,13 @@ struct monitor;
  * stays one.  In one epoch each task makes at most MEASURE_TASK_ALERTS alerts,
  * of the largest; the others are counted.
  *
+ * Only what is certain makes an alert: a heavy hitter whose count is above the
+ * threshold with any error that it can have, a superspreader of which so many
+ * destinations are known, a change as measure-change.h has it.  One that may
+ * still be what it was, because the epoch missed packets, makes no alert when
+ * it certainly is again.  An epoch for which a task finds no memory makes no
+ * alerts of that task, changes nothing for later ones, and is counted.
+ *
  * It has one report at most to look at: when the next one comes before it has
  * begun with that, the older is skipped and counted.  So reports never queue,
  * and neither merging nor answers wait for it.
@@ -59,7 +66,10 @@ struct measure_changes {
     enum measure_by by;
     bool by_missing;            /* The report does not have the key. */
     char *incomplete;           /* Why it has not every key, or NULL. */
-    bool no_memory;             /* For expectations. */
+    bool no_memory;             /* The epoch was skipped. */
+    bool exact;                 /* Values and expectations; all keys. */
+    uint64_t overflow_packets;  /* What the epoch has in no row. */
+    uint64_t overflow_bytes;
     uint64_t warmup_left;       /* Epochs until changes are reported. */
     uint64_t keys;              /* That have an expectation. */
     uint64_t not_listed;        /* Changes above MEASURE_CHANGES_KEPT. */
@@ -69,7 +79,9 @@ struct measure_changes {
         struct measure_fields fields;
         enum measure_change_kind kind;
         uint64_t packets;
+        uint64_t packets_error;     /* Too low by at most that. */
         double expectation;
+        double expectation_error;   /* The same. */
         double deviation;
     } *rows;                    /* The largest difference first. */
 };
@@ -97,6 +109,7 @@ struct measure_tasks {
     uint64_t evaluated;         /* Number of the last epoch that is done. */
     uint64_t n_evaluated;       /* Epochs. */
     uint64_t n_skipped;         /* Epochs. */
+    uint64_t n_no_memory;       /* Epochs in which a task had none. */
     uint64_t not_listed;        /* Alerts that were too many in an epoch. */
     uint64_t time_us;           /* Work for the last epoch, without rests... */
     uint64_t max_time_us;       /* ...and the longest. */

@@ -147,8 +147,14 @@ write_alert(struct measure_output *o, const struct measure_alert *alert)
     measure_output_close(o);
     measure_output_string(o, "unit", alert->unit);
     measure_output_uint(o, "value", alert->value);
-    if (alert->estimated) {
+    measure_output_bool(o, "exact", !alert->estimate);
+    if (alert->estimate) {
+        measure_output_string(o, "estimate", alert->estimate);
         measure_output_uint(o, "value-error-max", alert->error_max);
+    }
+    if (alert->error_probability) {
+        measure_output_percentage(o, "error-probability-percentage",
+                                  alert->error_probability, 1);
     }
     measure_output_uint(o, "threshold", alert->threshold);
     measure_output_string(o, "rule", alert->rule);
@@ -213,8 +219,8 @@ measure_alert_format(const struct measure_alert *alert, char *buffer,
     append(buffer, size, " %"PRIu64" %s in epoch %"PRIu64", threshold %"PRIu64
            ": %s", alert->value, alert->unit, alert->epoch, alert->threshold,
            alert->rule);
-    if (alert->estimated) {
-        append(buffer, size, "; an estimate, wrong by at most %"PRIu64,
-               alert->error_max);
+    if (alert->estimate) {
+        append(buffer, size, "; %s, wrong by at most %"PRIu64,
+               alert->estimate, alert->error_max);
     }
 }

@@ -24,13 +24,16 @@
  *
  * A row of a report that crossed a threshold becomes an alert, which explains
  * itself: whose key, in which epoch, which value against which threshold, and
- * the rule in words.  Alerts are kept in a ring of fixed size with sequence
- * numbers, from 1, without gaps.  A poller asks for all behind the last
- * number that it has seen; what the ring has overwritten meanwhile is
- * counted.
+ * the rule in words.  Where counts have errors, only what crossed it whatever
+ * the error is an alert, and the error is one of its members.
+ *
+ * Alerts are kept in a ring of fixed size with sequence numbers, from 1,
+ * without gaps.  A poller asks for all behind the last number that it has
+ * seen; what the ring has overwritten meanwhile is counted.
  *
  * An alert holds copies, no pointer into a report: the report can go.  The
- * names ('task', 'name' of a field, 'rule') must be string literals.
+ * names ('task', 'unit', 'estimate', 'name' of a field) must be string
+ * literals.
  *
  * Memory: sizeof(struct measure_alert) for each alert that the ring can hold.
  *
@@ -39,7 +42,7 @@
 
 #define MEASURE_ALERT_FIELDS 8
 #define MEASURE_ALERT_TEXT 48           /* Of the value of a field. */
-#define MEASURE_ALERT_RULE 160
+#define MEASURE_ALERT_RULE 192
 
 struct measure_alert_field {
     const char *name;                   /* As in JSON, "source-port". */
@@ -54,8 +57,9 @@ struct measure_alert {
     int64_t time_ms;                    /* End of it, since 1970. */
     const char *unit;                   /* Of what follows: "packets", ... */
     uint64_t value;
-    bool estimated;                     /* May be wrong by... */
-    uint64_t error_max;                 /* ...that. */
+    const char *estimate;               /* "lower-bound", ...; or NULL... */
+    uint64_t error_max;                 /* ...if it is wrong by no more... */
+    double error_probability;           /* ...than that, but with this. */
     uint64_t threshold;                 /* What 'value' was compared with. */
     char rule[MEASURE_ALERT_RULE];      /* The rule, in words. */
     unsigned int n_fields;              /* The key. */

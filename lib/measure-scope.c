@@ -98,6 +98,16 @@ measure_totals_exact(const struct measure_totals *totals)
     return !totals->counters.overflow_packets && !totals->estimates;
 }
 
+/* Returns what counts are if not exact, or NULL if they are. */
+const char *
+measure_totals_estimate(const struct measure_totals *totals)
+{
+    bool overflow = totals->counters.overflow_packets;
+
+    return (!totals->estimates ? overflow ? "lower-bound" : NULL
+            : overflow ? "either" : "upper-bound");
+}
+
 /* Returns the number of rows in 'scope', whatever its filter, or 'max' if
  * there are more. */
 uint64_t
@@ -243,11 +253,7 @@ measure_scope_check(const struct measure_scope *scope,
 static void
 write_estimate(struct measure_output *o, const struct measure_totals *totals)
 {
-    bool overflow = totals->counters.overflow_packets;
-
-    measure_output_string(o, "estimate", (!totals->estimates ? "lower-bound"
-                                          : overflow ? "either"
-                                          : "upper-bound"));
+    measure_output_string(o, "estimate", measure_totals_estimate(totals));
     if (totals->error_probability) {
         measure_output_percentage(o, "error-probability-percentage",
                                   totals->error_probability, 1);

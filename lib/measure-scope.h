@@ -81,6 +81,7 @@ bool measure_scope_next_section(const struct measure_scope *,
 
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_totals_exact(const struct measure_totals *);
+const char *measure_totals_estimate(const struct measure_totals *);
 uint64_t measure_scope_rows(const struct measure_scope *, uint64_t max);
 char *measure_scope_check(const struct measure_scope *,
                           const struct measure_group *);

@@ -117,7 +117,7 @@ START_TEST(output_is_as_documented)
                  "\"epoch\":3,\"time-ms\":1700000000003,\"key\":{"
                  "\"source\":\"10.0.0.1\",\"source-port\":"
                  "18446744073709551612},\"unit\":\"destinations\","
-                 "\"value\":300,\"threshold\":128,"
+                 "\"value\":300,\"exact\":true,\"threshold\":128,"
                  "\"rule\":\"more than 128 destinations\"}],\"sequence\":"
                  "{\"next-since\":3,\"last\":4,\"dropped\":1}}");
     CHECK_OUTPUT(MEASURE_TEXT, 3, 0,
@@ -130,6 +130,7 @@ START_TEST(output_is_as_documented)
                  "18446744073709551611\n"
                  "    unit: destinations\n"
                  "    value: 400\n"
+                 "    exact: yes\n"
                  "    threshold: 128\n"
                  "    rule: more than 128 destinations\n"
                  "sequence: next since 4, last 4, dropped 0\n");
@@ -137,6 +138,52 @@ START_TEST(output_is_as_documented)
                  "alerts:\n"
                  "  (none)\n"
                  "sequence: next since 4, last 4, dropped 0\n");
+    measure_alerts_destroy(&alerts);
+}
+END_TEST
+
+START_TEST(errors_are_part_of_an_alert)
+{
+    struct measure_alert alert = make_alert(1);
+    struct measure_alerts alerts;
+    char buffer[300];
+
+    alert.estimate = "lower-bound";
+    alert.error_max = 17;
+    measure_alerts_init(&alerts, 2);
+    measure_alerts_add(&alerts, &alert);
+    alert.estimate = "upper-bound";
+    alert.error_probability = .05;
+    measure_alerts_add(&alerts, &alert);
+    CHECK_OUTPUT(MEASURE_TEXT, 0, 1,
+                 "alerts:\n"
+                 "  alert 1:\n"
+                 "    task: superspreader\n"
+                 "    epoch: 1\n"
+                 "    time: 2023-11-14T22:13:20.001Z\n"
+                 "    key: source 10.0.0.1, source port "
+                 "18446744073709551614\n"
+                 "    unit: destinations\n"
+                 "    value: 100\n"
+                 "    exact: no\n"
+                 "    estimate: lower-bound\n"
+                 "    value error max: 17\n"
+                 "    threshold: 128\n"
+                 "    rule: more than 128 destinations\n"
+                 "sequence: next since 1, last 2, dropped 0\n");
+    CHECK_OUTPUT(MEASURE_JSON, 1, 0,
+                 "{\"alerts\":[{\"sequence\":2,\"task\":\"superspreader\","
+                 "\"epoch\":1,\"time-ms\":1700000000001,\"key\":{"
+                 "\"source\":\"10.0.0.1\",\"source-port\":"
+                 "18446744073709551614},\"unit\":\"destinations\","
+                 "\"value\":100,\"exact\":false,\"estimate\":"
+                 "\"upper-bound\",\"value-error-max\":17,"
+                 "\"error-probability-percentage\":5.000,\"threshold\":128,"
+                 "\"rule\":\"more than 128 destinations\"}],\"sequence\":"
+                 "{\"next-since\":2,\"last\":2,\"dropped\":0}}");
+    measure_alert_format(&alert, buffer, sizeof buffer);
+    ck_assert_ptr_nonnull(strstr(buffer, "more than 128 destinations; "
+                                 "upper-bound, wrong by at most 17"));
     measure_alerts_destroy(&alerts);
 }
 END_TEST
@@ -191,6 +238,7 @@ main(void)
 
     tcase_add_loop_test(tests, pollers_miss_nothing_unnoticed, 1, 8);
     tcase_add_test(tests, output_is_as_documented);
+    tcase_add_test(tests, errors_are_part_of_an_alert);
     tcase_add_test(tests, log_lines_are_whole_or_cut);
     tcase_add_test(tests, long_texts_are_cut);
     return tests_run(tests);
