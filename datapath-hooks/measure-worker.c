@@ -152,6 +152,20 @@ send_answer(struct measure_request *request)
     destroy_request(request);
 }
 
+/* Each answer in JSON has this member, beside those that are called as the
+ * bridges are. */
+#define SCHEMA_VERSION "schema-version"
+
+/* Opens the object of 'bridge'.  One that is called as another member gets a
+ * slash in front, which no name of a bridge may have. */
+static void
+open_bridge(struct measure_output *o, const char *bridge)
+{
+    bool taken = !measure_output_is_text(o) && !strcmp(bridge, SCHEMA_VERSION);
+
+    measure_output_open_object(o, taken ? "/" SCHEMA_VERSION : bridge);
+}
+
 /* Writes the answer of 'request'. */
 static void
 write_answer(struct measure_request *request)
@@ -165,10 +179,10 @@ write_answer(struct measure_request *request)
     }
     o = measure_output_create(args->format);
     if (args->format == MEASURE_JSON) {
-        measure_output_uint(o, "schema-version", 1);
+        measure_output_uint(o, SCHEMA_VERSION, 1);
     }
     for (size_t i = 0; !request->error && i < request->n_subjects; i++) {
-        measure_output_open_object(o, request->subjects[i].name);
+        open_bridge(o, request->subjects[i].name);
         request->error = request->write(o, &request->subjects[i], args);
         measure_output_close(o);
     }

@@ -196,12 +196,17 @@ open_level(struct measure_output *o, enum level_kind kind)
     }
 }
 
+/* An object is called as something in the world is: its 'name' stays as it
+ * is in text, too. */
 void
 measure_output_open_object(struct measure_output *o, const char *name)
 {
-    begin_member(o, name);
-    if (o->format == MEASURE_TEXT) {
-        put(&o->buffer, "\n");
+    if (o->format == MEASURE_JSON) {
+        begin_member(o, name);
+    } else {
+        put_spaces(&o->buffer, (o->depth - 1) * INDENT);
+        put(&o->buffer, name);
+        put(&o->buffer, ":\n");
     }
     open_level(o, LEVEL_OBJECT);
 }

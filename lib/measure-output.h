@@ -34,7 +34,9 @@
  *     row        {...}             a line of the table, below a head line
  *     block      {...}             a title, and the members indented
  *
- * Names are in JSON form (dashes, full words, the unit at the end).
+ * Names are in JSON form (dashes, full words, the unit at the end), and have
+ * spaces for dashes in text.  Only objects are called as a bridge is, and keep
+ * its name.
  *
  * It writes while it is called, with one buffer and no tree: an answer can
  * have a million rows.  That is why it is not one of the JSON libraries,

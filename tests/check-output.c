@@ -138,6 +138,39 @@ START_TEST(everything_as_text)
 }
 END_TEST
 
+START_TEST(names_of_things_stay_as_they_are)
+{
+    static const enum measure_format formats[] = {
+        MEASURE_TEXT, MEASURE_JSON
+    };
+    static const char *const expected[] = {
+        "br-int:\n"
+        "  not counted: not ip 3\n"
+        "  port names:\n"
+        "    port name\n"
+        "    dpdk-p0\n",
+        "{\"br-int\":{\"not-counted\":{\"not-ip\":3},"
+        "\"port-names\":[{\"port-name\":\"dpdk-p0\"}]}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        struct measure_output *o = measure_output_create(formats[i]);
+
+        measure_output_open_object(o, "br-int");
+        measure_output_open_line(o, "not-counted");
+        measure_output_uint(o, "not-ip", 3);
+        measure_output_close(o);
+        measure_output_open_list(o, "port-names");
+        measure_output_open_row(o);
+        measure_output_string(o, "port-name", "dpdk-p0");
+        measure_output_close(o);
+        measure_output_close(o);
+        measure_output_close(o);
+        check_output(o, expected[i]);
+    }
+}
+END_TEST
+
 START_TEST(strings_are_escaped_in_json)
 {
     struct measure_output *o = measure_output_create(MEASURE_JSON);
@@ -315,6 +348,7 @@ main(void)
     tcase_add_test(tests, empty_answer);
     tcase_add_test(tests, everything_as_json);
     tcase_add_test(tests, everything_as_text);
+    tcase_add_test(tests, names_of_things_stay_as_they_are);
     tcase_add_test(tests, strings_are_escaped_in_json);
     tcase_add_test(tests, numbers_at_their_limits);
     tcase_add_test(tests, whatever_is_written_is_json);
