@@ -19,13 +19,19 @@
 #include "dpif-netdev-measure.h"
 
 #include "dp-packet.h"
+/* Open vSwitch 4.0 has one input function, and shorter names. */
 #if __has_include("dpif-netdev-private-thread.h")
 #include "dpif-netdev-private-thread.h"
-#include "netdev-offload.h"
 #define HAVE_INPUT_FUNC
 #else
 #include "dpif-netdev-thread.h"
+#endif
+/* Since Open vSwitch 3.7. */
+#if __has_include("dpif-offload.h")
 #include "dpif-offload.h"
+#else
+#include "netdev-offload.h"
+#define dpif_offload_enabled netdev_is_flow_api_enabled
 #endif
 #include "flow.h"
 #include "measure-epoch.h"
@@ -121,10 +127,11 @@ classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
     dp_netdev_input_func input;
 
     atomic_read_relaxed(&pmd->netdev_input_func, &input);
-    return input == dp_netdev_input && !netdev_is_flow_api_enabled();
-#else
-    return !dpif_offload_enabled();
+    if (input != dp_netdev_input) {
+        return false;
+    }
 #endif
+    return !dpif_offload_enabled();
 }
 
 static const struct emc_cache *

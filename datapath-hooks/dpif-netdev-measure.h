@@ -23,9 +23,12 @@
 #include "dpif-netdev-perf.h"
 #if __has_include("dpif-netdev-private-dfc.h")
 #include "dpif-netdev-private-dfc.h"
-#include "dpif-netdev-private-flow.h"
 #else
 #include "dpif-netdev-dfc.h"
+#endif
+#if __has_include("dpif-netdev-private-flow.h")
+#include "dpif-netdev-private-flow.h"
+#else
 #include "dpif-netdev-flow.h"
 #endif
 #include "measure-epoch.h"
