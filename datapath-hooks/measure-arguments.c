@@ -193,12 +193,45 @@ measure_arguments_usage(const struct measure_argument *const arguments[])
     return ds_steal_cstr(&usage);
 }
 
+/* Returns the one of 'arguments' whose name 'word' has but for dashes in front
+ * and the size of letters, or NULL.  Stores in '*value' what follows, or
+ * NULL. */
+static const struct measure_argument *
+find_meant(const char *word, const struct measure_argument *const arguments[],
+           const char **value)
+{
+    const char *name = word + strspn(word, "-");
+    size_t length = strcspn(name, "=");
+
+    *value = name[length] ? name + length + 1 : NULL;
+    for (; *arguments; arguments++) {
+        const char *prefix = (*arguments)->prefix;
+
+        if (strlen(prefix) == length + 1
+            && !strncasecmp(name, prefix, length)) {
+            return *arguments;
+        }
+    }
+    return NULL;
+}
+
+/* Returns a message about 'word', which is none of 'arguments' but may mean
+ * one, also together with the 'next' word (NULL if there is none). */
 static char *
-unknown_argument(const char *word,
-                 const struct measure_argument *const arguments[])
+unknown_argument(const char *word, const char *next,
+                 const struct measure_argument *const arguments[],
+                 struct measure_arguments *args)
 {
     struct ds error = DS_EMPTY_INITIALIZER;
+    const char *value;
+    const struct measure_argument *meant = find_meant(word, arguments, &value);
 
+    if (meant) {
+        value = value ? value : next;
+        return xasprintf("%s: unknown argument; did you mean %s%s?", word,
+                         meant->prefix,
+                         value && meant->parse(value, args) ? value : "...");
+    }
     ds_put_format(&error, "%s: unknown argument; valid is one bridge", word);
     for (; *arguments; arguments++) {
         ds_put_format(&error, ", %s", (*arguments)->valid);
@@ -228,8 +261,9 @@ measure_arguments_parse(int argc, const char *argv[],
             if (!(*match)->parse(value, args)) {
                 return xasprintf("%s: valid is %s", argv[i], (*match)->valid);
             }
-        } else if (strchr(argv[i], '=') || args->bridge) {
-            return unknown_argument(argv[i], arguments);
+        } else if (argv[i][0] == '-' || strchr(argv[i], '=') || args->bridge) {
+            return unknown_argument(argv[i], i + 1 < argc ? argv[i + 1] : NULL,
+                                    arguments, args);
         } else {
             args->bridge = argv[i];
         }
