@@ -126,7 +126,12 @@ replay_tests = \
 	tests/replay-errors \
 	tests/replay-malformed \
 	tests/replay-truth \
-	tests/schemas-test
+	tests/schemas-test \
+	tests/soak-test
+
+# Commands of 'make check-long', each an argument of tests/check-long.
+long_tests = \
+	'tests/soak --minutes=10'
 
 # Open vSwitch's own tests.
 ovs_tests = tests/ovs-testsuite
@@ -146,15 +151,22 @@ EXTRA_DIST += \
 	$(switch_suite) \
 	$(replay_tests) \
 	$(ovs_tests) \
+	tests/check-long \
+	tests/control.py \
 	tests/count-results \
 	tests/dummy-switch \
-	tests/replaying.py
+	tests/replaying.py \
+	tests/soak \
+	tests/soak_questions.py \
+	tests/soak_switch.py
 
 # Parts of 'make check', and the sum over the last one.
-.PHONY: check-unit check-switch check-count
+.PHONY: check-unit check-switch check-count check-long
 check-unit:
 	$(MAKE) check TESTS='$(unit_tests) tests/replay-pcap'
 check-switch:
 	$(MAKE) check TESTS='$(switch_tests)'
 check-count:
 	@$(srcdir)/tests/count-results $(TEST_LOGS)
+check-long:
+	@$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/check-long $(long_tests)

@@ -16,6 +16,8 @@ and writing captures, and an independent idea of what is in a frame."""
 
 import collections
 import contextlib
+import importlib.machinery
+import importlib.util
 import ipaddress
 import json
 import os
@@ -94,6 +96,17 @@ class Checks:
               % (self.passed, self.failed, self.skipped))
         sys.exit(1 if self.failed or not self.passed + self.skipped
                  else 77 if self.skipped else 0)
+
+
+def load_script(name):
+    """A program of the source tree as a module: its name has no suffix."""
+    sys.dont_write_bytecode = True
+    loader = importlib.machinery.SourceFileLoader(
+        os.path.basename(name).replace("-", "_"), os.path.join(SOURCE, name))
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def shorten(value):
