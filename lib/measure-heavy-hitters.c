@@ -25,6 +25,8 @@
 #include "measure-prefixes.h"
 #include "measure-top.h"
 
+#define MIN(A, B) ((A) < (B) ? (A) : (B))
+
 /* One question, while it is answered. */
 struct asking {
     const struct measure_scope *scope;
@@ -35,6 +37,7 @@ struct asking {
     size_t max_rows;
     size_t allocated;
     uint64_t n_wanted;          /* Rows that were to be listed. */
+    bool exact;                 /* Each count. */
 
     /* Of all overflow arrays in the scope, if keys of the group have cells. */
     struct measure_overflow_cell *overflow;
@@ -102,6 +105,30 @@ measure_is_heavy(const struct measure_totals *totals,
     return size >= least * (1 - 1e-12);
 }
 
+/* Returns what is left of 'a' without 'b', at least 0. */
+static uint64_t
+minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Returns the most that a key without row can have, by what is known of all:
+ * what overflowed, too, can be of one key, but not more than was received. */
+static struct measure_cell
+missed_of_any(const struct measure_totals *totals)
+{
+    const struct measure_counters *counters = &totals->counters;
+    uint64_t packets = minus(counters->packets, counters->overflow_packets);
+    uint64_t bytes = minus(counters->bytes, counters->overflow_bytes);
+
+    return (struct measure_cell) {
+        .packets = (MIN(totals->missed.packets, packets)
+                    + counters->overflow_packets),
+        .bytes = (MIN(totals->missed.bytes, bytes)
+                  + counters->overflow_bytes),
+    };
+}
+
 static int
 compare_keys(const struct measure_hitters_row *a,
              const struct measure_hitters_row *b)
@@ -162,34 +189,30 @@ sum_overflow(struct asking *asking)
 }
 
 static void
-add_bound(const struct asking *asking, enum measure_family layout,
-          const uint64_t *key, struct measure_hitters_row *row)
+add_cell(const struct asking *asking, enum measure_family layout,
+         const uint64_t *key, struct measure_cell *missed)
 {
     uint64_t hash = measure_hash(asking->scope->reports[0]->secret, key,
                                  measure_key_words(layout));
     uint32_t cell = measure_overflow_cell(hash);
 
-    row->packets_error_max += asking->overflow[cell].packets;
-    row->bytes_error_max += asking->overflow[cell].bytes;
+    missed->packets += asking->overflow[cell].packets;
+    missed->bytes += asking->overflow[cell].bytes;
 }
 
-static void
-bound_error(const struct asking *asking, enum measure_family layout,
-            const uint64_t *key, struct measure_hitters_row *row)
+/* Returns how much of 'key' can have overflowed. */
+static struct measure_cell
+missed_of_key(const struct asking *asking, enum measure_family layout,
+              const uint64_t *key)
 {
-    const struct measure_counters *counters = &asking->totals.counters;
+    struct measure_cell missed = { 0, 0 };
 
-    if (asking->totals.estimates) {
-        measure_scope_add_error(asking->scope, layout, key,
-                                &row->packets_error_max,
-                                &row->bytes_error_max);
-    }
     if (!asking->overflow) {
-        row->packets_error_max += counters->overflow_packets;
-        row->bytes_error_max += counters->overflow_bytes;
-        return;
+        missed.packets = asking->totals.counters.overflow_packets;
+        missed.bytes = asking->totals.counters.overflow_bytes;
+        return missed;
     }
-    add_bound(asking, layout, key, row);
+    add_cell(asking, layout, key, &missed);
     if (layout == MEASURE_IPV4
         && !(asking->question->group.fields & MEASURE_FIELD_TUNNEL)) {
         /* In the other layout the key may have another cell. */
@@ -198,8 +221,67 @@ bound_error(const struct asking *asking, enum measure_family layout,
         memcpy(record.key, key, 2 * sizeof *key);
         measure_record_set_tunnel(&record, 0);
         record.key[5] &= ~MEASURE_KEY_TUNNELLED;
-        add_bound(asking, MEASURE_IPV6, record.key, row);
+        add_cell(asking, MEASURE_IPV6, record.key, &missed);
     }
+    return missed;
+}
+
+static bool
+is_heavy(const struct asking *asking, uint64_t packets, uint64_t bytes)
+{
+    return measure_is_heavy(&asking->totals, &asking->question->threshold,
+                            asking->question->sort, packets, bytes);
+}
+
+/* Sets in 'row' its error, and whether it is heavy.  Its 'key' was counted as
+ * 'packets' and 'bytes' says. */
+static void
+judge_row(const struct asking *asking, enum measure_family layout,
+          const uint64_t *key, struct measure_hitters_row *row)
+{
+    struct measure_cell missed = missed_of_key(asking, layout, key);
+    struct measure_cell above = { 0, 0 };   /* What is too much. */
+
+    if (asking->totals.estimates) {
+        measure_scope_add_error(asking->scope, layout, key, &above.packets,
+                                &above.bytes);
+    }
+    row->packets_error_max = missed.packets + above.packets;
+    row->bytes_error_max = missed.bytes + above.bytes;
+    row->heavy = is_heavy(asking, minus(row->packets, above.packets),
+                          minus(row->bytes, above.bytes));
+    row->may_be_heavy = is_heavy(asking, row->packets + missed.packets,
+                                 row->bytes + missed.bytes);
+}
+
+/* Returns true if the group of 'key', which was counted with 'packets' and
+ * 'bytes', is to be listed, though others are not. */
+static __attribute__((noinline)) bool
+is_heavy_enough(const struct asking *asking, enum measure_family layout,
+                const uint64_t *key, uint64_t packets, uint64_t bytes)
+{
+    const struct measure_counters *counters = &asking->totals.counters;
+    struct measure_hitters_row row = { .packets = packets, .bytes = bytes };
+    uint64_t group_key[MEASURE_KEY_WORDS];
+
+    if (!is_heavy(asking, packets + counters->overflow_packets,
+                  bytes + counters->overflow_bytes)) {
+        return false;
+    }
+    if (asking->exact) {
+        return true;
+    }
+    measure_group_key(&asking->question->group, layout, key, group_key);
+    judge_row(asking, layout, group_key, &row);
+    return row.may_be_heavy;
+}
+
+static inline bool
+is_wanted(const struct asking *asking, enum measure_family layout,
+          const uint64_t *key, uint64_t packets, uint64_t bytes)
+{
+    return (!asking->question->heavy_only
+            || is_heavy_enough(asking, layout, key, packets, bytes));
 }
 
 /* Adds 'row' to the rows of the answer.  Returns false if there is no
@@ -264,24 +346,19 @@ add_groups(const struct measure_table *table, void *asking_)
                        bytes ? answer->rows[0].bytes
                        : answer->rows[0].packets)) {
             /* Most rows, of a long table, need no more than this. */
-            asking->n_wanted += (!question->heavy_only
-                                 || measure_is_heavy(&asking->totals,
-                                                     &question->threshold,
-                                                     question->sort,
-                                                     n_packets, n_bytes));
+            asking->n_wanted += is_wanted(asking, layout, key, n_packets,
+                                          n_bytes);
+            continue;
+        }
+        if (!is_wanted(asking, layout, key, n_packets, n_bytes)) {
             continue;
         }
         memset(&row, 0, sizeof row);
-        row.heavy = measure_is_heavy(&asking->totals, &question->threshold,
-                                     question->sort, n_packets, n_bytes);
-        if (question->heavy_only && !row.heavy) {
-            continue;
-        }
         row.packets = row.prefix_packets = n_packets;
         row.bytes = row.prefix_bytes = n_bytes;
         measure_group_key(&question->group, layout, key, group_key);
         measure_fields_from_key(&row.fields, layout, group_key);
-        bound_error(asking, layout, group_key, &row);
+        judge_row(asking, layout, group_key, &row);
         if (!add_row(asking, &row)) {
             return false;
         }
@@ -289,7 +366,7 @@ add_groups(const struct measure_table *table, void *asking_)
     return true;
 }
 
-/* Adds one heavy prefix to the answer. */
+/* Adds one prefix to the answer. */
 static bool
 add_prefix(const struct measure_heavy_prefix *prefix, void *asking_)
 {
@@ -303,8 +380,10 @@ add_prefix(const struct measure_heavy_prefix *prefix, void *asking_)
     row.bytes = prefix->bytes;
     row.prefix_packets = prefix->all_packets;
     row.prefix_bytes = prefix->all_bytes;
-    row.heavy = true;
-    bound_error(asking, prefix->layout, prefix->key, &row);
+    row.packets_error_max = prefix->max_packets - prefix->packets;
+    row.bytes_error_max = prefix->max_bytes - prefix->bytes;
+    row.heavy = prefix->heavy;
+    row.may_be_heavy = true;
     return add_row(asking, &row);
 }
 
@@ -346,6 +425,8 @@ measure_hitters_ask(const struct measure_scope *scope,
 
     memset(answer, 0, sizeof *answer);
     measure_scope_sum(scope, &asking.totals);
+    asking.exact = measure_totals_exact(&asking.totals);
+    answer->missed = missed_of_any(&asking.totals);
     sum_overflow(&asking);
     ok = ask(&asking);
     free(asking.overflow);
@@ -414,7 +495,14 @@ write_row(struct measure_output *o, const struct measure_scope *scope,
     }
     measure_output_percentage(o, "packets-percentage-of-total", row->packets,
                               totals->counters.packets);
-    measure_output_bool(o, "heavy", row->heavy);
+    if (!measure_output_is_text(o)) {
+        measure_output_bool(o, "heavy", row->heavy);
+        measure_output_bool(o, "may-be-heavy", row->may_be_heavy);
+    } else {
+        measure_output_string(o, "heavy", (row->heavy ? "yes"
+                                           : row->may_be_heavy ? "maybe"
+                                           : "no"));
+    }
     measure_output_close(o);
 }
 
@@ -472,6 +560,13 @@ measure_hitters_write(struct measure_output *o,
     measure_output_close(o);
     if (answer.omitted_rows) {
         measure_output_uint(o, "rows-omitted", answer.omitted_rows);
+    }
+
+    if (!measure_totals_exact(&totals)) {
+        measure_output_open_line(o, "without-row");
+        measure_output_uint(o, "packets-max", answer.missed.packets);
+        measure_output_uint(o, "bytes-max", answer.missed.bytes);
+        measure_output_close(o);
     }
 
     if (answer.other_known) {

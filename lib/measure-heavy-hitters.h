@@ -30,8 +30,12 @@
  *
  * Error bound: of a group that is the configured key, what the cell of its
  * hash holds in the overflow count arrays of the scope; of all others, all
- * that overflowed.  Of estimates, what the report says of the key, too; then
- * nothing is known of keys that have no row.
+ * that overflowed; of prefixes, see measure-prefixes.h.  Of estimates, what
+ * the report says of the key, too.
+ *
+ * A key that may be heavy or not, as far as is known, is listed as well: only
+ * one that is so in any case is 'heavy', the others 'may_be_heavy'.  A key
+ * without a row has no more than the answer says, in 'missed'.
  *
  * Thread safety: as measure-query.h. */
 
@@ -55,7 +59,8 @@ struct measure_hitters_row {
     uint64_t bytes_error_max;
     uint64_t prefix_packets;    /* With the heavy prefixes in it. */
     uint64_t prefix_bytes;
-    bool heavy;                 /* At or above the threshold. */
+    bool heavy;                 /* At or above the threshold, surely... */
+    bool may_be_heavy;          /* ...or as far as is known. */
 };
 
 struct measure_hitters_answer {
@@ -69,6 +74,7 @@ struct measure_hitters_answer {
     uint64_t other_packets;     /* Without a filter with what overflowed. */
     uint64_t other_bytes;
     bool other_known;           /* Else 'keys' and all behind it is not. */
+    struct measure_cell missed; /* A key without row has no more. */
 };
 
 bool measure_is_heavy(const struct measure_totals *,

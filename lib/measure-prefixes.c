@@ -19,73 +19,95 @@
 #include "measure-prefixes.h"
 
 #include "measure-heavy-hitters.h"
+#include "measure-pace.h"
 
 #define MAX_LEVELS 8
 #define ENOUGH_ADDRESSES (UINT64_C(1) << 20)    /* To make room for at once. */
+#define FEW_ROWS 32             /* Sorted by insertion. */
 
-/* The prefixes of one layout. */
+struct sum {
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+/* What is known of the prefix of one length that the addresses just looked at
+ * have. */
+struct level {
+    uint64_t mask[MEASURE_KEY_WORDS];
+    unsigned int bits;
+    struct sum all;             /* Counted in it... */
+    struct sum least;           /* ...but not in listed ones within it... */
+    struct sum most;            /* ...or in those that are surely heavy. */
+};
+
+/* The addresses of one layout, and their prefixes. */
 struct tree {
     const struct measure_prefixes_question *question;
-    const struct measure_hash_secret *secret;
-    struct measure_budget budget;
+    struct sum overflow;
     enum measure_family layout;
-    unsigned int n_levels;
-    unsigned int step;          /* Bits from one level to the next. */
-
-    /* The addresses, and for one level at a time all prefixes. */
+    size_t offset;              /* Of the address in a row, and its size. */
+    size_t size;
     struct measure_groups addresses;
-    struct measure_groups all;
-
-    /* From the shortest prefix: those that are heavy with all in them, and
-     * what was taken out of them. */
-    struct measure_table heavy[MAX_LEVELS];
-    struct measure_table taken[MAX_LEVELS];
-    uint64_t masks[MAX_LEVELS][MEASURE_KEY_WORDS];
+    size_t n_levels;
+    struct level levels[MAX_LEVELS];    /* From the shortest prefix. */
 };
 
 struct trees {
     struct tree trees[MEASURE_N_FAMILIES];
     uint64_t keys;
-    uint64_t packets;
-    uint64_t bytes;
+    struct sum all;
 };
 
 static void
-tree_init(struct tree *tree, const struct measure_prefixes_question *question,
-          const struct measure_report *report, enum measure_family layout)
+sum_add(struct sum *to, const struct sum *sum)
 {
-    memset(tree, 0, sizeof *tree);
-    tree->question = question;
-    tree->secret = report->secret;
-    tree->layout = layout;
-    measure_groups_init(&tree->addresses, layout, report->secret,
-                        report->budget);
-    measure_groups_init(&tree->all, layout, report->secret, report->budget);
-    tree->n_levels = layout == MEASURE_IPV4 ? 4 : MAX_LEVELS;
-    tree->step = layout == MEASURE_IPV4 ? 8 : 16;
-    for (unsigned int i = 0; i < MAX_LEVELS; i++) {
-        tree->heavy[i].family = tree->taken[i].family = layout;
-    }
-    for (unsigned int i = 0; i < tree->n_levels; i++) {
-        struct measure_group group;
-        unsigned int bits = (i + 1) * tree->step;
+    to->packets += sum->packets;
+    to->bytes += sum->bytes;
+}
 
-        measure_group_init(&group, question->group->fields, bits, bits);
-        memcpy(tree->masks[i],
-               layout == MEASURE_IPV4 ? group.narrow : group.wide6,
-               sizeof tree->masks[i]);
-    }
+static struct sum
+row_sum(const struct tree *tree, const uint64_t *row)
+{
+    unsigned int n_words = measure_key_words(tree->layout);
+
+    return (struct sum) { row[n_words], row[n_words + 1] };
+}
+
+static const uint8_t *
+row_address(const struct tree *tree, const uint64_t *row)
+{
+    return (const uint8_t *) row + tree->offset;
 }
 
 static void
-tree_destroy(struct tree *tree)
+tree_init(struct tree *tree, const struct measure_prefixes_question *question,
+          const struct measure_scope *scope, enum measure_family layout)
 {
-    for (unsigned int i = 0; i < MAX_LEVELS; i++) {
-        measure_table_destroy(&tree->heavy[i], &tree->budget);
-        measure_table_destroy(&tree->taken[i], &tree->budget);
+    const struct measure_counters *counters = &question->totals->counters;
+    bool source = question->group->fields & MEASURE_FIELD_SOURCE;
+    unsigned int step = layout == MEASURE_IPV4 ? 8 : 16;
+
+    memset(tree, 0, sizeof *tree);
+    tree->question = question;
+    tree->overflow.packets = counters->overflow_packets;
+    tree->overflow.bytes = counters->overflow_bytes;
+    tree->layout = layout;
+    tree->size = layout == MEASURE_IPV4 ? 4 : 16;
+    tree->offset = source ? 0 : tree->size;
+    measure_groups_init(&tree->addresses, layout, scope->reports[0]->secret,
+                        scope->reports[scope->n_reports - 1]->budget);
+    tree->n_levels = tree->size * 8 / step;
+    for (size_t i = 0; i < tree->n_levels; i++) {
+        struct level *level = &tree->levels[i];
+        struct measure_group group;
+
+        level->bits = (i + 1) * step;
+        measure_group_init(&group, question->group->fields, level->bits,
+                           level->bits);
+        memcpy(level->mask,
+               layout == MEASURE_IPV4 ? group.narrow : group.wide6,
+               sizeof level->mask);
     }
-    measure_groups_destroy(&tree->addresses);
-    measure_groups_destroy(&tree->all);
 }
 
 /* Keeps the addresses that 'table' has. */
@@ -102,167 +124,223 @@ keep_addresses(const struct measure_table *table, void *trees_)
         return false;
     }
     MEASURE_ROWS_FOR_EACH (row, table) {
+        struct sum sum = row_sum(tree, row);
+
         memcpy(measure_groups_tail(&tree->addresses), row,
                row_words * sizeof *row);
         tree->addresses.n++;
-        trees->packets += *measure_row_packets(row, tree->layout);
-        trees->bytes += *measure_row_bytes(row, tree->layout);
+        sum_add(&trees->all, &sum);
     }
     return true;
 }
 
+/* Returns true if 'sum', and with it 'overflow', is heavy. */
 static bool
-is_heavy(const struct tree *tree, uint64_t packets, uint64_t bytes)
+is_heavy(const struct tree *tree, struct sum sum, struct sum overflow)
 {
     const struct measure_prefixes_question *question = tree->question;
 
+    sum_add(&sum, &overflow);
     return measure_is_heavy(question->totals, question->threshold,
-                            question->sort, packets, bytes);
+                            question->sort, sum.packets, sum.bytes);
+}
+
+/* Sorting. */
+
+static void
+swap_rows(uint64_t *a, uint64_t *b, size_t row_words)
+{
+    for (size_t i = 0; i < row_words; i++) {
+        uint64_t word = a[i];
+
+        a[i] = b[i];
+        b[i] = word;
+    }
 }
 
 static void
-make_prefix(const struct tree *tree, unsigned int level, const uint64_t *key,
-            uint64_t *prefix)
-{
-    memset(prefix, 0, MEASURE_KEY_WORDS * sizeof *prefix);
-    for (unsigned int i = 0; i < measure_key_words(tree->layout); i++) {
-        prefix[i] = key[i] & tree->masks[level][i];
-    }
-}
-
-/* Adds to the row of 'prefix' in 'table'. */
-static bool
-add_prefix(struct tree *tree, struct measure_table *table,
-           const uint64_t *prefix, uint64_t packets, uint64_t bytes)
-{
-    uint64_t n_more = table->n_used ? 1 : 1024;
-
-    if (!measure_table_reserve(table, n_more, tree->secret, &tree->budget)) {
-        return false;
-    }
-    measure_table_insert(table, tree->secret, prefix, packets, bytes);
-    return true;
-}
-
-/* Adds up all prefixes of 'level'.  Returns false if there is no memory. */
-static bool
-add_up(struct tree *tree, unsigned int level)
-{
-    const struct measure_groups *addresses = &tree->addresses;
-    uint64_t n_all;
-
-    /* There are no more prefixes than of so many bits. */
-    n_all = (level + 1) * tree->step;
-    n_all = n_all < 32 ? UINT64_C(1) << n_all : UINT32_MAX;
-    tree->all.n = 0;
-    return (measure_groups_begin(&tree->all, (addresses->n < n_all
-                                              ? addresses->n : n_all))
-            && measure_groups_add_masked(&tree->all, addresses->rows,
-                                         addresses->n, tree->masks[level],
-                                         MEASURE_GROUPS_SUM));
-}
-
-/* Fills heavy[level], and forgets the addresses that are not in it. */
-static bool
-descend(struct tree *tree, unsigned int level)
+sort_few(const struct tree *tree, uint64_t *rows, size_t n)
 {
     size_t row_words = measure_row_words(tree->layout);
-    struct measure_groups *addresses = &tree->addresses;
-    uint64_t *to = addresses->rows;
-    struct measure_table *heavy = &tree->heavy[level];
-    struct measure_table all;
-    uint32_t n = 0;
 
-    if (!add_up(tree, level)) {
-        return false;
-    }
-    measure_groups_view(&tree->all, &all);
-    MEASURE_ROWS_FOR_EACH (row, &all) {
-        uint64_t packets = *measure_row_packets(row, tree->layout);
-        uint64_t bytes = *measure_row_bytes(row, tree->layout);
+    for (size_t i = 1; i < n; i++) {
+        for (size_t j = i; j; j--) {
+            uint64_t *row = &rows[j * row_words];
 
-        if (is_heavy(tree, packets, bytes)
-            && !add_prefix(tree, heavy, row, packets, bytes)) {
-            return false;
+            if (memcmp(row_address(tree, row - row_words),
+                       row_address(tree, row), tree->size) <= 0) {
+                break;
+            }
+            swap_rows(row - row_words, row, row_words);
+            measure_pace(1);
         }
     }
-
-    if (heavy->n_used == tree->all.n) {
-        return true;
-    }
-    for (uint32_t i = 0; heavy->n_used && i < addresses->n; i++) {
-        uint64_t *row = &addresses->rows[i * row_words];
-        uint64_t prefix[MEASURE_KEY_WORDS];
-
-        make_prefix(tree, level, row, prefix);
-        if (measure_table_find(heavy, tree->secret, prefix)) {
-            memmove(to, row, row_words * sizeof *row);
-            to += row_words;
-            n++;
-        }
-    }
-    addresses->n = n;
-    return true;
 }
 
-/* Gives the prefixes in heavy[level] that still are heavy to 'f'. */
-static bool
-ascend(struct tree *tree, unsigned int level, measure_prefixes_function *f,
-       void *aux)
+/* Moves the 'n' 'rows' such that they are in the order of the byte 'at' of
+ * their addresses: those with byte 'b' end before 'end[b]'. */
+static void
+sort_by_byte(const struct tree *tree, uint64_t *rows, size_t n, size_t at,
+             uint32_t end[256])
 {
-    bool ok = true;
+    size_t row_words = measure_row_words(tree->layout);
+    uint32_t next[256];
+    uint32_t sum = 0;
 
-    MEASURE_TABLE_FOR_EACH (row, &tree->heavy[level]) {
-        struct measure_heavy_prefix p = {
-            .layout = tree->layout,
-            .bits = (level + 1) * tree->step,
-            .all_packets = *measure_row_packets(row, tree->layout),
-            .all_bytes = *measure_row_bytes(row, tree->layout),
-        };
-        uint64_t *taken;
+    memset(end, 0, 256 * sizeof *end);
+    for (size_t i = 0; i < n; i++) {
+        end[row_address(tree, &rows[i * row_words])[at]]++;
+    }
+    measure_pace(n);
+    for (int b = 0; b < 256; b++) {
+        next[b] = sum;
+        end[b] = sum += end[b];
+    }
 
-        make_prefix(tree, level, row, p.key);
-        taken = measure_table_find(&tree->taken[level], tree->secret, p.key);
-        p.packets = p.all_packets;
-        p.bytes = p.all_bytes;
-        if (taken) {
-            p.packets -= *measure_row_packets(taken, tree->layout);
-            p.bytes -= *measure_row_bytes(taken, tree->layout);
-        }
-        if (!ok || !p.packets || !is_heavy(tree, p.packets, p.bytes)) {
-            continue;
-        }
-        ok = f(&p, aux);
-        for (unsigned int i = 0; ok && i < level; i++) {
-            uint64_t prefix[MEASURE_KEY_WORDS];
+    /* Each swap brings a row to its place. */
+    for (int b = 0; b < 256; b++) {
+        while (next[b] < end[b]) {
+            uint64_t *row = &rows[next[b] * row_words];
+            uint8_t byte = row_address(tree, row)[at];
 
-            make_prefix(tree, i, p.key, prefix);
-            ok = add_prefix(tree, &tree->taken[i], prefix, p.packets,
-                            p.bytes);
+            if (byte != b) {
+                swap_rows(row, &rows[next[byte] * row_words], row_words);
+            }
+            next[byte]++;
         }
     }
+    measure_pace(n);
+}
+
+/* Returns true if no prefix that has only some of the 'n' 'rows' can be
+ * listed. */
+static bool
+all_light(const struct tree *tree, const uint64_t *rows, size_t n)
+{
+    size_t row_words = measure_row_words(tree->layout);
+    struct sum all = { 0, 0 };
+
+    for (size_t i = 0; i < n; i++) {
+        struct sum sum = row_sum(tree, &rows[i * row_words]);
+
+        sum_add(&all, &sum);
+    }
+    measure_pace(n);
+    return !is_heavy(tree, all, tree->overflow);
+}
+
+/* Sorts the 'n' 'rows' by their addresses, whose bytes before 'at' are equal,
+ * but leaves those as they are that have no prefix to be listed. */
+static void
+sort(const struct tree *tree, uint64_t *rows, size_t n, size_t at)
+{
+    size_t row_words = measure_row_words(tree->layout);
+    uint32_t end[256];
+    uint32_t begin = 0;
+
+    if (n <= FEW_ROWS) {
+        sort_few(tree, rows, n);
+        return;
+    }
+    if (at == tree->size || all_light(tree, rows, n)) {
+        return;
+    }
+    sort_by_byte(tree, rows, n, at, end);
+    for (int b = 0; b < 256; b++) {
+        if (begin < end[b]) {
+            sort(tree, &rows[begin * row_words], end[b] - begin, at + 1);
+            begin = end[b];
+        }
+    }
+}
+
+/* Prefixes. */
+
+/* Returns how many prefixes the addresses of 'a' and 'b' have in common. */
+static size_t
+common_levels(const struct tree *tree, const uint64_t *a, const uint64_t *b)
+{
+    const uint8_t *address_a = row_address(tree, a);
+    const uint8_t *address_b = row_address(tree, b);
+    size_t n = 0;
+
+    while (n < tree->size && address_a[n] == address_b[n]) {
+        n++;
+    }
+    return n * tree->n_levels / tree->size;
+}
+
+/* Gives the 'i'th prefix of 'row', whose last address that is, to 'f' if it is
+ * to be listed, and adds what it leaves to the prefix around it. */
+static bool
+end_prefix(struct tree *tree, size_t i, const uint64_t *row,
+           measure_prefixes_function *f, void *aux)
+{
+    static const struct sum nothing;
+    struct level *level = &tree->levels[i];
+    bool ok = true;
+
+    if (level->most.packets + tree->overflow.packets
+        && is_heavy(tree, level->most, tree->overflow)) {
+        struct measure_heavy_prefix p = {
+            .layout = tree->layout,
+            .bits = level->bits,
+            .packets = level->least.packets,
+            .bytes = level->least.bytes,
+            .max_packets = level->most.packets + tree->overflow.packets,
+            .max_bytes = level->most.bytes + tree->overflow.bytes,
+            .all_packets = level->all.packets,
+            .all_bytes = level->all.bytes,
+            .heavy = is_heavy(tree, level->least, nothing),
+        };
+
+        for (unsigned int j = 0; j < measure_key_words(tree->layout); j++) {
+            p.key[j] = row[j] & level->mask[j];
+        }
+        ok = f(&p, aux);
+        level->least = nothing;
+        if (p.heavy) {
+            level->most = nothing;
+        }
+    }
+    if (i) {
+        sum_add(&level[-1].all, &level->all);
+        sum_add(&level[-1].least, &level->least);
+        sum_add(&level[-1].most, &level->most);
+    }
+    level->all = level->least = level->most = nothing;
     return ok;
 }
 
 static bool
 ask_tree(struct tree *tree, measure_prefixes_function *f, void *aux)
 {
-    for (unsigned int i = 0; i < tree->n_levels && tree->addresses.n; i++) {
-        if (!descend(tree, i)) {
-            return false;
+    size_t row_words = measure_row_words(tree->layout);
+    struct level *longest = &tree->levels[tree->n_levels - 1];
+    const uint64_t *row = tree->addresses.rows;
+
+    sort(tree, tree->addresses.rows, tree->addresses.n, 0);
+    for (uint32_t left = tree->addresses.n; left; left--, row += row_words) {
+        struct sum sum = row_sum(tree, row);
+        size_t common = (left > 1 ? common_levels(tree, row, row + row_words)
+                         : 0);
+
+        sum_add(&longest->all, &sum);
+        sum_add(&longest->least, &sum);
+        sum_add(&longest->most, &sum);
+        for (size_t i = tree->n_levels; i-- > common; ) {
+            if (!end_prefix(tree, i, row, f, aux)) {
+                return false;
+            }
         }
-    }
-    for (unsigned int i = tree->n_levels; i-- > 0; ) {
-        if (!ascend(tree, i, f, aux)) {
-            return false;
-        }
+        measure_pace(1);
     }
     return true;
 }
 
-/* Gives each heavy prefix in 'scope' to 'f', and adds to 'keys', 'packets' and
- * 'bytes' those of all addresses.  Returns false if there was no memory, or
- * 'f' said so. */
+/* Gives each prefix in 'scope' that is heavy, or may be, to 'f', and adds to
+ * 'keys', 'packets' and 'bytes' those of all addresses.  Returns false if
+ * there was no memory, or 'f' said so. */
 bool
 measure_prefixes_ask(const struct measure_scope *scope,
                      const struct measure_prefixes_question *question,
@@ -276,7 +354,7 @@ measure_prefixes_ask(const struct measure_scope *scope,
         return true;
     }
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
-        tree_init(&trees.trees[i], question, scope->reports[0], i);
+        tree_init(&trees.trees[i], question, scope, i);
     }
     /* As many addresses as rows at most, which is often little enough. */
     ok = measure_groups_reserve(&trees.trees[MEASURE_IPV4].addresses,
@@ -284,10 +362,10 @@ measure_prefixes_ask(const struct measure_scope *scope,
     ok = ok && measure_query(scope, question->group, keep_addresses, &trees);
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
         ok = ok && ask_tree(&trees.trees[i], f, aux);
-        tree_destroy(&trees.trees[i]);
+        measure_groups_destroy(&trees.trees[i].addresses);
     }
     *keys += trees.keys;
-    *packets += trees.packets;
-    *bytes += trees.bytes;
+    *packets += trees.all.packets;
+    *bytes += trees.all.bytes;
     return ok;
 }

@@ -258,22 +258,6 @@ write_estimate(struct measure_output *o, const struct measure_totals *totals)
         measure_output_percentage(o, "error-probability-percentage",
                                   totals->error_probability, 1);
     }
-    if (!totals->complete && (totals->missed.packets != UINT64_MAX
-                              || totals->missed.bytes != UINT64_MAX)) {
-        /* What overflowed can be of any key. */
-        measure_output_open_line(o, "without-row");
-        if (totals->missed.packets != UINT64_MAX) {
-            measure_output_uint(o, "packets-max",
-                                (totals->missed.packets
-                                 + totals->counters.overflow_packets));
-        }
-        if (totals->missed.bytes != UINT64_MAX) {
-            measure_output_uint(o, "bytes-max",
-                                (totals->missed.bytes
-                                 + totals->counters.overflow_bytes));
-        }
-        measure_output_close(o);
-    }
 }
 
 /* Writes what 'totals', those of 'scope', say of it. */

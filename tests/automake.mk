@@ -36,6 +36,7 @@ unit_tests = \
 	tests/check-pace \
 	tests/check-parse \
 	tests/check-port \
+	tests/check-prefixes \
 	tests/check-query \
 	tests/check-record \
 	tests/check-report \

@@ -651,12 +651,14 @@ START_TEST(report_is_written)
         "\"protocol\":6,\"source-port\":1025,\"destination-port\":443,"
         "\"packets\":5,\"bytes\":500,\"packets-error-max\":0,"
         "\"bytes-error-max\":0,\"packets-percentage-of-total\":62.500,"
-        "\"heavy\":true},"
+        "\"heavy\":true,"
+        "\"may-be-heavy\":true},"
         "{\"source\":\"2001:db8::\",\"destination\":"
         "\"2001:db8:1::\",\"protocol\":17,\"source-port\":1024,"
         "\"destination-port\":53,\"packets\":2,\"bytes\":200,"
         "\"packets-error-max\":0,\"bytes-error-max\":0,"
-        "\"packets-percentage-of-total\":25.000,\"heavy\":false}],"
+        "\"packets-percentage-of-total\":25.000,\"heavy\":false,"
+        "\"may-be-heavy\":false}],"
         "\"other\":{\"keys\":1,\"packets\":1,\"bytes\":100}}",
         TEXT_HEAD
         "Keys by flow, largest packets first, heavy from 0.1%.\n"
@@ -678,7 +680,8 @@ START_TEST(report_is_written)
     check_written(&e, &q, JSON_HEAD
         "{\"source\":\"10.0.0.0\",\"packets\":6,\"bytes\":600,"
         "\"packets-error-max\":0,\"bytes-error-max\":0,"
-        "\"packets-percentage-of-total\":75.000,\"heavy\":true}],"
+        "\"packets-percentage-of-total\":75.000,\"heavy\":true,"
+        "\"may-be-heavy\":true}],"
         "\"other\":{\"keys\":1,\"packets\":2,\"bytes\":200}}",
         TEXT_HEAD
         "Keys by source, largest bytes first, heavy from 0.1%.\n"
@@ -722,7 +725,9 @@ START_TEST(report_with_errors_is_written)
         "\"overflow\":{\"packets\":1,\"bytes\":100},"
         "\"heavy-hitters\":[{\"source\":\"10.0.0.0\",\"packets\":3,"
         "\"bytes\":300,\"packets-error-max\":1,\"bytes-error-max\":100,"
-        "\"packets-percentage-of-total\":75.000,\"heavy\":true}],"
+        "\"packets-percentage-of-total\":75.000,\"heavy\":true,"
+        "\"may-be-heavy\":true}],"
+        "\"without-row\":{\"packets-max\":1,\"bytes-max\":100},"
         "\"other\":{\"keys\":0,\"packets\":1,\"bytes\":100}}",
         "epoch: number 7, start 2023-11-14T22:13:20.000Z, "
         "duration ms 1000\n"
@@ -739,6 +744,7 @@ START_TEST(report_with_errors_is_written)
         "packets percentage of total  heavy\n"
         "  10.0.0.0        3    300                  1              100  "
         "                     75.000  yes\n"
+        "without row: packets max 1, bytes max 100\n"
         "other: keys 0, packets 1, bytes 100\n");
     epoch_close(&e);
 }
