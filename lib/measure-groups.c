@@ -46,15 +46,15 @@ measure_groups_destroy(struct measure_groups *groups)
     groups->slots = NULL;
 }
 
-/* Forgets the keys of all rows so far, which stay, and makes ready for up to
- * 'max_rows' rows.  Returns false if there is no memory. */
-bool
-measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
+/* Makes the index empty, for up to 'n_rows' rows.  Returns false if there is
+ * no memory. */
+static bool
+make_slots(struct measure_groups *groups, uint64_t n_rows)
 {
     uint64_t n_slots = MIN_SLOTS;
     size_t size;
 
-    while (n_slots < max_rows * 2) {
+    while (n_slots < n_rows * 2) {
         n_slots *= 2;
     }
     assert(n_slots <= UINT32_C(1) << 31);
@@ -62,7 +62,11 @@ measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
     if (size > groups->slots_size) {
         measure_memory_give(groups->budget, groups->slots,
                             groups->slots_size, false);
+        groups->slots = NULL;
         groups->slots_size = 0;
+        if (!groups->lasting && !measure_budget_allows(groups->budget, size)) {
+            return false;
+        }
         groups->slots = measure_memory_take(groups->budget, &size, SIZE_MAX,
                                             false);
         if (!groups->slots) {
@@ -72,6 +76,54 @@ measure_groups_begin(struct measure_groups *groups, uint64_t max_rows)
     }
     groups->n_slots = n_slots;
     memset(groups->slots, 0, n_slots * sizeof *groups->slots);
+    return true;
+}
+
+/* Forgets the keys of all rows so far, which stay, and makes ready for about
+ * 'n_rows' rows.  Returns false if there is no memory, or for an answer not so
+ * much. */
+bool
+measure_groups_begin(struct measure_groups *groups, uint64_t n_rows)
+{
+    groups->first = groups->n;
+    groups->flow = NULL;
+    return make_slots(groups, n_rows);
+}
+
+/* Makes the index larger if 'n_more' groups may be too many for it.  Returns
+ * false if there is no memory. */
+static bool
+grow_slots(struct measure_groups *groups, size_t n_more)
+{
+    unsigned int n_words = measure_key_words(groups->layout);
+    uint64_t n = groups->n - groups->first + n_more;
+    const uint64_t *row;
+
+    if (n * 2 <= groups->n_slots) {
+        return true;
+    }
+    if (!make_slots(groups, n * 2)) {
+        return false;
+    }
+    row = &groups->rows[groups->first * measure_row_words(groups->layout)];
+    for (uint32_t i = groups->first; i < groups->n; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash;
+        uint32_t slot;
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = groups->flow ? row[j] & groups->flow[j] : row[j];
+        }
+        hash = measure_key_hash(groups->secret, groups->layout, key);
+        slot = (hash >> 32) & (groups->n_slots - 1);
+        while (groups->slots[slot].number) {
+            slot = (slot + 1) & (groups->n_slots - 1);
+        }
+        groups->slots[slot].tag = hash;
+        groups->slots[slot].number = i + 1;
+        row += measure_row_words(groups->layout);
+        measure_pace(1);
+    }
     return true;
 }
 
@@ -205,17 +257,22 @@ take__(struct measure_groups *groups, enum measure_family layout,
     return differ;
 }
 
-/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) rows at the tail. */
-void
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) rows at the tail.  Returns
+ * false if there is no memory. */
+bool
 measure_groups_take(struct measure_groups *groups, size_t n)
 {
     const uint64_t *rows = measure_groups_tail(groups);
 
+    if (!grow_slots(groups, n)) {
+        return false;
+    }
     if (groups->layout == MEASURE_IPV4) {
         take__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
     } else {
         take__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
     }
+    return true;
 }
 
 MEASURE_SPECIALISED bool
@@ -223,10 +280,12 @@ add__(struct measure_groups *groups, enum measure_family layout,
       const uint64_t *rows, size_t n, const uint64_t *mask,
       enum measure_groups_value value, const uint64_t *flow, bool *differ)
 {
+    groups->flow = flow;
     while (n) {
         size_t n_batch = n < MEASURE_GROUPS_BATCH ? n : MEASURE_GROUPS_BATCH;
 
-        if (!measure_groups_reserve(groups, n_batch)) {
+        if (!measure_groups_reserve(groups, n_batch)
+            || !grow_slots(groups, n_batch)) {
             return false;
         }
         if (take__(groups, layout, rows, n_batch, mask, value, flow)) {

@@ -37,8 +37,12 @@
  * they are put behind the groups, at measure_groups_tail(), and
  * measure_groups_take() then adds them up there.
  *
+ * The index is made for as many rows as measure_groups_begin() is told, and
+ * grows if there are more groups.
+ *
  * Memory: 32 bytes for a group of IPv4 and 64 for one of IPv6, and 16 to 32
- * for each row that may come, of spare blocks (measure-memory.h).
+ * for each row that was expected, or for each group if these are more, of
+ * spare blocks (measure-memory.h).
  *
  * Thread safety: none. */
 
@@ -52,6 +56,8 @@ struct measure_slot {
 struct measure_groups {
     enum measure_family layout;
     uint32_t n;                 /* Rows. */
+    uint32_t first;             /* Of those in the index. */
+    const uint64_t *flow;       /* Mask of what is hashed, or NULL for all. */
     bool lasting;               /* Not just for one question. */
     uint64_t *rows;
     size_t size;                /* Bytes at 'rows'. */
@@ -72,10 +78,10 @@ void measure_groups_init(struct measure_groups *, enum measure_family,
                          const struct measure_hash_secret *,
                          struct measure_budget *);
 void measure_groups_destroy(struct measure_groups *);
-bool measure_groups_begin(struct measure_groups *, uint64_t max_rows);
+bool measure_groups_begin(struct measure_groups *, uint64_t n_rows);
 bool measure_groups_reserve(struct measure_groups *, uint64_t n_more);
 void measure_groups_fit(struct measure_groups *);
-void measure_groups_take(struct measure_groups *, size_t n);
+bool measure_groups_take(struct measure_groups *, size_t n);
 bool measure_groups_add(struct measure_groups *, const uint64_t *rows,
                         size_t n);
 bool measure_groups_add_flows(struct measure_groups *, const uint64_t *rows,

@@ -32,6 +32,24 @@ measure_partitions_for(uint64_t n_rows)
     return n;
 }
 
+/* Returns in how many pieces, a power of 2 up to 'max', one of 'n' partitions,
+ * of 'all_rows' rows, is to be taken that has 'n_rows' of them. */
+uint32_t
+measure_partition_pieces(uint64_t n_rows, uint64_t all_rows, uint32_t n,
+                         uint32_t max)
+{
+    uint64_t usual = all_rows / n;
+    uint32_t pieces = 1;
+
+    usual = (usual > MEASURE_PARTITION_ROWS ? usual : MEASURE_PARTITION_ROWS);
+    if (n_rows > usual * MEASURE_LARGE_PARTITION) {
+        while (pieces < max && n_rows / pieces > usual) {
+            pieces *= 2;
+        }
+    }
+    return pieces;
+}
+
 static size_t
 chunk_words(enum measure_family layout)
 {
@@ -60,7 +78,7 @@ chunk_rows(const struct measure_partitions *p, uint32_t number)
     return &p->rows[(number - 1) * chunk_words(p->layout)];
 }
 
-/* Makes 'n' (a power of 2) empty partitions that take 'max_rows' rows of
+/* Makes 'n' empty partitions that take 'max_rows' rows of
  * 'layout' in all.  Returns false if there is no memory; they may be destroyed
  * then. */
 bool

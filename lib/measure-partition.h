@@ -30,6 +30,10 @@
  * partitioned aggregation of databases (Manegold, Boncz, Kersten, "Optimizing
  * Main-Memory Join on Modern Hardware", TKDE 2002).
  *
+ * If one group has many of the rows, its partition is much larger than others.
+ * measure_partition_pieces() says in how many pieces it is to be taken, by
+ * another hash, that of a finer group.
+ *
  * The rows of a partition are in a list of chunks, so that nobody must know in
  * advance how many there will be.
  *
@@ -41,6 +45,7 @@
 #define MEASURE_CHUNK_ROWS 64
 #define MEASURE_PARTITION_ROWS 2048     /* About so many in each, until... */
 #define MEASURE_MAX_PARTITIONS 1024     /* ...there are so many. */
+#define MEASURE_LARGE_PARTITION 8       /* So many times as large. */
 
 /* The rows of one partition. */
 struct measure_partition {
@@ -59,7 +64,7 @@ struct measure_partitions {
     uint32_t *next;             /* Of each chunk the next, likewise from 1. */
     uint32_t n_chunks;
     uint32_t n_used;            /* Chunks used. */
-    uint32_t n;                 /* Partitions, a power of 2. */
+    uint32_t n;                 /* Partitions. */
     struct measure_partition *partitions;
 };
 
@@ -72,6 +77,8 @@ struct measure_chunk {
 };
 
 uint32_t measure_partitions_for(uint64_t n_rows);
+uint32_t measure_partition_pieces(uint64_t n_rows, uint64_t all_rows,
+                                  uint32_t n, uint32_t max);
 uint64_t measure_partitions_bytes(enum measure_family, uint64_t max_rows,
                                   uint32_t n);
 bool measure_partitions_init(struct measure_partitions *, enum measure_family,
@@ -86,14 +93,15 @@ uint64_t measure_partition_n_rows(const struct measure_partitions *,
 bool measure_partition_next_chunk(const struct measure_partitions *,
                                   uint32_t i, struct measure_chunk *);
 
-/* Adds a row to the partition that 'hash' chooses.  'layout' is that of 'p';
- * callers pass a constant. */
+/* Adds a row to the partition with index 'number'.  'layout' is that of 'p'; callers pass a
+ * constant. */
 static inline void
-measure_partitions_add(struct measure_partitions *p,
-                       enum measure_family layout, uint64_t hash,
-                       const uint64_t *key, uint64_t packets, uint64_t bytes)
+measure_partitions_add_to(struct measure_partitions *p,
+                          enum measure_family layout, uint32_t number,
+                          const uint64_t *key, uint64_t packets,
+                          uint64_t bytes)
 {
-    struct measure_partition *partition = &p->partitions[hash & (p->n - 1)];
+    struct measure_partition *partition = &p->partitions[number];
     unsigned int n_words = measure_key_words(layout);
     uint64_t *row;
 
@@ -108,6 +116,16 @@ measure_partitions_add(struct measure_partitions *p,
     row[n_words + 1] = bytes;
     partition->next_row = row + measure_row_words(layout);
     partition->room--;
+}
+
+/* Adds a row to the partition, of a power of 2, that 'hash' chooses. */
+static inline void
+measure_partitions_add(struct measure_partitions *p,
+                       enum measure_family layout, uint64_t hash,
+                       const uint64_t *key, uint64_t packets, uint64_t bytes)
+{
+    measure_partitions_add_to(p, layout, hash & (p->n - 1), key, packets,
+                              bytes);
 }
 
 #endif /* measure-partition.h */

@@ -46,19 +46,28 @@ struct query {
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
     const struct measure_grouping *base;    /* In place of the report. */
+    const struct measure_group *together;   /* Of the groups, see below. */
     bool count_wholes;
     uint64_t min_packets;       /* Of a whole. */
 
     /* The rows of all parts, if those of the reports do not do. */
     bool split;
     uint32_t n_parts;
+    uint64_t n_rows;            /* Of all parts. */
     struct measure_partitions partitions[MEASURE_N_FAMILIES];
     struct waiting *waiting[MEASURE_N_FAMILIES];
 
-    /* Of one part. */
+    /* Of one part.  One that is large, because a whole has many rows, is gone
+     * through in several passes: each takes the rows whose hash, of the fields
+     * of 'together', is its own, lest the groups take much memory. */
+    uint32_t n_passes;          /* A power of 2. */
+    uint32_t pass;
     struct measure_groups groups[MEASURE_N_FAMILIES];
     struct measure_groups wholes[MEASURE_N_FAMILIES];
 };
+
+#define MAX_PASSES 16
+#define PASS_SHIFT 16           /* Of the hash: other bits than partitions. */
 
 static const uint64_t *
 whole_mask(const struct query *q, enum measure_family layout)
@@ -219,18 +228,38 @@ split_scope(struct query *q)
 struct loading {
     const struct measure_group *group;
     struct measure_groups *groups;      /* Of each layout. */
-    bool heavy_only;            /* Only rows of wholes that are heavy. */
+    bool heavy_only;            /* Only rows of wholes that are heavy... */
+    bool one_pass;              /* ...and only those of the pass. */
 };
 
-/* Makes 'groups' ready for up to 'n_rows' rows of another part.  Returns false
- * if there is no memory. */
+/* Makes 'groups' ready for up to 'n_rows' rows of another part, or of a pass
+ * of a large one, which may have few groups.  Returns false if there is no
+ * memory. */
 static bool
-begin_part(struct measure_groups *groups, uint64_t n_rows)
+begin_part(const struct query *q, struct measure_groups *groups,
+           uint64_t n_rows)
 {
     if (!groups->lasting) {
         groups->n = 0;
     }
-    return measure_groups_begin(groups, n_rows);
+    return measure_groups_begin(groups, q->n_passes > 1 ? 0 : n_rows);
+}
+
+/* Returns true if a row of the group 'key' is for the pass that is made. */
+static inline bool
+is_of_pass(const struct query *q, enum measure_family layout,
+           const uint64_t *key)
+{
+    const uint64_t *mask = (layout == MEASURE_IPV4 ? q->together->narrow
+                            : q->together->wide6);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t masked[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < n_words; i++) {
+        masked[i] = key[i] & mask[i];
+    }
+    return (((measure_key_hash(q->secret, layout, masked) >> PASS_SHIFT)
+             & (q->n_passes - 1)) == q->pass);
 }
 
 static inline bool
@@ -274,6 +303,9 @@ load_rows__(struct query *q, const struct loading *l,
         if (l->heavy_only && !is_heavy(q, to, group)) {
             continue;
         }
+        if (l->one_pass && !is_of_pass(q, to, group)) {
+            continue;
+        }
         row = (measure_groups_tail(&l->groups[to])
                + n_new[to]++ * measure_row_words(to));
         for (unsigned int j = 0; j < measure_key_words(to); j++) {
@@ -282,11 +314,10 @@ load_rows__(struct query *q, const struct loading *l,
         row[measure_key_words(to)] = key[measure_key_words(layout)];
         row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
     }
-    measure_groups_take(&l->groups[MEASURE_IPV4], n_new[MEASURE_IPV4]);
-    if (layout == MEASURE_IPV6) {
-        measure_groups_take(&l->groups[MEASURE_IPV6], n_new[MEASURE_IPV6]);
-    }
-    return true;
+    return (measure_groups_take(&l->groups[MEASURE_IPV4], n_new[MEASURE_IPV4])
+            && (layout == MEASURE_IPV4
+                || measure_groups_take(&l->groups[MEASURE_IPV6],
+                                       n_new[MEASURE_IPV6])));
 }
 
 /* Adds up the rows 'i' to 'end' - 1 of 'table'. */
@@ -297,7 +328,8 @@ load_table__(struct query *q, const struct loading *l,
 {
     const uint64_t *rows = &table->rows[i * measure_row_words(layout)];
 
-    if (layout == MEASURE_IPV4 && !q->scope->filter && !l->heavy_only) {
+    if (layout == MEASURE_IPV4 && !q->scope->filter && !l->heavy_only
+        && !l->one_pass) {
         return measure_groups_add_masked(&l->groups[layout], rows, end - i,
                                          l->group->narrow,
                                          MEASURE_GROUPS_SUM);
@@ -315,26 +347,47 @@ load_table__(struct query *q, const struct loading *l,
     return true;
 }
 
+/* Counts in 'n_rows', for each layout, the rows of the parts from 'i' up to
+ * 'end', without that one, and returns their sum. */
+static uint64_t
+count_rows(const struct query *q, uint32_t i, uint32_t end,
+           uint64_t n_rows[MEASURE_N_FAMILIES])
+{
+    const struct measure_scope *scope = q->scope;
+
+    n_rows[MEASURE_IPV4] = n_rows[MEASURE_IPV6] = 0;
+    if (q->split) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            for (uint32_t j = i; j < end; j++) {
+                n_rows[layout]
+                    += measure_partition_n_rows(&q->partitions[layout], j);
+            }
+        }
+        return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+    }
+    for (size_t j = 0; j < scope->n_reports; j++) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            const uint32_t *parts = (q->base ? q->base->parts[layout]
+                                     : scope->reports[j]->parts[layout]);
+
+            n_rows[layout] += parts[end] - parts[i];
+        }
+    }
+    return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+}
+
 /* Makes the groups of part 'i' of the reports as they are.  Returns false if
  * there is no memory. */
 static bool
 load_reports_part(struct query *q, const struct loading *l, uint32_t i)
 {
     const struct measure_scope *scope = q->scope;
-    uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
+    uint64_t n_rows[MEASURE_N_FAMILIES];
 
-    for (size_t j = 0; j < scope->n_reports; j++) {
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-            const uint32_t *parts = (q->base ? q->base->parts[layout]
-                                     : scope->reports[j]->parts[layout]);
-
-            n_rows[layout] += parts[i + 1] - parts[i];
-        }
-    }
     /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
-    n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
+    n_rows[MEASURE_IPV4] = count_rows(q, i, i + 1, n_rows);
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        if (!begin_part(&l->groups[layout], n_rows[layout])) {
+        if (!begin_part(q, &l->groups[layout], n_rows[layout])) {
             return false;
         }
     }
@@ -366,7 +419,7 @@ load_chunk__(struct query *q, const struct loading *l,
     size_t n_new = 0;
     uint64_t *to;
 
-    if (!l->heavy_only) {
+    if (!l->heavy_only && !l->one_pass) {
         return (l->group == q->group
                 ? measure_groups_add(groups, rows, n)
                 : measure_groups_add_masked(groups, rows, n,
@@ -378,14 +431,14 @@ load_chunk__(struct query *q, const struct loading *l,
     }
     to = measure_groups_tail(groups);
     for (size_t i = 0; i < n; i++, rows += row_words) {
-        if (is_heavy(q, layout, rows)) {
+        if ((!l->heavy_only || is_heavy(q, layout, rows))
+            && (!l->one_pass || is_of_pass(q, layout, rows))) {
             memcpy(to, rows, row_words * sizeof *to);
             to += row_words;
             n_new++;
         }
     }
-    measure_groups_take(groups, n_new);
-    return true;
+    return measure_groups_take(groups, n_new);
 }
 
 /* Makes the groups of partition 'i'.  Returns false if there is no memory. */
@@ -396,7 +449,8 @@ load_partition(struct query *q, const struct loading *l, uint32_t i)
         const struct measure_partitions *p = &q->partitions[layout];
         struct measure_chunk chunk = { .number = 0 };
 
-        if (!begin_part(&l->groups[layout], measure_partition_n_rows(p, i))) {
+        if (!begin_part(q, &l->groups[layout],
+                        measure_partition_n_rows(p, i))) {
             return false;
         }
         while (measure_partition_next_chunk(p, i, &chunk)) {
@@ -434,26 +488,36 @@ has_heavy(const struct query *q)
     return false;
 }
 
-/* Makes the groups of part 'i', and first the wholes if these are wanted:
- * rows of wholes that are not heavy then need not be grouped.  Returns false
- * if there is no memory. */
+/* Makes ready for the passes of part 'i': notes how many there are, and makes
+ * the wholes if these are wanted.  Rows of wholes that are not heavy then need
+ * not be grouped.  Returns false if there is no memory. */
 static bool
-load_part(struct query *q, uint32_t i)
+begin_passes(struct query *q, uint32_t i)
 {
     const struct loading wholes = { .group = q->whole, .groups = q->wholes };
+    uint64_t n_rows[MEASURE_N_FAMILIES];
+
+    q->pass = 0;
+    q->n_passes = measure_partition_pieces(count_rows(q, i, i + 1, n_rows),
+                                           q->n_rows, q->n_parts, MAX_PASSES);
+    return !q->count_wholes || load(q, &wholes, i);
+}
+
+/* Makes the groups of part 'i' that are of the pass.  Returns false if there
+ * is no memory. */
+static bool
+load_pass(struct query *q, uint32_t i)
+{
     const struct loading groups = {
         .group = q->group, .groups = q->groups,
         .heavy_only = q->count_wholes && q->min_packets > 1,
+        .one_pass = q->n_passes > 1,
     };
 
-    if (q->count_wholes) {
-        if (!load(q, &wholes, i)) {
-            return false;
-        }
-        if (groups.heavy_only && !has_heavy(q)) {
-            q->groups[MEASURE_IPV4].n = q->groups[MEASURE_IPV6].n = 0;
-            return true;
-        }
+    if (groups.heavy_only && !has_heavy(q)) {
+        q->groups[MEASURE_IPV4].n = q->groups[MEASURE_IPV6].n = 0;
+        q->n_passes = 1;
+        return true;
     }
     return load(q, &groups, i);
 }
@@ -479,12 +543,13 @@ parts_do(const struct query *q)
                 : whole->destination_prefix) == 128);
 }
 
-/* Makes 'q' ready for load_part().  Returns false if there is no memory.  In
+/* Makes 'q' ready for begin_passes().  Returns false if there is no memory.  In
  * any case end() must follow. */
 static bool
 begin(struct query *q)
 {
     const struct measure_scope *scope = q->scope;
+    uint64_t n_rows[MEASURE_N_FAMILIES];
 
     q->secret = scope->reports[0]->secret;
     q->budget = scope->reports[scope->n_reports - 1]->budget;
@@ -494,7 +559,11 @@ begin(struct query *q)
         measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
         measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
     }
-    return !q->split || split_scope(q);
+    if (q->split && !split_scope(q)) {
+        return false;
+    }
+    q->n_rows = count_rows(q, 0, q->n_parts, n_rows);
+    return true;
 }
 
 static void
@@ -524,15 +593,22 @@ static bool
 add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
 {
     uint32_t begin[MEASURE_N_FAMILIES];
+    uint64_t n_rows[MEASURE_N_FAMILIES];
 
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         begin[layout] = q->groups[layout].n;
     }
-    if (!load_part(q, i)) {
+    if (!begin_passes(q, i)) {
         return false;
+    }
+    for (; q->pass < q->n_passes; q->pass++) {
+        if (!load_pass(q, i)) {
+            return false;
+        }
     }
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         struct measure_groups *groups = &q->groups[layout];
+        uint64_t n_first = count_rows(q, 0, 1, n_rows);
         uint64_t most = grouping->max_packets;
 
         for (uint32_t j = begin[layout]; j < groups->n; j++) {
@@ -545,9 +621,10 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
         if (grouping->parts[layout]) {
             grouping->parts[layout][i + 1] = groups->n;
         }
-        /* All parts are about as large as the first. */
+        /* The others have about as many groups for their rows. */
         if (!i && groups->n) {
-            uint64_t n = groups->n * (q->n_parts - 1.) * 17 / 16;
+            uint64_t n = (groups->n * 17. / 16 * (q->n_rows - n_first)
+                          / n_first);
             uint64_t size = n * measure_row_words(layout) * sizeof(uint64_t);
             bool ok = measure_budget_reserve(q->budget, size);
 
@@ -573,6 +650,7 @@ make_grouping(const struct measure_scope *scope, enum measure_by by)
     struct measure_group group;
     struct query q = {
         .scope = &all_rows, .group = &group, .whole = &group,
+        .together = &group,
         .base = measure_groupings_get(kept, MEASURE_BY_PAIR),
     };
     struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
@@ -678,7 +756,7 @@ give_tables(const struct measure_table tables[MEASURE_N_FAMILIES],
     return true;
 }
 
-/* Gives the groups of the part that is loaded to one of the functions. */
+/* Gives the groups of the pass that is loaded to one of the functions. */
 static bool
 give_groups(struct query *q, measure_groups_function *f,
             measure_wholes_function *wholes_f, void *aux)
@@ -687,7 +765,8 @@ give_groups(struct query *q, measure_groups_function *f,
 
     for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
         if (wholes_f && q->wholes[layout].n
-            && !wholes_f(&q->groups[layout], &q->wholes[layout], aux)) {
+            && !wholes_f(&q->groups[layout], &q->wholes[layout],
+                         q->pass + 1 < q->n_passes, aux)) {
             return false;
         }
         measure_groups_view(&q->groups[layout], &tables[layout]);
@@ -702,7 +781,10 @@ query(struct query *q, measure_groups_function *f,
     bool ok = begin(q);
 
     for (uint32_t i = 0; ok && i < q->n_parts; i++) {
-        ok = load_part(q, i) && give_groups(q, f, wholes_f, aux);
+        ok = begin_passes(q, i);
+        for (; ok && q->pass < q->n_passes; q->pass++) {
+            ok = load_pass(q, i) && give_groups(q, f, wholes_f, aux);
+        }
     }
     end(q);
     return ok;
@@ -715,7 +797,9 @@ measure_query(const struct measure_scope *scope,
               const struct measure_group *group,
               measure_groups_function *f, void *aux)
 {
-    struct query q = { .scope = scope, .group = group, .whole = group };
+    struct query q = {
+        .scope = scope, .group = group, .whole = group, .together = group,
+    };
     const struct measure_grouping *grouping = NULL;
     struct measure_groupings *kept;
     bool ok;
@@ -744,19 +828,21 @@ measure_query(const struct measure_scope *scope,
     return ok;
 }
 
-/* Like measure_query(), with all groups that are one by 'whole', whose fields
- * 'group' must have, in one call.  'f' also gets all wholes with their packets
- * and bytes, but of those with less than 'min_packets' packets no groups.
- * Neither may have tunnels. */
+/* Like measure_query(), with all groups that are one by 'together' in one call,
+ * and all that are one by 'whole', whose fields 'together' must have as
+ * 'group' those of 'together', in one or in calls that follow each other.  'f'
+ * also gets all wholes with their packets and bytes, but of those with less
+ * than 'min_packets' packets no groups.  None may have tunnels. */
 bool
 measure_query_wholes(const struct measure_scope *scope,
                      const struct measure_group *group,
+                     const struct measure_group *together,
                      const struct measure_group *whole, uint64_t min_packets,
                      measure_wholes_function *f, void *aux)
 {
     struct query q = {
         .scope = scope, .group = group, .whole = whole,
-        .count_wholes = true, .min_packets = min_packets,
+        .together = together, .count_wholes = true, .min_packets = min_packets,
     };
     struct measure_groupings *kept;
     bool ok;

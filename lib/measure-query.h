@@ -33,6 +33,10 @@
  * first (measure-partition.h).  Where few groups have many rows these are
  * added up on their way to the partitions, in a small cache.
  *
+ * A part that is much larger than others, as where one source has millions of
+ * flows, is gone through in up to 16 passes, each for a share of its groups:
+ * that bounds the memory as that of parts of the usual size.
+ *
  * Of one report, of all threads, the groups by pair, source and destination
  * are kept when somebody needs them (measure-grouping.h), and are where all
  * begins that can be made from them.
@@ -63,15 +67,18 @@ enum measure_sort {
  * of the switch.  Returns false if there is no memory. */
 typedef bool measure_groups_function(const struct measure_table *, void *aux);
 
-/* Called with some wholes, and their groups: see measure_query_wholes(). */
+/* Called with some wholes, and their groups: see measure_query_wholes().
+ * 'more' says that the next call, for these layouts, is for the same wholes and
+ * more of their groups. */
 typedef bool measure_wholes_function(const struct measure_groups *groups,
                                      const struct measure_groups *wholes,
-                                     void *aux);
+                                     bool more, void *aux);
 
 bool measure_query(const struct measure_scope *, const struct measure_group *,
                    measure_groups_function *, void *aux);
 bool measure_query_wholes(const struct measure_scope *,
                           const struct measure_group *group,
+                          const struct measure_group *together,
                           const struct measure_group *whole,
                           uint64_t min_packets,
                           measure_wholes_function *, void *aux);

@@ -26,6 +26,8 @@
 #include "measure-partition.h"
 #include "measure-report-structures.h"
 
+#define SAMPLE_ROWS 64          /* Of each part, to find large ones. */
+
 #define OVERFLOW_SIZE (MEASURE_OVERFLOW_CELLS                               \
                        * sizeof(struct measure_overflow_cell))
 
@@ -155,52 +157,154 @@ overflow_tables(struct measure_report *report,
     }
 }
 
-MEASURE_SPECIALISED void
-split_row(const struct measure_report *report, enum measure_family family,
-          uint64_t *row, struct measure_partitions *partitions)
+/* What one source has most of the rows of would be a partition that no cache
+ * holds.  Hence the rows of a large part are written to several partitions, by
+ * the hash of their flows: those of part 'i' to partitions 'first[i]' to
+ * 'first[i + 1]' - 1.  'first' is NULL if each part is one partition. */
+struct pieces {
+    uint32_t *first;
+    uint32_t n;                 /* Partitions. */
+};
+
+static inline uint32_t
+part_of(const struct measure_report *report, enum measure_family family,
+        const uint64_t *row)
 {
     uint64_t key[MEASURE_KEY_WORDS];
     enum measure_family layout = measure_group_key(&report->part_group,
                                                    family, row, key);
 
-    measure_partitions_add(partitions, family,
-                           measure_key_hash(report->secret, layout, key),
-                           row, *measure_row_packets(row, family),
-                           *measure_row_bytes(row, family));
+    return (measure_key_hash(report->secret, layout, key)
+            & (report->n_parts - 1));
+}
+
+/* Adds to 'counts' the parts of the first 'n' rows of 'table'.  These are as
+ * good as any: rows lie in the order of a hash.  Returns their number. */
+static uint64_t
+sample_table(const struct measure_report *report,
+             const struct measure_table *table, uint64_t n, uint64_t *counts)
+{
+    uint64_t i = 0;
+
+    MEASURE_TABLE_FOR_EACH (row, table) {
+        if (i++ == n) {
+            return n;
+        }
+        counts[part_of(report, table->family, row)]++;
+    }
+    return i;
+}
+
+static uint64_t
+sample_cuckoo(const struct measure_report *report, enum measure_family family,
+              const struct measure_cuckoo *cuckoo, uint64_t n,
+              uint64_t *counts)
+{
+    uint64_t i = 0;
+
+    MEASURE_CUCKOO_FOR_EACH (row, cuckoo) {
+        if (i++ == n) {
+            return n;
+        }
+        counts[part_of(report, family, row)]++;
+    }
+    return i;
+}
+
+/* Finds, by a few of the rows of 'closed', which parts are large. */
+static void
+find_pieces(const struct measure_report *report,
+            const struct closed_tables *closed, struct pieces *pieces)
+{
+    enum measure_family family = closed->family;
+    uint32_t n_parts = report->n_parts;
+    uint64_t *counts = measure_xzalloc(n_parts * sizeof *counts);
+    uint64_t one_of = 1 + closed->n_rows / (n_parts * (uint64_t) SAMPLE_ROWS);
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < closed->n; i++) {
+        const struct measure_table *table = closed->tables[i];
+
+        n += sample_table(report, table, measure_table_n_used(table) / one_of,
+                          counts);
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        n += sample_cuckoo(report, family, closed->cuckoos[i],
+                           closed->n_cuckoo_rows / closed->n_cuckoos / one_of,
+                           counts);
+    }
+    pieces->first = measure_xzalloc((n_parts + 1) * sizeof *pieces->first);
+    for (uint32_t i = 0; i < n_parts; i++) {
+        uint64_t n_rows = n ? (double) counts[i] / n * closed->n_rows : 0;
+
+        pieces->first[i + 1]
+            = (pieces->first[i]
+               + measure_partition_pieces(n_rows, closed->n_rows, n_parts,
+                                          MEASURE_MAX_PARTITIONS));
+    }
+    pieces->n = pieces->first[n_parts];
+    if (pieces->n == n_parts) {
+        free(pieces->first);
+        pieces->first = NULL;
+    }
+    free(counts);
+}
+
+MEASURE_SPECIALISED void
+split_row(const struct measure_report *report, enum measure_family family,
+          const struct pieces *pieces, uint64_t *row,
+          struct measure_partitions *partitions)
+{
+    uint32_t i = part_of(report, family, row);
+
+    if (pieces->first) {
+        uint32_t first = pieces->first[i];
+        uint32_t n = pieces->first[i + 1] - first;
+
+        i = first;
+        if (n > 1) {
+            i += (measure_masked_hash(report->secret, family, row,
+                                      &measure_masks[MEASURE_BY_FLOW])
+                  & (n - 1));
+        }
+    }
+    measure_partitions_add_to(partitions, family, i, row,
+                              *measure_row_packets(row, family),
+                              *measure_row_bytes(row, family));
 }
 
 /* Writes the rows of 'closed', which are of 'family', to 'partitions'. */
 MEASURE_SPECIALISED void
 split_tables(const struct measure_report *report, enum measure_family family,
-             const struct closed_tables *closed,
+             const struct closed_tables *closed, const struct pieces *pieces,
              struct measure_partitions *partitions)
 {
     for (size_t i = 0; i < closed->n; i++) {
         MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
-            split_row(report, family, row, partitions);
+            split_row(report, family, pieces, row, partitions);
         }
     }
     for (size_t i = 0; i < closed->n_cuckoos; i++) {
         MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
-            split_row(report, family, row, partitions);
+            split_row(report, family, pieces, row, partitions);
         }
     }
 }
 
-/* Adds up the rows of the 'part'th partition, behind those that 'groups' has.
- * Returns false if there is no memory. */
+/* Adds up the rows of one partition, behind those that 'groups' has.  Returns
+ * false if there is no memory. */
 static bool
-merge_part(struct measure_report *report,
-           const struct measure_partitions *partitions, uint32_t part,
-           struct measure_groups *groups)
+merge_partition(struct measure_report *report,
+                const struct measure_partitions *partitions, uint32_t i,
+                struct measure_groups *groups)
 {
     struct measure_chunk chunk = { .number = 0 };
 
-    if (!measure_groups_begin(groups, measure_partition_n_rows(partitions,
-                                                               part))) {
+    if (!measure_groups_begin(groups,
+                              measure_partition_n_rows(partitions, i))) {
         return false;
     }
-    while (measure_partition_next_chunk(partitions, part, &chunk)) {
+    while (measure_partition_next_chunk(partitions, i, &chunk)) {
         if (!measure_groups_add_flows(groups, chunk.rows, chunk.n,
                                       &report->several_ports)) {
             return false;
@@ -217,6 +321,8 @@ merge__(struct measure_report *report, enum measure_family family,
     const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
     struct measure_partitions partitions;
     struct measure_groups groups;
+    struct pieces pieces;
+    uint32_t partition = 0;
     uint64_t n_keys;
     bool ok;
 
@@ -226,18 +332,24 @@ merge__(struct measure_report *report, enum measure_family family,
               + closed->n_cuckoo_rows);
     measure_groups_init(&groups, family, report->secret, report->budget);
     groups.lasting = true;
+    find_pieces(report, closed, &pieces);
     ok = (measure_partitions_init(&partitions, family, closed->n_rows,
-                                  report->n_parts, report->budget)
+                                  pieces.n, report->budget)
           && measure_groups_reserve(&groups, (n_keys < closed->n_rows
                                               ? n_keys : closed->n_rows)
                                              + MEASURE_GROUPS_BATCH));
     if (ok) {
-        split_tables(report, family, closed, &partitions);
+        split_tables(report, family, closed, &pieces, &partitions);
     }
     for (uint32_t i = 0; ok && i < report->n_parts; i++) {
+        uint32_t end = pieces.first ? pieces.first[i + 1] : i + 1;
+
         report->parts[family][i] = groups.n;
-        ok = merge_part(report, &partitions, i, &groups);
+        while (ok && partition < end) {
+            ok = merge_partition(report, &partitions, partition++, &groups);
+        }
     }
+    free(pieces.first);
     measure_partitions_destroy(&partitions, report->budget);
     if (ok) {
         measure_groups_fit(&groups);

@@ -42,8 +42,9 @@ struct asking {
     struct measure_groups pairs[MEASURE_N_FAMILIES];
 
     /* For each source, its destinations, and in place of bytes its
-     * destinations and ports. */
+     * destinations and ports: so far, if 'more' is true. */
     struct measure_groups sources[MEASURE_N_FAMILIES];
+    bool more[MEASURE_N_FAMILIES];
 };
 
 static const char *const names[MEASURE_N_SPREADERS_BY] = {
@@ -135,14 +136,17 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
-/* Makes 'groups' those of 'from' masked with 'mask': each counts one, and its
- * packets as bytes.  Returns false if there is no memory. */
+/* Makes 'groups' those of 'from' masked with 'mask', or adds these if 'more':
+ * each counts one, and its packets as bytes.  Returns false if there is no
+ * memory. */
 static bool
 count_groups(struct measure_groups *groups, const struct measure_groups *from,
-             const uint64_t *mask)
+             const uint64_t *mask, bool more)
 {
-    groups->n = 0;
-    return (measure_groups_begin(groups, from->n)
+    if (!more) {
+        groups->n = 0;
+    }
+    return ((more || measure_groups_begin(groups, from->n))
             && measure_groups_add_masked(groups, from->rows, from->n, mask,
                                          MEASURE_GROUPS_COUNT));
 }
@@ -159,10 +163,11 @@ count_destinations(struct asking *asking, const struct measure_groups *groups)
     /* Of each pair the ports, and of each source the pairs, and the ports of
      * these. */
     return (count_groups(pairs, groups,
-                         narrow ? asking->pair.narrow : asking->pair.wide6)
+                         narrow ? asking->pair.narrow : asking->pair.wide6,
+                         false)
             && count_groups(&asking->sources[layout], pairs,
                             (narrow ? asking->group.narrow
-                             : asking->group.wide6)));
+                             : asking->group.wide6), asking->more[layout]));
 }
 
 static bool
@@ -221,23 +226,30 @@ follows(const struct asking *asking, enum measure_family layout,
 }
 
 /* Adds to the answer the sources of one part: 'wholes' has their packets and
- * bytes, 'groups' their destinations. */
+ * bytes, 'groups' their destinations, or some of them if there are 'more'. */
 static bool
 add_sources(const struct measure_groups *groups,
-            const struct measure_groups *wholes, void *asking_)
+            const struct measure_groups *wholes, bool more, void *asking_)
 {
     struct asking *asking = asking_;
     const struct measure_spreaders_question *question = asking->question;
     const struct measure_groups *sources = &asking->sources[groups->layout];
     enum measure_family layout = groups->layout;
 
-    asking->answer->keys += wholes->n;
-    if (!groups->n) {
+    if (groups->n) {
+        if (!count_destinations(asking, groups)) {
+            return false;
+        }
+        asking->more[layout] = true;
+    }
+    if (more) {
         return true;
     }
-    if (!count_destinations(asking, groups)) {
-        return false;
+    asking->answer->keys += wholes->n;
+    if (!asking->more[layout]) {
+        return true;
     }
+    asking->more[layout] = false;
     for (uint32_t i = 0; i < sources->n; i++) {
         uint64_t *key = &sources->rows[i * measure_row_words(layout)];
         struct measure_spreaders_row row;
@@ -315,8 +327,8 @@ measure_spreaders_ask(const struct measure_scope *scope,
         measure_groups_init(&asking.sources[layout], layout, secret, budget);
     }
 
-    ok = measure_query_wholes(scope, &finest, &asking.group, question->min,
-                              add_sources, &asking);
+    ok = measure_query_wholes(scope, &finest, &asking.pair, &asking.group,
+                              question->min, add_sources, &asking);
     if (answer->n_rows) {
         qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
               asking.compare);
