@@ -201,16 +201,37 @@ measure_monitor_begin_epoch(struct monitor *monitor)
     monitor->start_ms = time_wall_msec();
 }
 
+static struct closing_epoch *
+oldest_closing(const struct monitor *monitor)
+{
+    return (ovs_list_is_empty(&monitor->closing) ? NULL
+            : CONTAINER_OF(ovs_list_front(&monitor->closing),
+                           struct closing_epoch, node));
+}
+
+/* Returns the number of the oldest epoch of 'monitor' of which there are
+ * counts: in a report, in sets that are being merged, or running. */
+uint64_t
+measure_monitor_oldest_epoch(const struct monitor *monitor)
+{
+    const struct closing_epoch *closing = oldest_closing(monitor);
+    uint64_t oldest = measure_history_oldest_live(&monitor->history);
+
+    return MIN(oldest, closing ? closing->number : monitor->epoch);
+}
+
 /* Closes the running epoch of 'monitor', and begins the next one unless the
  * monitor is not running any more.  Returns the number of the closed epoch.
  * Its report follows: measure_report_seq() changes then. */
 uint64_t
 measure_monitor_close_epoch(struct monitor *monitor)
 {
-    size_t n = ovs_list_size(&monitor->writers);
     struct closing_epoch *closing = xzalloc(sizeof *closing);
     struct monitor_writer *writer;
+    size_t n;
 
+    measure_monitor_number_ports(monitor);
+    n = ovs_list_size(&monitor->writers);
     closing->number = monitor->epoch;
     closing->by = monitor->by;
     closing->start_ms = monitor->start_ms;
@@ -518,6 +539,9 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     measure_history_add(&monitor->history, report);
     measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
+    measure_port_settle(&monitor->ports, closing->number, monitor->epoch);
+    measure_port_recycle(&monitor->ports,
+                         measure_monitor_oldest_epoch(monitor));
     trim_history(monitor, measure_memory_limit(monitor) / 8, &dropped);
     ovs_mutex_unlock(&measure_mutex);
 
@@ -587,14 +611,6 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     free(closing->writers);
     free(closing->cores);
     free(closing);
-}
-
-static struct closing_epoch *
-oldest_closing(const struct monitor *monitor)
-{
-    return (ovs_list_is_empty(&monitor->closing) ? NULL
-            : CONTAINER_OF(ovs_list_front(&monitor->closing),
-                           struct closing_epoch, node));
 }
 
 /* Returns the oldest closing epoch of some monitor, or NULL. */

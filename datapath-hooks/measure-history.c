@@ -18,13 +18,18 @@
 
 #include "measure-history.h"
 
+#include "ovs-thread.h"
 #include "util.h"
+
+/* Protects 'live' of all histories.  Nothing else is locked under it. */
+static struct ovs_mutex live_mutex = OVS_MUTEX_INITIALIZER;
 
 void
 measure_history_init(struct measure_history *history)
 {
     memset(history, 0, sizeof *history);
     ovs_list_init(&history->reports);
+    ovs_list_init(&history->live);
 }
 
 void
@@ -51,6 +56,25 @@ measure_history_add(struct measure_history *history,
     history->n++;
     history->bytes += kept->bytes;
     ovs_list_push_back(&history->reports, &kept->node);
+    ovs_mutex_lock(&live_mutex);
+    ovs_list_push_back(&history->live, &kept->live_node);
+    ovs_mutex_unlock(&live_mutex);
+}
+
+/* Returns the number of the oldest epoch that has a report, in 'history' or
+ * because somebody still answers from it; UINT64_MAX if there is none. */
+uint64_t
+measure_history_oldest_live(const struct measure_history *history)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    ovs_mutex_lock(&live_mutex);
+    if (!ovs_list_is_empty(&history->live)) {
+        oldest = CONTAINER_OF(ovs_list_front(&history->live),
+                              struct kept_report, live_node)->report->number;
+    }
+    ovs_mutex_unlock(&live_mutex);
+    return oldest;
 }
 
 /* Returns the newest report, or NULL.  It needs a reference to outlive the
@@ -101,6 +125,9 @@ void
 measure_kept_report_unref(struct kept_report *kept)
 {
     if (kept && ovs_refcount_unref(&kept->refs) == 1) {
+        ovs_mutex_lock(&live_mutex);
+        ovs_list_remove(&kept->live_node);
+        ovs_mutex_unlock(&live_mutex);
         measure_report_destroy(kept->report);
         free(kept);
     }

@@ -29,11 +29,13 @@
  * it: each user has a reference.  Reports do not change any more.
  *
  * Thread safety: the lock of the monitors protects a history and its list; a
- * reference, once taken, may be used and given back by any thread.  The budget
- * of a report is that of its monitor, which must live longer. */
+ * reference, once taken, may be used and given back by any thread, for which
+ * 'live' has a lock of its own.  The budget of a report is that of its
+ * monitor, which must live longer. */
 
 struct kept_report {
     struct ovs_list node;           /* In a history, newest last. */
+    struct ovs_list live_node;      /* In the history until it is freed. */
     struct ovs_refcount refs;
     struct measure_report *report;
     uint64_t bytes;                 /* What it holds. */
@@ -41,6 +43,8 @@ struct kept_report {
 
 struct measure_history {
     struct ovs_list reports;        /* Contains "struct kept_report"s. */
+    struct ovs_list live;           /* These, and those that somebody still
+                                     * answers from; oldest first. */
     size_t n;
     uint64_t bytes;                 /* Sum of theirs. */
     uint64_t dropped_memory;        /* Because memory was short... */
@@ -54,6 +58,7 @@ struct kept_report *measure_history_newest(const struct measure_history *);
 struct kept_report *measure_history_find(const struct measure_history *,
                                          uint64_t number);
 struct kept_report *measure_history_take_oldest(struct measure_history *);
+uint64_t measure_history_oldest_live(const struct measure_history *);
 
 struct kept_report *measure_kept_report_ref(struct kept_report *);
 void measure_kept_report_unref(struct kept_report *);

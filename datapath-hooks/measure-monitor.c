@@ -61,7 +61,7 @@ struct measure_port {
     odp_port_t port_no;
     char *name;
     struct monitor *monitor;        /* That measures it, or NULL. */
-    uint16_t number;                /* In the keys of 'monitor'. */
+    uint16_t number;                /* In the keys of 'monitor', or 0. */
 };
 
 /* A port of a bridge, as configured.  A tunnel port of the datapath can stand
@@ -381,30 +381,92 @@ find_port_by_name(const void *dp, const char *name)
     return NULL;
 }
 
+/* Gives 'port' a number in the keys of its monitor if there is one left. */
+static void
+number_port(struct measure_port *port)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct monitor *monitor = port->monitor;
+
+    measure_port_recycle(&monitor->ports,
+                         measure_monitor_oldest_epoch(monitor));
+    port->number = measure_port_number(&monitor->ports, port->name);
+}
+
+/* Has each thread count what it receives from 'port' for the monitor that
+ * measures it, if any.  update_threads() must follow. */
+static void
+update_port(const struct measure_port *port)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint32_t i = odp_to_u32(port->port_no);
+    struct measure_thread *thread;
+
+    LIST_FOR_EACH (thread, node, &threads) {
+        if (thread->dp == port->dp) {
+            remove_port_writer(thread, i);
+            if (port->monitor) {
+                add_port_writer(thread, i, get_writer(port->monitor, thread),
+                                port->number);
+            }
+        }
+    }
+}
+
 /* Has 'monitor', or nobody if it is NULL, measure 'port'.  update_threads()
  * must follow. */
 static void
 measure_port_by(struct measure_port *port, struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
-    uint32_t i = odp_to_u32(port->port_no);
-    struct measure_thread *thread;
+    struct monitor *old = port->monitor;
 
-    if (port->monitor == monitor) {
+    if (old == monitor) {
         return;
     }
+    if (old) {
+        measure_port_release(&old->ports, port->number, old->epoch);
+        old->n_unnumbered -= !port->number;
+    }
     port->monitor = monitor;
-    port->number = (monitor ? measure_port_number(&monitor->ports, port->name)
-                    : 0);
-    LIST_FOR_EACH (thread, node, &threads) {
-        if (thread->dp == port->dp) {
-            remove_port_writer(thread, i);
-            if (monitor) {
-                add_port_writer(thread, i, get_writer(monitor, thread),
-                                port->number);
-            }
+    port->number = 0;
+    if (monitor) {
+        number_port(port);
+        if (!port->number) {
+            static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+
+            VLOG_WARN_RL(&rl, "%s: no number is left for port %s, as reports "
+                         "that are kept name %d others: rows will not say "
+                         "that packets came in by it; a smaller "
+                         "measure-history makes numbers free sooner",
+                         monitor->name, port->name, MEASURE_MAX_PORT);
+            monitor->n_unnumbered++;
         }
     }
+    update_port(port);
+}
+
+/* Gives the ports of 'monitor' that have no number one, as far as there are
+ * any by now. */
+void
+measure_monitor_number_ports(struct monitor *monitor)
+{
+    struct measure_port *port;
+
+    if (!monitor->n_unnumbered) {
+        return;
+    }
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        if (port->monitor == monitor && !port->number) {
+            number_port(port);
+            if (!port->number) {
+                break;
+            }
+            monitor->n_unnumbered--;
+            update_port(port);
+        }
+    }
+    update_threads();
 }
 
 /* Brings all ports in line with the configuration. */

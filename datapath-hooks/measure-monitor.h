@@ -112,6 +112,7 @@ struct monitor {
     long long int start_ms;         /* time_wall_msec(). */
 
     struct measure_port_names ports;
+    size_t n_unnumbered;            /* Ports that got no number there. */
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list cores;          /* "struct monitor_core"s, until the end
                                      * of the monitor. */
@@ -148,6 +149,8 @@ void measure_monitor_trim(struct monitor *, bool short_of_memory)
     OVS_REQUIRES(measure_mutex);
 void measure_writer_leave_thread(struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
+void measure_monitor_number_ports(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
 void measure_monitor_ports(const struct monitor *, struct sset *names)
     OVS_REQUIRES(measure_mutex);
 
@@ -161,6 +164,8 @@ void measure_control_add_set(struct monitor *, struct monitor_writer *)
 void measure_control_destroy(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_begin_epoch(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+uint64_t measure_monitor_oldest_epoch(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
 uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);

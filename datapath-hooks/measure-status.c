@@ -230,6 +230,12 @@ measure_write_status(struct measure_output *o,
         measure_output_note(o, "No port of this bridge is in the userspace "
                             "datapath (datapath_type=netdev).");
     }
+    if (monitor->n_unnumbered) {
+        measure_output_uint(o, "ports-without-number", monitor->n_unnumbered);
+        measure_output_note(o, "Rows do not say that packets came in by "
+                            "these: reports that are kept name as many other "
+                            "ports as can be told apart.");
+    }
     free(sorted);
     sset_destroy(&names);
 

@@ -131,18 +131,8 @@ static bool
 find_port(const struct measure_port_names *ports, const char *name,
           uint16_t *number)
 {
-    for (int i = 1; ports && i <= MEASURE_MAX_PORT; i++) {
-        const char *known = measure_port_name(ports, i);
-
-        if (!known) {
-            break;
-        }
-        if (!strcmp(known, name)) {
-            *number = i;
-            return true;
-        }
-    }
-    return false;
+    *number = ports ? measure_port_find(ports, name) : 0;
+    return *number;
 }
 
 static bool
@@ -244,14 +234,17 @@ add_condition(struct measure_filter *filter, const struct condition *condition,
 static void
 print_ports(FILE *stream, const struct measure_port_names *ports)
 {
+    int n = 0;
+
     for (int i = 1; ports && i <= MEASURE_MAX_PORT; i++) {
         const char *name = measure_port_name(ports, i);
 
-        if (!name || i > MAX_NAMES) {
-            fputs(name ? ", ..." : "", stream);
+        if (name && n == MAX_NAMES) {
+            fputs(", ...", stream);
             break;
+        } else if (name) {
+            fprintf(stream, "%s%s", n++ ? ", " : ": ", name);
         }
-        fprintf(stream, "%s%s", i > 1 ? ", " : ": ", name);
     }
 }
 
