@@ -128,30 +128,41 @@ find(const struct measure_space_saving *summary, enum measure_family family,
 
 /* Empties the slot of entry 'number', whose hash is 'hash', and moves slots
  * behind it there, so that no key is further from its home than the slots
- * between are used. */
+ * between are used.
+ *
+ * Where the run of used slots does not end within reach, the last slot that was
+ * moved stays as it is, lest keys behind it be out of reach.  To find() a slot
+ * whose entry has another key is that of another key. */
 static void
 remove_slot(struct measure_space_saving *summary, uint32_t hash,
             uint32_t number)
 {
     uint32_t n = summary->n_slots;
     uint32_t hole = measure_space_saving_home(summary, hash);
+    uint32_t slot;
 
-    while (summary->index[hole].entry != number + 1) {
+    /* It is within reach. */
+    while (summary->index[hole].entry != number + 1
+           || summary->index[hole].hash != hash) {
         hole = next_slot(summary, hole);
     }
-    for (uint32_t slot = next_slot(summary, hole); summary->index[slot].entry;
-         slot = next_slot(summary, slot)) {
-        uint32_t home
-            = measure_space_saving_home(summary, summary->index[slot].hash);
-        uint32_t from_home = slot >= home ? slot - home : slot + n - home;
-        uint32_t from_hole = slot >= hole ? slot - hole : slot + n - hole;
+    slot = hole;
+    for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
+        uint32_t home, from_home, from_hole;
 
+        slot = next_slot(summary, slot);
+        if (!summary->index[slot].entry) {
+            summary->index[hole].entry = 0;
+            return;
+        }
+        home = measure_space_saving_home(summary, summary->index[slot].hash);
+        from_home = slot >= home ? slot - home : slot + n - home;
+        from_hole = slot >= hole ? slot - hole : slot + n - hole;
         if (from_home >= from_hole) {
             summary->index[hole] = summary->index[slot];
             hole = slot;
         }
     }
-    summary->index[hole].entry = 0;
 }
 
 /* Gives 'key', which has no entry, one.  'slot' is where it belongs. */

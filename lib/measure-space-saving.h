@@ -54,8 +54,9 @@
  * measure_space_saving_prefetch(), _add() and _add_burst() belong to the
  * packet path: they do not allocate, lock, wait, log or clear.  Steps: those
  * of the heap, log2(n_entries), of the index, at most
- * MEASURE_SPACE_SAVING_MAX_PROBES, and the run of slots behind a removed one,
- * which is as long. */
+ * MEASURE_SPACE_SAVING_MAX_PROBES, and as many slots behind a removed one.
+ * Where the used slots behind it are more, which has a probability of about
+ * 2^-35 in an index that is half used, one slot is left in use by no key. */
 
 #define MEASURE_SPACE_SAVING_MAX_PROBES 128
 #define MEASURE_SPACE_SAVING_MAX_ENTRIES (UINT32_C(1) << 30)

@@ -237,6 +237,62 @@ START_TEST(probes_are_bounded)
 }
 END_TEST
 
+/* A run of used slots that is longer than any by chance, in which each key could
+ * move up when the first one goes: no more than the bounded number does, and
+ * all keys are found as before, however often that happens. */
+START_TEST(mending_of_the_index_is_bounded)
+{
+    enum { N = 1000, HOME = 100, N_ROUNDS = 300 };
+    enum measure_family family = _i;
+    struct measure_space_saving_slot *before;
+    uint64_t key[MEASURE_KEY_WORDS] = { 0 };
+    uint64_t hashes[N + N_ROUNDS];
+    struct measure_estimate e;
+    struct fixture f;
+    size_t n_slots;
+
+    open_summary(&f, family, N);
+    n_slots = f.summary.n_slots;
+    for (uint32_t i = 0; i < N + N_ROUNDS; i++) {
+        /* The first two have the same home; what comes later has room. */
+        uint64_t home = (i >= N ? HOME + N + 100 + 2 * (i - N)
+                         : i ? HOME + i - 1 : HOME);
+
+        hashes[i] = ((home << 32) / n_slots + 1) << 32;
+        if (i < N) {
+            key[1] = i;
+            ck_assert(measure_space_saving_add(&f.summary, key, hashes[i],
+                                               i + 1, 1));
+        }
+    }
+    ck_assert_uint_eq(f.summary.n_used, N);
+    before = malloc(n_slots * sizeof *before);
+    memcpy(before, f.summary.index, n_slots * sizeof *before);
+
+    for (uint32_t i = N; i < N + N_ROUNDS; i++) {
+        /* It takes the entry of the smallest one, key i - N. */
+        key[1] = i;
+        ck_assert(measure_space_saving_add(&f.summary, key, hashes[i], N, 1));
+        if (i == N) {
+            uint32_t behind = HOME + MEASURE_SPACE_SAVING_MAX_PROBES + 1;
+
+            ck_assert(!memcmp(&f.summary.index[behind], &before[behind],
+                              (HOME + N - behind) * sizeof *before));
+        }
+        for (uint32_t j = 0; j <= i; j++) {
+            key[1] = j;
+            REQUIRE(measure_space_saving_estimate(&f.summary, key, hashes[j],
+                                                  &e) == (j > i - N));
+            REQUIRE(j <= i - N
+                    || e.packets == (j < N ? j + 1 : j - N + 1 + N));
+        }
+    }
+    ck_assert_uint_eq(measure_space_saving_n_refused(&f.summary), 0);
+    free(before);
+    close_summary(&f);
+}
+END_TEST
+
 START_TEST(counters_have_64_bits)
 {
     uint64_t key[MEASURE_KEY_WORDS] = { 1 };
@@ -314,6 +370,8 @@ main(void)
     tcase_add_loop_test(tests, merge_of_what_fits_is_exact,
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
+    tcase_add_loop_test(tests, mending_of_the_index_is_bounded,
+                        0, MEASURE_N_FAMILIES);
     tcase_add_test(tests, counters_have_64_bits);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, MEASURE_N_FAMILIES);
