@@ -19,6 +19,7 @@
 #include "measure-superspreader.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,17 +43,16 @@ static_assert(1 << BIT_INDEX_BITS == LINE_BITS
  * there was no filter left. */
 #define NO_FILTER UINT32_MAX
 
-/* min and max fail with probabilities of at most this together... */
+/* min and max fail with probabilities of at most this together. */
 #define FAILURE 1e-4
-/* ...which is what lies behind so many standard deviations. */
-#define FAILURE_DEVIATIONS 3.9
+
+/* Of that, what tags and fingerprints may take: 20000 destinations with a
+ * probability of 2^-32 each. */
+#define FAILURE_TAGS 1e-5
 
 /* Of a Bloom filter that takes more than so many new destinations for old
  * ones nothing can be said but how many it has counted. */
 #define BLOOM_FULL .9
-
-/* Likewise, a bitmap with less zeros than this. */
-#define BITMAP_FULL_ZEROS 64
 
 /* What a row knows of its filter, where the list was. */
 struct filter_state {
@@ -613,32 +613,79 @@ bloom_estimate(const struct row *row, struct measure_superspreader_row *out)
     }
 }
 
-/* The standard error of the estimate of 'n' destinations with a bitmap. */
-static double
-bitmap_deviation(double n)
-{
-    double t = n / MEASURE_SPREADER_BITS;
+/* For each number of bits that are set in a bitmap, how many destinations it
+ * can have been: less than 'min' would set as many or more, and more than
+ * 'max' as many or fewer, with too small a probability. */
+static uint32_t bitmap_min[MEASURE_SPREADER_BITS + 1];
+static uint32_t bitmap_max[MEASURE_SPREADER_BITS + 1];
+static pthread_once_t bitmap_once = PTHREAD_ONCE_INIT;
 
-    return sqrt(MEASURE_SPREADER_BITS * (exp(t) - t - 1));
+/* Goes through the numbers n of destinations and knows, for each, with what
+ * probability it sets s bits: the next destination sets a new one with
+ * probability (1 - s / m).  Both ends of what is likely only move up, so that
+ * each s is passed once by either: 'max' of s is the last n for which s is not
+ * below them, and 'min' the first for which it is not above. */
+static void
+compute_bitmap_bounds(void)
+{
+    const double failure = (FAILURE - FAILURE_TAGS) / 2;
+    const double nothing = 1e-30;
+    const uint32_t m = MEASURE_SPREADER_BITS;
+    double p[MEASURE_SPREADER_BITS + 2] = { 1 };
+    uint32_t first = 0, last = 0;       /* What is not almost impossible. */
+    uint32_t low = 0, high = 0;         /* What is not too unlikely. */
+
+    for (uint32_t n = 1; low < m; n++) {
+        double sum = 0;
+
+        for (uint32_t s = last + 1; s > first; s--) {
+            p[s] = p[s] * s / m + p[s - 1] * (m + 1 - s) / m;
+        }
+        p[first] = p[first] * first / m;
+        while (p[first] < nothing) {
+            p[first++] = 0;
+        }
+        last += last < m && p[last + 1] >= nothing;
+        p[last + 1] = 0;
+
+        for (uint32_t s = last; ; s--) {
+            sum += p[s];
+            if (sum > failure) {
+                while (high < s) {
+                    bitmap_min[++high] = n;
+                }
+                break;
+            }
+        }
+        sum = 0;
+        for (uint32_t s = first; ; s++) {
+            sum += p[s];
+            if (sum > failure) {
+                while (low < s) {
+                    bitmap_max[low++] = n - 1;
+                }
+                break;
+            }
+        }
+    }
 }
 
+/* The row had to list more than it can before it got its bitmap. */
 static void
-bitmap_estimate(const struct row *row, struct measure_superspreader_row *out)
+bitmap_estimate(const struct row *row, enum measure_family family,
+                struct measure_superspreader_row *out)
 {
     double m = MEASURE_SPREADER_BITS;
     double zeros = MEASURE_SPREADER_BITS - row->count;
+    uint64_t least = n_listed(family) + 1;
     double n = m * log(m / (zeros > 1 ? zeros : 1));
-    double min = n, max = n;
 
-    /* The error depends on the truth, thus on the bound. */
-    for (int i = 0; i < 20; i++) {
-        min = n - FAILURE_DEVIATIONS * bitmap_deviation(min > 0 ? min : 0);
-        max = n + FAILURE_DEVIATIONS * bitmap_deviation(max);
-    }
-    out->destinations = n;
-    out->min = min > row->count ? min : row->count;
-    max = ceil(max);
-    out->max = zeros < BITMAP_FULL_ZEROS ? UINT64_MAX : (uint64_t) max;
+    pthread_once(&bitmap_once, compute_bitmap_bounds);
+    out->destinations = n > least ? n : least;
+    out->min = bitmap_min[row->count];
+    out->min = out->min > least ? out->min : least;
+    out->max = zeros ? bitmap_max[row->count] : UINT64_MAX;
+    out->max = out->max > least ? out->max : least;
 }
 
 static int
@@ -680,7 +727,7 @@ measure_superspreader_report(const struct measure_superspreader *s,
         } else if (s->config.kind == MEASURE_SPREADER_BLOOM) {
             bloom_estimate(row, &out);
         } else {
-            bitmap_estimate(row, &out);
+            bitmap_estimate(row, family, &out);
         }
         if (out.max <= threshold) {
             continue;

@@ -71,15 +71,26 @@
  *            Probabilities for Martingales", 1975).
  *
  *     bitmap Of m = 1024 bits, z are 0: the estimate is m * ln(m / z), its
- *            standard error sqrt(m * (e^t - t - 1)), t = n / m.
+ *            standard error sqrt(m * (e^t - t - 1)), t = n / m.  'min' and
+ *            'max' are by the exact probabilities of how many bits n
+ *            destinations set: the error is far from normal where there are
+ *            few collisions, or few zeros.  They are Clopper's and Pearson's
+ *            ("The Use of Confidence or Fiducial Limits Illustrated in the
+ *            Case of the Binomial", Biometrika 26, 1934) for that
+ *            distribution.
  *
  * Each row of the report has 'min' and 'max', one of which is wrong with a
- * probability of at most 10^-4.  A source is reported if its 'max' is above
+ * probability of at most 10^-4: for any source and any number of its
+ * destinations, over the secret of the hash, tags and fingerprints that are
+ * the same by chance included.  A source is reported if its 'max' is above
  * the threshold: recall is 1 except with that probability, at the cost of
  * precision just below the threshold.
  *
  * Nothing is lost silently: packets of sources that found no row, and
  * destinations that found no filter, are counted.
+ *
+ * The first report of a bitmap computes the bounds of all of them, 8 KiB, in
+ * some milliseconds.
  *
  * Thread safety: one writer.  measure_superspreader_add() and _finish(), which
  * must come before a report, belong to the packet path: they do not allocate,

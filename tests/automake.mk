@@ -62,7 +62,8 @@ tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
 tests_check_shared_LDADD = $(LDADD) -lpthread
-tests_check_bounds_LDADD = $(LDADD) -lm
+tests_check_superspreader_LDADD = $(LDADD) -lpthread
+tests_check_bounds_LDADD = $(LDADD) -lm -lpthread
 tests_check_count_min_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/check-epoch.c.
 tests_check_epoch_LDADD = $(LDADD) -lpthread

@@ -23,6 +23,7 @@
 #include "check-answer.h"
 #include "measure-epoch.h"
 #include "measure-structure.h"
+#include "measure-superspreader.h"
 
 /* Every error bound that is printed, over many secrets of the hash: for each
  * structure in 1 to 48 threads, whose packets are of the same flows or of
@@ -426,6 +427,171 @@ START_TEST(stated_probability_holds)
 }
 END_TEST
 
+/* Superspreaders. */
+
+#define SPREADER_STATED 1e-4
+
+struct spreader {
+    struct measure_superspreader s;
+    void *memory;
+    size_t size;
+};
+
+static void
+open_spreader(struct spreader *t, enum measure_family family,
+              enum measure_spreader_kind kind, uint32_t n_sources)
+{
+    struct measure_superspreader_config config = {
+        .kind = kind,
+        .family = family,
+        .max_sources = n_sources,
+        .max_filters = n_sources,
+        .source_mask = { UINT32_MAX },
+        .destination_mask = { 0, UINT64_MAX },
+    };
+
+    t->size = measure_superspreader_size(&config);
+    t->memory = get_memory(t->size);
+    measure_superspreader_init(&t->s, &config, &secret, t->memory);
+}
+
+static void
+close_spreader(struct spreader *t)
+{
+    put_memory(t->memory, t->size);
+}
+
+static void
+add_pair(struct spreader *t, uint32_t source, uint32_t destination)
+{
+    uint64_t key[MEASURE_KEY_WORDS] = { source, destination };
+
+    measure_superspreader_add(&t->s, key, MEASURE_KEY_WORDS, 1);
+}
+
+/* The bounds of a bitmap depend on the number of its set bits alone.  They are
+ * read from a source with more and more destinations; that the truth is beyond
+ * them has, for each number of destinations, a probability that can be
+ * computed: no number is left out, and nothing to chance.
+ *
+ * The probability that n balls leave s of m boxes used is that of one ball less
+ * times that of hitting a used one, and so on. */
+START_TEST(bitmap_bounds_hold_for_every_number)
+{
+    enum { M = MEASURE_SPREADER_BITS, MAX_N = 30000 };
+    enum measure_family family = _i;
+    uint32_t listed = (family == MEASURE_IPV4 ? MEASURE_SPREADER_LISTED_IPV4
+                       : MEASURE_SPREADER_LISTED_IPV6);
+    static uint64_t min[M + 1], max[M + 1];
+    static double p[M + 1];
+    static bool known[M + 1];
+    struct measure_superspreader_row row;
+    uint32_t n_bits = 0, worst_n = 0;
+    struct spreader t;
+    double worst = 0;
+
+    memset(known, 0, sizeof known);
+    open_spreader(&t, family, MEASURE_SPREADER_BITMAP, 1);
+    for (uint32_t n = 1; n_bits < M; n++) {
+        REQUIRE(n < 100000);
+        add_pair(&t, 1, n);
+        measure_superspreader_finish(&t.s);
+        if (n <= listed) {
+            continue;
+        }
+        n_bits = 0;
+        for (int i = 0; i < M / 64; i++) {
+            n_bits += __builtin_popcountll(t.s.filters[i]);
+        }
+        ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, &row, 1), 1);
+        REQUIRE(row.min <= row.max && row.min > listed);
+        REQUIRE(row.destinations >= row.min || n_bits == M);
+        REQUIRE(row.destinations <= row.max);
+        min[n_bits] = row.min;
+        max[n_bits] = row.max;
+        known[n_bits] = true;
+    }
+    close_spreader(&t);
+
+    /* The first destinations left more bits than these behind. */
+    for (uint32_t s = M; s > 0; s--) {
+        if (!known[s]) {
+            min[s] = listed + 1;
+            max[s] = max[s + 1];
+        }
+    }
+
+    memset(p, 0, sizeof p);
+    p[0] = 1;
+    for (uint32_t n = 1; n <= MAX_N; n++) {
+        double beyond = 0;
+
+        for (uint32_t s = M; s > 0; s--) {
+            p[s] = (p[s] * s + p[s - 1] * (M - s + 1)) / M;
+        }
+        p[0] = 0;
+        if (n <= listed) {
+            continue;
+        }
+        for (uint32_t s = 1; s <= M; s++) {
+            beyond += n < min[s] || n > max[s] ? p[s] : 0;
+        }
+        if (beyond > worst) {
+            worst = beyond;
+            worst_n = n;
+        }
+        REQUIRE(beyond <= SPREADER_STATED);
+    }
+    printf("bitmap, %u to %u destinations: [stated %g, computed %.3g at %u]\n",
+           listed + 1, MAX_N, SPREADER_STATED, worst, worst_n);
+    fflush(stdout);
+    /* Nor are they wider than needed. */
+    ck_assert_double_ge(worst, SPREADER_STATED / 4);
+}
+END_TEST
+
+/* The same, seen: both kinds, many sources and secrets. */
+START_TEST(spreader_bounds_hold)
+{
+    static const uint32_t numbers[] = {
+        5, 10, 11, 12, 18, 19, 20, 21, 30, 50, 129, 400, 1000, 2000, 5000
+    };
+    enum measure_spreader_kind kind = _i % 2;
+    uint32_t n = numbers[_i / 2];
+    uint32_t n_sources = n <= 50 ? 200 : 20;
+    static struct measure_superspreader_row rows[200];
+    uint64_t n_beyond = 0, n_rows = 0;
+    double allowed;
+
+    for (int run = 0; run < N_RUNS; run++) {
+        struct spreader t;
+
+        measure_hash_secret_init(&secret, test_seed + run * 7919 + _i);
+        open_spreader(&t, run % 2, kind, n_sources);
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t source = 1; source <= n_sources; source++) {
+                add_pair(&t, source, i);
+            }
+        }
+        measure_superspreader_finish(&t.s);
+        ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows,
+                                                       n_sources), n_sources);
+        for (uint32_t i = 0; i < n_sources; i++) {
+            n_beyond += n < rows[i].min || n > rows[i].max;
+        }
+        n_rows += n_sources;
+        close_spreader(&t);
+    }
+    printf("%-6s of %4u destinations: [stated %g, seen %.2g of %"PRIu64"]\n",
+           kind == MEASURE_SPREADER_BLOOM ? "Bloom" : "bitmap", n,
+           SPREADER_STATED, (double) n_beyond / n_rows, n_rows);
+    fflush(stdout);
+    /* By chance it can be five standard deviations more, and some. */
+    allowed = SPREADER_STATED * n_rows;
+    ck_assert_double_le(n_beyond, allowed + 5 * sqrt(allowed) + 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -433,5 +599,8 @@ main(void)
 
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, stated_probability_holds, 0, N_SETTINGS);
+    tcase_add_loop_test(tests, bitmap_bounds_hold_for_every_number,
+                        0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, spreader_bounds_hold, 0, 15 * 2);
     return tests_run(tests);
 }
