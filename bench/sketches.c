@@ -224,9 +224,9 @@ count_array_update(void *sketch_, const struct bench_key *keys,
 
         if (__builtin_expect(measure_cell_add(cells[i], more, thresholds),
                              0)) {
-            measure_heavy_keys_record(
-                &array->heavy, keys[i].words,
-                measure_hash(&sketch->secret, keys[i].words, 2), 1, bytes[i]);
+            measure_count_array_record(
+                array, keys[i].words,
+                measure_hash(&sketch->secret, keys[i].words, 2));
         }
         sum += more;
     }
@@ -302,8 +302,7 @@ count_min_update(void *sketch_, const struct bench_key *keys,
         if (unknown[i]) {
             measure_count_min_record(count_min, keys[i].words,
                                      measure_hash(&sketch->secret,
-                                                  keys[i].words, 2),
-                                     1, bytes[i]);
+                                                  keys[i].words, 2));
         }
     }
     measure_heavy_keys_advance(&count_min->heavy, BENCH_BURST, sum);

@@ -276,22 +276,25 @@ measure_monitor_close_epoch(struct monitor *monitor)
     return closing->number;
 }
 
-/* Sums up what 'monitor' counted in all epochs that are closed.
+/* Sums up what 'monitor' counted in all epochs that are closed, in '*lost' what
+ * found no place in a structure.
  *
  * An answer that also says what the threads counted adds that itself: they go
  * on counting, and to ask them twice would give two numbers. */
 void
 measure_monitor_sum_closed(const struct monitor *monitor,
-                           struct measure_counters *sum)
+                           struct measure_counters *sum, uint64_t *lost)
 {
     const struct closing_epoch *closing;
     struct measure_load load;
 
     *sum = monitor->closed;
+    *lost = monitor->closed_lost;
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
             measure_set_load(closing->sets[i], &load);
             measure_counters_add(sum, &load.counters);
+            *lost += load.n_lost;
         }
     }
 }
@@ -509,6 +512,27 @@ free_dropped(struct ovs_list *dropped)
     }
 }
 
+/* Takes note of the keys that found no room in 'report', and warns of the first
+ * ones: one who looks for heavy hitters must know that some may be missing. */
+static void
+note_lost(struct monitor *monitor, const struct measure_report *report)
+    OVS_REQUIRES(measure_mutex)
+{
+    bool sketch = (report->structure == MEASURE_COUNT_ARRAY
+                   || report->structure == MEASURE_COUNT_MIN);
+
+    if (report->n_lost && sketch && !monitor->lost_warned) {
+        monitor->lost_warned = true;
+        VLOG_WARN("%s: keys found no room in measure-structure=%s "
+                  "(%"PRIu64" times in epoch %"PRIu64"), for which "
+                  "measure-memory-mb=%u is too little: small heavy hitters "
+                  "may be missing",
+                  monitor->name, measure_structure_name(report->structure),
+                  report->n_lost, report->number, monitor->config.memory_mb);
+    }
+    monitor->closed_lost += report->n_lost;
+}
+
 /* Adds 'report', that of 'closing', to the history of 'monitor', and takes
  * 'closing' off the monitor's list. */
 static void
@@ -524,6 +548,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 
     ovs_mutex_lock(&measure_mutex);
     measure_counters_add(&monitor->closed, &report->counters);
+    note_lost(monitor, report);
     for (size_t i = 0; i < closing->n; i++) {
         measure_counters_add(&closing->writers[i]->core->closed,
                              &closing->sets[i]->counters);

@@ -122,6 +122,9 @@ struct monitor {
     struct measure_history history;
     struct measure_tasks tasks;
     struct measure_counters closed; /* Sum of all merged epochs. */
+    uint64_t closed_lost;           /* Keys, or packets, that found no place
+                                     * in a structure, likewise. */
+    bool lost_warned;               /* There has been a warning of keys. */
 
     /* From the end of an epoch until the packet threads have let go of it. */
     uint64_t n_handovers;
@@ -170,7 +173,7 @@ uint64_t measure_monitor_oldest_epoch(const struct monitor *)
 uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_sum_closed(const struct monitor *,
-                                struct measure_counters *)
+                                struct measure_counters *, uint64_t *lost)
     OVS_REQUIRES(measure_mutex);
 void measure_core_sum_unmerged(const struct monitor *,
                                const struct monitor_core *,

@@ -178,6 +178,7 @@ measure_write_status(struct measure_output *o,
     const struct monitor_writer **writers;
     struct measure_counters sum;
     struct measure_load *loads;
+    uint64_t lost;
     size_t n;
 
     ovs_mutex_lock(&measure_mutex);
@@ -210,12 +211,21 @@ measure_write_status(struct measure_output *o,
     measure_output_note(o, "Since measurement was first switched on:");
     writers = sort_writers(monitor, &n);
     loads = xmalloc(MAX(n, 1) * sizeof *loads);
-    measure_monitor_sum_closed(monitor, &sum);
+    measure_monitor_sum_closed(monitor, &sum, &lost);
     for (size_t i = 0; i < n; i++) {
         measure_set_load(measure_writer_set(&writers[i]->writer), &loads[i]);
         measure_counters_add(&sum, &loads[i].counters);
+        lost += loads[i].n_lost;
     }
     measure_counters_write(o, &sum, true);
+    if (lost || monitor->config.structure != MEASURE_LINEAR_TABLE) {
+        measure_output_uint(o, "keys-lost", lost);
+    }
+    if (monitor->lost_warned) {
+        measure_output_note(o, "Keys found no room in the structure: small "
+                            "heavy hitters may be missing.  A larger "
+                            "measure-memory-mb helps.");
+    }
 
     measure_monitor_ports(monitor, &names);
     const char **sorted = sset_sort(&names);

@@ -18,6 +18,26 @@
 
 #include "measure-count-array.h"
 
+static void
+get_estimate(const void *array, uint64_t hash, struct measure_cell *estimate)
+{
+    *estimate = *measure_count_array_cell(array, hash);
+}
+
+static const struct measure_heavy_class heavy_class = {
+    .estimate = get_estimate,
+};
+
+/* Records 'key', which has lifted its cell over the threshold.  Returns false
+ * if it finds no room. */
+bool
+measure_count_array_record(struct measure_count_array *array,
+                           const uint64_t *key, uint64_t hash)
+{
+    return measure_heavy_keys_record(&array->heavy, &heavy_class, array,
+                                     array->secret, key, hash);
+}
+
 static inline void __attribute__((always_inline))
 add_burst(struct measure_count_array *array, enum measure_family family,
           struct measure_record *records, size_t n)
@@ -25,6 +45,7 @@ add_burst(struct measure_count_array *array, enum measure_family family,
     struct measure_cell *cells[MEASURE_BURST];
     measure_pair thresholds = array->heavy.thresholds;
     uint64_t bytes = 0;
+    bool lost = false;
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(array->secret, records[i].key,
@@ -37,10 +58,19 @@ add_burst(struct measure_count_array *array, enum measure_family family,
                 measure_cell_add(cells[i],
                                  measure_pair_from(1, records[i].bytes),
                                  thresholds), 0)) {
-            measure_heavy_keys_record(&array->heavy, records[i].key,
-                                      records[i].hash, 1, records[i].bytes);
+            lost |= !measure_count_array_record(array, records[i].key,
+                                                records[i].hash);
         }
         bytes += records[i].bytes;
+    }
+    /* The thresholds have risen.  What has crossed the new ones, too, will not
+     * cross them again. */
+    for (size_t i = 0; lost && i < n; i++) {
+        if (cells[i]->packets >= array->heavy.packets_threshold
+            || cells[i]->bytes >= array->heavy.bytes_threshold) {
+            measure_count_array_record(array, records[i].key,
+                                       records[i].hash);
+        }
     }
     measure_heavy_keys_advance(&array->heavy, n, bytes);
 }
@@ -88,7 +118,6 @@ measure_count_array_init(struct measure_count_array *array,
                             (char *) memory + cells_size(params->n_cells));
 }
 
-/* The bound of the error for 'n' packets or bytes in 'm' cells. */
 /* Adds to 'sum' by how much any estimate of 'array' is too high at most, with
  * probability 1 - 1 / MEASURE_COUNT_ARRAY_ERROR_FACTOR. */
 void
@@ -127,5 +156,6 @@ measure_count_array_merge(struct measure_count_array *array,
         array->cells[i].packets += from->cells[i].packets;
         array->cells[i].bytes += from->cells[i].bytes;
     }
-    measure_heavy_keys_merge(&array->heavy, &from->heavy, array->secret);
+    measure_heavy_keys_merge(&array->heavy, &heavy_class, array,
+                             array->secret, &from->heavy);
 }

@@ -29,7 +29,8 @@
  *
  * The key whose packet lifts a cell over the threshold is recorded (see
  * measure-estimate.h), and no other one of that cell as long as the cell stays
- * above it: in a heavy cell nearly all packets are of the heavy key.
+ * above it: in a heavy cell nearly all packets are of the heavy key.  It does
+ * not give way as long as the cell stays above it.
  *
  * Memory: 16 bytes a cell, and the heavy keys.
  *
@@ -84,6 +85,9 @@ measure_count_array_prefetch(const struct measure_count_array *array,
     __builtin_prefetch(measure_count_array_cell(array, hash), 1);
 }
 
+bool measure_count_array_record(struct measure_count_array *,
+                                const uint64_t *key, uint64_t hash);
+
 /* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
  * The caller tells measure_heavy_keys_advance() after each burst. */
 static inline void
@@ -95,7 +99,7 @@ measure_count_array_add(struct measure_count_array *array,
             measure_count_array_cell(array, hash),
             measure_pair_from(packets, bytes),
             array->heavy.thresholds), 0)) {
-        measure_heavy_keys_record(&array->heavy, key, hash, packets, bytes);
+        measure_count_array_record(array, key, hash);
     }
 }
 

@@ -68,15 +68,45 @@ add_to(const struct measure_count_min *sketch, bool conservative,
                                        thresholds));
 }
 
+static void
+get_estimate(const void *sketch_, uint64_t hash,
+             struct measure_cell *estimate)
+{
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    const struct measure_count_min *sketch = sketch_;
+
+    measure_count_min_find(sketch, sketch->depth, hash, cells);
+    estimate->packets = estimate->bytes = UINT64_MAX;
+    for (uint32_t i = 0; i < sketch->depth; i++) {
+        estimate->packets = smaller(estimate->packets, cells[i]->packets);
+        estimate->bytes = smaller(estimate->bytes, cells[i]->bytes);
+    }
+}
+
+static void
+forget(void *sketch_, uint64_t hash)
+{
+    struct measure_count_min *sketch = sketch_;
+
+    if (measure_count_min_is_known(sketch, hash)) {
+        /* No key with that hash has its place here. */
+        sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] = ~hash;
+    }
+}
+
+static const struct measure_heavy_class heavy_class = {
+    .estimate = get_estimate,
+    .forget = forget,
+};
+
 /* Records 'key', whose estimate is above the threshold. */
 void __attribute__((noinline))
 measure_count_min_record(struct measure_count_min *sketch,
-                         const uint64_t *key, uint64_t hash,
-                         uint64_t packets, uint64_t bytes)
+                         const uint64_t *key, uint64_t hash)
 {
     if (!measure_count_min_is_known(sketch, hash)
-        && measure_heavy_keys_record(&sketch->heavy, key, hash, packets,
-                                     bytes)) {
+        && measure_heavy_keys_record(&sketch->heavy, &heavy_class, sketch,
+                                     sketch->secret, key, hash)) {
         sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] = hash;
     }
 }
@@ -93,7 +123,7 @@ add(struct measure_count_min *sketch, bool conservative, uint32_t depth,
             add_to(sketch, conservative, depth, cells, packets, bytes,
                    sketch->heavy.thresholds)
             & unknown, 0)) {
-        measure_count_min_record(sketch, key, hash, packets, bytes);
+        measure_count_min_record(sketch, key, hash);
     }
 }
 
@@ -142,8 +172,7 @@ add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
     }
     for (size_t i = 0; any_unknown && i < n; i++) {
         if (unknown[i]) {
-            measure_count_min_record(sketch, records[i].key, records[i].hash,
-                                     1, records[i].bytes);
+            measure_count_min_record(sketch, records[i].key, records[i].hash);
         }
     }
     measure_heavy_keys_advance(&sketch->heavy, n, bytes);
@@ -232,14 +261,12 @@ void
 measure_count_min_estimate(const struct measure_count_min *sketch,
                            uint64_t hash, struct measure_estimate *estimate)
 {
-    struct measure_estimate_sum sum = { UINT64_MAX, UINT64_MAX, 0, 0 };
-    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    struct measure_estimate_sum sum = { 0 };
+    struct measure_cell cell;
 
-    measure_count_min_find(sketch, sketch->depth, hash, cells);
-    for (uint32_t i = 0; i < sketch->depth; i++) {
-        sum.packets = smaller(sum.packets, cells[i]->packets);
-        sum.bytes = smaller(sum.bytes, cells[i]->bytes);
-    }
+    get_estimate(sketch, hash, &cell);
+    sum.packets = cell.packets;
+    sum.bytes = cell.bytes;
     measure_count_min_add_error(sketch, &sum);
     measure_estimate_sum_get(&sum, estimate);
 }
@@ -258,5 +285,6 @@ measure_count_min_merge(struct measure_count_min *sketch,
         sketch->cells[i].packets += from->cells[i].packets;
         sketch->cells[i].bytes += from->cells[i].bytes;
     }
-    measure_heavy_keys_merge(&sketch->heavy, &from->heavy, sketch->secret);
+    measure_heavy_keys_merge(&sketch->heavy, &heavy_class, sketch,
+                             sketch->secret, &from->heavy);
 }

@@ -39,10 +39,12 @@
  * less often too high; it costs a second look at the cells.
  *
  * The key of each packet whose estimate is above the threshold is recorded
- * (see measure-estimate.h), so that no key with that many packets is missing.
- * Most such packets are of keys that have been recorded before: 'known' has
- * the hashes of some of them, for which nothing more is to do.  A key is
- * missing only if a known one has the same 64-bit hash.
+ * (see measure-estimate.h), so that no key with that many packets is missing:
+ * one without a row was below the threshold with its last packet, or when it
+ * gave way, or has raised the threshold above itself, and thresholds never
+ * fall.  Most such packets are of keys that have a row: 'known' has the hashes
+ * of some of them, for which nothing more is to do.  A key is missing only if
+ * a known one has the same 64-bit hash.
  *
  * Memory: 16 * depth * width bytes, the heavy keys, and 4 KiB in the structure
  * itself.
@@ -86,8 +88,8 @@ struct measure_count_min {
     struct measure_hash_secret rows;    /* Two words for each two rows. */
     struct measure_heavy_keys heavy;
 
-    /* Hashes of keys that have been recorded: the one in the place of a key
-     * says that it need not be recorded again. */
+    /* Hashes of keys that have a row: the one in the place of a key says that
+     * it need not be recorded again. */
     uint64_t known[MEASURE_COUNT_MIN_KNOWN];
 };
 
@@ -161,8 +163,7 @@ measure_count_min_add_to(uint32_t depth, struct measure_cell *const *cells,
 }
 
 void measure_count_min_record(struct measure_count_min *, const uint64_t *key,
-                              uint64_t hash, uint64_t packets,
-                              uint64_t bytes);
+                              uint64_t hash);
 
 /* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
  * The caller tells measure_heavy_keys_advance() after each burst. */

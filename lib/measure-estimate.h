@@ -51,18 +51,32 @@
  * Heavy keys.  A sketch has no keys, and to ask it for many keys afterwards
  * finds, beside the heavy ones, all that share their cells.  So the packet
  * that lifts an estimate over the threshold has its key recorded, at once, in
- * a small linear table (measure-table.h).  The threshold is the larger of a
- * fixed number and a share of what was counted so far: a key that has that
- * share in the end had its estimate lifted over the threshold at the latest by
- * its last packet, for at that time the threshold was not higher.  Packets and
- * bytes have a threshold each.
+ * a table.  The threshold is the larger of a fixed number and a share of what
+ * was counted so far: a key that has that share in the end had its estimate
+ * lifted over the threshold at the latest by its last packet, for at that time
+ * the threshold was not higher.  Packets and bytes have a threshold each.
  *
- * What finds no room is counted in 'lost'.
+ * A threshold that follows a share grows, and leaves behind keys that were
+ * large only while little had been counted.  They keep their rows as long as
+ * there is room, and then give way: a key has two buckets of
+ * MEASURE_HEAVY_BUCKET rows, and where these are full, or 'max_keys' are
+ * recorded, it takes the row of one whose estimate has been below both
+ * thresholds when asked last, the smallest of them, if the sketch says that it
+ * still is.  (At most MEASURE_HEAVY_TRIES are asked about.)  Such a key is
+ * recorded again when its estimate is lifted over the threshold again.
  *
- * Memory: that of a linear table for 'max_keys' keys, 64 bytes a key for IPv4
- * and 128 for IPv6.  For a share s the keys recorded are at most 1/s whenever
- * the number of packets has doubled, thus at most (1 + log2(s * N)) * 2/s for
- * N packets.
+ * If there is none, a key is lost, and 'lost' counts that.  Then the fixed
+ * threshold becomes a quarter more than the estimate of that key.  Thus what
+ * was first is not what stays: keys below the new threshold can give way, and
+ * a key that becomes larger finds a row.  And in any case the thresholds say
+ * what is missing: the estimate of a key without a row, where all keys above
+ * them are recorded (measure-count-min.h), is below both of them as they are
+ * in the end.
+ *
+ * Memory: that of rows for twice 'max_keys' keys, 64 bytes a key for IPv4 and
+ * 128 for IPv6.  For a share s no more than 1/s keys are above the threshold
+ * at any time, and sketches add those that share their cells.  With half of
+ * its rows used, practically no key finds both of its buckets full.
  *
  * Thread safety: one writer.  'lost' may be read by any thread at any time,
  * the rest when the writer has let go. */
@@ -95,10 +109,13 @@ static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_cell) == 0,
 #define MEASURE_WHOLE (UINT64_C(1) << 32)
 #define MEASURE_NEVER UINT64_MAX    /* A threshold that nothing crosses. */
 
+#define MEASURE_HEAVY_BUCKET 8      /* Rows. */
+#define MEASURE_HEAVY_TRIES 4
+
 struct measure_heavy_params {
     uint32_t max_keys;          /* Keys that can be recorded. */
-    uint64_t min_packets;       /* Fixed thresholds, from 1. */
-    uint64_t min_bytes;
+    uint64_t min_packets;       /* Fixed thresholds, from 1.  They rise... */
+    uint64_t min_bytes;         /* ...when keys are lost. */
     uint64_t packets_share;     /* Of MEASURE_WHOLE; 0 for none. */
     uint64_t bytes_share;
 };
@@ -135,9 +152,20 @@ struct measure_heavy_keys {
     uint64_t lost;              /* Keys not recorded.  Atomic. */
     struct measure_heavy_params params;
 
-    /* The keys.  Their counters are what was counted with them when they were
-     * recorded, thus never too high. */
+    /* The keys, in buckets that are filled from their first row on.  Their
+     * counters are their estimates when these were last asked for. */
     struct measure_table table;
+    uint32_t n_buckets;
+};
+
+/* A kind of sketch, to heavy keys. */
+struct measure_heavy_class {
+    /* Stores in '*cell' the estimate of the key with 'hash'. */
+    void (*estimate)(const void *sketch, uint64_t hash,
+                     struct measure_cell *cell);
+
+    /* Says that the key with 'hash' has given way; NULL where nobody cares. */
+    void (*forget)(void *sketch, uint64_t hash);
 };
 
 /* The packet path. */
@@ -182,8 +210,10 @@ measure_cell_add(struct measure_cell *cell, measure_pair more,
 }
 
 bool measure_heavy_keys_record(struct measure_heavy_keys *,
-                               const uint64_t *key, uint64_t hash,
-                               uint64_t packets, uint64_t bytes);
+                               const struct measure_heavy_class *,
+                               void *sketch,
+                               const struct measure_hash_secret *,
+                               const uint64_t *key, uint64_t hash);
 
 /* Says that 'packets' and 'bytes' were counted: the thresholds follow. */
 static inline void
@@ -222,8 +252,10 @@ void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_family,
                              const struct measure_heavy_params *,
                              void *memory);
 void measure_heavy_keys_merge(struct measure_heavy_keys *,
-                              const struct measure_heavy_keys *from,
-                              const struct measure_hash_secret *);
+                              const struct measure_heavy_class *,
+                              void *sketch,
+                              const struct measure_hash_secret *,
+                              const struct measure_heavy_keys *from);
 uint64_t measure_heavy_keys_lost(const struct measure_heavy_keys *);
 
 #endif /* measure-estimate.h */

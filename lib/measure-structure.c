@@ -410,9 +410,8 @@ measure_structure_missed(const struct measure_structure *structure,
         if (!heavy) {
             packets = structure->u[family].space_saving.evicted_packets;
             bytes = structure->u[family].space_saving.evicted_bytes;
-        } else if (structure->kind == MEASURE_COUNT_MIN
-                   && !measure_heavy_keys_lost(heavy)) {
-            /* It has stayed below thresholds that were no higher. */
+        } else if (structure->kind == MEASURE_COUNT_MIN) {
+            /* It is below these thresholds, even if it was lost. */
             packets = heavy->packets_threshold - 1;
             bytes = heavy->bytes_threshold - 1;
         } else {

@@ -448,6 +448,97 @@ START_TEST(both_layouts_are_one_row)
 }
 END_TEST
 
+static void
+flood(struct measure_set *set, enum measure_family family, uint32_t source,
+      uint32_t n)
+{
+    struct measure_record records[MEASURE_BURST];
+    struct measure_fields fields;
+
+    memset(&fields, 0, sizeof fields);
+    fields.family = family;
+    put_be32(fields.source, source);
+    for (int i = 0; i < MEASURE_BURST; i++) {
+        records[i] = make_record(&fields, 100);
+    }
+    for (; n; n -= n < MEASURE_BURST ? n : MEASURE_BURST) {
+        measure_set_count(set, records, n < MEASURE_BURST ? n : MEASURE_BURST);
+    }
+}
+
+/* A flood of sources, each with as many packets as make it heavy for a moment,
+ * fills the keys of a sketch.  A source that comes afterwards, with as many
+ * packets as all of them, is in the list, and the first one of the flood, if it
+ * comes back.  No other one has more than the report says.  Thresholds that
+ * are shares, and those that are numbers, which no flood leaves behind. */
+START_TEST(flood_hides_no_heavy_key)
+{
+    enum measure_structure_kind kind
+        = _i % 2 ? MEASURE_COUNT_ARRAY : MEASURE_COUNT_MIN;
+    enum measure_family family = _i / 2 % 2;
+    bool share = _i / 4 % 2;
+    struct measure_structure_threshold half = {
+        .min_packets = share ? 1 : 20,
+        .min_bytes = share || _i / 8 ? MEASURE_NEVER : 2000,
+        .packets_share = share ? MEASURE_WHOLE / 200 : 0,
+    };
+    enum { N_SOURCES = 4000, HEAVY = 1000000 };
+    struct measure_set *set = measure_set_create(&secret, &budget,
+                                                 MEASURE_ANY_NODE);
+    struct question question = all_rows;
+    struct measure_hitters_answer answer;
+    struct measure_report *report;
+    bool heavy_seen = false, first_seen = false;
+    uint64_t n = 0, n_largest = 0;
+
+    reset_set(set);
+    ck_assert(measure_set_use_structure(set, kind, 1 << 17));
+    measure_set_begin(set, MEASURE_BY_SOURCE);
+    measure_structure_begin(set->structure, &half);
+    for (uint32_t i = 1; i <= N_SOURCES && n < 20000000; i++) {
+        uint32_t n_packets = share ? n / 200 + 1 : 20;
+
+        n_packets = n_packets < 2000 ? n_packets : 2000;
+        flood(set, family, i, n_packets);
+        n += n_packets;
+        n_largest = n_packets;
+    }
+    flood(set, family, HEAVY, n);
+    flood(set, family, 1, 2 * n);
+    report = measure_report_merge(&set, 1, MEASURE_BY_SOURCE, &secret,
+                                  &budget);
+    ck_assert_uint_eq(report->counters.packets, 4 * n);
+
+    question.by = MEASURE_BY_SOURCE;
+    question.heavy_only = true;
+    question.threshold.value = 1;
+    ck_assert(ask(report, &question, &answer));
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        const uint8_t *p = answer.rows[i].fields.source;
+        uint32_t source = ((uint32_t) p[0] << 24 | p[1] << 16 | p[2] << 8
+                           | p[3]);
+
+        heavy_seen |= source == HEAVY && answer.rows[i].packets >= n;
+        first_seen |= source == 1 && answer.rows[i].packets >= 2 * n;
+    }
+    printf("%s, %s: of %"PRIu64" packets, %"PRIu64" keys lost, %zu heavy, "
+           "without row at most %"PRIu64"\n", measure_structure_name(kind),
+           share ? "share" : "number", 4 * n, report->n_lost, answer.n_rows,
+           report->missed.packets);
+    fflush(stdout);
+    ck_assert(heavy_seen);
+    ck_assert(first_seen);
+    ck_assert_uint_le(answer.n_rows, 2 + 2);
+    ck_assert(kind == MEASURE_COUNT_ARRAY
+              || report->missed.packets >= n_largest - 1);
+    ck_assert(kind == MEASURE_COUNT_ARRAY
+              || report->missed.packets < n);
+    measure_hitters_answer_destroy(&answer);
+    measure_report_destroy(report);
+    measure_set_destroy(set);
+}
+END_TEST
+
 START_TEST(memory_is_what_was_asked_for)
 {
     enum measure_structure_kind kind = _i + 1;
@@ -493,6 +584,7 @@ main(void)
                         0, MEASURE_N_STRUCTURES * MEASURE_N_STRUCTURES);
     tcase_add_loop_test(tests, both_layouts_are_one_row,
                         0, MEASURE_N_STRUCTURES);
+    tcase_add_loop_test(tests, flood_hides_no_heavy_key, 0, 12);
     tcase_add_loop_test(tests, memory_is_what_was_asked_for,
                         0, MEASURE_N_STRUCTURES - 1);
     tcase_add_test(tests, names);
