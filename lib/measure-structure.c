@@ -391,6 +391,15 @@ measure_structure_is_exact(const struct measure_structure *structure)
     return true;
 }
 
+/* UINT64_MAX, which nobody knows, and a threshold that nothing crosses stay
+ * what they are. */
+static uint64_t
+add_missed(uint64_t a, uint64_t b)
+{
+    return (a >= MEASURE_NEVER - 1 || b >= MEASURE_NEVER - 1 - a
+            ? UINT64_MAX : a + b);
+}
+
 /* Stores in '*missed' how many packets and bytes a key can have that
  * 'structure', which is not complete, does not have: UINT64_MAX if nobody
  * knows. */
@@ -417,10 +426,8 @@ measure_structure_missed(const struct measure_structure *structure,
         } else {
             packets = bytes = UINT64_MAX;
         }
-        missed->packets = (packets >= MEASURE_NEVER - 1 - missed->packets
-                           ? UINT64_MAX : missed->packets + packets);
-        missed->bytes = (bytes >= MEASURE_NEVER - 1 - missed->bytes
-                         ? UINT64_MAX : missed->bytes + bytes);
+        missed->packets = add_missed(missed->packets, packets);
+        missed->bytes = add_missed(missed->bytes, bytes);
     }
 }
 

@@ -32,6 +32,7 @@ unit_tests = \
 	tests/check-handover \
 	tests/check-hash \
 	tests/check-memory \
+	tests/check-oracle \
 	tests/check-output \
 	tests/check-pace \
 	tests/check-parse \
@@ -65,6 +66,7 @@ tests_check_shared_LDADD = $(LDADD) -lpthread
 tests_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_check_bounds_LDADD = $(LDADD) -lm -lpthread
 tests_check_count_min_LDADD = $(LDADD) -lm
+tests_check_oracle_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/check-epoch.c.
 tests_check_epoch_LDADD = $(LDADD) -lpthread
 tests_check_epoch_LDFLAGS = \
@@ -133,7 +135,9 @@ replay_tests = \
 
 # Commands of 'make check-long', each an argument of tests/check-long.
 long_tests = \
-	'tests/soak --minutes=10'
+	'tests/soak --minutes=10' \
+	'$$MEASURE_BUILD/tests/check-oracle --minutes=10' \
+	'$$MEASURE_BUILD/tests/fuzz-parse --minutes=10'
 
 # Open vSwitch's own tests.
 ovs_tests = tests/ovs-testsuite

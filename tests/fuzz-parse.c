@@ -24,7 +24,7 @@
  *
  * Without one, as in "make check", it is a program of its own:
  *
- *     fuzz-parse [-n MUTATIONS] [FILE]...
+ *     fuzz-parse [--mutations N | --minutes M] [FILE]...
  *
  * which tries the FILEs, then mutations of them and of the frames in
  * check-frames.h.  MEASURE_SEED in the environment repeats a run.
@@ -33,10 +33,13 @@
 
 #include "check-common.h"
 
+#include "check-json.h"
 #include "measure-config.h"
 #include "measure-filter.h"
 #include "measure-heavy-hitters.h"
 #include "measure-parse.h"
+#include "measure-sizes.h"
+#include "measure-spreaders.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -51,8 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
         }                                                               \
     } while (0)
 
-/* Texts whose first byte, by 4, is above are questions, below settings. */
+/* Texts whose first byte, by 4, is above are parts of questions, or whole
+ * questions, below settings. */
 #define FUZZ_QUESTION 48
+#define FUZZ_ANSWER 56
 
 static void
 fuzz_parse(const uint8_t *frame, size_t size, uint16_t ethertype)
@@ -148,6 +153,161 @@ fuzz_question(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* Small reports, of which whole questions are asked. */
+#define N_REPORTS 2
+#define N_SETS 2
+
+static struct measure_hash_secret secret;
+static struct measure_report *reports[N_REPORTS];
+
+static void
+make_reports(void)
+{
+    static const unsigned int cores[N_SETS] = { 0, 7 };
+    static const uint32_t none[MEASURE_N_FAMILIES];
+    uint32_t lines[MEASURE_N_FAMILIES] = { 200, 200 };
+
+    measure_hash_secret_init(&secret, 1);
+    for (int i = 0; i < N_REPORTS; i++) {
+        struct measure_set *sets[N_SETS];
+
+        for (int j = 0; j < N_SETS; j++) {
+            sets[j] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+            REQUIRE(measure_set_reset(sets[j], lines, none));
+            measure_set_begin(sets[j], MEASURE_BY_FLOW);
+            for (uint32_t k = 0; k < 100; k++) {
+                struct measure_fields fields = make_fields(k % 2, k + 9 * i);
+                struct measure_record record;
+
+                fields.tunnelled = k % 3 == 0;
+                fields.tunnel = fields.tunnelled ? k % 5 : 0;
+                fields.vlan = k % 4;
+                fields.port = k % 2;
+                record = make_record(&fields, 60 + k);
+                measure_set_count(sets[j], &record, 1);
+            }
+        }
+        reports[i] = measure_report_merge(sets, N_SETS, MEASURE_BY_FLOW,
+                                          &secret, &budget);
+        measure_report_keep_sections(reports[i], sets, cores, N_SETS);
+        reports[i]->number = i + 1;
+        reports[i]->duration_ms = 1000;
+        for (int j = 0; j < N_SETS; j++) {
+            measure_set_destroy(sets[j]);
+        }
+    }
+}
+
+static void
+forget_reports(void)
+{
+    for (int i = 0; i < N_REPORTS; i++) {
+        measure_report_destroy(reports[i]);
+        reports[i] = NULL;
+    }
+}
+
+/* The rows of an exact answer and what is not in them are all packets. */
+static void
+check_sum(const struct measure_scope *scope,
+          const struct measure_hitters_question *question)
+{
+    struct measure_hitters_answer answer;
+    uint64_t packets = 0, bytes = 0;
+
+    REQUIRE(measure_hitters_ask(scope, question, &answer));
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        REQUIRE(answer.rows[i].packets <= answer.rows[i].bytes);
+        packets += answer.rows[i].packets;
+        bytes += answer.rows[i].bytes;
+    }
+    REQUIRE(packets <= answer.packets && bytes <= answer.bytes);
+    if (scope->filter) {
+        REQUIRE(packets + answer.other_packets == answer.packets);
+        REQUIRE(bytes + answer.other_bytes == answer.bytes);
+    }
+    measure_hitters_answer_destroy(&answer);
+}
+
+/* A whole question: its first byte says of what kind, then come a line for
+ * by=, one for where=, and the name of the bridge and of a port. */
+static void
+fuzz_answer(const uint8_t *data, size_t size)
+{
+    static const struct measure_report *const *all
+        = (const struct measure_report *const *) reports;
+    unsigned int flags = size ? data[0] : 0;
+    enum measure_format format = flags >> 7 ? MEASURE_TEXT : MEASURE_JSON;
+    struct measure_hitters_question hitters;
+    struct measure_spreaders_question spreaders = {
+        .by = flags >> 3 & 1, .min = 1 + (flags & 7), .n = flags >> 4 & 3,
+    };
+    struct measure_port_names ports;
+    struct measure_filter filter;
+    struct measure_scope scope = {
+        .reports = all + (flags & 1), .n_reports = flags & 1 ? 1 : N_REPORTS,
+        .one_core = flags >> 5 & 1, .core = flags & 2 ? 7 : 0,
+        .ports = &ports,
+    };
+    char *text = calloc(1, size + 1);
+    char *lines[3] = { text, NULL, NULL };
+    struct measure_group group;
+    struct measure_output *o;
+    char *error, *answer;
+
+    if (!reports[0]) {
+        make_reports();
+    }
+    memcpy(text, data + (size > 0), size - (size > 0));
+    for (int i = 1; i < 3 && lines[i - 1]; i++) {
+        lines[i] = strchr(lines[i - 1], '\n');
+        if (lines[i]) {
+            *lines[i]++ = '\0';
+        }
+    }
+    memset(&ports, 0, sizeof ports);
+    measure_port_number(&ports, lines[2] ? lines[2] : "p");
+
+    memset(&hitters, 0, sizeof hitters);
+    hitters.threshold_text = "1%";
+    hitters.threshold.unit = MEASURE_SHARE;
+    hitters.threshold.value = 1;
+    hitters.heavy_only = flags >> 2 & 1;
+    hitters.n = flags >> 3 & 3;
+    if (!measure_hitters_parse_by(text, &hitters)) {
+        measure_group_from_by(&hitters.group, MEASURE_BY_PAIR);
+    }
+    if (lines[1]) {
+        error = measure_filter_parse(lines[1], &ports, &filter);
+        scope.filter = error ? NULL : &filter;
+        free(error);
+    }
+
+    o = measure_output_create(format);
+    measure_output_open_object(o, lines[2] ? lines[2] : "br0");
+    switch (flags % 5) {
+    case 0:
+        measure_spreaders_group(spreaders.by, &group);
+        REQUIRE(!measure_scope_check(&scope, &group));
+        REQUIRE(measure_spreaders_write(o, &scope, &spreaders));
+        break;
+    case 1:
+        REQUIRE(measure_sizes_write(o, &scope));
+        break;
+    default:
+        REQUIRE(!measure_scope_check(&scope, &hitters.group));
+        check_sum(&scope, &hitters);
+        REQUIRE(measure_hitters_write(o, &scope, &hitters));
+        break;
+    }
+    measure_output_close(o);
+    answer = measure_output_finish(o);
+    REQUIRE(format == MEASURE_TEXT ? *answer : json_valid(answer));
+    free(answer);
+    measure_port_names_destroy(&ports);
+    free(text);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -172,8 +332,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 3:
         if (data[0] / 4 < FUZZ_QUESTION) {
             fuzz_config(copy + 1, size - 1, data[0] / 4);
-        } else {
+        } else if (data[0] / 4 < FUZZ_ANSWER) {
             fuzz_question(copy + 1, size - 1);
+        } else {
+            fuzz_answer(copy + 1, size - 1);
         }
         break;
     }
@@ -183,6 +345,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* A fuzzing engine has a main() of its own. */
 #ifndef FUZZING_ENGINE
+
+#include <getopt.h>
 
 #include "check-frames.h"
 
@@ -202,6 +366,13 @@ static const char *const questions[] = {
     "source/*", "source=10.0.0.0/8,protocol=tcp", "vlan=4095,tunnel=1",
     "destination=2001:db8::/32,destination-port=65535", "port=eth0",
     "10.0.0.0/8,2001:db8::1", "source-port=99999999999999999999",
+};
+
+/* Whole questions. */
+static const char *const answers[] = {
+    "source/24\nprotocol=tcp\nbr0", "source/*\nvlan=1\nbr \"\\0\x01",
+    "destination/*\n\nb\xc3\xbc\xff", "port+vlan\nport=p1,tunnel=0\np1",
+    "flow+port\nsource=10.0.0.0/29\n", "tunnel\nsource-port=1025\nbr-int",
 };
 
 static uint8_t (*inputs)[MAX_INPUT];
@@ -251,6 +422,20 @@ add_questions(void)
 
         input[0] = FUZZ_QUESTION * 4 + 3;
         memcpy(input + 1, questions[i], strlen(questions[i]));
+    }
+}
+
+static void
+add_answers(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        for (unsigned int flags = 0; flags < 256; flags += 13) {
+            uint8_t *input = new_input(2 + strlen(answers[i]));
+
+            input[0] = FUZZ_ANSWER * 4 + 3;
+            input[1] = flags;
+            memcpy(input + 2, answers[i], strlen(answers[i]));
+        }
     }
 }
 
@@ -324,19 +509,28 @@ mutate(struct random *r)
 int
 main(int argc, char *argv[])
 {
+    static const struct option options[] = {
+        { "mutations", required_argument, NULL, 'n' },
+        { "minutes", required_argument, NULL, 'm' },
+        { NULL, 0, NULL, 0 },
+    };
     const char *seed = getenv("MEASURE_SEED");
-    unsigned long int n_mutations = DEFAULT_MUTATIONS;
+    unsigned long int n_mutations = DEFAULT_MUTATIONS, n = 0;
+    time_t end = 0;
     struct random r;
     int option;
 
-    while ((option = getopt(argc, argv, "n:")) != -1) {
-        char *end = NULL;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        char *rest = NULL;
 
         if (option == 'n') {
-            n_mutations = strtoul(optarg, &end, 10);
+            n_mutations = strtoul(optarg, &rest, 10);
+        } else if (option == 'm') {
+            end = time(NULL) + strtod(optarg, &rest) * 60;
         }
-        if (!end || end == optarg || *end) {
-            fputs("usage: fuzz-parse [-n MUTATIONS] [FILE]...\n", stderr);
+        if (!rest || rest == optarg || *rest) {
+            fputs("usage: fuzz-parse [--mutations N | --minutes M] "
+                  "[FILE]...\n", stderr);
             return 1;
         }
     }
@@ -346,6 +540,7 @@ main(int argc, char *argv[])
 
     add_own_inputs();
     add_questions();
+    add_answers();
     for (int i = optind; i < argc; i++) {
         add_file(argv[i]);
     }
@@ -353,11 +548,13 @@ main(int argc, char *argv[])
         LLVMFuzzerTestOneInput(inputs[i], sizes[i]);
     }
     r = random_from(test_seed);
-    for (unsigned long int i = 0; i < n_mutations; i++) {
+    while (end ? n % 1024 || time(NULL) < end : n < n_mutations) {
         mutate(&r);
+        n++;
     }
-    printf("%zu inputs and %lu mutations of them tried\n"
-           "1 passed, 0 failed\n", n_inputs, n_mutations);
+    printf("summary: %zu inputs and %lu mutations of them tried\n"
+           "1 passed, 0 failed\n", n_inputs, n);
+    forget_reports();
     free(inputs);
     free(sizes);
     return 0;
