@@ -116,8 +116,8 @@ find_port(const struct measure_ports *ports, odp_port_t port_no)
             ? &ports->ports[i] : NULL);
 }
 
-/* Returns true if a batch that is received now will be classified by the
- * function that has our hooks. */
+/* Returns true if a batch that is received now shall be classified by the
+ * function that has our hooks: then process_batch() must do so. */
 static bool
 classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
 {
@@ -132,6 +132,27 @@ classification_has_hooks(const struct pmd_perf_stats *perf OVS_UNUSED)
     }
 #endif
     return !dpif_offload_enabled();
+}
+
+/* Has 'batch' processed by the function that has our hooks.  Returns false if
+ * the caller cannot but do so.
+ *
+ * Where there are several, it would read again which one it shall call, and
+ * might read another: dpif-netdev/dpif-impl-set may come at any time.  A batch
+ * that has been counted by the hook of received batches is different: it can
+ * be processed by any of them. */
+static bool
+process_batch(struct pmd_perf_stats *perf OVS_UNUSED,
+              struct dp_packet_batch *batch OVS_UNUSED,
+              odp_port_t port_no OVS_UNUSED)
+{
+#ifdef HAVE_INPUT_FUNC
+    dp_netdev_input(CONTAINER_OF(perf, struct dp_netdev_pmd_thread,
+                                 perf_stats), batch, port_no);
+    return true;
+#else
+    return false;
+#endif
 }
 
 static const struct emc_cache *
@@ -255,20 +276,23 @@ count_batch(struct pmd_perf_stats *perf,
     }
 }
 
-void
+bool
 measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
-                const struct dp_packet_batch *batch, odp_port_t port_no)
+                struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_port_writer *port = find_port(ports, port_no);
+    struct measure_set *set;
 
-    if (port) {
-        struct measure_set *set = measure_writer_set(port->writer);
-
-        perf->measure_port = port;
-        if (!set->cache || !classification_has_hooks(perf)) {
-            count_batch(perf, port, set, batch);
-        }
+    if (!port) {
+        return false;
     }
+    set = measure_writer_set(port->writer);
+    perf->measure_port = port;
+    if (set->cache && classification_has_hooks(perf)) {
+        return process_batch(perf, batch, port_no);
+    }
+    count_batch(perf, port, set, batch);
+    return false;
 }
 
 /* Begins with 'batch', for which the exact-match cache will be asked. */

@@ -41,7 +41,7 @@
  * In the packet path:
  *
  *     measure_batch()            with each batch that a port received, before
- *                                classification
+ *                                classification, or instead of it
  *     measure_tunnel_batch()     with each batch of inner packets behind a
  *                                tunnel pop, for the tunnel port
  *     measure_classify()         before the packets of a batch are classified
@@ -107,8 +107,8 @@ struct measure_ports {
     struct measure_port_writer ports[];
 };
 
-void measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
-                     const struct dp_packet_batch *, odp_port_t);
+bool measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
+                     struct dp_packet_batch *, odp_port_t);
 void measure_tunnel_batch__(const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
 struct measure_set *measure_classify__(struct pmd_perf_stats *,
@@ -123,17 +123,17 @@ void measure_first_hit(struct pmd_perf_stats *, struct measure_set *,
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
 /* Counts 'batch', received from 'port_no', or leaves that to those below.
- * Off, it costs a load and a branch. */
-static inline void
+ * Returns true if it has been processed by the switch as well, false if the
+ * caller must do that.  Off, it costs a load and a branch. */
+static inline bool
 measure_batch(struct pmd_perf_stats *perf,
-              const struct dp_packet_batch *batch, odp_port_t port_no)
+              struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_ports *ports
         = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
 
-    if (OVS_UNLIKELY(ports)) {
-        measure_batch__(perf, ports, batch, port_no);
-    }
+    return (OVS_UNLIKELY(ports)
+            && measure_batch__(perf, ports, batch, port_no));
 }
 
 /* Counts the inner packets of 'batch', that came out of tunnel 'port_no'. */

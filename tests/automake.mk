@@ -108,7 +108,7 @@ switch_suite = \
 	tests/measure-structures.at \
 	tests/measure-tunnels.at
 if BUILD_OVS
-check_DATA += tests/testsuite
+check_DATA += tests/testsuite ovs/vswitchd/ovs-vswitchd-switching
 endif
 CLEANFILES += tests/testsuite
 CLEAN_LOCAL += clean-switch-tests
@@ -119,6 +119,13 @@ tests/testsuite: $(switch_suite) ovs.source
 	$(AM_V_GEN)$(MKDIR_P) tests && \
 	$(AUTOM4TE) --language=autotest -I $(srcdir) -I ovs -o $@ \
 	    $(srcdir)/tests/testsuite.at
+
+# The switch with an input function that is switched at the worst moment.
+EXTRA_DIST += tests/input-switching.c
+ovs/vswitchd/ovs-vswitchd-switching: tests/input-switching.c ovs.built
+	$(MAKE) -C ovs -f $(abs_srcdir)/ovs-patches/generated.mk \
+	    SWITCHING='$(abs_srcdir)/tests/input-switching.c' \
+	    vswitchd/ovs-vswitchd-switching
 .PHONY: clean-switch-tests
 clean-switch-tests:
 	-rm -rf tests/switch
