@@ -19,6 +19,7 @@
 #include "measure-answer.h"
 
 #include "dpdk.h"
+#include "measure-number.h"
 #include "openvswitch/dynamic-string.h"
 #include "util.h"
 
@@ -201,7 +202,7 @@ put_double(struct ds *out, const char *name, const char *suffix,
 {
     char s[32];
 
-    snprintf(s, sizeof s, "%.6f", value);
+    measure_number_format(s, sizeof s, 6, value);
     put_sample(out, name, suffix, bridge, labels, s);
 }
 

@@ -46,6 +46,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-metrics.c \
 	lib/measure-monitor.c \
 	lib/measure-monitor.h \
+	lib/measure-number.c \
+	lib/measure-number.h \
 	lib/measure-output.c \
 	lib/measure-output.h \
 	lib/measure-pace.c \

@@ -37,6 +37,8 @@ lib_libmeasure_a_SOURCES = \
 	lib/measure-heavy-hitters.h \
 	lib/measure-memory.c \
 	lib/measure-memory.h \
+	lib/measure-number.c \
+	lib/measure-number.h \
 	lib/measure-output.c \
 	lib/measure-output.h \
 	lib/measure-pace.c \

@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure-number.h"
+
 const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) \
     [MEASURE_SETTING_##ENUM] = { NAME, DEFAULT, VALID },
@@ -110,8 +112,8 @@ parse_threshold(const char *s, struct measure_threshold *threshold)
     size_t digits = strspn(s, "0123456789.");
     char *end;
 
-    /* strtod() takes more than digits: "inf", "0x1p3", "1e3". */
-    double value = strtod(s, &end);
+    /* measure_number_parse() takes more than digits: "inf", "0x1p3", "1e3". */
+    double value = measure_number_parse(s, &end);
     if (!digits || end != s + digits) {
         return false;
     }
@@ -137,7 +139,7 @@ parse_double(const char *s, double min, double max, double *number)
     size_t digits = strspn(s, "0123456789.");
     char *end;
 
-    double value = strtod(s, &end);
+    double value = measure_number_parse(s, &end);
     if (!digits || s[digits] || end != s + digits
         || !(value >= min && value <= max)) {
         return false;

@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "measure-memory.h"
+#include "measure-number.h"
 
 #define MAX_DEPTH 8
 #define INDENT 2
@@ -372,7 +373,7 @@ measure_output_decimal(struct measure_output *o, const char *name,
 {
     char s[352];
 
-    snprintf(s, sizeof s, "%.3f", value);
+    measure_number_format(s, sizeof s, 3, value);
     put_scalar(o, name, s, true);
 }
 
@@ -415,7 +416,8 @@ measure_output_percentage(struct measure_output *o, const char *name,
 {
     char s[32];
 
-    snprintf(s, sizeof s, "%.3f", whole > 0 ? part * 100 / whole : 0);
+    measure_number_format(s, sizeof s, 3,
+                          whole > 0 ? part * 100 / whole : 0);
     put_scalar(o, name, s, true);
 }
 

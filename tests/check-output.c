@@ -15,6 +15,9 @@
 #include "check-common.h"
 #include "check-json.h"
 
+#include <locale.h>
+
+#include "measure-config.h"
 #include "measure-output.h"
 
 START_TEST(validator_knows_json)
@@ -339,6 +342,54 @@ START_TEST(columns_are_aligned)
 }
 END_TEST
 
+/* Sets a locale with a decimal comma, made in 'directory', which the caller
+ * must remove.  Returns false if there is none to be had. */
+static bool
+set_comma_locale(char *directory)
+{
+    char command[256];
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 "
+             "%s/de_DE.UTF-8 >%s/log 2>&1", directory, directory);
+    setenv("LOCPATH", directory, 1);
+    return (!system(command) && setlocale(LC_ALL, "de_DE.UTF-8")
+            && !strcmp(localeconv()->decimal_point, ","));
+}
+
+START_TEST(numbers_have_a_point_in_any_locale)
+{
+    struct measure_output *o = measure_output_create(MEASURE_JSON);
+    char directory[] = "check-output.XXXXXX";
+    struct measure_config config;
+    char command[64];
+
+    if (set_comma_locale(directory)) {
+        measure_output_decimal(o, "a", 1.5);
+        measure_output_percentage(o, "b", 1, 8);
+        check_output(o, "{\"a\":1.500,\"b\":12.500}");
+
+        measure_config_init(&config);
+        ck_assert(measure_config_set(&config, MEASURE_SETTING_HEAVY_HITTER,
+                                     "0.5%"));
+        ck_assert(config.heavy_hitter.value == 0.5);
+        ck_assert(!measure_config_set(&config, MEASURE_SETTING_HEAVY_HITTER,
+                                      "0,5%"));
+        ck_assert(measure_config_set(&config, MEASURE_SETTING_CHANGE_FACTOR,
+                                     "1.25"));
+
+        /* And the locale is as it was. */
+        snprintf(command, sizeof command, "%.1f", 1.5);
+        ck_assert_str_eq(command, "1,5");
+    } else {
+        free(measure_output_finish(o));
+        test_skipped("numbers_have_a_point_in_any_locale", "no localedef");
+    }
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    ck_assert(!system(command));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -346,6 +397,7 @@ main(void)
 
     tcase_add_test(tests, validator_knows_json);
     tcase_add_test(tests, empty_answer);
+    tcase_add_test(tests, numbers_have_a_point_in_any_locale);
     tcase_add_test(tests, everything_as_json);
     tcase_add_test(tests, everything_as_text);
     tcase_add_test(tests, names_of_things_stay_as_they_are);
