@@ -131,10 +131,9 @@ reply_error(struct unixctl_conn *conn, char *error)
     free(error);
 }
 
-/* Copies into 'request' the monitors that its arguments mean, with their
- * reports if 'reports'. */
+/* Copies into 'request' the monitors that its arguments mean. */
 static void
-choose_subjects(struct measure_request *request, bool reports)
+choose_subjects(struct measure_request *request)
 {
     size_t n;
 
@@ -149,10 +148,6 @@ choose_subjects(struct measure_request *request, bool reports)
 
         measure_subject_init(subject, nodes[i]->data);
         request->n_subjects++;
-        if (reports) {
-            request->error = measure_subject_choose_reports(subject,
-                                                            &request->args);
-        }
     }
     ovs_mutex_unlock(&measure_mutex);
     free(nodes);
@@ -171,11 +166,13 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
     request->configured = measure_is_configured();
     request->write = command->write;
     request->raw = command->raw;
+    request->choose = (command->reports ? measure_subject_choose_reports
+                       : NULL);
     request->error = measure_arguments_parse(argc, argv, command->arguments,
                                              args);
     measure_request_choose_format(request);
     if (!request->error) {
-        choose_subjects(request, command->reports);
+        choose_subjects(request);
     }
     if (command->reports && !request->error) {
         measure_worker_submit(request);

@@ -166,6 +166,19 @@ open_bridge(struct measure_output *o, const char *bridge)
     measure_output_open_object(o, taken ? "/" SCHEMA_VERSION : bridge);
 }
 
+/* Takes references to the reports that 'request' is about. */
+static void
+choose_reports(struct measure_request *request)
+{
+    for (size_t i = 0; request->choose && i < request->n_subjects
+         && !request->error; i++) {
+        ovs_mutex_lock(&measure_mutex);
+        request->error = request->choose(&request->subjects[i],
+                                         &request->args);
+        ovs_mutex_unlock(&measure_mutex);
+    }
+}
+
 /* Writes the answer of 'request'. */
 static void
 write_answer(struct measure_request *request)
@@ -216,6 +229,7 @@ worker_main(void *aux OVS_UNUSED)
 
         if (request) {
             ovsrcu_quiesce_start();
+            choose_reports(request);
             write_answer(request);
             forget_reports(request);
             ovsrcu_quiesce_end();

@@ -29,16 +29,17 @@ struct unixctl_conn;
  * ================================
  *
  * To group a million flows takes longer than the main thread of ovs-vswitchd
- * may be away.  So the main thread only parses the arguments and chooses the
- * reports, to which the request takes references, and the thread
- * "measure-query" writes the answer; the main thread sends it when it comes by
- * again.  An answer is thus of the moment of the question.
+ * may be away.  So the main thread only parses the arguments, and the thread
+ * "measure-query" chooses the reports, to which the request takes references,
+ * and writes the answer; the main thread sends it when it comes by again.  An
+ * answer is thus of the moment when its turn comes: reports that are no longer
+ * kept are held by one question at a time, not by all that wait.
  *
  * At most MEASURE_MAX_REQUESTS wait at a time.  What comes on top is refused
  * with an error.
  *
- * Thread safety: all functions belong to the main thread.  'write' of a
- * request is called by the thread, without any lock and in a quiescent state
+ * Thread safety: all functions belong to the main thread.  'choose' of a
+ * request is called by the thread, with the lock.  'write' is called by it, without any lock and in a quiescent state
  * of RCU: it must not use anything that RCU or a lock protects. */
 
 #define MEASURE_MAX_REQUESTS 32
@@ -61,6 +62,11 @@ typedef char *measure_write_func(struct measure_output *,
                                  const struct measure_subject *,
                                  const struct measure_arguments *);
 
+/* Chooses the reports that the arguments ask for.  Returns NULL or an error
+ * message. */
+typedef char *measure_choose_func(struct measure_subject *,
+                                  const struct measure_arguments *);
+
 struct measure_request;
 
 /* Returns the answer about all bridges, in a format of its own. */
@@ -73,6 +79,7 @@ struct measure_request {
     bool configured;                /* The bridges are known. */
     struct measure_subject *subjects;
     size_t n_subjects;
+    measure_choose_func *choose;    /* NULL if no reports are asked. */
     measure_write_func *write;
     measure_raw_func *raw;          /* Instead of 'write', or NULL. */
 
