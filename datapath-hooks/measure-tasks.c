@@ -297,25 +297,6 @@ may_be_heavy(const struct measure_fields *key, void *task_)
     return packets && is_heavy(task, packets, bytes);
 }
 
-/* Returns the threshold from which on a key may be heavy that missed as much
- * as a key can have. */
-static struct measure_threshold
-lowest_threshold(const struct evaluation *e)
-{
-    struct measure_threshold threshold = e->config.heavy_hitter;
-    const struct measure_counters *counters = &e->report->counters;
-    double seconds = MAX(e->report->duration_ms, 1) / 1000.0;
-    double missed = (threshold.unit == MEASURE_SHARE
-                     ? 100.0 * counters->overflow_packets
-                       / MAX(counters->packets, 1)
-                     : threshold.unit == MEASURE_BITS_PER_SECOND
-                     ? counters->overflow_bytes * 8 / seconds
-                     : counters->overflow_packets / seconds);
-
-    threshold.value = MAX(threshold.value - missed, 0);
-    return threshold;
-}
-
 static void
 find_heavy_hitters(struct evaluation *e)
 {
@@ -328,7 +309,7 @@ find_heavy_hitters(struct evaluation *e)
                  ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS),
         .heavy_only = true,
         .n = MEASURE_TASK_KEYS,
-        .threshold = lowest_threshold(e),
+        .threshold = *threshold,
         .threshold_text = e->config.heavy_hitter_text,
     };
     bool bytes = threshold->unit == MEASURE_BITS_PER_SECOND;
@@ -347,19 +328,8 @@ find_heavy_hitters(struct evaluation *e)
 
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_hitters_row *row = &answer.rows[i];
-            uint64_t n_packets = row->packets, n_bytes = row->bytes;
-            uint64_t packets_error = row->packets_error_max;
-            uint64_t bytes_error = row->bytes_error_max;
-            bool certain, possible;
 
-            if (report->estimates) {
-                n_packets -= MIN(n_packets, packets_error);
-                n_bytes -= MIN(n_bytes, bytes_error);
-            }
-            certain = is_heavy(&task, n_packets, n_bytes);
-            possible = is_heavy(&task, row->packets + packets_error,
-                                row->bytes + bytes_error);
-            if (certain && may_alert(e, known, &row->fields, &n)) {
+            if (row->heavy && may_alert(e, known, &row->fields, &n)) {
                 struct measure_alert *alert
                     = new_alert(e, "heavy-hitter",
                                 bytes ? "bytes" : "packets",
@@ -370,11 +340,12 @@ find_heavy_hitters(struct evaluation *e)
                          "at or above measure-heavy-hitter=%s",
                          e->config.heavy_hitter_text);
                 alert->estimate = measure_totals_estimate(&task.totals);
-                alert->error_max = bytes ? bytes_error : packets_error;
+                alert->error_max = (bytes ? row->bytes_error_max
+                                    : row->packets_error_max);
                 alert->error_probability = task.totals.error_probability;
                 set_key(alert, report->by, &row->fields);
             }
-            remember(&r, &row->fields, certain, possible);
+            remember(&r, &row->fields, row->heavy, row->may_be_heavy);
         }
         if (answer.n_rows == MEASURE_TASK_KEYS) {
             const struct measure_hitters_row *last
