@@ -18,6 +18,9 @@
 
 #include "measure-monitor.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "dpdk.h"
 #include "entropy.h"
 #include "measure-sets.h"
@@ -40,9 +43,13 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
  *
  * "measure-merge" waits until the packet threads have let go of closed sets,
  * merges them into reports, and makes the sets ready to be used again.  Only
- * this thread destroys sets, writers and monitors, and only while "measure"
- * grows nothing, which 'grow_mutex' makes sure of.  How large sets are is in
- * measure-sets.h. */
+ * this thread destroys sets that packet threads have used, writers and
+ * monitors, and only while "measure" grows nothing, which 'grow_mutex' makes
+ * sure of.  How large sets are is in measure-sets.h.
+ *
+ * The main thread makes small sets for new writers, and for an epoch that must
+ * end before "measure" has made idle ones; all else is left to "measure",
+ * which does the smallest and most urgent things for all monitors first. */
 
 /* Sets that an epoch closed, until they are merged. */
 struct closing_epoch {
@@ -73,6 +80,11 @@ static struct ovs_list dying OVS_GUARDED_BY(measure_mutex)
 static bool threads_started OVS_GUARDED_BY(measure_mutex);
 
 static struct measure_hash_secret secret;
+/* Grace periods that "measure" has asked for, and the last of them that has
+ * passed. */
+static uint64_t grace_asked;        /* The thread only. */
+static uint64_t grace_passed;       /* Atomic. */
+
 static struct seq *control_seq;     /* Wakes "measure". */
 static struct seq *merge_seq;       /* Wakes "measure-merge". */
 static struct seq *report_seq;
@@ -80,9 +92,24 @@ static struct seq *report_seq;
 static void *control_main(void *);
 static void *merge_main(void *);
 
+/* Maps of memory take long, and others wait for the lock. */
+static void
+check_no_lock(size_t size OVS_UNUSED)
+{
+#ifdef __GLIBC__
+    if (measure_mutex.lock.__data.__owner == (int) syscall(SYS_gettid)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_ERR_RL(&rl, "%"PRIuSIZE" bytes of memory are mapped or unmapped "
+                    "with the lock of the monitors held", size);
+    }
+#endif
+}
+
 void
 measure_control_init(void)
 {
+    measure_memory_maps = check_no_lock;
     get_entropy_or_die(&secret, sizeof secret);
     control_seq = seq_create();
     merge_seq = seq_create();
@@ -152,14 +179,18 @@ measure_memory_room(const struct monitor *monitor)
     return limit > used ? limit - used : 0;
 }
 
-static struct measure_set *
-create_set(struct monitor *monitor, const struct monitor_writer *writer)
-    OVS_REQUIRES(measure_mutex)
+/* Returns a set for 'writer' of 'monitor' that is there soon, within 'limit'.
+ * Nobody else must know the writer, or its number of flows change. */
+struct measure_set *
+measure_control_create_set(struct monitor *monitor,
+                           const struct monitor_writer *writer,
+                           uint64_t limit)
 {
     struct measure_set *set = measure_set_create(&secret, &monitor->budget,
                                                  writer->numa_id);
 
-    measure_start_set(monitor, writer, set, 0);
+    measure_prepare_set(set, monitor->config.structure, writer->n_flows,
+                        MIN(limit, MEASURE_START_BYTES));
     return set;
 }
 
@@ -178,15 +209,138 @@ measure_core_add_samples(struct monitor_core *core,
                                            __ATOMIC_RELAXED);
 }
 
-/* Gives 'writer', new in 'monitor', a set to count in. */
+/* Has 'writer', new in 'monitor', count in its idle set. */
 void
 measure_control_add_set(struct monitor *monitor,
                         struct monitor_writer *writer)
 {
-    struct measure_set *set = create_set(monitor, writer);
+    struct measure_set *set = writer->idle;
 
+    writer->idle = NULL;
     measure_begin_set(monitor, writer, set);
     measure_writer_swap(&writer->writer, set);
+    measure_control_wake();
+}
+
+/* A set that is made, or made anew, for a writer of a monitor. */
+struct supply {
+    struct monitor *monitor;
+    struct monitor_writer *writer;
+    struct measure_set *set;        /* Or NULL. */
+    enum measure_structure_kind kind;
+    uint64_t n_flows[MEASURE_N_FAMILIES];
+    uint64_t limit;
+    bool quiet;
+    bool hold_cache;
+};
+
+/* Takes the idle set of 'writer', which need not have one, to make it fit the
+ * next epoch. */
+static void
+take_idle(struct monitor *monitor, struct monitor_writer *writer,
+          struct supply *supply)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_load load;
+
+    supply->monitor = monitor;
+    supply->writer = writer;
+    supply->set = writer->idle;
+    writer->idle = NULL;
+    supply->kind = monitor->config.structure;
+    supply->limit = measure_set_limit(monitor, writer);
+    supply->quiet = measure_writer_is_quiet(writer);
+    supply->hold_cache = (measure_wants_cache(monitor, writer)
+                          && measure_writer_keys(&writer->writer));
+    measure_set_load(measure_writer_set(&writer->writer), &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        supply->n_flows[family] = MAX(writer->n_flows[family],
+                                      load.n_used[family]);
+    }
+}
+
+static void
+make_idle(struct supply *supply)
+    OVS_EXCLUDED(measure_mutex)
+{
+    if (!supply->set) {
+        supply->set = measure_set_create(&secret, &supply->monitor->budget,
+                                         supply->writer->numa_id);
+    }
+    measure_prepare_set(supply->set, supply->kind, supply->n_flows,
+                        supply->limit);
+    measure_set_hold_cache(supply->set, supply->hold_cache);
+}
+
+/* Gives the writer the set that is made.  The caller must destroy what is left
+ * in 'supply', without the lock. */
+static void
+give_idle(struct supply *supply)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct monitor_writer *writer = supply->writer;
+
+    if (!writer->idle) {
+        writer->idle = supply->set;
+        writer->idle_kind = supply->kind;
+        writer->idle_limit = supply->limit;
+        writer->idle_quiet = supply->quiet;
+        supply->set = NULL;
+    }
+}
+
+/* Returns true if the next epoch of 'monitor' can begin. */
+static bool
+has_idle_sets(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct monitor_writer *writer;
+
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->thread && !measure_set_fits(monitor, writer,
+                                                writer->idle)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives each writer of 'monitor' that has no idle set that fits a small one,
+ * without the lock.  For the main thread, while which nobody adds writers. */
+static void
+make_idle_sets(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    while (!has_idle_sets(monitor)) {
+        size_t n = 0;
+        struct supply *supplies = xcalloc(ovs_list_size(&monitor->writers),
+                                          sizeof *supplies);
+        struct monitor_writer *writer;
+
+        LIST_FOR_EACH (writer, node, &monitor->writers) {
+            if (writer->thread
+                && !measure_set_fits(monitor, writer, writer->idle)) {
+                take_idle(monitor, writer, &supplies[n]);
+                supplies[n].limit = MIN(supplies[n].limit,
+                                        MEASURE_START_BYTES);
+                n++;
+            }
+        }
+        ovs_mutex_unlock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            make_idle(&supplies[i]);
+        }
+        ovs_mutex_lock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            give_idle(&supplies[i]);
+        }
+        ovs_mutex_unlock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            measure_set_destroy(supplies[i].set);
+        }
+        free(supplies);
+        ovs_mutex_lock(&measure_mutex);
+    }
 }
 
 void
@@ -196,6 +350,7 @@ measure_monitor_begin_epoch(struct monitor *monitor)
     monitor->epoch++;
     monitor->by = monitor->config.key;
     monitor->tiers = monitor->config.tiers;
+    monitor->memory_mb = monitor->config.memory_mb;
     monitor->structure = monitor->config.structure;
     monitor->start = time_msec();
     monitor->start_ms = time_wall_msec();
@@ -221,10 +376,11 @@ measure_monitor_oldest_epoch(const struct monitor *monitor)
 }
 
 /* Closes the running epoch of 'monitor', and begins the next one unless the
- * monitor is not running any more.  Returns the number of the closed epoch.
- * Its report follows: measure_report_seq() changes then. */
-uint64_t
-measure_monitor_close_epoch(struct monitor *monitor)
+ * monitor is not running any more: then it must have idle sets.  Returns the
+ * number of the closed epoch. */
+static uint64_t
+close_epoch(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
 {
     struct closing_epoch *closing = xzalloc(sizeof *closing);
     struct monitor_writer *writer;
@@ -255,14 +411,8 @@ measure_monitor_close_epoch(struct monitor *monitor)
         } else {
             struct measure_set *new = writer->idle;
 
-            /* Without an idle set the last epoch is still being merged. */
-            if (!new) {
-                new = create_set(monitor, writer);
-            } else if (measure_set_structure(new) != monitor->structure) {
-                measure_start_set(monitor, writer, new,
-                                  measure_set_bytes(new));
-            }
             writer->idle = NULL;
+            writer->cache_ticket = 0;
             measure_begin_set(monitor, writer, new);
             measure_writer_swap(&writer->writer, new);
         }
@@ -274,6 +424,18 @@ measure_monitor_close_epoch(struct monitor *monitor)
     ovs_list_push_back(&monitor->closing, &closing->node);
     seq_change(merge_seq);
     return closing->number;
+}
+
+/* The same for the main thread, with or without idle sets.  Lets go of
+ * 'measure_mutex' to make them.  The report of the closed epoch follows:
+ * measure_report_seq() changes then. */
+uint64_t
+measure_monitor_close_epoch(struct monitor *monitor)
+{
+    if (monitor->running) {
+        make_idle_sets(monitor);
+    }
+    return close_epoch(monitor);
 }
 
 /* Sums up what 'monitor' counted in all epochs that are closed, in '*lost' what
@@ -404,7 +566,6 @@ static void
 note_probes(const struct closing_epoch *closing)
     OVS_EXCLUDED(measure_mutex)
 {
-    ovs_mutex_lock(&measure_mutex);
     for (size_t i = 0; i < closing->n; i++) {
         const struct measure_set *set = closing->sets[i];
         struct measure_probes probes = { 0, 0, 0 };
@@ -415,9 +576,10 @@ note_probes(const struct closing_epoch *closing)
                                          PROBED_ROWS, &probes);
             }
         }
+        ovs_mutex_lock(&measure_mutex);
         closing->writers[i]->probes = probes;
+        ovs_mutex_unlock(&measure_mutex);
     }
-    ovs_mutex_unlock(&measure_mutex);
 }
 
 /* Notes how many flows the tables of the next epochs must expect.  What is
@@ -438,33 +600,70 @@ expect_flows(const struct closing_epoch *closing)
             writer->n_flows[family] = MAX(load.n_used[family],
                                           writer->n_flows[family] * 7 / 8);
         }
+        if (load.counters.packets) {
+            writer->n_quiet = 0;
+        } else if (writer->n_quiet < MEASURE_QUIET_EPOCHS) {
+            writer->n_quiet++;
+        }
     }
     ovs_mutex_unlock(&measure_mutex);
 }
 
 /* Makes 'set', which is merged, the idle one of 'writer'. */
 static void
-hand_back(const struct monitor *monitor, struct monitor_writer *writer,
+hand_back(struct monitor *monitor, struct monitor_writer *writer,
           struct measure_set *set)
 {
-    enum measure_structure_kind kind;
-    uint64_t limit;
+    struct supply supply;
 
     ovs_mutex_lock(&measure_mutex);
-    kind = monitor->config.structure;
-    limit = MIN(measure_writer_limit(monitor, writer),
-                measure_set_bytes(set) + measure_memory_room(monitor) / 2);
+    struct measure_set *idle = writer->idle;
+    take_idle(monitor, writer, &supply);
+    writer->idle = idle;
+    supply.set = set;
+    supply.limit = MIN(supply.limit, (measure_set_bytes(set)
+                                      + measure_memory_room(monitor) / 2));
     ovs_mutex_unlock(&measure_mutex);
 
-    measure_prepare_set(set, kind, writer->n_flows, limit);
+    make_idle(&supply);
 
     ovs_mutex_lock(&measure_mutex);
-    if (!writer->idle) {
-        writer->idle = set;
-        set = NULL;
+    give_idle(&supply);
+    ovs_mutex_unlock(&measure_mutex);
+    measure_set_destroy(supply.set);
+}
+
+/* Frees the keys of writers of 'monitor' none of whose sets counts with them
+ * any more. */
+static void
+free_keys(struct monitor *monitor)
+    OVS_EXCLUDED(measure_mutex)
+{
+    struct measure_cache_keys **keys;
+    struct monitor_writer *writer;
+    size_t n = 0;
+
+    ovs_mutex_lock(&grow_mutex);
+    ovs_mutex_lock(&measure_mutex);
+    keys = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *keys);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (ovs_list_is_empty(&monitor->closing)
+            && !measure_writer_set(&writer->writer)->cache_keys
+            && measure_writer_keys(&writer->writer)
+            && !measure_wants_cache(monitor, writer)) {
+            keys[n++] = measure_writer_take_keys(&writer->writer);
+        }
     }
     ovs_mutex_unlock(&measure_mutex);
-    measure_set_destroy(set);
+    ovs_mutex_unlock(&grow_mutex);
+
+    if (n) {
+        ovsrcu_synchronize();
+    }
+    for (size_t i = 0; i < n; i++) {
+        measure_memory_free(&monitor->budget, keys[i], sizeof *keys[i]);
+    }
+    free(keys);
 }
 
 /* Takes old reports off the history of 'monitor' into 'dropped', which the
@@ -472,7 +671,10 @@ hand_back(const struct monitor *monitor, struct monitor_writer *writer,
  * ones until they take no more than a quarter of the memory, or a 32nd of it
  * while the tables have less than 'want' bytes left to grow.  To drop small
  * reports, too, would not help the tables.  The newest stays in any case; it
- * alone when measurement is off. */
+ * alone when measurement is off.
+ *
+ * Spare blocks go before reports do: measure_monitor_trim() must come
+ * before. */
 static void
 trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
     OVS_REQUIRES(measure_mutex)
@@ -480,10 +682,6 @@ trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
     struct measure_history *history = &monitor->history;
     uint64_t free_bytes = measure_memory_room(monitor);
     size_t max = monitor->running ? monitor->config.history : 1;
-
-    /* Spare blocks go before reports do. */
-    measure_monitor_trim(monitor, free_bytes < want);
-    free_bytes = measure_memory_room(monitor);
 
     while (history->n > 1) {
         bool too_many = history->n > max;
@@ -541,6 +739,8 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 {
     struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
     struct kept_report *before = NULL;
+    struct kept_report *skipped;
+    uint64_t want;
 
     report->number = closing->number;
     report->start_ms = closing->start_ms;
@@ -562,19 +762,26 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
             measure_history_newest(&monitor->history));
     }
     measure_history_add(&monitor->history, report);
-    measure_tasks_submit(monitor, measure_history_newest(&monitor->history));
+    skipped = measure_tasks_submit(monitor,
+                                   measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
     measure_port_settle(&monitor->ports, closing->number, monitor->epoch);
     measure_port_recycle(&monitor->ports,
                          measure_monitor_oldest_epoch(monitor));
-    trim_history(monitor, measure_memory_limit(monitor) / 8, &dropped);
+    monitor->handing_back = true;
+    want = measure_memory_limit(monitor) / 8;
     ovs_mutex_unlock(&measure_mutex);
 
-    free_dropped(&dropped);
+    measure_kept_report_unref(skipped);
     if (before) {
         measure_report_forget_groupings(before->report);
         measure_kept_report_unref(before);
     }
+    measure_monitor_trim(monitor, want);
+    ovs_mutex_lock(&measure_mutex);
+    trim_history(monitor, want, &dropped);
+    ovs_mutex_unlock(&measure_mutex);
+    free_dropped(&dropped);
     seq_change(report_seq);
 }
 
@@ -632,6 +839,11 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     measure_pace_end();
     ovsrcu_quiesce_end();
 
+    ovs_mutex_lock(&measure_mutex);
+    monitor->handing_back = false;
+    ovs_mutex_unlock(&measure_mutex);
+    free_keys(monitor);
+
     free(closing->sets);
     free(closing->writers);
     free(closing->cores);
@@ -687,50 +899,175 @@ merge_main(void *aux OVS_UNUSED)
 
 /* The thread "measure". */
 
-/* Prepares tables for the writers of 'monitor' that need one soon.  Large
- * memory is prepared without 'measure_mutex'. */
+/* Memory that the thread takes at most before it looks at what is urgent
+ * again. */
+#define PASS_BYTES (UINT64_C(32) << 20)
+
 static void
-grow_monitor(struct monitor *monitor)
-    OVS_REQUIRES(grow_mutex, measure_mutex)
+take_off(uint64_t *left, uint64_t bytes)
 {
-    size_t n = ovs_list_size(&monitor->writers);
+    *left -= MIN(*left, bytes);
+}
+
+/* Prepares tables for the writers of 'monitor' that need one, out of
+ * '*pass_left' bytes: if 'quick', only small ones for those that need one at
+ * once. */
+static void
+grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
     struct { struct measure_set *set; uint64_t limit; } *grow;
     const struct monitor_writer *writer;
+    size_t n = 0;
+    uint64_t want;
 
-    grow = xmalloc(n * sizeof *grow);
-    n = 0;
+    ovs_mutex_lock(&measure_mutex);
+    grow = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *grow);
     LIST_FOR_EACH (writer, node, &monitor->writers) {
         struct measure_set *set = measure_writer_set(&writer->writer);
         uint64_t limit = measure_writer_limit(monitor, writer);
 
-        if (writer->thread && measure_set_needs_table(set, limit)) {
+        if (writer->thread && measure_set_needs_table(set, limit, quick)) {
             grow[n].set = set;
             grow[n++].limit = limit;
         }
     }
+    want = measure_memory_limit(monitor) / 4;
+    ovs_mutex_unlock(&measure_mutex);
+
     if (n) {
         struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
         uint64_t left;
 
-        trim_history(monitor, measure_memory_limit(monitor) / 4, &dropped);
+        measure_monitor_trim(monitor, want);
+        ovs_mutex_lock(&measure_mutex);
+        trim_history(monitor, want, &dropped);
         ovs_mutex_unlock(&measure_mutex);
         free_dropped(&dropped);
         ovs_mutex_lock(&measure_mutex);
         left = measure_memory_room(monitor);
         ovs_mutex_unlock(&measure_mutex);
         ovsrcu_quiesce_start();
-        for (size_t i = 0; i < n; i++) {
-            measure_grow_set(grow[i].set, grow[i].limit, &left);
+        for (size_t i = 0; i < n && *pass_left; i++) {
+            take_off(pass_left,
+                     measure_grow_set(grow[i].set, grow[i].limit, &left));
         }
         ovsrcu_quiesce_end();
-        ovs_mutex_lock(&measure_mutex);
     }
     free(grow);
 }
 
+/* Two tiers for writers that have begun to count.
+ *
+ * Packet threads may not use them before each of them has been seen between
+ * two bursts: one that still knew an older number of a port could give it to
+ * an entry for good.  Hence the ticket, the number of the grace period that
+ * must pass. */
+
+static void
+note_grace_period(uint64_t *ticket)
+{
+    __atomic_store_n(&grace_passed, *ticket, __ATOMIC_RELEASE);
+    free(ticket);
+}
+
+static uint64_t
+ask_grace_period(void)
+{
+    uint64_t *ticket = xmalloc(sizeof *ticket);
+
+    *ticket = ++grace_asked;
+    ovsrcu_postpone(note_grace_period, ticket);
+    return grace_asked;
+}
+
+/* Gives the writers of 'monitor' two tiers that shall have them. */
+static void
+join_caches(struct monitor *monitor, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    uint64_t passed = __atomic_load_n(&grace_passed, __ATOMIC_ACQUIRE);
+    struct { struct monitor_writer *writer; struct measure_set *set; } *join;
+    struct monitor_writer *writer;
+    uint64_t ticket = 0;
+    size_t n = 0;
+
+    ovs_mutex_lock(&measure_mutex);
+    join = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *join);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+
+        if (writer->cache_ticket && writer->cache_ticket <= passed) {
+            writer->cache_ticket = 0;
+            measure_set_begin_cache(set);
+        } else if (writer->thread && monitor->tiers == 2
+                   && !set->cache_keys && !set->structure
+                   && measure_wants_cache(monitor, writer)) {
+            join[n].writer = writer;
+            join[n++].set = set;
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    for (size_t i = 0; i < n && *pass_left; i++) {
+        struct measure_cache_keys *keys;
+
+        writer = join[i].writer;
+        keys = measure_writer_get_keys(&writer->writer, &monitor->budget,
+                                       writer->numa_id);
+        if (!keys || !measure_set_hold_cache(join[i].set, true)) {
+            continue;
+        }
+        take_off(pass_left, sizeof *keys + sizeof *join[i].set->held_cache);
+        ovs_mutex_lock(&measure_mutex);
+        if (measure_writer_set(&writer->writer) == join[i].set) {
+            ticket = ticket ? ticket : ask_grace_period();
+            measure_set_join_cache(join[i].set, keys);
+            writer->cache_ticket = ticket;
+        }
+        ovs_mutex_unlock(&measure_mutex);
+    }
+    free(join);
+}
+
+/* Gives the writers of 'monitor' idle sets that fit the next epoch, unless the
+ * merge thread is about to. */
+static void
+supply_idle_sets(struct monitor *monitor, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    struct monitor_writer *writer;
+    struct supply *supplies;
+    size_t n = 0;
+
+    ovs_mutex_lock(&measure_mutex);
+    supplies = xcalloc(MAX(ovs_list_size(&monitor->writers), 1),
+                       sizeof *supplies);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->thread && *pass_left && !monitor->handing_back
+            && ovs_list_is_empty(&monitor->closing)
+            && !measure_set_fits(monitor, writer, writer->idle)) {
+            take_idle(monitor, writer, &supplies[n]);
+            take_off(pass_left, supplies[n++].limit);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    ovsrcu_quiesce_start();
+    for (size_t i = 0; i < n; i++) {
+        make_idle(&supplies[i]);
+        ovs_mutex_lock(&measure_mutex);
+        give_idle(&supplies[i]);
+        ovs_mutex_unlock(&measure_mutex);
+        measure_set_destroy(supplies[i].set);
+    }
+    ovsrcu_quiesce_end();
+    free(supplies);
+}
+
 /* Closes the epochs of all monitors that are due, and returns when the next
  * one is.  An epoch lasts longer while the one before it is being merged, so
- * that sets do not pile up. */
+ * that sets do not pile up, and until there are sets for the next one. */
 static long long int
 close_due_epochs(void)
     OVS_REQUIRES(measure_mutex)
@@ -743,8 +1080,9 @@ close_due_epochs(void)
 
         if (monitor->running) {
             if (ovs_list_is_empty(&monitor->closing)
-                && time_msec() >= monitor->start + monitor->config.epoch_ms) {
-                measure_monitor_close_epoch(monitor);
+                && time_msec() >= monitor->start + monitor->config.epoch_ms
+                && has_idle_sets(monitor)) {
+                close_epoch(monitor);
             }
             next = MIN(next, monitor->start + monitor->config.epoch_ms);
             next = MAX(next, time_msec() + 1);
@@ -753,24 +1091,37 @@ close_due_epochs(void)
     return next;
 }
 
-static void
-grow_monitors(void)
-    OVS_REQUIRES(grow_mutex, measure_mutex)
+/* Gives all monitors what their writers need, the most urgent first.  Returns
+ * false if there is more to do. */
+static bool
+supply_monitors(void)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
-    /* grow_monitor() lets go of 'measure_mutex': collect the monitors
-     * first. */
-    size_t n = shash_count(&measure_monitors);
-    struct monitor **monitors = xmalloc(n * sizeof *monitors);
     const struct shash_node *node;
+    uint64_t left = UINT64_MAX;
+    struct monitor **monitors;
+    size_t n = 0;
 
-    n = 0;
+    ovs_mutex_lock(&measure_mutex);
+    monitors = xmalloc(MAX(shash_count(&measure_monitors), 1)
+                       * sizeof *monitors);
     SHASH_FOR_EACH (node, &measure_monitors) {
         monitors[n++] = node->data;
     }
+    ovs_mutex_unlock(&measure_mutex);
+
+    /* They are not destroyed while this thread has 'grow_mutex'. */
     for (size_t i = 0; i < n; i++) {
-        grow_monitor(monitors[i]);
+        grow_monitor(monitors[i], true, &left);
+    }
+    left = PASS_BYTES;
+    for (size_t i = 0; i < n && left; i++) {
+        grow_monitor(monitors[i], false, &left);
+        join_caches(monitors[i], &left);
+        supply_idle_sets(monitors[i], &left);
     }
     free(monitors);
+    return left;
 }
 
 static void *
@@ -783,8 +1134,10 @@ control_main(void *aux OVS_UNUSED)
         ovs_mutex_lock(&grow_mutex);
         ovs_mutex_lock(&measure_mutex);
         next = close_due_epochs();
-        grow_monitors();
         ovs_mutex_unlock(&measure_mutex);
+        if (!supply_monitors()) {
+            poll_immediate_wake();
+        }
         ovs_mutex_unlock(&grow_mutex);
 
         seq_wait(control_seq, seq);

@@ -159,19 +159,33 @@ get_core(struct monitor *monitor, const struct measure_thread *thread)
     return core;
 }
 
-/* Returns the writer of 'monitor' for 'thread', which is made now if there is
- * none. */
+/* Returns the writer of 'monitor' for 'thread', or NULL. */
 static struct monitor_writer *
-get_writer(struct monitor *monitor, struct measure_thread *thread)
+find_writer(const struct monitor *monitor, const struct measure_thread *thread)
     OVS_REQUIRES(measure_mutex)
 {
-    uint32_t hash = hash_pointer(monitor, 0);
     struct monitor_writer *writer;
 
-    HMAP_FOR_EACH_WITH_HASH (writer, thread_node, hash, &thread->writers) {
+    HMAP_FOR_EACH_WITH_HASH (writer, thread_node, hash_pointer(monitor, 0),
+                             &thread->writers) {
         if (writer->monitor == monitor) {
             return writer;
         }
+    }
+    return NULL;
+}
+
+/* Adds to 'new' a writer of 'monitor' for 'thread' if it has none.
+ * add_writers() must follow. */
+static void
+need_writer(struct monitor *monitor, struct measure_thread *thread,
+            struct ovs_list *new)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct monitor_writer *writer;
+
+    if (find_writer(monitor, thread)) {
+        return;
     }
     writer = xzalloc(sizeof *writer);
     writer->monitor = monitor;
@@ -179,10 +193,54 @@ get_writer(struct monitor *monitor, struct measure_thread *thread)
     writer->core = get_core(monitor, thread);
     writer->core_id = thread->core_id;
     writer->numa_id = thread->numa_id;
-    ovs_list_push_back(&monitor->writers, &writer->node);
-    hmap_insert(&thread->writers, &writer->thread_node, hash);
-    measure_control_add_set(monitor, writer);
-    return writer;
+    writer->n_quiet = MEASURE_QUIET_EPOCHS;
+    ovs_list_push_back(new, &writer->node);
+    hmap_insert(&thread->writers, &writer->thread_node,
+                hash_pointer(monitor, 0));
+}
+
+static void
+set_budget_limit(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    __atomic_store_n(&monitor->budget.limit, measure_memory_limit(monitor),
+                     __ATOMIC_RELAXED);
+}
+
+/* Gives the writers in 'new' sets, and their monitors the writers.  Lets go of
+ * 'measure_mutex' to make the sets: only the main thread adds and removes
+ * threads, ports and monitors, and others do not know of a writer before it is
+ * in its monitor. */
+static void
+add_writers(struct ovs_list *new)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct monitor_writer *writer;
+
+    LIST_FOR_EACH (writer, node, new) {
+        writer->monitor->n_new++;
+        writer->monitor->new_weight += measure_writer_weight(writer);
+    }
+    LIST_FOR_EACH (writer, node, new) {
+        writer->idle_limit = measure_set_limit(writer->monitor, writer);
+    }
+    LIST_FOR_EACH (writer, node, new) {
+        writer->monitor->n_new = writer->monitor->new_weight = 0;
+    }
+    if (ovs_list_is_empty(new)) {
+        return;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+    LIST_FOR_EACH (writer, node, new) {
+        writer->idle = measure_control_create_set(writer->monitor, writer,
+                                                  writer->idle_limit);
+    }
+    ovs_mutex_lock(&measure_mutex);
+    LIST_FOR_EACH_POP (writer, node, new) {
+        ovs_list_push_back(&writer->monitor->writers, &writer->node);
+        measure_control_add_set(writer->monitor, writer);
+        set_budget_limit(writer->monitor);
+    }
 }
 
 /* Takes 'writer', which no map names any more, away from its thread. */
@@ -406,7 +464,7 @@ update_port(const struct measure_port *port)
         if (thread->dp == port->dp) {
             remove_port_writer(thread, i);
             if (port->monitor) {
-                add_port_writer(thread, i, get_writer(port->monitor, thread),
+                add_port_writer(thread, i, find_writer(port->monitor, thread),
                                 port->number);
             }
         }
@@ -469,13 +527,36 @@ measure_monitor_number_ports(struct monitor *monitor)
     update_threads();
 }
 
+/* Adds to 'new' the writers that are missing for 'monitor', or nobody if it is
+ * NULL, to measure 'port'. */
+static void
+need_port_writers(const struct measure_port *port, struct monitor *monitor,
+                  struct ovs_list *new)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_thread *thread;
+
+    if (monitor && monitor != port->monitor) {
+        LIST_FOR_EACH (thread, node, &threads) {
+            if (thread->dp == port->dp) {
+                need_writer(monitor, thread, new);
+            }
+        }
+    }
+}
+
 /* Brings all ports in line with the configuration. */
 static void
 update_ports(void)
     OVS_REQUIRES(measure_mutex)
 {
+    struct ovs_list new = OVS_LIST_INITIALIZER(&new);
     struct measure_port *port;
 
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        need_port_writers(port, port_monitor(port->name), &new);
+    }
+    add_writers(&new);
     HMAP_FOR_EACH (port, number_node, &ports) {
         measure_port_by(port, port_monitor(port->name));
     }
@@ -487,6 +568,7 @@ measure_thread_added(const void *dp, struct pmd_perf_stats *perf,
                      unsigned int core_id, int numa_id)
 {
     struct measure_thread *thread = xzalloc(sizeof *thread);
+    struct ovs_list new = OVS_LIST_INITIALIZER(&new);
     const struct measure_port *port;
 
     init();
@@ -499,11 +581,18 @@ measure_thread_added(const void *dp, struct pmd_perf_stats *perf,
     perf->measure_port = NULL;
 
     ovs_mutex_lock(&measure_mutex);
+    HMAP_FOR_EACH (port, number_node, &ports) {
+        if (port->dp == dp && port->monitor) {
+            need_writer(port->monitor, thread, &new);
+        }
+    }
+    add_writers(&new);
+    /* Not before: others can change the ports of threads that are in there. */
     ovs_list_push_back(&threads, &thread->node);
     HMAP_FOR_EACH (port, number_node, &ports) {
         if (port->dp == dp && port->monitor) {
             add_port_writer(thread, odp_to_u32(port->port_no),
-                            get_writer(port->monitor, thread), port->number);
+                            find_writer(port->monitor, thread), port->number);
         }
     }
     update_thread(thread);
@@ -537,6 +626,7 @@ forget_ports(const void *dp)
 void
 measure_port_added(const void *dp, odp_port_t port_no, const char *name)
 {
+    struct ovs_list new = OVS_LIST_INITIALIZER(&new);
     struct measure_port *port, *other;
 
     /* Numbers of ports are indexes here. */
@@ -564,6 +654,8 @@ measure_port_added(const void *dp, odp_port_t port_no, const char *name)
                     hash_port_number(dp, port_no));
         hmap_insert(&ports_by_name, &port->name_node, hash_string(name, 0));
     }
+    need_port_writers(port, port_monitor(name), &new);
+    add_writers(&new);
     measure_port_by(port, port_monitor(name));
     update_threads();
     ovs_mutex_unlock(&measure_mutex);
@@ -635,20 +727,45 @@ measure_monitor_ref(struct monitor *monitor)
     return monitor;
 }
 
+static bool
+is_quiet(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct monitor_writer *writer;
+
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (!measure_writer_is_quiet(writer)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Frees spare memory of 'monitor': what is more than an eighth of its memory,
- * and all of it if memory is short or measurement is off.  If memory is short
- * the newest report forgets its groupings, too. */
+ * and all of it if less than 'want' bytes are left, all writers are quiet or
+ * measurement is off.  If these bytes are not left, the newest report forgets
+ * its groupings, too. */
 void
-measure_monitor_trim(struct monitor *monitor, bool short_of_memory)
+measure_monitor_trim(struct monitor *monitor, uint64_t want)
 {
     const struct measure_history *history = &monitor->history;
+    struct kept_report *newest = NULL;
+    uint64_t max_spare = 0;
 
-    measure_memory_trim(&monitor->budget,
-                        (short_of_memory || !monitor->running
-                         ? 0 : measure_memory_limit(monitor) / 8));
-    if (short_of_memory && history->n) {
-        measure_report_forget_groupings(
-            measure_history_newest(history)->report);
+    ovs_mutex_lock(&measure_mutex);
+    if (measure_memory_room(monitor) < want) {
+        if (history->n) {
+            newest = measure_kept_report_ref(measure_history_newest(history));
+        }
+    } else if (monitor->running && !is_quiet(monitor)) {
+        max_spare = measure_memory_limit(monitor) / 8;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    measure_memory_trim(&monitor->budget, max_spare);
+    if (newest) {
+        measure_report_forget_groupings(newest->report);
+        measure_kept_report_unref(newest);
         measure_memory_trim(&monitor->budget, 0);
     }
 }
@@ -711,15 +828,29 @@ configure_setting(struct monitor *monitor, enum measure_setting setting,
 {
     const struct measure_setting_info *info = &measure_settings[setting];
     char **rejected = &monitor->rejected[setting];
+    uint32_t old_mb = monitor->config.memory_mb;
+    uint32_t least_mb = measure_least_mb(ovs_list_size(&threads));
+    bool valid = measure_config_set(&monitor->config, setting,
+                                    value ? value : info->default_value);
+    bool too_little = (valid && value && setting == MEASURE_SETTING_MEMORY_MB
+                       && monitor->config.memory_mb < least_mb);
 
-    if (measure_config_set(&monitor->config, setting,
-                           value ? value : info->default_value)) {
+    if (too_little) {
+        monitor->config.memory_mb = old_mb;
+    }
+    if (valid && !too_little) {
         free(*rejected);
         *rejected = NULL;
     } else if (!nullable_string_is_equal(*rejected, value)) {
+        char *why = (too_little
+                     ? xasprintf("a whole number of MiB from %"PRIu32" to "
+                                 "1048576 with %"PRIuSIZE" packet threads",
+                                 least_mb, ovs_list_size(&threads))
+                     : xstrdup(info->valid));
+
         VLOG_WARN("%s: other_config:%s=%s is not valid, the old setting stays;"
-                  " valid is %s", monitor->name, info->name, value,
-                  info->valid);
+                  " valid is %s", monitor->name, info->name, value, why);
+        free(why);
         free(*rejected);
         *rejected = xstrdup(value);
     }
@@ -889,8 +1020,7 @@ configure_end(void)
         struct monitor *monitor = node->data;
         bool enable = monitor->named && monitor->config.enable;
 
-        __atomic_store_n(&monitor->budget.limit,
-                         measure_memory_limit(monitor), __ATOMIC_RELAXED);
+        set_budget_limit(monitor);
         monitor->stopping = monitor->running && !enable;
         if (monitor->stopping) {
             monitor->running = false;
@@ -898,6 +1028,8 @@ configure_end(void)
             start_monitor(monitor);
         } else if (enable && (monitor->config.key != monitor->by
                               || monitor->config.tiers != monitor->tiers
+                              || (monitor->config.memory_mb
+                                  < monitor->memory_mb)
                               || (monitor->config.structure
                                   != monitor->structure))) {
             measure_monitor_close_epoch(monitor);

@@ -53,7 +53,8 @@ struct ovsrec_open_vswitch;
  *
  * Thread safety: everything is protected by 'measure_mutex', which no packet
  * thread takes and which is not held while waiting for packet threads, while
- * merging, nor while tables grow.  The configuration of a monitor is written
+ * merging, nor while memory is mapped or unmapped.  A function that lets go of
+ * it meanwhile says so.  The configuration of a monitor is written
  * by the main thread alone, which may read it without the lock.  Who uses a
  * monitor without the lock in another thread has a reference. */
 
@@ -81,13 +82,18 @@ struct monitor_writer {
     struct ovs_list node;           /* In a monitor, or a closing epoch. */
     struct hmap_node thread_node;   /* In 'thread'. */
     struct measure_thread *thread;  /* NULL when it has ended. */
-    const struct monitor *monitor;
+    struct monitor *monitor;
     size_t n_ports;                 /* That it counts packets of. */
     bool left_out;                  /* It had ports and has none now. */
     struct monitor_core *core;
     unsigned int core_id;
     int numa_id;
     struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
+    enum measure_structure_kind idle_kind;  /* What it was made for... */
+    uint64_t idle_limit;            /* ...in how many bytes... */
+    bool idle_quiet;                /* ...and whether these were few. */
+    unsigned int n_quiet;           /* Epochs without a packet until now. */
+    uint64_t cache_ticket;          /* See join_caches(), or 0. */
     uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
     struct measure_probes probes;   /* Of rows of its last merged epoch. */
 };
@@ -107,6 +113,7 @@ struct monitor {
     uint64_t epoch;                 /* Its number. */
     enum measure_by by;
     uint32_t tiers;
+    uint32_t memory_mb;
     enum measure_structure_kind structure;
     long long int start;            /* time_msec(). */
     long long int start_ms;         /* time_wall_msec(). */
@@ -116,7 +123,10 @@ struct monitor {
     struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
     struct ovs_list cores;          /* "struct monitor_core"s, until the end
                                      * of the monitor. */
+    size_t n_new;                   /* Writers that will be in 'writers'... */
+    unsigned int new_weight;        /* ...and their weight. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
+    bool handing_back;              /* Sets of one that is merged. */
     struct measure_pace merging;    /* The merge thread only. */
     struct measure_budget budget;
     struct measure_history history;
@@ -148,8 +158,8 @@ void measure_wait(void);
 
 struct monitor *measure_monitor_ref(struct monitor *);
 void measure_monitor_unref(struct monitor *);
-void measure_monitor_trim(struct monitor *, bool short_of_memory)
-    OVS_REQUIRES(measure_mutex);
+void measure_monitor_trim(struct monitor *, uint64_t want)
+    OVS_EXCLUDED(measure_mutex);
 void measure_writer_leave_thread(struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_number_ports(struct monitor *)
@@ -162,6 +172,9 @@ void measure_control_init(void);
 void measure_control_wake(void);
 uint64_t measure_memory_room(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
+struct measure_set *measure_control_create_set(struct monitor *,
+                                               const struct monitor_writer *,
+                                               uint64_t limit);
 void measure_control_add_set(struct monitor *, struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
 void measure_control_destroy(struct monitor *)

@@ -24,26 +24,29 @@
 
 VLOG_DEFINE_THIS_MODULE(measure_sets);
 
-/* Sizes of tables, in lines of 64 bytes.
- *
- * The first table of an epoch should stay in a cache of the core. */
-#define MIN_LINES 16
-#define FIRST_LINES_IPV4 2048
-#define FIRST_LINES_IPV6 256
+/* A PMD receives many more packets than the main thread. */
+#define PMD_WEIGHT MEASURE_QUIET_WEIGHT
+#define MAIN_WEIGHT 1
+
+#define MIN_LINES MEASURE_SET_MIN_LINES
 #define GROWTH 4
 
-/* A structure that must be there at once is no larger, as clearing its memory
- * takes time. */
-#define START_STRUCTURE_BYTES (UINT64_C(64) << 20)
-
-/* A PMD receives many more packets than the main thread. */
-#define PMD_WEIGHT 8
-#define MAIN_WEIGHT 1
+/* Returns the smallest limit, in MiB, that 'n_writers' can do with: they may
+ * take five eighths of it.  The rest is for expectations and reports. */
+uint32_t
+measure_least_mb(size_t n_writers)
+{
+    return MAX(DIV_ROUND_UP(n_writers * MEASURE_WRITER_LEAST * 8 / 5,
+                            1024 * 1024), 1);
+}
 
 uint64_t
 measure_memory_limit(const struct monitor *monitor)
 {
-    return (uint64_t) monitor->config.memory_mb * 1024 * 1024;
+    uint32_t least = measure_least_mb(ovs_list_size(&monitor->writers)
+                                      + monitor->n_new);
+
+    return (uint64_t) MAX(monitor->config.memory_mb, least) * 1024 * 1024;
 }
 
 uint64_t
@@ -55,44 +58,67 @@ measure_set_bytes(const struct measure_set *set)
     return load.table_bytes;
 }
 
-static unsigned int
-writer_weight(const struct monitor_writer *writer)
+unsigned int
+measure_writer_weight(const struct monitor_writer *writer)
 {
     return writer->core_id == NON_PMD_CORE_ID ? MAIN_WEIGHT : PMD_WEIGHT;
+}
+
+static unsigned int
+all_weights(const struct monitor *monitor)
+{
+    const struct monitor_writer *writer;
+    unsigned int sum = 0;
+
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        sum += measure_writer_weight(writer);
+    }
+    return MAX(sum + monitor->new_weight, 1);
 }
 
 /* What 'writer' may take for the beginning of an epoch. */
 uint64_t
 measure_writer_limit(const struct monitor *monitor,
-             const struct monitor_writer *writer)
+                     const struct monitor_writer *writer)
 {
-    const struct monitor_writer *other;
-    unsigned int sum = 0;
+    uint64_t limit = measure_memory_limit(monitor);
+    uint64_t aside = (measure_tasks_limit(limit)
+                      + 2 * (ovs_list_size(&monitor->writers)
+                             + monitor->n_new) * MEASURE_SET_OWN_BYTES);
 
-    LIST_FOR_EACH (other, node, &monitor->writers) {
-        sum += writer_weight(other);
+    return (limit > aside
+            ? ((limit - aside) / 4 * measure_writer_weight(writer)
+               / all_weights(monitor))
+            : 0);
+}
+
+/* Returns true if 'writer' has counted nothing for a while. */
+bool
+measure_writer_is_quiet(const struct monitor_writer *writer)
+{
+    const struct measure_set *set = measure_writer_set(&writer->writer);
+    struct measure_load load;
+
+    if (!set || writer->n_quiet < MEASURE_QUIET_EPOCHS) {
+        return !set;
     }
-    return (measure_memory_limit(monitor) / 4 * writer_weight(writer)
-            / MAX(sum, 1));
+    measure_set_load(set, &load);
+    return !load.counters.packets;
 }
 
-/* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
- * table often fits the next epoch, too. */
-static uint32_t
-choose_lines(uint64_t lines, uint64_t limit)
+/* What the next set of 'writer' may take. */
+uint64_t
+measure_set_limit(const struct monitor *monitor,
+                  const struct monitor_writer *writer)
 {
-    lines = MIN(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
-    lines = MIN(MAX(lines, MIN_LINES), MEASURE_TABLE_MAX_LINES);
-    return 1u << log_2_floor(lines);
-}
+    uint64_t limit = measure_writer_limit(monitor, writer);
 
-/* Returns what each table of 'family' in a set for which there are 'limit'
- * bytes may take: of two tables for each family, three quarters are for
- * IPv4. */
-static uint64_t
-table_limit(enum measure_family family, uint64_t limit)
-{
-    return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
+    if (measure_writer_is_quiet(writer)) {
+        limit = MIN(limit,
+                    measure_set_quiet_limit(measure_writer_weight(writer),
+                                            all_weights(monitor)));
+    }
+    return limit;
 }
 
 static void
@@ -140,10 +166,6 @@ measure_prepare_set(struct measure_set *set, enum measure_structure_kind kind,
                     const uint64_t n_flows[MEASURE_N_FAMILIES],
                     uint64_t limit)
 {
-    static const uint32_t least[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = FIRST_LINES_IPV4,
-        [MEASURE_IPV6] = FIRST_LINES_IPV6,
-    };
     uint32_t n_lines[MEASURE_N_FAMILIES];
     uint32_t next_lines[MEASURE_N_FAMILIES];
 
@@ -151,19 +173,7 @@ measure_prepare_set(struct measure_set *set, enum measure_structure_kind kind,
         prepare_structure(set, kind, limit);
         return;
     }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint32_t expected = measure_table_lines_for(
-            family, n_flows[family] * 5 / 4);
-
-        n_lines[family] = choose_lines(
-            MAX(expected, choose_lines(least[family], limit / 16)),
-            table_limit(family, limit));
-        next_lines[family] = MAX(MIN(MAX((uint64_t) n_lines[family] * GROWTH,
-                                         MEASURE_NEXT_LINES),
-                                     (table_limit(family, limit)
-                                      / MEASURE_LINE_SIZE)),
-                                 MIN_LINES);
-    }
+    measure_set_choose_lines(n_flows, limit, n_lines, next_lines);
     measure_set_use_structure(set, MEASURE_LINEAR_TABLE, 0);
     reset_set(set, n_lines, next_lines);
 }
@@ -198,25 +208,33 @@ get_threshold(const struct monitor *monitor,
     }
 }
 
-/* Gives 'set', which is empty, the tiers of the epoch of 'writer' that
- * 'monitor' is in: two only for linear tables.  What cache entries count, and
- * for whom, may take a sixteenth of the memory; without room for it everything
- * is counted in the tables. */
-void
-measure_begin_set(struct monitor *monitor, struct monitor_writer *writer,
-                  struct measure_set *set)
+/* Returns true if 'writer' shall count with two tiers: only in linear tables.
+ * What cache entries count, and for whom, may take a sixteenth of the memory;
+ * without room for it everything is counted in the tables. */
+bool
+measure_wants_cache(const struct monitor *monitor,
+                    const struct monitor_writer *writer)
 {
     uint64_t cache_bytes = (ovs_list_size(&monitor->writers)
                             * (sizeof(struct measure_cache)
                                + sizeof(struct measure_cache_keys)));
-    struct measure_cache_keys *keys = NULL;
 
-    if (monitor->tiers == 2 && !set->structure
-        && cache_bytes <= measure_memory_limit(monitor) / 16) {
-        keys = measure_writer_get_keys(&writer->writer, &monitor->budget,
-                                       writer->numa_id);
-    }
-    measure_set_use_cache(set, keys);
+    return (monitor->config.tiers == 2
+            && monitor->config.structure == MEASURE_LINEAR_TABLE
+            && cache_bytes <= measure_memory_limit(monitor) / 16
+            && !measure_writer_is_quiet(writer));
+}
+
+/* Gives 'set', which is empty and fits, the tiers of the epoch of 'writer'
+ * that 'monitor' is in. */
+void
+measure_begin_set(struct monitor *monitor, struct monitor_writer *writer,
+                  struct measure_set *set)
+{
+    measure_set_use_cache(set, (set->held_cache
+                                && measure_wants_cache(monitor, writer)
+                                ? measure_writer_keys(&writer->writer)
+                                : NULL));
     set->prefetch = monitor->config.prefetch;
     measure_set_begin(set, monitor->by);
     if (set->structure) {
@@ -227,66 +245,91 @@ measure_begin_set(struct monitor *monitor, struct monitor_writer *writer,
     }
 }
 
-/* Makes the empty 'set', which has 'bytes' of memory, ready for 'writer' and
- * the epoch that 'monitor' is in.  Packets come before the control thread gets
- * to give it more tables, so it has the same reserve as any other; a
- * structure, which may be much larger, begins small. */
-void
-measure_start_set(struct monitor *monitor, const struct monitor_writer *writer,
-          struct measure_set *set, uint64_t bytes)
+/* Returns true if 'set', the idle one of 'writer' or NULL, can be used in the
+ * next epoch: it was made for its structure, and for no more memory than there
+ * is, nor for a writer that is quiet if this one is not. */
+bool
+measure_set_fits(const struct monitor *monitor,
+                 const struct monitor_writer *writer,
+                 const struct measure_set *set)
 {
-    uint64_t limit = MIN(measure_writer_limit(monitor, writer),
-                         bytes + measure_memory_room(monitor) / 2);
-
-    if (monitor->structure != MEASURE_LINEAR_TABLE) {
-        limit = MIN(limit, START_STRUCTURE_BYTES);
-    }
-    measure_prepare_set(set, monitor->structure, writer->n_flows, limit);
-    measure_control_wake();
+    return (set && writer->idle_kind == monitor->config.structure
+            && writer->idle_limit <= measure_writer_limit(monitor, writer)
+            && (!writer->idle_quiet || measure_writer_is_quiet(writer)));
 }
 
-/* Returns true if the packet thread has begun the last table of 'family', or
- * has too small a one in reserve for 'limit'. */
+/* Returns the lines that the table in reserve should have at least. */
+static uint64_t
+reserve_lines(enum measure_family family, uint64_t limit)
+{
+    return MIN(MEASURE_NEXT_LINES,
+               measure_table_limit(family, limit) / MEASURE_LINE_SIZE);
+}
+
+/* Returns true if the packet thread has flows of 'family' and has begun its
+ * last table for them, or has less than 'lines' in reserve. */
 static bool
 needs_table(const struct measure_load *load, enum measure_family family,
-            uint64_t limit)
+            uint64_t lines)
 {
-    return (!load->n_unused[family]
-            || (load->n_unused[family] == 1
-                && (load->last_lines[family]
-                    < MIN(MEASURE_NEXT_LINES, (table_limit(family, limit)
-                                               / MEASURE_LINE_SIZE)))));
+    return (load->n_used[family]
+            && (!load->n_unused[family]
+                || (load->n_unused[family] == 1
+                    && load->last_lines[family] < lines)));
 }
 
-/* Returns true if 'set', whose writer has 'limit', needs another table. */
+/* Returns true if it needs one at once, before a large one. */
+static bool
+needs_quick_table(const struct measure_load *load, enum measure_family family,
+                  uint64_t limit)
+{
+    return (load->n_lines[family] <= MEASURE_QUICK_LINES
+            && needs_table(load, family, MIN(reserve_lines(family, limit),
+                                             MEASURE_QUICK_LINES)));
+}
+
+/* Returns true if 'set', whose writer has 'limit', needs another table: if
+ * 'quick', one before all that can wait. */
 bool
-measure_set_needs_table(const struct measure_set *set, uint64_t limit)
-{
-    struct measure_load load;
-
-    measure_set_load(set, &load);
-    return (!set->structure && (needs_table(&load, MEASURE_IPV4, limit)
-                                || needs_table(&load, MEASURE_IPV6, limit)));
-}
-
-/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
- * half of the '*left' bytes.  The table counts twice, for its report can be as
- * large. */
-void
-measure_grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
+measure_set_needs_table(const struct measure_set *set, uint64_t limit,
+                        bool quick)
 {
     struct measure_load load;
 
     measure_set_load(set, &load);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t want = MAX((uint64_t) load.n_lines[family] * GROWTH,
-                            MEASURE_NEXT_LINES);
+        if (quick ? needs_quick_table(&load, family, limit)
+            : needs_table(&load, family, reserve_lines(family, limit))) {
+            return !set->structure;
+        }
+    }
+    return false;
+}
+
+/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
+ * half of the '*left' bytes.  The table counts twice, for its report can be as
+ * large.  Returns the bytes of the new tables. */
+uint64_t
+measure_grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
+{
+    struct measure_load load;
+    uint64_t bytes = 0;
+
+    measure_set_load(set, &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint64_t want = (needs_quick_table(&load, family, limit)
+                         ? MEASURE_QUICK_LINES
+                         : MAX((uint64_t) load.n_lines[family] * GROWTH,
+                               MEASURE_NEXT_LINES));
         uint32_t lines = MIN(MIN(want, *left / 4 / MEASURE_LINE_SIZE),
                              MEASURE_TABLE_MAX_LINES);
 
-        if (needs_table(&load, family, limit) && lines >= MIN_LINES
+        if (needs_table(&load, family, reserve_lines(family, limit))
+            && lines >= MIN_LINES
             && measure_set_add_table(set, family, lines)) {
+            bytes += measure_table_size(lines);
             *left -= 2 * measure_table_size(lines);
         }
     }
+    return bytes;
 }

@@ -25,34 +25,63 @@
  * What must fit measure-memory-mb is all that is allocated, and what the
  * reports of sets that are not merged yet can take: for tables as much as
  * these, for other structures what measure_structure_load() says.  Hence
- * 'room': what is left of the limit after both.  An epoch begins with at most
- * a quarter of the limit, and tables grow by half of the room at a time.
+ * 'room': what is left of the limit after both.  Expectations and what a set
+ * takes without its tables are set aside first.  Of the rest an epoch begins
+ * with at most a quarter, and tables grow by half of the room at a time.
+ * What a writer cannot do without adds up to MEASURE_WRITER_LEAST bytes, so
+ * that the limit is never less than measure_least_mb() says.
+ *
+ * A writer that has counted nothing for MEASURE_QUIET_EPOCHS is quiet, and its
+ * sets are small: see measure_set_quiet_limit().  As soon as it counts
+ * something the control thread gives it MEASURE_QUICK_LINES, then the reserve
+ * of MEASURE_NEXT_LINES, two tiers, and a larger set for the next epoch.
+ * Until MEASURE_QUICK_LINES are there, a tick and about a millisecond later,
+ * more new flows than the small set takes are counted in the overflow array.
  *
  * Thread safety: 'measure_mutex' protects monitors and their writers.  A set
  * that is being prepared belongs to the caller alone. */
 
-/* The table in reserve must last until the control thread has prepared
- * another, even if each packet is a new flow: 2^18 IPv4 flows last 50 ms at
- * 5 Mpps. */
-#define MEASURE_NEXT_LINES (UINT32_C(1) << 18)
+#define MEASURE_QUIET_EPOCHS 8
 
-uint64_t measure_memory_limit(const struct monitor *);
+/* A set that must be there at once is no larger. */
+#define MEASURE_START_BYTES (UINT64_C(2) << 20)
+
+/* What a set takes without tables, structure and tiers. */
+#define MEASURE_SET_OWN_BYTES                                               \
+    (sizeof(struct measure_set)                                             \
+     + MEASURE_OVERFLOW_CELLS * sizeof(struct measure_overflow_cell))
+
+/* Two sets, a third one while they are merged, and their smallest tables. */
+#define MEASURE_WRITER_LEAST (UINT64_C(112) << 10)
+
+unsigned int measure_writer_weight(const struct monitor_writer *);
+uint32_t measure_least_mb(size_t n_writers);
+uint64_t measure_memory_limit(const struct monitor *)
+    OVS_REQUIRES(measure_mutex);
 uint64_t measure_writer_limit(const struct monitor *,
                               const struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
+uint64_t measure_set_limit(const struct monitor *,
+                           const struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
 uint64_t measure_set_bytes(const struct measure_set *);
+bool measure_writer_is_quiet(const struct monitor_writer *);
+bool measure_wants_cache(const struct monitor *, const struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
 
 void measure_prepare_set(struct measure_set *, enum measure_structure_kind,
                          const uint64_t n_flows[MEASURE_N_FAMILIES],
                          uint64_t limit);
-void measure_start_set(struct monitor *, const struct monitor_writer *,
-                       struct measure_set *, uint64_t bytes)
+bool measure_set_fits(const struct monitor *, const struct monitor_writer *,
+                      const struct measure_set *)
     OVS_REQUIRES(measure_mutex);
 void measure_begin_set(struct monitor *, struct monitor_writer *,
                        struct measure_set *)
     OVS_REQUIRES(measure_mutex);
 
-bool measure_set_needs_table(const struct measure_set *, uint64_t limit);
-void measure_grow_set(struct measure_set *, uint64_t limit, uint64_t *left);
+bool measure_set_needs_table(const struct measure_set *, uint64_t limit,
+                             bool quick);
+uint64_t measure_grow_set(struct measure_set *, uint64_t limit,
+                          uint64_t *left);
 
 #endif /* measure-sets.h */

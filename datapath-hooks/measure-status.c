@@ -19,6 +19,7 @@
 #include "measure-answer.h"
 
 #include "dpdk.h"
+#include "measure-sets.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -204,8 +205,7 @@ measure_write_status(struct measure_output *o,
                         measure_budget_used(&monitor->budget));
     measure_output_uint(o, "spare-bytes",
                         measure_budget_spare(&monitor->budget));
-    measure_output_uint(o, "limit-bytes", ((uint64_t) 1024 * 1024
-                                           * monitor->config.memory_mb));
+    measure_output_uint(o, "limit-bytes", measure_memory_limit(monitor));
     measure_output_close(o);
 
     measure_output_note(o, "Since measurement was first switched on:");

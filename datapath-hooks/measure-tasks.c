@@ -23,6 +23,7 @@
 
 #include "measure-heavy-hitters.h"
 #include "measure-monitor.h"
+#include "measure-sets.h"
 #include "measure-spreaders.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
@@ -43,6 +44,7 @@ struct evaluation {
     struct measure_scope scope;     /* The report. */
     struct measure_config config;   /* When it began. */
     uint64_t period_ms;             /* See measure_period_ms(). */
+    uint64_t change_limit;          /* Of expectations, in bytes. */
 
     /* Alerts to be added. */
     struct measure_alert *alerts;
@@ -467,11 +469,10 @@ forget_change_tables(struct monitor *monitor)
 #define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
 
 /* Returns what the tables of expectations may take: an eighth of all. */
-static uint64_t
-change_memory_limit(const struct measure_config *config)
+uint64_t
+measure_tasks_limit(uint64_t memory_limit)
 {
-    return (MIN(config->memory_mb, CHANGE_MAX_MB * 8) * UINT64_C(1048576)
-            / 8);
+    return MIN(memory_limit / 8, CHANGE_MAX_MB * UINT64_C(1048576));
 }
 
 /* Returns the bytes that the tables of expectations of 'monitor' will take
@@ -479,7 +480,7 @@ change_memory_limit(const struct measure_config *config)
 uint64_t
 measure_tasks_missing_bytes(const struct monitor *monitor)
 {
-    uint64_t limit = change_memory_limit(&monitor->config);
+    uint64_t limit = measure_tasks_limit(measure_memory_limit(monitor));
     uint64_t bytes = __atomic_load_n(&monitor->tasks.change_bytes,
                                      __ATOMIC_RELAXED);
 
@@ -489,9 +490,52 @@ measure_tasks_missing_bytes(const struct monitor *monitor)
     return limit > bytes ? limit - bytes : 0;
 }
 
-/* Brings the tables of expectations in line with the configuration.  Anew they
- * begin if what is expected would not mean the same any more.  Returns false
- * if there is no memory. */
+/* Forgets what is expected if it would not mean the same any more, or takes
+ * another amount of memory than it may: whether this epoch is compared with it
+ * or not. */
+static void
+forget_old_change_tables(struct evaluation *e)
+{
+    struct measure_tasks *tasks = &e->monitor->tasks;
+    const struct measure_config *config = &e->config;
+
+    if (tasks->change_by != config->change_key
+        || tasks->change_alpha != config->change_alpha
+        || tasks->change_limit != e->change_limit
+        || tasks->change_epoch_ms != config->epoch_ms) {
+        forget_change_tables(e->monitor);
+        tasks->change_by = config->change_key;
+        tasks->change_alpha = config->change_alpha;
+        tasks->change_limit = e->change_limit;
+        tasks->change_epoch_ms = config->epoch_ms;
+        tasks->change_epochs = 0;
+    }
+}
+
+/* Returns true if nothing has come and nothing is expected, of any key.  Then
+ * the number of epochs is all that there is to know. */
+static bool
+is_nothing_expected(const struct evaluation *e)
+{
+    const struct measure_tasks *tasks = &e->monitor->tasks;
+
+    if (e->report->counters.packets) {
+        return false;
+    }
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        const struct measure_change *change = &tasks->change[family];
+
+        if (tasks->change_memory[family]
+            && (change->n_keys || change->unknown_error > 0
+                || change->unknown_variance > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Makes the tables of expectations that are missing, with the thresholds of
+ * the configuration.  Returns false if there is no memory. */
 static bool
 prepare_change_tables(struct evaluation *e)
 {
@@ -503,23 +547,12 @@ prepare_change_tables(struct evaluation *e)
     };
     struct measure_tasks *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
-    uint64_t memory = change_memory_limit(config);
 
-    if (tasks->change_by != config->change_key
-        || tasks->change_alpha != config->change_alpha
-        || tasks->change_memory_mb != config->memory_mb
-        || tasks->change_epoch_ms != config->epoch_ms) {
-        forget_change_tables(e->monitor);
-        tasks->change_by = config->change_key;
-        tasks->change_alpha = config->change_alpha;
-        tasks->change_memory_mb = config->memory_mb;
-        tasks->change_epoch_ms = config->epoch_ms;
-    }
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         struct measure_change *change = &tasks->change[family];
         struct measure_change_config new = {
             .family = family,
-            .max_keys = memory * shares[family],
+            .max_keys = e->change_limit * shares[family],
             .alpha = config->change_alpha,
         };
 
@@ -535,6 +568,7 @@ prepare_change_tables(struct evaluation *e)
             __atomic_add_fetch(&tasks->change_bytes,
                                measure_change_size(&new), __ATOMIC_RELAXED);
             measure_change_init(change, &new, e->report->secret, p);
+            change->epoch = tasks->change_epochs;
         }
         change->config.factor = config->change_factor;
         change->config.deviations = config->change_deviations;
@@ -622,6 +656,16 @@ alert_changes(struct evaluation *e, const struct measure_changes *changes)
     e->not_listed += changes->not_listed;
 }
 
+/* Returns the epochs until changes are reported. */
+static uint64_t
+warmup_left(const struct evaluation *e)
+{
+    uint64_t epochs = e->monitor->tasks.change_epochs;
+
+    return (epochs < e->config.change_warmup
+            ? e->config.change_warmup - epochs : 0);
+}
+
 /* Returns the changes of the epoch, a reference. */
 static struct measure_changes *
 find_changes(struct evaluation *e)
@@ -636,6 +680,7 @@ find_changes(struct evaluation *e)
     changes->start_ms = report->start_ms;
     changes->duration_ms = report->duration_ms;
     changes->by = e->config.change_key;
+    forget_old_change_tables(e);
     changes->incomplete = measure_scope_check_complete(&e->scope,
                                                        "measure/changes");
     if (changes->incomplete) {
@@ -643,6 +688,13 @@ find_changes(struct evaluation *e)
     }
     if (!measure_by_derives(report->by, changes->by)) {
         changes->by_missing = true;
+        return changes;
+    }
+    if (is_nothing_expected(e)) {
+        forget_change_tables(e->monitor);
+        tasks->change_epochs++;
+        changes->exact = true;
+        changes->warmup_left = warmup_left(e);
         return changes;
     }
     if (!prepare_change_tables(e)) {
@@ -668,10 +720,10 @@ find_changes(struct evaluation *e)
         close_change(change, changes);
         changes->keys += change->n_keys;
         changes->refused_keys += change->refused_adds;
-        changes->warmup_left = (change->epoch < e->config.change_warmup
-                                ? e->config.change_warmup - change->epoch : 0);
+        tasks->change_epochs = change->epoch;
     }
     changes->exact &= !changes->refused_keys;
+    changes->warmup_left = warmup_left(e);
     if (changes->n) {
         qsort(changes->rows, changes->n, sizeof *changes->rows,
               compare_changes);
@@ -731,9 +783,9 @@ evaluate(struct evaluation *e)
     tasks->time_us = work_us;
     tasks->max_time_us = MAX(tasks->max_time_us, tasks->time_us);
     bool running = e->monitor->running;
-    measure_monitor_trim(e->monitor, false);
     ovs_mutex_unlock(&measure_mutex);
 
+    measure_monitor_trim(e->monitor, 0);
     if (!running) {
         forget_change_tables(e->monitor);
     }
@@ -760,6 +812,8 @@ find_pending(struct evaluation *e)
             e->kept = monitor->tasks.pending;
             e->report = e->kept->report;
             e->config = monitor->config;
+            e->change_limit = measure_tasks_limit(
+                measure_memory_limit(monitor));
             e->period_ms = measure_period_ms(e->report->duration_ms);
             monitor->tasks.pending = NULL;
             return true;
@@ -801,18 +855,18 @@ measure_tasks_start(void)
     ovs_thread_create("measure-tasks", tasks_main, NULL);
 }
 
-/* Has 'kept', the newest report of 'monitor', evaluated. */
-void
+/* Has 'kept', the newest report of 'monitor', evaluated.  Returns the one that
+ * is not, or NULL: the caller must unref it, best without the lock. */
+struct kept_report *
 measure_tasks_submit(struct monitor *monitor, struct kept_report *kept)
 {
     struct measure_tasks *tasks = &monitor->tasks;
+    struct kept_report *skipped = tasks->pending;
 
-    if (tasks->pending) {
-        tasks->n_skipped++;
-        measure_kept_report_unref(tasks->pending);
-    }
+    tasks->n_skipped += skipped != NULL;
     tasks->pending = measure_kept_report_ref(kept);
     seq_change(task_seq);
+    return skipped;
 }
 
 void

@@ -122,14 +122,17 @@ struct measure_tasks {
     uint64_t change_bytes;      /* Of both.  Atomic. */
     enum measure_by change_by;
     double change_alpha;
-    uint32_t change_memory_mb;
+    uint64_t change_limit;
     uint32_t change_epoch_ms;
+    uint64_t change_epochs;     /* Since history is kept. */
 };
 
+uint64_t measure_tasks_limit(uint64_t memory_limit);
 uint64_t measure_tasks_missing_bytes(const struct monitor *);
 void measure_tasks_init(struct measure_tasks *);
 void measure_tasks_destroy(struct monitor *);
-void measure_tasks_submit(struct monitor *, struct kept_report *);
+struct kept_report *measure_tasks_submit(struct monitor *,
+                                         struct kept_report *);
 void measure_tasks_start(void);
 
 struct measure_changes *measure_changes_ref(struct measure_changes *);

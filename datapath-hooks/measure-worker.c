@@ -63,9 +63,7 @@ forget_reports(struct measure_request *request)
             measure_kept_report_unref(subject->reports[j]);
         }
         if (subject->n_reports) {
-            ovs_mutex_lock(&measure_mutex);
-            measure_monitor_trim(subject->monitor, false);
-            ovs_mutex_unlock(&measure_mutex);
+            measure_monitor_trim(subject->monitor, 0);
         }
         subject->n_reports = 0;
         measure_changes_unref(subject->changes);

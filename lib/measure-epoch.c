@@ -442,6 +442,14 @@ measure_writer_get_keys(struct measure_writer *writer,
     return writer->cache_keys;
 }
 
+/* Takes the keys of 'writer', with which no set counts any more, for the
+ * caller to free when a grace period has passed. */
+struct measure_cache_keys *
+measure_writer_take_keys(struct measure_writer *writer)
+{
+    return __atomic_exchange_n(&writer->cache_keys, NULL, __ATOMIC_ACQ_REL);
+}
+
 /* Frees the keys of 'writer', of which no set is left. */
 void
 measure_writer_free_keys(struct measure_writer *writer,
@@ -486,10 +494,49 @@ measure_set_destroy(struct measure_set *set)
                 measure_table_destroy(&set->tables[family][i], set->budget);
             }
         }
-        measure_set_use_cache(set, NULL);
+        measure_set_hold_cache(set, false);
         measure_structure_destroy(set->structure);
         measure_memory_free(set->budget, set, sizeof(struct set_memory));
     }
+}
+
+/* Gives 'set' memory for two tiers if 'hold', which may be while the packet
+ * thread counts in it, or frees what it has, which may not.  Returns false if
+ * there is no memory. */
+bool
+measure_set_hold_cache(struct measure_set *set, bool hold)
+{
+    if (hold && !set->held_cache) {
+        set->held_cache = measure_memory_alloc(set->budget,
+                                               sizeof *set->held_cache,
+                                               set->node);
+    } else if (!hold && set->held_cache) {
+        measure_memory_free(set->budget, set->held_cache,
+                            sizeof *set->held_cache);
+        set->held_cache = set->cache = NULL;
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            measure_table_destroy(&set->spare[family], set->budget);
+        }
+    }
+    return !hold || set->held_cache;
+}
+
+/* Makes 'set', which has memory for two tiers and counts with one, the next
+ * set that counts with 'keys', those of its writer. */
+void
+measure_set_join_cache(struct measure_set *set,
+                       struct measure_cache_keys *keys)
+{
+    set->cache_keys = keys;
+    set->number = ++keys->n_sets;
+    set->n_carried = 0;
+}
+
+/* Makes 'set' count with two tiers from now on. */
+void
+measure_set_begin_cache(struct measure_set *set)
+{
+    __atomic_store_n(&set->cache, set->held_cache, __ATOMIC_RELEASE);
 }
 
 /* Gives the empty 'set', which is the next one of its writer, two tiers with
@@ -498,22 +545,17 @@ measure_set_destroy(struct measure_set *set)
 bool
 measure_set_use_cache(struct measure_set *set, struct measure_cache_keys *keys)
 {
-    if (keys && !set->cache) {
-        set->cache = measure_memory_alloc(set->budget, sizeof *set->cache,
-                                          set->node);
-    } else if (!keys && set->cache) {
-        measure_memory_free(set->budget, set->cache, sizeof *set->cache);
-        set->cache = NULL;
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_table_destroy(&set->spare[family], set->budget);
-        }
+    set->cache = NULL;
+    set->cache_keys = NULL;
+    if (!keys) {
+        return true;
     }
-    set->cache_keys = set->cache ? keys : NULL;
-    if (set->cache) {
-        set->number = ++keys->n_sets;
-        set->n_carried = 0;
+    if (!measure_set_hold_cache(set, true)) {
+        return false;
     }
-    return !keys || set->cache;
+    measure_set_join_cache(set, keys);
+    measure_set_begin_cache(set);
+    return true;
 }
 
 /* Returns the kind of structure that 'set' counts in. */
@@ -604,6 +646,73 @@ measure_set_move_cache(struct measure_set *set)
     __atomic_store_n(&set->cache_keys->n_moved, set->number, __ATOMIC_RELEASE);
 }
 
+static uint64_t
+min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
+max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Returns what the tables of a set may take whose thread, of 'weight', has
+ * not had a packet for a while. */
+uint64_t
+measure_set_quiet_limit(unsigned int weight, unsigned int all_weights)
+{
+    return max(MEASURE_QUIET_BYTES * weight / all_weights,
+               MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT) / 2;
+}
+
+/* Returns what each table of 'family' in a set for which there are 'limit'
+ * bytes may take: of two tables for each family, three quarters are for
+ * IPv4. */
+uint64_t
+measure_table_limit(enum measure_family family, uint64_t limit)
+{
+    return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
+}
+
+/* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
+ * table often fits the next epoch, too. */
+static uint32_t
+choose_lines(uint64_t lines, uint64_t limit)
+{
+    lines = min(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
+    lines = min(max(lines, MEASURE_SET_MIN_LINES), MEASURE_TABLE_MAX_LINES);
+    return UINT64_C(1) << (63 - __builtin_clzll(lines));
+}
+
+/* Chooses the sizes of the first table of a set and of the one in reserve, for
+ * an epoch of about 'n_flows' flows, within 'limit' bytes. */
+void
+measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+                         uint64_t limit,
+                         uint32_t n_lines[MEASURE_N_FAMILIES],
+                         uint32_t next_lines[MEASURE_N_FAMILIES])
+{
+    static const uint32_t first[MEASURE_N_FAMILIES] = {
+        [MEASURE_IPV4] = 2048,
+        [MEASURE_IPV6] = 256,
+    };
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint64_t most = measure_table_limit(family, limit);
+        uint32_t expected = measure_table_lines_for(family,
+                                                    n_flows[family] * 5 / 4);
+
+        n_lines[family] = choose_lines(
+            max(expected, choose_lines(first[family], limit / 16)), most);
+        next_lines[family] = max(min(max(UINT64_C(4) * n_lines[family],
+                                         MEASURE_NEXT_LINES),
+                                     most / MEASURE_LINE_SIZE),
+                                 MEASURE_SET_MIN_LINES);
+    }
+}
+
 /* Takes from 'pool' a table of 'n_lines' lines, and empties it.  Returns false
  * if there is none. */
 static bool
@@ -646,7 +755,7 @@ measure_set_reset(struct measure_set *set,
         have_next = (next_lines[family]
                      && take_table(pool, n_pool, next_lines[family],
                                    &tables[1]));
-        if (set->cache && !set->spare[family].rows) {
+        if (set->held_cache && !set->spare[family].rows) {
             take_table(pool, n_pool, spare_lines(family), &set->spare[family]);
         }
         for (uint32_t i = 0; i < n_pool; i++) {
@@ -673,8 +782,8 @@ measure_set_reset(struct measure_set *set,
         measure_structure_clear(set->structure);
     }
     memset(&set->counters, 0, sizeof set->counters);
-    if (set->cache) {
-        memset(set->cache->counts, 0, sizeof set->cache->counts);
+    if (set->held_cache) {
+        memset(set->held_cache->counts, 0, sizeof set->held_cache->counts);
     }
     return complete;
 }

@@ -84,6 +84,12 @@
  * uses a table of its own, so that the tables of packets need not be larger
  * than these want.
  *
+ * A set that counts with one tier may be given two while its packet thread
+ * counts: measure_set_hold_cache() takes the memory, measure_set_join_cache()
+ * the next number of the writer's keys, and measure_set_begin_cache(), a grace
+ * period later, says so to the packet thread.  What makes the keys mean
+ * nothing in between (measure_cache_forget()) is thus seen by it.
+ *
  * Structures.  Instead of the tables a set may have another structure
  * (measure-structure.h), in which everything is counted whose key finds a
  * place there.  The rest is counted in the tables, and in the overflow count
@@ -97,8 +103,9 @@
  * Thread safety: measure_writer_set(), measure_set_count(), the functions of
  * the two tiers and measure_set_move_entry() belong to the one packet thread
  * of the writer; they do not allocate, lock, wait, log or clear.
- * measure_set_add_table() and measure_writer_swap() belong to the control
- * thread while the packet thread counts, and measure_set_load() to any thread
+ * measure_set_add_table(), the three functions that give a set two tiers and
+ * measure_writer_swap() belong to the control thread while the packet thread
+ * counts, and measure_set_load() to any thread
  * that knows that the set is not being destroyed; all else to the control
  * thread when the set is not in use. */
 
@@ -106,6 +113,29 @@
 #define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
 #define MEASURE_OVERFLOW_CELLS 1024
 #define MEASURE_WAITING (2 * MEASURE_BURST)
+
+/* How large tables of a set are
+ * =============================
+ *
+ * The first table of an epoch should stay in a cache of the core, and take the
+ * flows that are expected.  The table in reserve must last until the control
+ * thread has prepared another, even if each packet is a new flow:
+ * MEASURE_NEXT_LINES, 2^18 IPv4 flows, last 50 ms at 5 Mpps.
+ *
+ * All sets of threads that have not had a packet for a while share
+ * MEASURE_QUIET_BYTES by their weights, but each thread of
+ * MEASURE_QUIET_WEIGHT has MEASURE_QUIET_LEAST_BYTES at least, for two sets.
+ * That is what tables may take; with the sizes that measure_set_choose_lines()
+ * makes of it they take 5/8.  One such thread beside one of weight 1 finds
+ * room for 18,400 IPv4 flows, each of four for 4,900, of eight for 2,500.
+ * MEASURE_QUICK_LINES, 2^15 flows, are soon there when packets come: they last
+ * 6 ms at 5 Mpps. */
+#define MEASURE_SET_MIN_LINES 16
+#define MEASURE_NEXT_LINES (UINT32_C(1) << 18)
+#define MEASURE_QUICK_LINES (UINT32_C(1) << 15)
+#define MEASURE_QUIET_BYTES (UINT64_C(6) << 20)
+#define MEASURE_QUIET_LEAST_BYTES (UINT64_C(768) << 10)
+#define MEASURE_QUIET_WEIGHT 8
 
 struct measure_counters {
     uint64_t packets;           /* Counted, 'overflow_packets' included. */
@@ -150,6 +180,8 @@ struct measure_set {
      * those tables that it covers. */
     uint32_t n_tables[MEASURE_N_FAMILIES];
     struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_SET_TABLES];
+
+    struct measure_cache *held_cache;   /* What 'cache' is with two tiers. */
 
     /* Empty tables for measure_set_move_cache(). */
     struct measure_table spare[MEASURE_N_FAMILIES];
@@ -233,17 +265,29 @@ measure_writer_swap(struct measure_writer *, struct measure_set *);
 struct measure_cache_keys *
 measure_writer_get_keys(struct measure_writer *, struct measure_budget *,
                         int node);
+struct measure_cache_keys *
+measure_writer_take_keys(struct measure_writer *);
 void measure_writer_free_keys(struct measure_writer *,
                               struct measure_budget *);
 
 struct measure_set *measure_set_create(const struct measure_hash_secret *,
                                        struct measure_budget *, int node);
 void measure_set_destroy(struct measure_set *);
+uint64_t measure_set_quiet_limit(unsigned int weight,
+                                 unsigned int all_weights);
+uint64_t measure_table_limit(enum measure_family, uint64_t limit);
+void measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+                              uint64_t limit,
+                              uint32_t n_lines[MEASURE_N_FAMILIES],
+                              uint32_t next_lines[MEASURE_N_FAMILIES]);
 bool measure_set_reset(struct measure_set *,
                        const uint32_t n_lines[MEASURE_N_FAMILIES],
                        const uint32_t next_lines[MEASURE_N_FAMILIES]);
 void measure_set_begin(struct measure_set *, enum measure_by);
 bool measure_set_use_cache(struct measure_set *, struct measure_cache_keys *);
+bool measure_set_hold_cache(struct measure_set *, bool hold);
+void measure_set_join_cache(struct measure_set *, struct measure_cache_keys *);
+void measure_set_begin_cache(struct measure_set *);
 bool measure_set_use_structure(struct measure_set *,
                                enum measure_structure_kind, size_t limit);
 enum measure_structure_kind

@@ -50,6 +50,8 @@ struct policy {
     unsigned long nodes[MAX_NODES / LONG_BITS];
 };
 
+void (*measure_memory_maps)(size_t size);
+
 /* Makes the calling thread prefer memory of 'node'.  Fails where the kernel
  * knows no nodes, and then nothing is lost. */
 static void
@@ -134,6 +136,9 @@ map(size_t size, int node)
     if (size < MIN_MAPPED_SIZE) {
         return take_from_heap(size);
     }
+    if (measure_memory_maps) {
+        measure_memory_maps(size);
+    }
     p = reserve_addresses(size);
     if (!p) {
         return NULL;
@@ -157,6 +162,15 @@ map(size_t size, int node)
     return p;
 }
 
+static void
+unmap_pages(void *p, size_t size)
+{
+    if (measure_memory_maps) {
+        measure_memory_maps(size);
+    }
+    munmap(p, size);
+}
+
 /* Gives back what map() returned for the same 'size'. */
 static void
 unmap(void *p, size_t size)
@@ -164,7 +178,7 @@ unmap(void *p, size_t size)
     if (size < MIN_MAPPED_SIZE) {
         free(p);
     } else {
-        munmap(p, size);
+        unmap_pages(p, size);
     }
 }
 
@@ -233,7 +247,7 @@ put_block(struct measure_budget *budget, int i, struct spare *block)
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         /* Another thread was faster. */
         __atomic_fetch_sub(&budget->spare, block->size, __ATOMIC_RELAXED);
-        munmap(block, block->size);
+        unmap_pages(block, block->size);
     }
     return other;
 }
@@ -245,7 +259,7 @@ keep_block(struct measure_budget *budget, struct spare *block)
         block = put_block(budget, i, block);
     }
     if (block) {
-        munmap(block, block->size);
+        unmap_pages(block, block->size);
     }
 }
 
@@ -339,7 +353,7 @@ measure_memory_trim(struct measure_budget *budget, uint64_t max_spare)
         struct spare *block = take_block(budget, i);
 
         if (block) {
-            munmap(block, block->size);
+            unmap_pages(block, block->size);
         }
     }
 }

@@ -68,6 +68,11 @@ struct measure_budget {
     void *blocks[MEASURE_SPARE_BLOCKS];     /* Or NULL.  Atomic. */
 };
 
+/* Called, if not NULL, before pages are mapped or unmapped, which takes long:
+ * for the user of this library to find out if it holds a lock then.  Set it
+ * before there are threads. */
+extern void (*measure_memory_maps)(size_t size);
+
 void *measure_memory_alloc(struct measure_budget *, size_t size, int node);
 void measure_memory_free(struct measure_budget *, void *, size_t size);
 void *measure_memory_take(struct measure_budget *, size_t *size,

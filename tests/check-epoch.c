@@ -400,6 +400,63 @@ START_TEST(overflow_is_bounded_and_adds_up)
 }
 END_TEST
 
+/* What a set of a PMD thread that was quiet takes of IPv4 packets each of
+ * which is a new flow, before the control thread gives it more: see
+ * measure_set_quiet_limit().  The rest of them is overflow. */
+START_TEST(quiet_sets_take_some_flows)
+{
+    static const struct {
+        unsigned int pmds;
+        uint64_t flows;
+    } cases[] = { { 1, 18400 }, { 4, 4900 }, { 7, 2800 }, { 8, 2500 },
+                  { 32, 2500 } };
+    static const uint64_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    unsigned int pmds = cases[_i].pmds;
+    uint64_t limit = measure_set_quiet_limit(MEASURE_QUIET_WEIGHT,
+                                             pmds * MEASURE_QUIET_WEIGHT + 1);
+    uint64_t before = measure_budget_used(&budget);
+    struct random r = random_from(test_seed);
+    uint32_t n_lines[MEASURE_N_FAMILIES];
+    uint32_t next_lines[MEASURE_N_FAMILIES];
+    struct measure_load load;
+    struct measure_set *set;
+    uint64_t n_sent = 0;
+
+    measure_set_choose_lines(none, limit, n_lines, next_lines);
+    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_reset(set, n_lines, next_lines));
+    measure_set_begin(set, MEASURE_BY_FLOW);
+
+    /* Two sets of each thread; up to 7 threads, and the main thread with an
+     * eighth of what one of them has, make less than 4 MB. */
+    ck_assert_uint_lt(((measure_budget_used(&budget) - before) * 2
+                       * ((pmds < 7 ? pmds : 7) * 8 + 2) / 8), 4000000);
+
+    do {
+        struct measure_record records[MEASURE_BURST];
+
+        memset(records, 0, sizeof records);
+        for (int i = 0; i < MEASURE_BURST; i++) {
+            records[i].verdict = MEASURE_COUNT_IPV4;
+            records[i].bytes = 100;
+            records[i].key[0] = n_sent + i;
+            records[i].key[1] = random_next(&r);
+        }
+        measure_set_count(set, records, MEASURE_BURST);
+        n_sent += MEASURE_BURST;
+        measure_set_load(set, &load);
+        ck_assert(!load.counters.overflow_packets
+                  || n_sent > cases[_i].flows);
+    } while (n_sent < 2 * cases[_i].flows);
+
+    ck_assert_uint_ge(load.n_used[MEASURE_IPV4], cases[_i].flows);
+    ck_assert_uint_eq(load.n_used[MEASURE_IPV4]
+                      + load.counters.overflow_packets, n_sent);
+    ck_assert_uint_eq(load.counters.packets, n_sent);
+    measure_set_destroy(set);
+}
+END_TEST
+
 START_TEST(reset_leaves_nothing_behind)
 {
     struct measure_set *set = measure_set_create(&secret, &budget,
@@ -609,6 +666,7 @@ main(void)
     tcase_add_test(tests, tables_of_a_set_are_limited);
     tcase_add_loop_test(tests, overflow_is_bounded_and_adds_up,
                         0, 2 * MEASURE_N_BY);
+    tcase_add_loop_test(tests, quiet_sets_take_some_flows, 0, 5);
     tcase_add_test(tests, reset_leaves_nothing_behind);
     tcase_add_test(tests, reset_keeps_tables);
     tcase_add_test(tests, counters_are_added_one_by_one);
