@@ -155,6 +155,22 @@ process_batch(struct pmd_perf_stats *perf OVS_UNUSED,
 #endif
 }
 
+/* Returns what makes the thread of 'perf' count with one tier, whatever its
+ * sets are ready for, or NULL if nothing does. */
+const char *
+measure_one_tier_cause(const struct pmd_perf_stats *perf)
+{
+    const struct dp_netdev_pmd_thread *pmd
+        = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
+
+    if (!classification_has_hooks(perf)) {
+        return dpif_offload_enabled() ? "hw-offload=true" : "dpif-impl-set";
+    }
+    /* Of the port that it has polled last. */
+    return (__atomic_load_n(&pmd->ctx.emc_insert_min, __ATOMIC_RELAXED)
+            ? NULL : "exact-match cache switched off");
+}
+
 static const struct emc_cache *
 get_cache(const struct pmd_perf_stats *perf)
 {

@@ -1094,6 +1094,15 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
     configured = true;
 }
 
+/* Returns why the thread of 'writer' counts with one tier at the moment though
+ * its set is ready for two, or NULL. */
+const char *
+measure_writer_one_tier_cause(const struct monitor_writer *writer)
+{
+    return (writer->thread
+            ? measure_one_tier_cause(writer->thread->perf) : NULL);
+}
+
 /* Returns false as long as the bridges are not known. */
 bool
 measure_is_configured(void)

@@ -150,6 +150,9 @@ extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 uint64_t measure_period_ms(long long int duration_ms)
     OVS_REQUIRES(measure_mutex);
 
+const char *measure_writer_one_tier_cause(const struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
+
 void measure_configure(const struct ovsrec_open_vswitch *);
 bool measure_is_configured(void);
 

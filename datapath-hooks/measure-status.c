@@ -40,8 +40,39 @@ write_tables(struct measure_output *o, const char *name,
     measure_output_close(o);
 }
 
+/* Writes how many tiers 'writer' of 'monitor' counts with, and the reason if
+ * it is one.  A thread that has no packets has not decided yet. */
 static void
-write_writer(struct measure_output *o, const struct monitor_writer *writer,
+write_tiers(struct measure_output *o, const struct monitor *monitor,
+            const struct monitor_writer *writer, bool has_packets)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct measure_set *set = measure_writer_set(&writer->writer);
+    char *reason = NULL;
+
+    if (monitor->tiers == 1) {
+        reason = xstrdup("measure-tiers=1");
+    } else if (monitor->structure != MEASURE_LINEAR_TABLE) {
+        reason = xasprintf("measure-structure=%s",
+                           measure_structure_name(monitor->structure));
+    } else if (!set->cache) {
+        reason = xasprintf("measure-memory-mb=%"PRIu32" leaves no room",
+                           monitor->config.memory_mb);
+    } else if (has_packets) {
+        reason = nullable_xstrdup(measure_writer_one_tier_cause(writer));
+    }
+    measure_output_open_line(o, "tiers");
+    measure_output_uint(o, "number", reason ? 1 : 2);
+    if (reason) {
+        measure_output_string(o, "reason", reason);
+    }
+    measure_output_close(o);
+    free(reason);
+}
+
+static void
+write_writer(struct measure_output *o, const struct monitor *monitor,
+             const struct monitor_writer *writer,
              const struct measure_load *load)
     OVS_REQUIRES(measure_mutex)
 {
@@ -67,6 +98,9 @@ write_writer(struct measure_output *o, const struct monitor_writer *writer,
         measure_output_uint(o, "core-id", writer->core_id);
     }
     measure_counters_write(o, &load->counters, true);
+    write_tiers(o, monitor, writer,
+                load->counters.packets || load->counters.not_ip
+                || load->counters.malformed);
     measure_output_open_line(o, "cost");
     measure_output_uint(o, "sampled-packets", packets);
     if (packets) {
@@ -254,7 +288,7 @@ measure_write_status(struct measure_output *o,
     measure_output_note(o, "The running epoch:");
     measure_output_open_list(o, "pmds");
     for (size_t i = 0; i < n; i++) {
-        write_writer(o, writers[i], &loads[i]);
+        write_writer(o, monitor, writers[i], &loads[i]);
     }
     measure_output_close(o);
     free(writers);
