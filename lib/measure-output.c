@@ -72,7 +72,7 @@ struct measure_output {
 static void
 put_bytes(struct buffer *b, const char *s, size_t n)
 {
-    if (b->allocated - b->length < n) {
+    if (!b->data || b->allocated - b->length < n) {
         b->allocated = (b->allocated + n) * 2 + 256;
         b->data = measure_xrealloc(b->data, b->allocated);
     }
