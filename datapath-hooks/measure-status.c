@@ -41,7 +41,7 @@ write_tables(struct measure_output *o, const char *name,
 }
 
 /* Writes how many tiers 'writer' of 'monitor' counts with, and the reason if
- * it is one.  A thread that has no packets has not decided yet. */
+ * it is one.  Whether the exact-match cache is asked shows with a packet. */
 static void
 write_tiers(struct measure_output *o, const struct monitor *monitor,
             const struct monitor_writer *writer, bool has_packets)
@@ -55,6 +55,10 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
     } else if (monitor->structure != MEASURE_LINEAR_TABLE) {
         reason = xasprintf("measure-structure=%s",
                            measure_structure_name(monitor->structure));
+    } else if (!set->cache && measure_writer_is_quiet(writer)) {
+        reason = xstrdup("no packets yet");
+    } else if (!set->cache && measure_wants_cache(monitor, writer)) {
+        reason = xstrdup("two begin soon");
     } else if (!set->cache) {
         reason = xasprintf("measure-memory-mb=%"PRIu32" leaves no room",
                            monitor->config.memory_mb);
