@@ -58,8 +58,8 @@ get_bucket(const struct measure_heavy_keys *heavy, enum measure_family family,
                                * measure_row_words(family))];
 }
 
-/* Returns the row of 'key' in the bucket whose first row is 'row', or NULL with
- * the number of its used rows in '*n'. */
+/* Returns the row of 'key' in the bucket whose first row is 'row', or NULL
+ * with the number of its used rows in '*n'. */
 static inline uint64_t *
 find(uint64_t *row, enum measure_family family, const uint64_t *key,
      uint32_t *n)

@@ -93,8 +93,8 @@ uint64_t measure_partition_n_rows(const struct measure_partitions *,
 bool measure_partition_next_chunk(const struct measure_partitions *,
                                   uint32_t i, struct measure_chunk *);
 
-/* Adds a row to the partition with index 'number'.  'layout' is that of 'p'; callers pass a
- * constant. */
+/* Adds a row to the partition with index 'number'.  'layout' is that of 'p';
+ * callers pass a constant. */
 static inline void
 measure_partitions_add_to(struct measure_partitions *p,
                           enum measure_family layout, uint32_t number,

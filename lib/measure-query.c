@@ -543,8 +543,8 @@ parts_do(const struct query *q)
                 : whole->destination_prefix) == 128);
 }
 
-/* Makes 'q' ready for begin_passes().  Returns false if there is no memory.  In
- * any case end() must follow. */
+/* Makes 'q' ready for begin_passes().  Returns false if there is no memory.
+ * In any case end() must follow. */
 static bool
 begin(struct query *q)
 {
@@ -828,11 +828,12 @@ measure_query(const struct measure_scope *scope,
     return ok;
 }
 
-/* Like measure_query(), with all groups that are one by 'together' in one call,
- * and all that are one by 'whole', whose fields 'together' must have as
- * 'group' those of 'together', in one or in calls that follow each other.  'f'
- * also gets all wholes with their packets and bytes, but of those with less
- * than 'min_packets' packets no groups.  None may have tunnels. */
+/* Like measure_query(), with all groups that are one by 'together' in one
+ * call, and all that are one by 'whole' in one call or in calls that follow
+ * each other.  'together' must have the fields of 'whole', and 'group' those
+ * of 'together'.  'f' also gets all wholes with their packets and bytes, but
+ * of those with less than 'min_packets' packets no groups.  None may have
+ * tunnels. */
 bool
 measure_query_wholes(const struct measure_scope *scope,
                      const struct measure_group *group,

@@ -68,8 +68,8 @@ enum measure_sort {
 typedef bool measure_groups_function(const struct measure_table *, void *aux);
 
 /* Called with some wholes, and their groups: see measure_query_wholes().
- * 'more' says that the next call, for these layouts, is for the same wholes and
- * more of their groups. */
+ * 'more' says that the next call, for these layouts, is for the same wholes
+ * and more of their groups. */
 typedef bool measure_wholes_function(const struct measure_groups *groups,
                                      const struct measure_groups *wholes,
                                      bool more, void *aux);

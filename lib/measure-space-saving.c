@@ -130,9 +130,9 @@ find(const struct measure_space_saving *summary, enum measure_family family,
  * behind it there, so that no key is further from its home than the slots
  * between are used.
  *
- * Where the run of used slots does not end within reach, the last slot that was
- * moved stays as it is, lest keys behind it be out of reach.  To find() a slot
- * whose entry has another key is that of another key. */
+ * Where the run of used slots does not end within reach, the last slot that
+ * was moved stays as it is, lest keys behind it be out of reach.  To find() a
+ * slot whose entry has another key is that of another key. */
 static void
 remove_slot(struct measure_space_saving *summary, uint32_t hash,
             uint32_t number)

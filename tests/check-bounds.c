@@ -46,7 +46,8 @@ enum traffic_kind {
     TRAFFIC_EQUAL,              /* As much of each flow. */
     TRAFFIC_ZIPF,
     TRAFFIC_LIGHT,              /* Few packets in each of the threads. */
-    TRAFFIC_TIGHT,              /* Each collision is beyond the bound. */
+    TRAFFIC_TIGHT,              /* Each collision is beyond the bound... */
+    TRAFFIC_LOOSE,              /* ...or within it, but only just. */
     N_TRAFFIC_KINDS
 };
 
@@ -85,6 +86,12 @@ struct run {
     struct seen *named;         /* Keys chosen before the secret... */
     struct seen *listed;        /* ...and those that reports list. */
 };
+
+static bool
+is_tight(const struct run *run)
+{
+    return run->traffic == TRAFFIC_TIGHT || run->traffic == TRAFFIC_LOOSE;
+}
 
 static double
 stated_probability(enum measure_structure_kind kind)
@@ -170,7 +177,7 @@ send_packets(struct run *run, struct measure_set *set, uint32_t number,
         uint32_t burst = n < MEASURE_BURST ? n : MEASURE_BURST;
 
         for (uint32_t i = 0; i < burst; i++) {
-            uint32_t bytes = (run->traffic == TRAFFIC_TIGHT ? 100
+            uint32_t bytes = (is_tight(run) ? 100
                               : 60 + random_below(&run->random, 1459));
 
             records[i] = make_packet(number, i % 2, bytes);
@@ -185,11 +192,16 @@ send_packets(struct run *run, struct measure_set *set, uint32_t number,
 }
 
 /* How many of 'n_cells' cells to fill so that others share one with a
- * probability that is a little less than stated. */
+ * probability that is a little less than stated, or a little more.  In the
+ * latter case a bound that is too low shows. */
 static uint32_t
-tight_flows(enum measure_structure_kind kind, uint32_t n_cells)
+tight_flows(const struct run *run, uint32_t n_cells)
 {
-    return n_cells * (kind == MEASURE_COUNT_MIN ? .36 : .042);
+    bool tight = run->traffic == TRAFFIC_TIGHT;
+
+    return (run->setting->kind == MEASURE_COUNT_MIN
+            ? n_cells * (tight ? .36 : .48)
+            : n_cells * (tight ? .042 : .055) + !tight);
 }
 
 static void
@@ -201,7 +213,7 @@ send_tight(struct run *run, struct measure_set *set, uint32_t first)
                         ? s->u[MEASURE_IPV4].count_array.n_cells
                         : s->kind == MEASURE_COUNT_MIN
                         ? s->u[MEASURE_IPV4].count_min.width : 100);
-    uint32_t n = tight_flows(run->setting->kind, n_cells);
+    uint32_t n = tight_flows(run, n_cells);
 
     /* Of IPv4, outside tunnels: numbers that are 2 modulo 6, or 4 or 5. */
     for (uint32_t i = 0, number = first; i < n && i < N_FLOWS / 2; number++) {
@@ -239,11 +251,12 @@ send_traffic(struct run *run)
                 break;
 
             case TRAFFIC_TIGHT:
+            case TRAFFIC_LOOSE:
             case N_TRAFFIC_KINDS:
                 break;
             }
         }
-        if (run->traffic == TRAFFIC_TIGHT) {
+        if (is_tight(run)) {
             send_tight(run, set, first);
         }
     }
@@ -261,7 +274,7 @@ name_keys(struct run *run)
     ck_assert(measure_set_reset(set, lines, none));
     measure_set_begin(set, MEASURE_BY_SOURCE);
     for (uint32_t i = 0; i < N_NAMED; i++) {
-        if (run->traffic != TRAFFIC_TIGHT || i % 3) {
+        if (!is_tight(run) || i % 3) {
             send_packets(run, set, MAX_THREADS * N_FLOWS + i, 1);
         }
     }
@@ -352,6 +365,16 @@ check_run(struct run *run)
     check_report(run, n_threads + 1, &run->named[run->traffic]);
 }
 
+/* Returns the share of 'seen' that was beyond its bounds. */
+static double
+share_of(const struct seen *seen)
+{
+    uint64_t n_beyond = (seen->n_packets > seen->n_bytes
+                         ? seen->n_packets : seen->n_bytes);
+
+    return seen->n ? (double) n_beyond / seen->n : 0;
+}
+
 /* Returns the largest share of 'seen' that was beyond its bounds, and of how
  * many it is in '*n'. */
 static double
@@ -361,15 +384,23 @@ worst_of(const struct seen seen[N_TRAFFIC_KINDS], uint64_t *n)
 
     *n = 0;
     for (int i = 0; i < N_TRAFFIC_KINDS; i++) {
-        uint64_t n_beyond = (seen[i].n_packets > seen[i].n_bytes
-                             ? seen[i].n_packets : seen[i].n_bytes);
-
-        if (seen[i].n && (double) n_beyond / seen[i].n > worst) {
-            worst = (double) n_beyond / seen[i].n;
+        if (seen[i].n && share_of(&seen[i]) > worst) {
+            worst = share_of(&seen[i]);
             *n = seen[i].n;
         }
     }
     return worst;
+}
+
+/* Returns the largest share of 'n' listed keys that can be beyond their bounds
+ * by chance, if each of them is with probability 'stated': five standard
+ * deviations more.  Such keys come in pairs, which share cells.  Lists are
+ * short: 0.0493 of all keys listed in tight traffic are, but more than the
+ * stated 0.0498 in two of five times that 50 lists of 6 keys are made. */
+static double
+highest_by_chance(double stated, uint64_t n)
+{
+    return stated + (n ? 5 * sqrt(2 * stated / n) : 0);
 }
 
 static void
@@ -409,7 +440,10 @@ check_setting(const struct setting *setting)
            n, n_listed, worst_listed);
     fflush(stdout);
     ck_assert_double_le(worst, stated);
-    ck_assert_double_le(worst_listed, stated);
+    for (int i = 0; i < N_TRAFFIC_KINDS; i++) {
+        ck_assert_double_le(share_of(&listed[i]),
+                            highest_by_chance(stated, listed[i].n));
+    }
 }
 
 #define N_SETTINGS (MEASURE_N_STRUCTURES * (int) ARRAY_SIZE(thread_counts) * 4)
@@ -474,8 +508,8 @@ add_pair(struct spreader *t, uint32_t source, uint32_t destination)
  * them has, for each number of destinations, a probability that can be
  * computed: no number is left out, and nothing to chance.
  *
- * The probability that n balls leave s of m boxes used is that of one ball less
- * times that of hitting a used one, and so on. */
+ * The probability that n balls leave s of m boxes used is that of one ball
+ * less times that of hitting a used one, and so on. */
 START_TEST(bitmap_bounds_hold_for_every_number)
 {
     enum { M = MEASURE_SPREADER_BITS, MAX_N = 30000 };

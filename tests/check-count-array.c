@@ -316,9 +316,9 @@ ask_estimate(const void *asked_, uint64_t hash UNUSED,
     asked->n++;
 }
 
-/* Keys that all have the same buckets, as no sender can make them: whatever the
- * rows hold, the packet path asks for no more estimates than it may, keys of
- * other buckets stay where they are, and keys that are above the threshold
+/* Keys that all have the same buckets, as no sender can make them: whatever
+ * the rows hold, the packet path asks for no more estimates than it may, keys
+ * of other buckets stay where they are, and keys that are above the threshold
  * after all do not give way. */
 START_TEST(work_for_a_key_is_bounded)
 {

@@ -1765,9 +1765,10 @@ main(int argc, char *argv[])
     }
 
     printf("summary: %"PRIu64" questions about %"PRIu64" worlds: %"PRIu64
-           " of heavy hitters, %"PRIu64" of prefixes, %"PRIu64" of superspreaders, %"
-           PRIu64" of distributions, %"PRIu64" of changes; %"PRIu64" exact, %"
-           PRIu64" bounded, %"PRIu64" estimated, %"PRIu64" refused, %"PRIu64
+           " of heavy hitters, %"PRIu64" of prefixes, %"PRIu64
+           " of superspreaders, %"PRIu64" of distributions, %"PRIu64
+           " of changes; %"PRIu64" exact, %"PRIu64" bounded, %"PRIu64
+           " estimated, %"PRIu64" refused, %"PRIu64
            " without memory; %"PRIu64" changes of exact epochs, %"PRIu64
            " of others\n", seen.questions, seen.worlds, seen.hitters,
            seen.prefixes, seen.spreaders, seen.distributions, seen.changes,

@@ -237,9 +237,9 @@ START_TEST(probes_are_bounded)
 }
 END_TEST
 
-/* A run of used slots that is longer than any by chance, in which each key could
- * move up when the first one goes: no more than the bounded number does, and
- * all keys are found as before, however often that happens. */
+/* A run of used slots that is longer than any by chance, in which each key
+ * could move up when the first one goes: no more than the bounded number does,
+ * and all keys are found as before, however often that happens. */
 START_TEST(mending_of_the_index_is_bounded)
 {
     enum { N = 1000, HOME = 100, N_ROUNDS = 300 };

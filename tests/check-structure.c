@@ -468,8 +468,8 @@ flood(struct measure_set *set, enum measure_family family, uint32_t source,
 
 /* A flood of sources, each with as many packets as make it heavy for a moment,
  * fills the keys of a sketch.  A source that comes afterwards, with as many
- * packets as all of them, is in the list, and the first one of the flood, if it
- * comes back.  No other one has more than the report says.  Thresholds that
+ * packets as all of them, is in the list, and the first one of the flood, if
+ * it comes back.  No other one has more than the report says.  Thresholds that
  * are shares, and those that are numbers, which no flood leaves behind. */
 START_TEST(flood_hides_no_heavy_key)
 {
