@@ -62,6 +62,8 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
     } else if (!set->cache) {
         reason = xasprintf("measure-memory-mb=%"PRIu32" leaves no room",
                            monitor->config.memory_mb);
+    } else if (measure_cache_is_forgotten(set->cache_keys, set->number)) {
+        reason = xstrdup("ports changed in this epoch");
     } else if (has_packets) {
         reason = nullable_xstrdup(measure_writer_one_tier_cause(writer));
     }
