@@ -192,7 +192,9 @@ measure_cache_is_forgotten(const struct measure_cache_keys *keys,
 }
 
 /* Says that any entry may stand for another flow without a word to the packet
- * thread.  Must come before the packet thread can see what made it so. */
+ * thread.  Must come before the packet thread can see what made it so.  The
+ * next set waits for a grace period before it counts with two tiers, see
+ * measure_set_use_cache(). */
 static inline void
 measure_cache_forget(struct measure_cache_keys *keys)
 {

@@ -541,13 +541,18 @@ measure_set_begin_cache(struct measure_set *set)
 
 /* Gives the empty 'set', which is the next one of its writer, two tiers with
  * 'keys', those of the writer, or one if 'keys' is NULL.  Returns false if
- * there is no memory: then it has one. */
+ * there is no memory: then it has one.
+ *
+ * It has one, too, if 'keys' have been forgotten since the last set began with
+ * them, or none has.  A burst that began before that may still come to this
+ * set, and must not give an entry for good what is no longer true: two tiers
+ * must wait for a grace period, see measure_set_join_cache(). */
 bool
 measure_set_use_cache(struct measure_set *set, struct measure_cache_keys *keys)
 {
     set->cache = NULL;
     set->cache_keys = NULL;
-    if (!keys) {
+    if (!keys || measure_cache_is_forgotten(keys, keys->n_sets)) {
         return true;
     }
     if (!measure_set_hold_cache(set, true)) {

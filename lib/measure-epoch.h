@@ -88,7 +88,8 @@
  * counts: measure_set_hold_cache() takes the memory, measure_set_join_cache()
  * the next number of the writer's keys, and measure_set_begin_cache(), a grace
  * period later, says so to the packet thread.  What makes the keys mean
- * nothing in between (measure_cache_forget()) is thus seen by it.
+ * nothing in between (measure_cache_forget()) is thus seen by it.  So must a
+ * set begin whose keys have been forgotten in the epoch before.
  *
  * Structures.  Instead of the tables a set may have another structure
  * (measure-structure.h), in which everything is counted whose key finds a

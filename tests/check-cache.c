@@ -45,7 +45,7 @@ open_set(uint32_t n_lines)
                                                  MEASURE_ANY_NODE);
 
     ck_assert(measure_set_reset(set, lines, next));
-    ck_assert(measure_set_use_cache(set, get_keys()));
+    flow_cache_begin(set, get_keys());
     measure_set_begin(set, MEASURE_BY_FLOW);
     return set;
 }
@@ -307,6 +307,39 @@ hit(struct measure_set *set, uint32_t entry, int i, bool known,
     oracle_add(oracle, &fields, 1, 100 + i);
 }
 
+/* A burst that began before the port of an entry got another number comes to
+ * the next set, too: there it must not give the entry a key that outlasts
+ * it. */
+START_TEST(late_bursts_give_no_keys)
+{
+    struct measure_set *set, *next;
+
+    measure_hash_secret_init(&secret, test_seed);
+    set = open_set(64);
+    measure_cache_forget(get_keys());
+    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_use_cache(next, get_keys()));
+    ck_assert_ptr_null(next->cache);
+    flow_cache_begin(next, get_keys());
+    ck_assert_ptr_nonnull(next->cache);
+    ck_assert(!measure_cache_is_forgotten(next->cache_keys, next->number));
+    measure_set_destroy(next);
+
+    /* If nothing has been forgotten, two tiers do not wait. */
+    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_use_cache(next, get_keys()));
+    ck_assert_ptr_nonnull(next->cache);
+    measure_set_destroy(next);
+    close_set(set);
+
+    /* Nor is it known who came before the first set of new keys. */
+    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_use_cache(next, get_keys()));
+    ck_assert_ptr_null(next->cache);
+    close_set(next);
+}
+END_TEST
+
 /* An entry brings its key once, for as long as it stands for it. */
 START_TEST(keys_outlast_epochs)
 {
@@ -484,6 +517,7 @@ main(void)
     tcase_add_test(tests, both_tiers_add_up);
     tcase_add_test(tests, full_entries_lose_nothing);
     tcase_add_test(tests, keys_outlast_epochs);
+    tcase_add_test(tests, late_bursts_give_no_keys);
     tcase_add_test(tests, closed_sets_keep_their_keys);
     tcase_add_test(tests, entries_are_carried);
     tcase_add_test(tests, entries_refuse_what_is_not_theirs);

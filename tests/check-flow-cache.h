@@ -22,6 +22,19 @@
 /* What the hook of the switch does with packets that find an entry of its flow
  * cache. */
 
+/* Makes 'set' the next one of its writer, whose keys are 'keys', that counts
+ * with two tiers: at once, or when a grace period has passed. */
+static UNUSED void
+flow_cache_begin(struct measure_set *set, struct measure_cache_keys *keys)
+{
+    ck_assert(measure_set_use_cache(set, keys));
+    if (!set->cache) {
+        ck_assert(measure_set_hold_cache(set, true));
+        measure_set_join_cache(set, keys);
+        measure_set_begin_cache(set);
+    }
+}
+
 /* Counts a packet for 'entry' if that takes it. */
 static UNUSED bool
 flow_cache_add(struct measure_cache *cache, uint32_t entry,

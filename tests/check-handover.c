@@ -331,9 +331,8 @@ begin_set(struct packet_thread *t, struct measure_set *s,
 
     REQUIRE(measure_set_reset(s, first, next));
     if (b->two_tiers) {
-        REQUIRE(measure_set_use_cache(
-                    s, measure_writer_get_keys(&t->writer, &budget,
-                                               MEASURE_ANY_NODE)));
+        flow_cache_begin(s, measure_writer_get_keys(&t->writer, &budget,
+                                                    MEASURE_ANY_NODE));
     }
     measure_set_begin(s, MEASURE_BY_FLOW);
 }
