@@ -147,7 +147,10 @@ class Switch(replay.Switch):
         """What must not grow: resident memory without DPDK's, which is taken
         once, in MiB, threads, and open files; and the names of threads."""
         pid = self.server(SWITCH).pid
-        names = sorted(name for _, name in thread_names(pid))
+        # Threads that have the name of the program write the log: they come
+        # and go.
+        names = sorted(name for _, name in thread_names(pid)
+                       if name != SWITCH)
         return {"rss": resident_kb("/proc/%d/smaps" % pid) // 1024,
                 "threads": len(names),
                 "files": len(os.listdir("/proc/%d/fd" % pid)),
@@ -238,7 +241,8 @@ class Log:
     )))
 
     # What measurement says of too little memory, which a soak gives it.
-    MEMORY = re.compile("keys found no room in measure-structure=")
+    MEMORY = re.compile("keys found no room in measure-structure=|"
+                        "no memory .* within measure-memory-mb=")
 
     def __init__(self, path):
         self.path = path
