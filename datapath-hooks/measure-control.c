@@ -722,9 +722,9 @@ note_lost(struct monitor *monitor, const struct measure_report *report)
     if (report->n_lost && sketch && !monitor->lost_warned) {
         monitor->lost_warned = true;
         VLOG_WARN("%s: keys found no room in measure-structure=%s "
-                  "(%"PRIu64" times in epoch %"PRIu64"), for which "
-                  "measure-memory-mb=%u is too little: small heavy hitters "
-                  "may be missing",
+                  "(%"PRIu64" times in epoch %"PRIu64"): small heavy hitters "
+                  "may be missing; if later epochs lose keys too, "
+                  "measure-memory-mb=%u is too little",
                   monitor->name, measure_structure_name(report->structure),
                   report->n_lost, report->number, monitor->config.memory_mb);
     }
