@@ -39,8 +39,9 @@ struct unixctl_conn;
  * with an error.
  *
  * Thread safety: all functions belong to the main thread.  'choose' of a
- * request is called by the thread, with the lock.  'write' is called by it, without any lock and in a quiescent state
- * of RCU: it must not use anything that RCU or a lock protects. */
+ * request is called by the thread with measure_mutex, 'write' without any lock
+ * and in a quiescent state of RCU: it must not use anything that RCU or a lock
+ * protects. */
 
 #define MEASURE_MAX_REQUESTS 32
 

@@ -69,9 +69,11 @@
  * threshold becomes a quarter more than the estimate of that key.  Thus what
  * was first is not what stays: keys below the new threshold can give way, and
  * a key that becomes larger finds a row.  And in any case the thresholds say
- * what is missing: the estimate of a key without a row, where all keys above
- * them are recorded (measure-count-min.h), is below both of them as they are
- * in the end.
+ * what is missing: where all keys above them are recorded
+ * (measure-count-min.h), a key without a row has fewer packets and bytes than
+ * they are in the end.  A key without a row in any of several sketches has
+ * fewer than the sums of their thresholds; those of merged sketches do not
+ * say what it has.
  *
  * Memory: that of rows for twice 'max_keys' keys, 64 bytes a key for IPv4 and
  * 128 for IPv6.  For a share s no more than 1/s keys are above the threshold

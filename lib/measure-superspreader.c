@@ -50,6 +50,9 @@ static_assert(1 << BIT_INDEX_BITS == LINE_BITS
  * probability of 2^-32 each. */
 #define FAILURE_TAGS 1e-5
 
+/* What is left for min, and for max. */
+#define FAILURE_SIDE ((FAILURE - FAILURE_TAGS) / 2)
+
 /* Of a Bloom filter that takes more than so many new destinations for old
  * ones nothing can be said but how many it has counted. */
 #define BLOOM_FULL .9
@@ -562,11 +565,11 @@ measure_superspreader_finish(struct measure_superspreader *s)
 
 /* Returns the smallest x for which a martingale with jumps of at most 'jump'
  * and a variance of 'variance', plus 'slope' for each unit of x, exceeds x
- * with a probability of at most FAILURE / 2. */
+ * with a probability of at most FAILURE_SIDE. */
 static double
 martingale_bound(double variance, double slope, double jump)
 {
-    double target = log(2 / FAILURE);
+    double target = -log(FAILURE_SIDE);
     double low = 0, high = 1;
 
     for (int doubled = false; ; ) {
@@ -628,7 +631,6 @@ static pthread_once_t bitmap_once = PTHREAD_ONCE_INIT;
 static void
 compute_bitmap_bounds(void)
 {
-    const double failure = (FAILURE - FAILURE_TAGS) / 2;
     const double nothing = 1e-30;
     const uint32_t m = MEASURE_SPREADER_BITS;
     double p[MEASURE_SPREADER_BITS + 2] = { 1 };
@@ -650,7 +652,7 @@ compute_bitmap_bounds(void)
 
         for (uint32_t s = last; ; s--) {
             sum += p[s];
-            if (sum > failure) {
+            if (sum > FAILURE_SIDE) {
                 while (high < s) {
                     bitmap_min[++high] = n;
                 }
@@ -660,7 +662,7 @@ compute_bitmap_bounds(void)
         sum = 0;
         for (uint32_t s = first; ; s++) {
             sum += p[s];
-            if (sum > failure) {
+            if (sum > FAILURE_SIDE) {
                 while (low < s) {
                     bitmap_max[low++] = n - 1;
                 }
