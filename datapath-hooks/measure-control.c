@@ -438,8 +438,8 @@ measure_monitor_close_epoch(struct monitor *monitor)
     return close_epoch(monitor);
 }
 
-/* Sums up what 'monitor' counted in all epochs that are closed, in '*lost' what
- * found no place in a structure.
+/* Sums up what 'monitor' counted in all epochs that are closed, in '*lost'
+ * what found no place in a structure.
  *
  * An answer that also says what the threads counted adds that itself: they go
  * on counting, and to ask them twice would give two numbers. */
@@ -710,8 +710,9 @@ free_dropped(struct ovs_list *dropped)
     }
 }
 
-/* Takes note of the keys that found no room in 'report', and warns of the first
- * ones: one who looks for heavy hitters must know that some may be missing. */
+/* Takes note of the keys that found no room in 'report', and warns of the
+ * first ones: one who looks for heavy hitters must know that some may be
+ * missing. */
 static void
 note_lost(struct monitor *monitor, const struct measure_report *report)
     OVS_REQUIRES(measure_mutex)

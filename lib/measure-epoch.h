@@ -250,8 +250,9 @@ measure_counter_add(uint64_t *counter, uint64_t value)
 }
 
 /* Adds up a burst of 'packets' packets of together 'bytes' bytes for the
- * totals of 'set'.  Each of them must follow, as one that is fetched or one that
- * finds an entry of the flow cache, and then measure_set_count_fetched(). */
+ * totals of 'set'.  Each of them must follow, as one that is fetched or one
+ * that finds an entry of the flow cache, and then
+ * measure_set_count_fetched(). */
 static inline void
 measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
 {
