@@ -216,12 +216,10 @@ missed_of_key(const struct asking *asking, enum measure_family layout,
     if (layout == MEASURE_IPV4
         && !(asking->question->group.fields & MEASURE_FIELD_TUNNEL)) {
         /* In the other layout the key may have another cell. */
-        struct measure_record record = { .verdict = MEASURE_COUNT_IPV4 };
+        uint64_t wide[MEASURE_KEY_WORDS];
 
-        memcpy(record.key, key, 2 * sizeof *key);
-        measure_record_set_tunnel(&record, 0);
-        record.key[5] &= ~MEASURE_KEY_TUNNELLED;
-        add_cell(asking, MEASURE_IPV6, record.key, &missed);
+        measure_key_widen(key, wide);
+        add_cell(asking, MEASURE_IPV6, wide, &missed);
     }
     return missed;
 }

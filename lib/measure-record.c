@@ -98,6 +98,20 @@ measure_by_derives(enum measure_by from, enum measure_by by)
     return true;
 }
 
+/* Makes in 'wide', which may be 'narrow' with room for it, the key in the
+ * layout of IPv6 of 'narrow', in that of IPv4. */
+void
+measure_key_widen(const uint64_t *narrow, uint64_t *wide)
+{
+    uint64_t addresses = narrow[0], ports = narrow[1];
+
+    memset(wide, 0, MEASURE_KEY_WORDS * sizeof *wide);
+    memcpy((uint8_t *) wide + 12, &addresses, 4);
+    memcpy((uint8_t *) wide + 28, (const uint8_t *) &addresses + 4, 4);
+    wide[4] = ports;
+    wide[5] = MEASURE_KEY_IPV4;
+}
+
 /* Says that the packet of 'record' came out of the tunnel with id 'tunnel'. */
 void
 measure_record_set_tunnel(struct measure_record *record, uint32_t tunnel)
@@ -105,13 +119,7 @@ measure_record_set_tunnel(struct measure_record *record, uint32_t tunnel)
     uint64_t *key = record->key;
 
     if (record->verdict == MEASURE_COUNT_IPV4) {
-        uint64_t addresses = key[0], ports = key[1];
-
-        memset(key, 0, MEASURE_KEY_WORDS * sizeof *key);
-        memcpy((uint8_t *) key + 12, &addresses, 4);
-        memcpy((uint8_t *) key + 28, (const uint8_t *) &addresses + 4, 4);
-        key[4] = ports;
-        key[5] = MEASURE_KEY_IPV4;
+        measure_key_widen(key, key);
         record->verdict = MEASURE_COUNT_IPV6;
     }
     if (record->verdict == MEASURE_COUNT_IPV6) {

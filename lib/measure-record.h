@@ -163,6 +163,7 @@ measure_record_set_port(struct measure_record *record, uint16_t port)
     }
 }
 
+void measure_key_widen(const uint64_t *narrow, uint64_t *wide);
 void measure_record_set_tunnel(struct measure_record *, uint32_t tunnel);
 
 /* What remains of a key when it is grouped by something. */

@@ -69,18 +69,6 @@ measure_report_note_structure(struct measure_report *report,
 
 /* Keys of either layout that stand for the same. */
 
-/* Makes in 'wide' the key in the layout of IPv6 of 'key', in that of IPv4. */
-static void
-widen(const uint64_t *key, uint64_t *wide)
-{
-    struct measure_record record = { .verdict = MEASURE_COUNT_IPV4 };
-
-    memcpy(record.key, key, 2 * sizeof *key);
-    measure_record_set_tunnel(&record, 0);
-    record.key[5] &= ~MEASURE_KEY_TUNNELLED;
-    memcpy(wide, record.key, sizeof record.key);
-}
-
 /* Makes in 'narrow', which must have room for MEASURE_KEY_WORDS words, the key
  * in the layout of IPv4 of 'key', of kind 'by' and in that of IPv6.  Returns
  * false if there is none. */
@@ -129,7 +117,7 @@ read_structures(const struct merging *m, enum measure_family layout,
         /* Where no packet came in, nothing is known of any key. */
         if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW
             && m->packets[MEASURE_IPV6]) {
-            widen(key, other);
+            measure_key_widen(key, other);
             estimate(m, MEASURE_IPV6, other, &sum);
         }
         measure_estimate_sum_get(&sum, &total);

@@ -71,12 +71,10 @@ measure_report_add_missed(const struct measure_report *report,
     add_cell(report, layout, key, packets, bytes);
     if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW) {
         /* What came in a tunnel has the other layout, and another cell. */
-        struct measure_record record = { .verdict = MEASURE_COUNT_IPV4 };
+        uint64_t wide[MEASURE_KEY_WORDS];
 
-        memcpy(record.key, key, 2 * sizeof *key);
-        measure_record_set_tunnel(&record, 0);
-        record.key[5] &= ~MEASURE_KEY_TUNNELLED;
-        add_cell(report, MEASURE_IPV6, record.key, packets, bytes);
+        measure_key_widen(key, wide);
+        add_cell(report, MEASURE_IPV6, wide, packets, bytes);
     }
 }
 
