@@ -209,6 +209,22 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     measure_output_close(o);
 }
 
+/* Returns true if keys find no room in the structure that 'monitor' counts in:
+ * 'lost' of the running epoch, or some of the last one. */
+static bool
+is_losing_keys(const struct monitor *monitor, uint64_t lost)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct kept_report *newest
+        = measure_history_newest(&monitor->history);
+
+    if (newest && newest->report->structure == monitor->structure) {
+        lost += newest->report->n_lost;
+    }
+    return (monitor->lost_warned && lost
+            && !measure_structure_is_complete(monitor->structure));
+}
+
 char *
 measure_write_status(struct measure_output *o,
                      const struct measure_subject *subject,
@@ -219,7 +235,7 @@ measure_write_status(struct measure_output *o,
     const struct monitor_writer **writers;
     struct measure_counters sum;
     struct measure_load *loads;
-    uint64_t lost;
+    uint64_t lost, running_lost = 0;
     size_t n;
 
     ovs_mutex_lock(&measure_mutex);
@@ -255,13 +271,14 @@ measure_write_status(struct measure_output *o,
     for (size_t i = 0; i < n; i++) {
         measure_set_load(measure_writer_set(&writers[i]->writer), &loads[i]);
         measure_counters_add(&sum, &loads[i].counters);
-        lost += loads[i].n_lost;
+        running_lost += loads[i].n_lost;
     }
+    lost += running_lost;
     measure_counters_write(o, &sum, true);
     if (lost || monitor->config.structure != MEASURE_LINEAR_TABLE) {
         measure_output_uint(o, "keys-lost", lost);
     }
-    if (monitor->lost_warned) {
+    if (is_losing_keys(monitor, running_lost)) {
         measure_output_note(o, "Keys found no room in the structure: small "
                             "heavy hitters may be missing.  A larger "
                             "measure-memory-mb helps.");
