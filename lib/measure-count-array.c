@@ -45,7 +45,6 @@ add_burst(struct measure_count_array *array, enum measure_family family,
     struct measure_cell *cells[MEASURE_BURST];
     measure_pair thresholds = array->heavy.thresholds;
     uint64_t bytes = 0;
-    bool lost = false;
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(array->secret, records[i].key,
@@ -58,19 +57,12 @@ add_burst(struct measure_count_array *array, enum measure_family family,
                 measure_cell_add(cells[i],
                                  measure_pair_from(1, records[i].bytes),
                                  thresholds), 0)) {
-            lost |= !measure_count_array_record(array, records[i].key,
-                                                records[i].hash);
-        }
-        bytes += records[i].bytes;
-    }
-    /* The thresholds have risen.  What has crossed the new ones, too, will not
-     * cross them again. */
-    for (size_t i = 0; lost && i < n; i++) {
-        if (cells[i]->packets >= array->heavy.packets_threshold
-            || cells[i]->bytes >= array->heavy.bytes_threshold) {
             measure_count_array_record(array, records[i].key,
                                        records[i].hash);
+            /* They rise when a key is lost. */
+            thresholds = array->heavy.thresholds;
         }
+        bytes += records[i].bytes;
     }
     measure_heavy_keys_advance(&array->heavy, n, bytes);
 }

@@ -571,6 +571,36 @@ START_TEST(bursts_are_their_packets)
 }
 END_TEST
 
+/* The same where keys are lost, as in most kinds of traffic here: others, in
+ * heavy cells, do not raise the thresholds further. */
+START_TEST(bursts_lose_what_their_packets_lose)
+{
+    struct measure_heavy_params heavy = {
+        .max_keys = 8,
+        .min_packets = 20,
+        .min_bytes = 30000,
+    };
+    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+    struct fixture a, b;
+
+    open_array(&a, t.family, 97, &heavy);
+    open_array(&b, t.family, 97, &heavy);
+    traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &a.array);
+    traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_packets,
+                 &b.array);
+    ck_assert_mem_eq(a.memory, b.memory, a.size);
+    ck_assert_uint_eq(measure_heavy_keys_lost(&a.array.heavy),
+                      measure_heavy_keys_lost(&b.array.heavy));
+    ck_assert_uint_eq(a.array.heavy.packets_threshold,
+                      b.array.heavy.packets_threshold);
+    ck_assert_uint_eq(a.array.heavy.bytes_threshold,
+                      b.array.heavy.bytes_threshold);
+    traffic_close(&t);
+    close_array(&a);
+    close_array(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -594,5 +624,7 @@ main(void)
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, MEASURE_N_FAMILIES);
     tcase_add_loop_test(tests, bursts_are_their_packets, 0, N_TRAFFIC);
+    tcase_add_loop_test(tests, bursts_lose_what_their_packets_lose,
+                        0, N_TRAFFIC);
     return tests_run(tests);
 }
