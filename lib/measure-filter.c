@@ -231,6 +231,21 @@ add_condition(struct measure_filter *filter, const struct condition *condition,
     return true;
 }
 
+/* Characters that end a value, or begin one that does not. */
+#define SPECIAL ",\\"
+
+/* Prints 'name' as it can be part of a filter. */
+static void
+print_escaped(FILE *stream, const char *name)
+{
+    for (; *name; name++) {
+        if (strchr(SPECIAL, *name)) {
+            putc('\\', stream);
+        }
+        putc(*name, stream);
+    }
+}
+
 static void
 print_ports(FILE *stream, const struct measure_port_names *ports)
 {
@@ -243,7 +258,8 @@ print_ports(FILE *stream, const struct measure_port_names *ports)
             fputs(", ...", stream);
             break;
         } else if (name) {
-            fprintf(stream, "%s%s", n++ ? ", " : ": ", name);
+            fputs(n++ ? ", " : ": ", stream);
+            print_escaped(stream, name);
         }
     }
 }
@@ -288,6 +304,26 @@ parse_condition(char *s, const struct measure_port_names *ports,
     return measure_check_memory(error);
 }
 
+/* Ends the condition at the beginning of 's' at its comma, and takes out the
+ * backslashes before characters that are part of it.  Returns the condition
+ * behind it, or NULL. */
+static char *
+split_condition(char *s)
+{
+    char *end = s;
+
+    while (*s && *s != ',') {
+        if (*s == '\\' && s[1] && strchr(SPECIAL, s[1])) {
+            s++;
+        }
+        *end++ = *s++;
+    }
+    bool more = *s;
+
+    *end = '\0';
+    return more ? s + 1 : NULL;
+}
+
 /* Makes 'filter' from 's' (see the header).  Returns NULL if all is well, else
  * what is wrong, which the caller must free(). */
 char *
@@ -301,13 +337,8 @@ measure_filter_parse(const char *s, const struct measure_port_names *ports,
     measure_filter_init(filter);
     while (next && !error) {
         char *condition = next;
-        char *comma = strchr(condition, ',');
 
-        next = NULL;
-        if (comma) {
-            *comma = '\0';
-            next = comma + 1;
-        }
+        next = split_condition(condition);
         error = parse_condition(condition, ports, filter);
     }
     free(copy);

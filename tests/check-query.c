@@ -867,6 +867,51 @@ START_TEST(wrong_words_are_explained)
 }
 END_TEST
 
+/* A comma or backslash in the name of a port is part of it behind a
+ * backslash. */
+START_TEST(names_of_ports_are_escaped)
+{
+    static const struct {
+        const char *name;
+        const char *where;
+    } cases[] = {
+        { "one", "port=one" },
+        { "a,b", "port=a\\,b" },
+        { ",", "port=\\," },
+        { "b\\", "port=b\\\\" },
+        { "a\\", "port=a\\" },
+        { "a\\,c", "port=a\\\\\\,c" },
+        { "a\\x", "port=a\\x" },
+        { "a=b", "port=a=b" },
+    };
+    uint16_t numbers[ARRAY_SIZE(cases)];
+    struct measure_filter filter;
+    char *error;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        numbers[i] = measure_port_number(&ports, cases[i].name);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char where[40];
+
+        snprintf(where, sizeof where, "%s%s", cases[i].where,
+                 i % 2 ? ",vlan=1" : "");
+        error = measure_filter_parse(where, &ports, &filter);
+        ck_assert_msg(!error, "%s: %s", where, error);
+        ck_assert_uint_eq(filter.fields, (MEASURE_FIELD_PORT
+                                          | (i % 2 ? MEASURE_FIELD_VLAN : 0)));
+        ck_assert_uint_eq(filter.narrow_value[1] >> MEASURE_PORT_SHIFT & 0xfff,
+                          numbers[i]);
+    }
+    error = measure_filter_parse("port=a,b", &ports, &filter);
+    ck_assert_msg(strstr(error, "measured: one, a\\,b, \\,, b\\\\, a"), "%s",
+                  error);
+    free(error);
+    measure_port_names_destroy(&ports);
+    memset(&ports, 0, sizeof ports);
+}
+END_TEST
+
 START_TEST(answers_are_json)
 {
     struct measure_filter filter;
@@ -921,6 +966,7 @@ main(void)
     tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_BY);
     tcase_add_test(tests, one_key_may_have_most_rows);
     tcase_add_test(tests, wrong_words_are_explained);
+    tcase_add_test(tests, names_of_ports_are_escaped);
     tcase_add_test(tests, answers_are_json);
     return tests_run(tests);
 }
