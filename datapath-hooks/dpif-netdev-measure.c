@@ -156,18 +156,22 @@ process_batch(struct pmd_perf_stats *perf OVS_UNUSED,
 }
 
 /* Returns what makes the thread of 'perf' count with one tier, whatever its
- * sets are ready for, or NULL if nothing does. */
+ * sets are ready for, or NULL if nothing does.  Whether it asks the exact-match
+ * cache is only known if it 'has_polled' a port. */
 const char *
-measure_one_tier_cause(const struct pmd_perf_stats *perf)
+measure_one_tier_cause(const struct pmd_perf_stats *perf, bool has_polled)
 {
     const struct dp_netdev_pmd_thread *pmd
         = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
 
     if (!classification_has_hooks(perf)) {
-        return dpif_offload_enabled() ? "hw-offload=true" : "dpif-impl-set";
+        return (dpif_offload_enabled()
+                ? "hw-offload=true, which only a restart switches off"
+                : "dpif-impl-set");
     }
     /* Of the port that it has polled last. */
-    return (__atomic_load_n(&pmd->ctx.emc_insert_min, __ATOMIC_RELAXED)
+    return (!has_polled
+            || __atomic_load_n(&pmd->ctx.emc_insert_min, __ATOMIC_RELAXED)
             ? NULL : "exact-match cache switched off");
 }
 

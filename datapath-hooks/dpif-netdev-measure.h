@@ -256,7 +256,8 @@ measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
     return NULL;
 }
 
-const char *measure_one_tier_cause(const struct pmd_perf_stats *);
+const char *measure_one_tier_cause(const struct pmd_perf_stats *,
+                                   bool has_polled);
 
 void measure_port_added(const void *dp, odp_port_t, const char *name);
 void measure_thread_added(const void *dp, struct pmd_perf_stats *,

@@ -1094,13 +1094,16 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
     configured = true;
 }
 
-/* Returns why the thread of 'writer' counts with one tier at the moment though
- * its set is ready for two, or NULL. */
+/* Returns why the thread of 'writer' counts with one tier at the moment,
+ * whatever its set is ready for, or NULL.  'has_polled' says whether it is sure
+ * to have polled a port. */
 const char *
-measure_writer_one_tier_cause(const struct monitor_writer *writer)
+measure_writer_one_tier_cause(const struct monitor_writer *writer,
+                              bool has_polled)
 {
     return (writer->thread
-            ? measure_one_tier_cause(writer->thread->perf) : NULL);
+            ? measure_one_tier_cause(writer->thread->perf, has_polled)
+            : NULL);
 }
 
 /* Returns false as long as the bridges are not known. */

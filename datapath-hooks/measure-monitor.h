@@ -150,7 +150,8 @@ extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 uint64_t measure_period_ms(long long int duration_ms)
     OVS_REQUIRES(measure_mutex);
 
-const char *measure_writer_one_tier_cause(const struct monitor_writer *)
+const char *measure_writer_one_tier_cause(const struct monitor_writer *,
+                                          bool has_polled)
     OVS_REQUIRES(measure_mutex);
 
 void measure_configure(const struct ovsrec_open_vswitch *);

@@ -40,14 +40,30 @@ write_tables(struct measure_output *o, const char *name,
     measure_output_close(o);
 }
 
+/* Returns true if the core of 'writer' of 'monitor' has ever had a packet. */
+static bool
+has_had_packets(const struct monitor *monitor,
+                const struct monitor_writer *writer)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_counters sum;
+
+    measure_core_sum_unmerged(monitor, writer->core, &sum);
+    measure_counters_add(&sum, &writer->core->closed);
+    return sum.packets || sum.not_ip || sum.malformed;
+}
+
 /* Writes how many tiers 'writer' of 'monitor' counts with, and the reason if
- * it is one.  Whether the exact-match cache is asked shows with a packet. */
+ * it is one.  A reason that outlasts the epoch comes before one that does
+ * not. */
 static void
 write_tiers(struct measure_output *o, const struct monitor *monitor,
-            const struct monitor_writer *writer, bool has_packets)
+            const struct monitor_writer *writer)
     OVS_REQUIRES(measure_mutex)
 {
     const struct measure_set *set = measure_writer_set(&writer->writer);
+    bool had_packets = has_had_packets(monitor, writer);
+    const char *cause = measure_writer_one_tier_cause(writer, had_packets);
     char *reason = NULL;
 
     if (monitor->tiers == 1) {
@@ -55,8 +71,11 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
     } else if (monitor->structure != MEASURE_LINEAR_TABLE) {
         reason = xasprintf("measure-structure=%s",
                            measure_structure_name(monitor->structure));
+    } else if (cause) {
+        reason = xstrdup(cause);
     } else if (!set->cache && measure_writer_is_quiet(writer)) {
-        reason = xstrdup("no packets yet");
+        reason = xstrdup(had_packets
+                         ? "no packets for some epochs" : "no packets yet");
     } else if (!set->cache && measure_wants_cache(monitor, writer)) {
         reason = xstrdup("two begin soon");
     } else if (!set->cache) {
@@ -64,8 +83,6 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
                            monitor->config.memory_mb);
     } else if (measure_cache_is_forgotten(set->cache_keys, set->number)) {
         reason = xstrdup("ports changed in this epoch");
-    } else if (has_packets) {
-        reason = nullable_xstrdup(measure_writer_one_tier_cause(writer));
     }
     measure_output_open_line(o, "tiers");
     measure_output_uint(o, "number", reason ? 1 : 2);
@@ -104,9 +121,7 @@ write_writer(struct measure_output *o, const struct monitor *monitor,
         measure_output_uint(o, "core-id", writer->core_id);
     }
     measure_counters_write(o, &load->counters, true);
-    write_tiers(o, monitor, writer,
-                load->counters.packets || load->counters.not_ip
-                || load->counters.malformed);
+    write_tiers(o, monitor, writer);
     measure_output_open_line(o, "cost");
     measure_output_uint(o, "sampled-packets", packets);
     if (packets) {
