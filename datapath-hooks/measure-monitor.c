@@ -207,6 +207,25 @@ set_budget_limit(struct monitor *monitor)
                      __ATOMIC_RELAXED);
 }
 
+/* Warns if the limit of the memory of 'monitor' is more than its setting. */
+static void
+warn_of_raised_limit(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    size_t n = ovs_list_size(&monitor->writers);
+    uint32_t least_mb = measure_least_mb(n);
+
+    if (monitor->config.memory_mb >= least_mb) {
+        monitor->raised_mb = 0;
+    } else if (monitor->raised_mb < least_mb) {
+        monitor->raised_mb = least_mb;
+        VLOG_WARN("%s: other_config:measure-memory-mb=%"PRIu32" is too little "
+                  "for %"PRIuSIZE" packet threads: %"PRIu32" MiB, the least "
+                  "that they need, are the limit", monitor->name,
+                  monitor->config.memory_mb, n, least_mb);
+    }
+}
+
 /* Gives the writers in 'new' sets, and their monitors the writers.  Lets go of
  * 'measure_mutex' to make the sets: only the main thread adds and removes
  * threads, ports and monitors, and others do not know of a writer before it is
@@ -216,6 +235,7 @@ add_writers(struct ovs_list *new)
     OVS_REQUIRES(measure_mutex)
 {
     struct monitor_writer *writer;
+    const struct shash_node *node;
 
     LIST_FOR_EACH (writer, node, new) {
         writer->monitor->n_new++;
@@ -239,7 +259,10 @@ add_writers(struct ovs_list *new)
     LIST_FOR_EACH_POP (writer, node, new) {
         ovs_list_push_back(&writer->monitor->writers, &writer->node);
         measure_control_add_set(writer->monitor, writer);
-        set_budget_limit(writer->monitor);
+    }
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        set_budget_limit(node->data);
+        warn_of_raised_limit(node->data);
     }
 }
 
@@ -828,29 +851,15 @@ configure_setting(struct monitor *monitor, enum measure_setting setting,
 {
     const struct measure_setting_info *info = &measure_settings[setting];
     char **rejected = &monitor->rejected[setting];
-    uint32_t old_mb = monitor->config.memory_mb;
-    uint32_t least_mb = measure_least_mb(ovs_list_size(&threads));
-    bool valid = measure_config_set(&monitor->config, setting,
-                                    value ? value : info->default_value);
-    bool too_little = (valid && value && setting == MEASURE_SETTING_MEMORY_MB
-                       && monitor->config.memory_mb < least_mb);
 
-    if (too_little) {
-        monitor->config.memory_mb = old_mb;
-    }
-    if (valid && !too_little) {
+    if (measure_config_set(&monitor->config, setting,
+                           value ? value : info->default_value)) {
         free(*rejected);
         *rejected = NULL;
     } else if (!nullable_string_is_equal(*rejected, value)) {
-        char *why = (too_little
-                     ? xasprintf("a whole number of MiB from %"PRIu32" to "
-                                 "1048576 with %"PRIuSIZE" packet threads",
-                                 least_mb, ovs_list_size(&threads))
-                     : xstrdup(info->valid));
-
         VLOG_WARN("%s: other_config:%s=%s is not valid, the old setting stays;"
-                  " valid is %s", monitor->name, info->name, value, why);
-        free(why);
+                  " valid is %s", monitor->name, info->name, value,
+                  info->valid);
         free(*rejected);
         *rejected = xstrdup(value);
     }
@@ -1043,6 +1052,7 @@ configure_end(void)
             measure_monitor_close_epoch(monitor);
             VLOG_INFO("%s: measurement is off", monitor->name);
         }
+        warn_of_raised_limit(monitor);
         if (!monitor->named) {
             shash_delete(&measure_monitors, node);
             measure_control_destroy(monitor);

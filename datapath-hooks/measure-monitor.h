@@ -102,6 +102,8 @@ struct monitor {
     struct ovs_refcount refs;
     char *name;                     /* Of the bridge. */
     struct measure_config config;
+    uint32_t raised_mb;             /* The limit if 'config.memory_mb' is too
+                                     * little for the threads, else 0. */
     char *rejected[MEASURE_N_SETTINGS];     /* Values that were refused. */
     struct sset unknown;            /* Keys measure* that mean nothing. */
     bool named;                     /* In the configuration being told. */
