@@ -190,7 +190,7 @@ measure_control_create_set(struct monitor *monitor,
                                                  writer->numa_id);
 
     measure_prepare_set(set, monitor->config.structure, writer->n_flows,
-                        MIN(limit, MEASURE_START_BYTES));
+                        MIN(limit, measure_start_limit(monitor)));
     return set;
 }
 
@@ -322,7 +322,7 @@ make_idle_sets(struct monitor *monitor)
                 && !measure_set_fits(monitor, writer, writer->idle)) {
                 take_idle(monitor, writer, &supplies[n]);
                 supplies[n].limit = MIN(supplies[n].limit,
-                                        MEASURE_START_BYTES);
+                                        measure_start_limit(monitor));
                 n++;
             }
         }
@@ -1092,36 +1092,56 @@ close_due_epochs(void)
     return next;
 }
 
-/* Gives all monitors what their writers need, the most urgent first.  Returns
- * false if there is more to do. */
+/* The monitors that "measure" supplies at the moment.  They are not destroyed
+ * while it has 'grow_mutex'. */
+static struct monitor **supplied;
+static size_t n_supplied;
+
+/* Gives all monitors what their writers need at once. */
+static void
+supply_urgent(void)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    bool quiescent = ovsrcu_is_quiescent();
+    uint64_t left = UINT64_MAX;
+
+    measure_memory_interlude = NULL;
+    for (size_t i = 0; i < n_supplied; i++) {
+        grow_monitor(supplied[i], true, &left);
+    }
+    measure_memory_interlude = supply_urgent;
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+}
+
+/* Gives all monitors what their writers need, the most urgent first, also
+ * while memory for the rest is being prepared.  Returns false if there is more
+ * to do. */
 static bool
 supply_monitors(void)
     OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
     const struct shash_node *node;
-    uint64_t left = UINT64_MAX;
-    struct monitor **monitors;
-    size_t n = 0;
+    uint64_t left = PASS_BYTES;
 
     ovs_mutex_lock(&measure_mutex);
-    monitors = xmalloc(MAX(shash_count(&measure_monitors), 1)
-                       * sizeof *monitors);
+    n_supplied = 0;
+    supplied = xmalloc(MAX(shash_count(&measure_monitors), 1)
+                       * sizeof *supplied);
     SHASH_FOR_EACH (node, &measure_monitors) {
-        monitors[n++] = node->data;
+        supplied[n_supplied++] = node->data;
     }
     ovs_mutex_unlock(&measure_mutex);
 
-    /* They are not destroyed while this thread has 'grow_mutex'. */
-    for (size_t i = 0; i < n; i++) {
-        grow_monitor(monitors[i], true, &left);
+    supply_urgent();
+    for (size_t i = 0; i < n_supplied && left; i++) {
+        grow_monitor(supplied[i], false, &left);
+        join_caches(supplied[i], &left);
+        supply_idle_sets(supplied[i], &left);
     }
-    left = PASS_BYTES;
-    for (size_t i = 0; i < n && left; i++) {
-        grow_monitor(monitors[i], false, &left);
-        join_caches(monitors[i], &left);
-        supply_idle_sets(monitors[i], &left);
-    }
-    free(monitors);
+    measure_memory_interlude = NULL;
+    free(supplied);
     return left;
 }
 

@@ -49,6 +49,19 @@ measure_memory_limit(const struct monitor *monitor)
     return (uint64_t) MAX(monitor->config.memory_mb, least) * 1024 * 1024;
 }
 
+static uint64_t
+idle_bytes(const struct monitor *monitor)
+{
+    return (uint64_t) monitor->config.idle_memory_mb * 1024 * 1024;
+}
+
+/* What a set that must be there at once may take: the main thread makes it. */
+uint64_t
+measure_start_limit(const struct monitor *monitor)
+{
+    return idle_bytes(monitor) / 2;
+}
+
 uint64_t
 measure_set_bytes(const struct measure_set *set)
 {
@@ -115,7 +128,8 @@ measure_set_limit(const struct monitor *monitor,
 
     if (measure_writer_is_quiet(writer)) {
         limit = MIN(limit,
-                    measure_set_quiet_limit(measure_writer_weight(writer),
+                    measure_set_quiet_limit(idle_bytes(monitor),
+                                            measure_writer_weight(writer),
                                             all_weights(monitor)));
     }
     return limit;

@@ -32,7 +32,7 @@
  * that the limit is never less than measure_least_mb() says.
  *
  * A writer that has counted nothing for MEASURE_QUIET_EPOCHS is quiet, and its
- * sets are small: see measure_set_quiet_limit().  As soon as it counts
+ * sets are as small as measure-idle-memory-mb says.  As soon as it counts
  * something the control thread gives it MEASURE_QUICK_LINES, then the reserve
  * of MEASURE_NEXT_LINES, two tiers, and a larger set for the next epoch.
  * Until MEASURE_QUICK_LINES are there, a tick and about a millisecond later,
@@ -42,9 +42,6 @@
  * that is being prepared belongs to the caller alone. */
 
 #define MEASURE_QUIET_EPOCHS 8
-
-/* A set that must be there at once is no larger. */
-#define MEASURE_START_BYTES (UINT64_C(2) << 20)
 
 /* What a set takes without tables, structure and tiers. */
 #define MEASURE_SET_OWN_BYTES                                               \
@@ -58,6 +55,7 @@ unsigned int measure_writer_weight(const struct monitor_writer *);
 uint32_t measure_least_mb(size_t n_writers);
 uint64_t measure_memory_limit(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
+uint64_t measure_start_limit(const struct monitor *);
 uint64_t measure_writer_limit(const struct monitor *,
                               const struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);

@@ -200,6 +200,9 @@ measure_config_set(struct measure_config *config,
     case MEASURE_SETTING_MEMORY_MB:
         return parse_uint32(value, 1, 1048576, &config->memory_mb);
 
+    case MEASURE_SETTING_IDLE_MEMORY_MB:
+        return parse_uint32(value, 1, 1048576, &config->idle_memory_mb);
+
     case MEASURE_SETTING_TIERS:
         return parse_uint32(value, 1, 2, &config->tiers);
 

@@ -42,6 +42,8 @@
             "a whole number of milliseconds from 100 to 86400000")          \
     SETTING(MEMORY_MB, "measure-memory-mb", "256",                          \
             "a whole number of MiB from 1 to 1048576")                      \
+    SETTING(IDLE_MEMORY_MB, "measure-idle-memory-mb", "4",                  \
+            "a whole number of MiB from 1 to 1048576")                      \
     SETTING(TIERS, "measure-tiers", "2", "1 or 2")                          \
     SETTING(PREFETCH, "measure-prefetch", "true", "true or false")          \
     SETTING(HEAVY_HITTER, "measure-heavy-hitter", "0.1%",                   \
@@ -110,6 +112,7 @@ struct measure_config {
     enum measure_structure_kind structure;
     uint32_t epoch_ms;
     uint32_t memory_mb;
+    uint32_t idle_memory_mb;
     uint32_t tiers;
     bool prefetch;
     struct measure_threshold heavy_hitter;

@@ -664,11 +664,13 @@ max(uint64_t a, uint64_t b)
 }
 
 /* Returns what the tables of a set may take whose thread, of 'weight', has
- * not had a packet for a while. */
+ * not had a packet for a while, if an idle bridge may take 'idle_bytes'.  Of
+ * such a limit measure_set_choose_lines() uses 5/8. */
 uint64_t
-measure_set_quiet_limit(unsigned int weight, unsigned int all_weights)
+measure_set_quiet_limit(uint64_t idle_bytes, unsigned int weight,
+                        unsigned int all_weights)
 {
-    return max(MEASURE_QUIET_BYTES * weight / all_weights,
+    return max(idle_bytes * 3 / 2 * weight / all_weights,
                MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT) / 2;
 }
 
@@ -811,13 +813,21 @@ bool
 measure_set_add_table(struct measure_set *set, enum measure_family family,
                       uint32_t n_lines)
 {
-    uint32_t n = set->n_tables[family];
+    struct measure_table table;
+    uint32_t n;
 
-    if (n >= MEASURE_SET_TABLES
-        || !measure_table_init(&set->tables[family][n], family, n_lines,
-                               set->budget, set->node)) {
+    if (set->n_tables[family] >= MEASURE_SET_TABLES
+        || !measure_table_init(&table, family, n_lines, set->budget,
+                               set->node)) {
         return false;
     }
+    /* While memory was prepared the set may have been given another one. */
+    n = set->n_tables[family];
+    if (n >= MEASURE_SET_TABLES) {
+        measure_table_destroy(&table, set->budget);
+        return false;
+    }
+    set->tables[family][n] = table;
     __atomic_store_n(&set->n_tables[family], n + 1, __ATOMIC_RELEASE);
     return true;
 }

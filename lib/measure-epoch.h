@@ -123,18 +123,16 @@
  * thread has prepared another, even if each packet is a new flow:
  * MEASURE_NEXT_LINES, 2^18 IPv4 flows, last 50 ms at 5 Mpps.
  *
- * All sets of threads that have not had a packet for a while share
- * MEASURE_QUIET_BYTES by their weights, but each thread of
+ * All sets of threads that have not had a packet for a while share what an
+ * idle bridge may take by their weights, but each thread of
  * MEASURE_QUIET_WEIGHT has MEASURE_QUIET_LEAST_BYTES at least, for two sets.
- * That is what tables may take; with the sizes that measure_set_choose_lines()
- * makes of it they take 5/8.  One such thread beside one of weight 1 finds
- * room for 18,400 IPv4 flows, each of four for 4,900, of eight for 2,500.
+ * With 4 MiB one such thread beside one of weight 1 finds room for 18,400 IPv4
+ * flows, each of four for 4,900, of eight for 2,500.
  * MEASURE_QUICK_LINES, 2^15 flows, are soon there when packets come: they last
  * 6 ms at 5 Mpps. */
 #define MEASURE_SET_MIN_LINES 16
 #define MEASURE_NEXT_LINES (UINT32_C(1) << 18)
 #define MEASURE_QUICK_LINES (UINT32_C(1) << 15)
-#define MEASURE_QUIET_BYTES (UINT64_C(6) << 20)
 #define MEASURE_QUIET_LEAST_BYTES (UINT64_C(768) << 10)
 #define MEASURE_QUIET_WEIGHT 8
 
@@ -275,7 +273,7 @@ void measure_writer_free_keys(struct measure_writer *,
 struct measure_set *measure_set_create(const struct measure_hash_secret *,
                                        struct measure_budget *, int node);
 void measure_set_destroy(struct measure_set *);
-uint64_t measure_set_quiet_limit(unsigned int weight,
+uint64_t measure_set_quiet_limit(uint64_t idle_bytes, unsigned int weight,
                                  unsigned int all_weights);
 uint64_t measure_table_limit(enum measure_family, uint64_t limit);
 void measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],

@@ -38,6 +38,10 @@
 #define PAGE_SIZE_MIN 4096
 #define LINE_SIZE 64
 
+/* Pages that are touched one after the other.  A virtual machine can take some
+ * milliseconds for them. */
+#define PIECE_SIZE (512u << 10)
+
 /* What is smaller comes from the heap. */
 #define MIN_MAPPED_SIZE (64u << 10)
 
@@ -51,6 +55,7 @@ struct policy {
 };
 
 void (*measure_memory_maps)(size_t size);
+__thread void (*measure_memory_interlude)(void);
 
 /* Makes the calling thread prefer memory of 'node'.  Fails where the kernel
  * knows no nodes, and then nothing is lost. */
@@ -157,6 +162,10 @@ map(size_t size, int node)
      * thread comes.  The kernel has cleared them. */
     for (size_t i = 0; i < size; i += PAGE_SIZE_MIN) {
         *((volatile char *) p + i) = 0;
+        if (i % PIECE_SIZE == PIECE_SIZE - PAGE_SIZE_MIN
+            && measure_memory_interlude) {
+            measure_memory_interlude();
+        }
     }
     policy_restore(&policy);
     return p;

@@ -73,6 +73,11 @@ struct measure_budget {
  * before there are threads. */
 extern void (*measure_memory_maps)(size_t size);
 
+/* Called, if not NULL, after each piece of memory that the calling thread
+ * prepares, so that it can do in time what is more urgent.  It may allocate
+ * and free memory, but not what the caller of this function is at. */
+extern __thread void (*measure_memory_interlude)(void);
+
 void *measure_memory_alloc(struct measure_budget *, size_t size, int node);
 void measure_memory_free(struct measure_budget *, void *, size_t size);
 void *measure_memory_take(struct measure_budget *, size_t *size,

@@ -262,6 +262,7 @@ START_TEST(settings_have_names_defaults_and_help)
     ck_assert_int_eq(config.key, MEASURE_BY_FLOW);
     ck_assert_uint_eq(config.epoch_ms, 1000);
     ck_assert_uint_eq(config.memory_mb, 256);
+    ck_assert_uint_eq(config.idle_memory_mb, 4);
     ck_assert_int_eq(config.heavy_hitter.unit, MEASURE_SHARE);
     ck_assert_double_eq_tol(config.heavy_hitter.value, 0.1, 1e-12);
     ck_assert_str_eq(config.heavy_hitter_text, "0.1%");
@@ -287,6 +288,9 @@ START_TEST(values_arrive)
     ck_assert_uint_eq(config.epoch_ms, 86400000);
     ck_assert(measure_config_set(&config, MEMORY, "1048576"));
     ck_assert_uint_eq(config.memory_mb, 1048576);
+    ck_assert(measure_config_set(&config, MEASURE_SETTING_IDLE_MEMORY_MB,
+                                 "64"));
+    ck_assert_uint_eq(config.idle_memory_mb, 64);
 }
 END_TEST
 

@@ -408,11 +408,13 @@ START_TEST(quiet_sets_take_some_flows)
     static const struct {
         unsigned int pmds;
         uint64_t flows;
-    } cases[] = { { 1, 18400 }, { 4, 4900 }, { 7, 2800 }, { 8, 2500 },
-                  { 32, 2500 } };
+        uint64_t idle_mb;
+    } cases[] = { { 1, 18400, 4 }, { 4, 4900, 4 }, { 7, 2800, 4 },
+                  { 8, 2500, 4 }, { 32, 2500, 4 }, { 1, 262000, 64 } };
     static const uint64_t none[MEASURE_N_FAMILIES] = { 0, 0 };
     unsigned int pmds = cases[_i].pmds;
-    uint64_t limit = measure_set_quiet_limit(MEASURE_QUIET_WEIGHT,
+    uint64_t limit = measure_set_quiet_limit(cases[_i].idle_mb << 20,
+                                             MEASURE_QUIET_WEIGHT,
                                              pmds * MEASURE_QUIET_WEIGHT + 1);
     uint64_t before = measure_budget_used(&budget);
     struct random r = random_from(test_seed);
@@ -428,9 +430,10 @@ START_TEST(quiet_sets_take_some_flows)
     measure_set_begin(set, MEASURE_BY_FLOW);
 
     /* Two sets of each thread; up to 7 threads, and the main thread with an
-     * eighth of what one of them has, make less than 4 MB. */
+     * eighth of what one of them has, make less than the idle memory. */
     ck_assert_uint_lt(((measure_budget_used(&budget) - before) * 2
-                       * ((pmds < 7 ? pmds : 7) * 8 + 2) / 8), 4000000);
+                       * ((pmds < 7 ? pmds : 7) * 8 + 2) / 8),
+                      cases[_i].idle_mb * 1000000);
 
     do {
         struct measure_record records[MEASURE_BURST];
@@ -454,6 +457,45 @@ START_TEST(quiet_sets_take_some_flows)
                       + load.counters.overflow_packets, n_sent);
     ck_assert_uint_eq(load.counters.packets, n_sent);
     measure_set_destroy(set);
+}
+END_TEST
+
+static struct measure_set *urgent_set;
+
+static void
+grow_urgent_set(void)
+{
+    measure_memory_interlude = NULL;
+    ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 1024));
+}
+
+/* While a large table is prepared, a small one that is needed at once comes
+ * first, also to the same set. */
+START_TEST(small_tables_do_not_wait_for_large_ones)
+{
+    static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    urgent_set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_set_reset(urgent_set, n_lines, none));
+    measure_memory_interlude = grow_urgent_set;
+    ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 65536));
+    ck_assert_ptr_null(measure_memory_interlude);
+    ck_assert_uint_eq(urgent_set->n_tables[MEASURE_IPV4], 3);
+    ck_assert_uint_eq(urgent_set->tables[MEASURE_IPV4][1].n_lines, 1024);
+    ck_assert_uint_eq(urgent_set->tables[MEASURE_IPV4][2].n_lines, 65536);
+
+    /* The last place may go to the small one. */
+    while (urgent_set->n_tables[MEASURE_IPV4] < MEASURE_SET_TABLES - 1) {
+        ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 16));
+    }
+    measure_memory_interlude = grow_urgent_set;
+    ck_assert(!measure_set_add_table(urgent_set, MEASURE_IPV4, 65536));
+    ck_assert_uint_eq(urgent_set->n_tables[MEASURE_IPV4], MEASURE_SET_TABLES);
+    ck_assert_uint_eq((urgent_set->tables[MEASURE_IPV4]
+                       [MEASURE_SET_TABLES - 1].n_lines), 1024);
+    measure_set_destroy(urgent_set);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
 }
 END_TEST
 
@@ -666,7 +708,8 @@ main(void)
     tcase_add_test(tests, tables_of_a_set_are_limited);
     tcase_add_loop_test(tests, overflow_is_bounded_and_adds_up,
                         0, 2 * MEASURE_N_BY);
-    tcase_add_loop_test(tests, quiet_sets_take_some_flows, 0, 5);
+    tcase_add_loop_test(tests, quiet_sets_take_some_flows, 0, 6);
+    tcase_add_test(tests, small_tables_do_not_wait_for_large_ones);
     tcase_add_test(tests, reset_leaves_nothing_behind);
     tcase_add_test(tests, reset_keeps_tables);
     tcase_add_test(tests, counters_are_added_one_by_one);
