@@ -48,6 +48,11 @@ unit_tests = \
 	tests/check-table \
 	tests/check-table-pointer \
 	tests/fuzz-parse
+# Those that start threads.
+threaded_tests = \
+	tests/check-grouping \
+	tests/check-handover \
+	tests/check-shared
 noinst_HEADERS += \
 	tests/check-answer.h \
 	tests/check-common.h \
@@ -174,9 +179,11 @@ EXTRA_DIST += \
 	tests/soak_switch.py
 
 # Parts of 'make check', and the sum over the last one.
-.PHONY: check-unit check-switch check-count check-long
+.PHONY: check-unit check-threads check-switch check-count check-long
 check-unit:
 	$(MAKE) check TESTS='$(unit_tests) tests/replay-pcap'
+check-threads:
+	$(MAKE) check TESTS='$(threaded_tests)'
 check-switch:
 	$(MAKE) check TESTS='$(switch_tests)'
 check-count:
