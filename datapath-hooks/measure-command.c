@@ -80,6 +80,7 @@ struct waiting {
 };
 
 static struct ovs_list all_waiting = OVS_LIST_INITIALIZER(&all_waiting);
+static bool close_now;              /* Somebody has begun to wait. */
 
 /* Returns the monitors that 'args' mean, sorted by name, in an array of '*n'
  * elements that the caller must free.  Returns NULL with '*error' set if the
@@ -181,7 +182,11 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
     }
 }
 
-/* measure/close-epoch */
+/* measure/close-epoch
+ *
+ * An epoch is closed when the one before it is merged: else each of a crowd of
+ * clients would close one more, for all of which there must be sets.  All that
+ * ask meanwhile get the same epoch. */
 
 static void
 close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
@@ -206,10 +211,9 @@ close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
         struct monitor *monitor = nodes[i]->data;
 
         if (monitor->running) {
-            uint64_t number = measure_monitor_close_epoch(monitor);
-
+            monitor->close_requested = true;
             shash_add(&waiting->epochs, monitor->name,
-                      xmemdup(&number, sizeof number));
+                      xmemdup(&monitor->epoch, sizeof monitor->epoch));
         } else if (args.bridge) {
             error = xasprintf("%s: measurement is off", monitor->name);
         }
@@ -229,7 +233,26 @@ close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],
         free(waiting);
     } else {
         ovs_list_push_back(&all_waiting, &waiting->node);
+        close_now = true;
     }
+}
+
+static void
+close_requested_epochs(void)
+{
+    const struct shash_node *node;
+
+    close_now = false;
+    ovs_mutex_lock(&measure_mutex);
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        struct monitor *monitor = node->data;
+
+        if (monitor->close_requested && monitor->running
+            && ovs_list_is_empty(&monitor->closing)) {
+            measure_monitor_close_epoch(monitor);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
 }
 
 /* Returns true if the reports that 'waiting' waits for are there, or their
@@ -246,8 +269,9 @@ is_ready(const struct waiting *waiting)
                                                         node->name);
         const uint64_t *number = node->data;
 
-        if (monitor && monitor->epoch > *number
-            && monitor->tasks.evaluated < *number) {
+        if (monitor && (monitor->epoch > *number
+                        ? monitor->tasks.evaluated < *number
+                        : monitor->running && monitor->close_requested)) {
             return false;
         }
     }
@@ -277,6 +301,9 @@ measure_commands_run(void)
     struct waiting *waiting;
 
     measure_worker_run();
+    if (!ovs_list_is_empty(&all_waiting)) {
+        close_requested_epochs();
+    }
     LIST_FOR_EACH_SAFE (waiting, node, &all_waiting) {
         ovs_mutex_lock(&measure_mutex);
         bool ready = is_ready(waiting);
@@ -302,7 +329,7 @@ measure_commands_wait(void)
         uint64_t now = seq_read(seq);
 
         /* What came since the last look may be what somebody waits for. */
-        if (now != seen) {
+        if (now != seen || close_now) {
             seen = now;
             poll_immediate_wake();
         }

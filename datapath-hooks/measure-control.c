@@ -386,6 +386,7 @@ close_epoch(struct monitor *monitor)
     struct monitor_writer *writer;
     size_t n;
 
+    monitor->close_requested = false;
     measure_monitor_number_ports(monitor);
     n = ovs_list_size(&monitor->writers);
     closing->number = monitor->epoch;

@@ -128,8 +128,12 @@ struct monitor {
     size_t n_new;                   /* Writers that will be in 'writers'... */
     unsigned int new_weight;        /* ...and their weight. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
+    bool close_requested;           /* The running epoch shall be closed when
+                                     * 'closing' is empty. */
     bool handing_back;              /* Sets of one that is merged. */
     struct measure_pace merging;    /* The merge thread only. */
+    uint64_t growth_left;           /* Bytes for tables while 'growing'... */
+    bool growing;                   /* ...the control thread only. */
     struct measure_budget budget;
     struct measure_history history;
     struct measure_tasks tasks;
