@@ -222,5 +222,9 @@ measure_alert_format(const struct measure_alert *alert, char *buffer,
     if (alert->estimate) {
         append(buffer, size, "; %s, wrong by at most %"PRIu64,
                alert->estimate, alert->error_max);
+        if (alert->error_probability > 0) {
+            append(buffer, size, " with a probability of %d%%",
+                   (int) (100 * (1 - alert->error_probability)));
+        }
     }
 }

@@ -290,7 +290,8 @@ measure_scope_write(struct measure_output *o,
     measure_counters_write(o, &totals->counters, !exact);
     if (overflow) {
         measure_output_note(o, "Not all keys found a place in the tables: "
-                            "counts may be too low by up to their error.");
+                            "counts may be too low by up to their error.  A "
+                            "larger measure-memory-mb helps.");
     }
     if (totals->estimates) {
         measure_output_note(o, "Counts are estimates: they may be too high by "

@@ -183,7 +183,8 @@ START_TEST(errors_are_part_of_an_alert)
                  "{\"next-since\":2,\"last\":2,\"dropped\":0}}");
     measure_alert_format(&alert, buffer, sizeof buffer);
     ck_assert_ptr_nonnull(strstr(buffer, "more than 128 destinations; "
-                                 "upper-bound, wrong by at most 17"));
+                                 "upper-bound, wrong by at most 17 with a "
+                                 "probability of 95%"));
     measure_alerts_destroy(&alerts);
 }
 END_TEST
