@@ -156,8 +156,8 @@ process_batch(struct pmd_perf_stats *perf OVS_UNUSED,
 }
 
 /* Returns what makes the thread of 'perf' count with one tier, whatever its
- * sets are ready for, or NULL if nothing does.  Whether it asks the exact-match
- * cache is only known if it 'has_polled' a port. */
+ * sets are ready for, or NULL if nothing does.  Whether it asks the
+ * exact-match cache is only known if it 'has_polled' a port. */
 const char *
 measure_one_tier_cause(const struct pmd_perf_stats *perf, bool has_polled)
 {

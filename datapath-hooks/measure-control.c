@@ -421,6 +421,7 @@ close_epoch(struct monitor *monitor)
         closing->cores[closing->n] = writer->core_id;
         closing->writers[closing->n++] = writer;
     }
+    measure_monitor_apply_limit(monitor);
     closing->closed_us = time_usec();
     ovs_list_push_back(&monitor->closing, &closing->node);
     seq_change(merge_seq);
@@ -939,7 +940,9 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
 
     if (n) {
         struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
-        uint64_t left;
+        uint64_t *left = &monitor->growth_left;
+        bool interlude = monitor->growing;
+        uint64_t room;
 
         measure_monitor_trim(monitor, want);
         ovs_mutex_lock(&measure_mutex);
@@ -947,14 +950,17 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
         ovs_mutex_unlock(&measure_mutex);
         free_dropped(&dropped);
         ovs_mutex_lock(&measure_mutex);
-        left = measure_memory_room(monitor);
+        room = measure_memory_room(monitor);
         ovs_mutex_unlock(&measure_mutex);
+        *left = interlude ? MIN(*left, room) : room;
+        monitor->growing = true;
         ovsrcu_quiesce_start();
         for (size_t i = 0; i < n && *pass_left; i++) {
             take_off(pass_left,
-                     measure_grow_set(grow[i].set, grow[i].limit, &left));
+                     measure_grow_set(grow[i].set, grow[i].limit, left));
         }
         ovsrcu_quiesce_end();
+        monitor->growing = interlude;
     }
     free(grow);
 }
@@ -1093,19 +1099,30 @@ close_due_epochs(void)
     return next;
 }
 
+/* Looks for what is urgent are at least so far apart. */
+#define URGENT_NS (UINT64_C(1000) * 1000)
+
 /* The monitors that "measure" supplies at the moment.  They are not destroyed
  * while it has 'grow_mutex'. */
 static struct monitor **supplied;
 static size_t n_supplied;
 
-/* Gives all monitors what their writers need at once. */
+/* Gives all monitors what their writers need at once, if the last look at them
+ * was a while ago. */
 static void
 supply_urgent(void)
     OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
     bool quiescent = ovsrcu_is_quiescent();
+    uint64_t now = measure_pace_clock.now_ns();
+    static uint64_t last;
     uint64_t left = UINT64_MAX;
 
+    measure_memory_interlude = supply_urgent;
+    if (now - last < URGENT_NS) {
+        return;
+    }
+    last = now;
     measure_memory_interlude = NULL;
     for (size_t i = 0; i < n_supplied; i++) {
         grow_monitor(supplied[i], true, &left);

@@ -199,22 +199,21 @@ need_writer(struct monitor *monitor, struct measure_thread *thread,
                 hash_pointer(monitor, 0));
 }
 
-static void
-set_budget_limit(struct monitor *monitor)
-    OVS_REQUIRES(measure_mutex)
+/* Puts the limit of the memory of 'monitor' into effect, which depends on its
+ * writers.  Warns if those that have a thread need more than its setting. */
+void
+measure_monitor_apply_limit(struct monitor *monitor)
 {
+    const struct monitor_writer *writer;
+    uint32_t least_mb;
+    size_t n = 0;
+
     __atomic_store_n(&monitor->budget.limit, measure_memory_limit(monitor),
                      __ATOMIC_RELAXED);
-}
-
-/* Warns if the limit of the memory of 'monitor' is more than its setting. */
-static void
-warn_of_raised_limit(struct monitor *monitor)
-    OVS_REQUIRES(measure_mutex)
-{
-    size_t n = ovs_list_size(&monitor->writers);
-    uint32_t least_mb = measure_least_mb(n);
-
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        n += writer->thread != NULL;
+    }
+    least_mb = measure_least_mb(n);
     if (monitor->config.memory_mb >= least_mb) {
         monitor->raised_mb = 0;
     } else if (monitor->raised_mb < least_mb) {
@@ -261,8 +260,7 @@ add_writers(struct ovs_list *new)
         measure_control_add_set(writer->monitor, writer);
     }
     SHASH_FOR_EACH (node, &measure_monitors) {
-        set_budget_limit(node->data);
-        warn_of_raised_limit(node->data);
+        measure_monitor_apply_limit(node->data);
     }
 }
 
@@ -1029,7 +1027,7 @@ configure_end(void)
         struct monitor *monitor = node->data;
         bool enable = monitor->named && monitor->config.enable;
 
-        set_budget_limit(monitor);
+        measure_monitor_apply_limit(monitor);
         monitor->stopping = monitor->running && !enable;
         if (monitor->stopping) {
             monitor->running = false;
@@ -1052,7 +1050,7 @@ configure_end(void)
             measure_monitor_close_epoch(monitor);
             VLOG_INFO("%s: measurement is off", monitor->name);
         }
-        warn_of_raised_limit(monitor);
+        measure_monitor_apply_limit(monitor);
         if (!monitor->named) {
             shash_delete(&measure_monitors, node);
             measure_control_destroy(monitor);
@@ -1105,8 +1103,8 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
 }
 
 /* Returns why the thread of 'writer' counts with one tier at the moment,
- * whatever its set is ready for, or NULL.  'has_polled' says whether it is sure
- * to have polled a port. */
+ * whatever its set is ready for, or NULL.  'has_polled' says whether it is
+ * sure to have polled a port. */
 const char *
 measure_writer_one_tier_cause(const struct monitor_writer *writer,
                               bool has_polled)

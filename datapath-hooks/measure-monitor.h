@@ -172,6 +172,8 @@ void measure_monitor_trim(struct monitor *, uint64_t want)
     OVS_EXCLUDED(measure_mutex);
 void measure_writer_leave_thread(struct monitor_writer *)
     OVS_REQUIRES(measure_mutex);
+void measure_monitor_apply_limit(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
 void measure_monitor_number_ports(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_ports(const struct monitor *, struct sset *names)

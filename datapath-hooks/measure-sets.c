@@ -55,11 +55,15 @@ idle_bytes(const struct monitor *monitor)
     return (uint64_t) monitor->config.idle_memory_mb * 1024 * 1024;
 }
 
-/* What a set that must be there at once may take: the main thread makes it. */
+/* What a set that must be there at once may take: the main thread makes it,
+ * which must not be held up for long. */
 uint64_t
 measure_start_limit(const struct monitor *monitor)
 {
-    return idle_bytes(monitor) / 2;
+    size_t n = MAX(ovs_list_size(&monitor->writers) + monitor->n_new, 1);
+
+    return MAX(MEASURE_START_BYTES,
+               MIN(idle_bytes(monitor) / 2, MEASURE_MAX_START_BYTES / n));
 }
 
 uint64_t
@@ -292,14 +296,22 @@ needs_table(const struct measure_load *load, enum measure_family family,
                     && load->last_lines[family] < lines)));
 }
 
-/* Returns true if it needs one at once, before a large one. */
+/* Returns true if it needs one at once, before a large one: it has filled half
+ * of its last table, or a large one would come too late for a small one.  A
+ * set can have MEASURE_SET_TABLES: some are left for large ones. */
 static bool
 needs_quick_table(const struct measure_load *load, enum measure_family family,
                   uint64_t limit)
 {
-    return (load->n_lines[family] <= MEASURE_QUICK_LINES
-            && needs_table(load, family, MIN(reserve_lines(family, limit),
-                                             MEASURE_QUICK_LINES)));
+    uint32_t n_tables = load->n_tables[family] + load->n_unused[family];
+    bool small = load->n_lines[family] <= MEASURE_QUICK_LINES;
+
+    return (n_tables + 4 <= MEASURE_SET_TABLES
+            && (small || load->current_used[family]
+                         > load->max_used[family] / 2)
+            && needs_table(load, family,
+                           small ? MIN(reserve_lines(family, limit),
+                                       MEASURE_QUICK_LINES) : 1));
 }
 
 /* Returns true if 'set', whose writer has 'limit', needs another table: if
@@ -322,7 +334,9 @@ measure_set_needs_table(const struct measure_set *set, uint64_t limit,
 
 /* Gives 'set', whose writer has 'limit', another table if it needs one, out of
  * half of the '*left' bytes.  The table counts twice, for its report can be as
- * large.  Returns the bytes of the new tables. */
+ * large.  Returns the bytes of the new tables.
+ *
+ * An interlude may take from '*left', too. */
 uint64_t
 measure_grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
 {
@@ -337,12 +351,16 @@ measure_grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
                                MEASURE_NEXT_LINES));
         uint32_t lines = MIN(MIN(want, *left / 4 / MEASURE_LINE_SIZE),
                              MEASURE_TABLE_MAX_LINES);
+        uint64_t size = measure_table_size(lines);
 
         if (needs_table(&load, family, reserve_lines(family, limit))
-            && lines >= MIN_LINES
-            && measure_set_add_table(set, family, lines)) {
-            bytes += measure_table_size(lines);
-            *left -= 2 * measure_table_size(lines);
+            && lines >= MIN_LINES) {
+            *left -= 2 * size;
+            if (measure_set_add_table(set, family, lines)) {
+                bytes += size;
+            } else {
+                *left += 2 * size;
+            }
         }
     }
     return bytes;

@@ -43,6 +43,11 @@
 
 #define MEASURE_QUIET_EPOCHS 8
 
+/* A set that must be there at once is no larger, or, if an idle bridge may
+ * have more memory, all of them together no larger than the second. */
+#define MEASURE_START_BYTES (UINT64_C(2) << 20)
+#define MEASURE_MAX_START_BYTES (UINT64_C(64) << 20)
+
 /* What a set takes without tables, structure and tiers. */
 #define MEASURE_SET_OWN_BYTES                                               \
     (sizeof(struct measure_set)                                             \

@@ -31,8 +31,8 @@
  *     protocol=P            tcp, udp, icmp, icmp6, sctp or a number
  *     source-port=N
  *     destination-port=N
- *     port=NAME             the port of the switch, with a backslash before each
- *                           comma and backslash of the name
+ *     port=NAME             the port of the switch; a backslash stands before
+ *                           each comma and backslash of the name
  *     vlan=N                0 for packets without a tag
  *     tunnel=ID             of packets that came out of a tunnel
  *

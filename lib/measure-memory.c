@@ -130,8 +130,28 @@ take_from_heap(size_t size)
     return p ? memset(p, 0, size) : NULL;
 }
 
+/* Makes the 'size' bytes at 'p', up to a huge page of those that
+ * reserve_addresses() returned, accessible and present.  Under mlockall() they
+ * are present as soon as they are accessible.  The kernel has cleared them. */
+static bool
+touch_pages(char *p, size_t size)
+{
+    if (mprotect(p, size, PROT_READ | PROT_WRITE)) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i += PAGE_SIZE_MIN) {
+        *((volatile char *) p + i) = 0;
+        if (i % PIECE_SIZE == PIECE_SIZE - PAGE_SIZE_MIN
+            && measure_memory_interlude) {
+            measure_memory_interlude();
+        }
+    }
+    return true;
+}
+
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if there is no memory
- * left. */
+ * left.  The pages must exist, and be where the memory policy says, before the
+ * packet thread comes. */
 static void *
 map(size_t size, int node)
 {
@@ -153,18 +173,14 @@ map(size_t size, int node)
     }
 
     policy_prefer(node, &policy);
-    if (mprotect(p, size, PROT_READ | PROT_WRITE)) {
-        policy_restore(&policy);
-        munmap(p, size);
-        return NULL;
-    }
-    /* The pages must exist, and be where the policy says, before the packet
-     * thread comes.  The kernel has cleared them. */
-    for (size_t i = 0; i < size; i += PAGE_SIZE_MIN) {
-        *((volatile char *) p + i) = 0;
-        if (i % PIECE_SIZE == PIECE_SIZE - PAGE_SIZE_MIN
-            && measure_memory_interlude) {
-            measure_memory_interlude();
+    for (size_t done = 0; done < size; done += HUGE_PAGE_SIZE) {
+        size_t left = size - done;
+
+        if (!touch_pages((char *) p + done,
+                         left < HUGE_PAGE_SIZE ? left : HUGE_PAGE_SIZE)) {
+            policy_restore(&policy);
+            munmap(p, size);
+            return NULL;
         }
     }
     policy_restore(&policy);
@@ -196,10 +212,13 @@ unmap(void *p, size_t size)
 void *
 measure_memory_alloc(struct measure_budget *budget, size_t size, int node)
 {
-    void *p = map(size, node);
+    void *p;
 
-    if (p) {
-        __atomic_fetch_add(&budget->used, size, __ATOMIC_RELAXED);
+    /* In an interlude it is known already what this will take. */
+    __atomic_fetch_add(&budget->used, size, __ATOMIC_RELAXED);
+    p = map(size, node);
+    if (!p) {
+        __atomic_fetch_sub(&budget->used, size, __ATOMIC_RELAXED);
     }
     return p;
 }
