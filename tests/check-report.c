@@ -23,6 +23,16 @@
  * tests/automake.mk): no memory, when a test says so. */
 
 static bool no_memory;
+static int allocations_left;    /* Until there is none; or 0. */
+
+static bool
+fails(void)
+{
+    if (allocations_left && !--allocations_left) {
+        no_memory = true;
+    }
+    return no_memory;
+}
 
 void *__real_mmap(void *, size_t, int, int, int, off_t);
 void *__wrap_mmap(void *, size_t, int, int, int, off_t);
@@ -35,20 +45,20 @@ void *
 __wrap_mmap(void *p, size_t size, int protection, int flags, int fd,
             off_t offset)
 {
-    return (no_memory ? MAP_FAILED
+    return (fails() ? MAP_FAILED
             : __real_mmap(p, size, protection, flags, fd, offset));
 }
 
 void *
 __wrap_realloc(void *p, size_t size)
 {
-    return no_memory ? NULL : __real_realloc(p, size);
+    return fails() ? NULL : __real_realloc(p, size);
 }
 
 void *
 __wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    return no_memory ? NULL : __real_aligned_alloc(alignment, size);
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 static struct measure_hash_secret secret;
@@ -479,6 +489,72 @@ START_TEST(report_without_memory_is_right)
 }
 END_TEST
 
+/* The same for structures that estimate, two of which and a linear table are
+ * merged: whichever allocation is the first to fail. */
+START_TEST(estimates_without_memory_are_bounded)
+{
+    static const enum measure_structure_kind kinds[] = {
+        MEASURE_COUNT_ARRAY, MEASURE_COUNT_MIN, MEASURE_SPACE_SAVING
+    };
+    static const struct measure_structure_threshold threshold = {
+        .min_packets = 1, .min_bytes = 1,
+    };
+    enum { N_SOURCES = 50 };
+    struct question q = { .by = MEASURE_BY_SOURCE };
+    struct measure_hitters_answer answer;
+    uint64_t packets[N_SOURCES] = { 0 };
+    bool seen[N_SOURCES] = { false };
+    struct epoch e = epoch_open(MEASURE_BY_SOURCE, 16);
+    uint64_t sent = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(e.sets); i++) {
+        if (i) {
+            ck_assert(measure_set_use_structure(e.sets[i], kinds[_i / 8],
+                                                8192));
+            measure_set_begin(e.sets[i], MEASURE_BY_SOURCE);
+            measure_structure_begin(e.sets[i]->structure, &threshold);
+        }
+        for (int source = 0; source < N_SOURCES; source++) {
+            for (int n = 0; n <= source; n++) {
+                struct measure_fields fields = { 0 };
+                struct measure_record record;
+
+                fields.source[3] = source;
+                record = make_record(&fields, 100);
+                if (n % 2) {
+                    measure_record_set_tunnel(&record, 7);
+                }
+                measure_set_count(e.sets[i], &record, 1);
+                packets[source]++;
+                sent++;
+            }
+        }
+    }
+
+    allocations_left = _i % 8 + 1;
+    epoch_end(&e, MEASURE_BY_SOURCE);
+    no_memory = false;
+    allocations_left = 0;
+
+    ck_assert_uint_eq(e.report->counters.packets, sent);
+    ck_assert_uint_le(e.report->counters.overflow_packets, sent);
+    ck_assert(ask(e.report, &q, &answer));
+    for (size_t i = 0; i < answer.n_rows; i++) {
+        const struct measure_hitters_row *row = &answer.rows[i];
+        int source = row->fields.source[3];
+
+        seen[source] = true;
+        ck_assert_uint_ge(row->packets + row->packets_error_max,
+                          packets[source]);
+    }
+    for (int source = 0; source < N_SOURCES; source++) {
+        ck_assert(seen[source] || packets[source] <= answer.missed.packets);
+    }
+    measure_hitters_answer_destroy(&answer);
+    epoch_close(&e);
+}
+END_TEST
+
 START_TEST(answer_without_memory_is_refused)
 {
     struct epoch e = make_epoch(MEASURE_BY_FLOW, 8000, 5000);
@@ -737,7 +813,7 @@ START_TEST(report_with_errors_is_written)
         "not counted: not ip 0, malformed 0\n"
         "overflow: packets 1, bytes 100\n"
         "Not all keys found a place in the tables: counts may be too low by "
-        "up to their error.\n"
+        "up to their error.  A larger measure-memory-mb helps.\n"
         "Keys by source, largest packets first, heavy from 0.1%.\n"
         "heavy hitters:\n"
         "  source    packets  bytes  packets error max  bytes error max  "
@@ -780,6 +856,7 @@ main(void)
     tcase_add_loop_test(tests, errors_are_bounded_when_memory_is_used_up,
                         0, MEASURE_N_BY);
     tcase_add_loop_test(tests, report_without_memory_is_right, 0, 2);
+    tcase_add_loop_test(tests, estimates_without_memory_are_bounded, 0, 3 * 8);
     tcase_add_test(tests, answer_without_memory_is_refused);
     tcase_add_test(tests, shares_are_not_lost_to_rounding);
     tcase_add_test(tests, empty_epoch_gives_an_empty_report);

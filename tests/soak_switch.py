@@ -226,6 +226,8 @@ class Log:
         r"^\w+\|Dropped \d+ log messages",
         r"^netdev_dpdk\|Rx checksum offload is not supported",
         r"^netdev_dpdk\|Interface \S+ does not support MTU configuration",
+        # With the header of a tunnel.
+        r"^netdev_dpdk\|\S+: Too big size \d+ max_packet_len",
         r"^reconnect\|.*(connection (dropped|attempt)|connect|clustered)",
         r"^timeval\|",
         r"^poll_loop\|.*(wakeup|Dropped)",
