@@ -18,6 +18,8 @@
 
 #define HUGE_PAGE (2 << 20)
 
+static long int page_size;
+
 START_TEST(memory_is_zeroed_aligned_and_accounted)
 {
     static const size_t sizes[] = {
@@ -26,10 +28,10 @@ START_TEST(memory_is_zeroed_aligned_and_accounted)
     };
     /* A node that no machine has, and numbers that are no node. */
     static const int nodes[] = { MEASURE_ANY_NODE, 0, 63, 64, 1000000 };
-    long int page_size = sysconf(_SC_PAGESIZE);
     uint64_t used = 0;
     void *blocks[ARRAY_SIZE(sizes)][ARRAY_SIZE(nodes)];
 
+    page_size = sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         for (size_t j = 0; j < ARRAY_SIZE(nodes); j++) {
             uint8_t *p = measure_memory_alloc(&budget, sizes[i], nodes[j]);
@@ -55,6 +57,59 @@ START_TEST(memory_is_zeroed_aligned_and_accounted)
         }
     }
     measure_memory_free(&budget, NULL, 100);
+    ck_assert_uint_eq(measure_budget_used(&budget), 0);
+}
+END_TEST
+
+#define PIECE (512 << 10)
+
+static uint64_t resident_before;
+static unsigned int n_interludes;
+
+static uint64_t
+resident(void)
+{
+    unsigned long long int pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%*u %llu", &pages), 1);
+    fclose(file);
+    return pages * page_size;
+}
+
+/* All is counted from the beginning, and no more is present than the pieces
+ * that came before, a huge page, and what the test itself takes. */
+static void
+check_interlude(void)
+{
+    uint64_t new = resident() - resident_before;
+
+    n_interludes++;
+    ck_assert_uint_eq(measure_budget_used(&budget), 8 * HUGE_PAGE);
+    ck_assert_uint_le(new, n_interludes * PIECE + HUGE_PAGE + PIECE);
+}
+
+/* Memory is prepared in pieces, also under mlockall(), where all pages are
+ * present as soon as they are accessible. */
+START_TEST(interludes_come_in_time)
+{
+    void *p;
+
+    if (_i && mlockall(MCL_CURRENT | MCL_FUTURE)) {
+        /* Not for everybody; see 'ulimit -l'. */
+        printf("skip: mlockall() is not permitted\n");
+        return;
+    }
+    page_size = sysconf(_SC_PAGESIZE);
+    resident();
+    resident_before = resident();
+    measure_memory_interlude = check_interlude;
+    p = measure_memory_alloc(&budget, 8 * HUGE_PAGE, MEASURE_ANY_NODE);
+    measure_memory_interlude = NULL;
+    ck_assert_ptr_nonnull(p);
+    ck_assert_uint_eq(n_interludes, 8 * HUGE_PAGE / PIECE);
+    measure_memory_free(&budget, p, 8 * HUGE_PAGE);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
 }
 END_TEST
@@ -275,6 +330,7 @@ main(void)
     TCase *tests = tests_begin("measure-memory");
 
     tcase_add_test(tests, memory_is_zeroed_aligned_and_accounted);
+    tcase_add_loop_test(tests, interludes_come_in_time, 0, 2);
     tcase_add_test(tests, too_much_memory_is_refused_and_not_accounted);
     tcase_add_test(tests, spare_blocks_are_taken_again);
     tcase_add_test(tests, larger_blocks_are_kept_and_the_others_freed);
