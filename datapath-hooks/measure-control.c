@@ -23,6 +23,7 @@
 
 #include "dpdk.h"
 #include "entropy.h"
+#include "measure-growth.h"
 #include "measure-sets.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
@@ -957,7 +958,7 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
         ovsrcu_quiesce_start();
         for (size_t i = 0; i < n && *pass_left; i++) {
             take_off(pass_left,
-                     measure_grow_set(grow[i].set, grow[i].limit, left));
+                     measure_set_grow(grow[i].set, grow[i].limit, left));
         }
         ovsrcu_quiesce_end();
         monitor->growing = interlude;

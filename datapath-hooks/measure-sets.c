@@ -29,7 +29,6 @@ VLOG_DEFINE_THIS_MODULE(measure_sets);
 #define MAIN_WEIGHT 1
 
 #define MIN_LINES MEASURE_SET_MIN_LINES
-#define GROWTH 4
 
 /* Returns the smallest limit, in MiB, that 'n_writers' can do with: they may
  * take five eighths of it.  The rest is for expectations and reports. */
@@ -274,94 +273,4 @@ measure_set_fits(const struct monitor *monitor,
     return (set && writer->idle_kind == monitor->config.structure
             && writer->idle_limit <= measure_writer_limit(monitor, writer)
             && (!writer->idle_quiet || measure_writer_is_quiet(writer)));
-}
-
-/* Returns the lines that the table in reserve should have at least. */
-static uint64_t
-reserve_lines(enum measure_family family, uint64_t limit)
-{
-    return MIN(MEASURE_NEXT_LINES,
-               measure_table_limit(family, limit) / MEASURE_LINE_SIZE);
-}
-
-/* Returns true if the packet thread has flows of 'family' and has begun its
- * last table for them, or has less than 'lines' in reserve. */
-static bool
-needs_table(const struct measure_load *load, enum measure_family family,
-            uint64_t lines)
-{
-    return (load->n_used[family]
-            && (!load->n_unused[family]
-                || (load->n_unused[family] == 1
-                    && load->last_lines[family] < lines)));
-}
-
-/* Returns true if it needs one at once, before a large one: it has filled half
- * of its last table, or a large one would come too late for a small one.  A
- * set can have MEASURE_SET_TABLES: some are left for large ones. */
-static bool
-needs_quick_table(const struct measure_load *load, enum measure_family family,
-                  uint64_t limit)
-{
-    uint32_t n_tables = load->n_tables[family] + load->n_unused[family];
-    bool small = load->n_lines[family] <= MEASURE_QUICK_LINES;
-
-    return (n_tables + 4 <= MEASURE_SET_TABLES
-            && (small || load->current_used[family]
-                         > load->max_used[family] / 2)
-            && needs_table(load, family,
-                           small ? MIN(reserve_lines(family, limit),
-                                       MEASURE_QUICK_LINES) : 1));
-}
-
-/* Returns true if 'set', whose writer has 'limit', needs another table: if
- * 'quick', one before all that can wait. */
-bool
-measure_set_needs_table(const struct measure_set *set, uint64_t limit,
-                        bool quick)
-{
-    struct measure_load load;
-
-    measure_set_load(set, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        if (quick ? needs_quick_table(&load, family, limit)
-            : needs_table(&load, family, reserve_lines(family, limit))) {
-            return !set->structure;
-        }
-    }
-    return false;
-}
-
-/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
- * half of the '*left' bytes.  The table counts twice, for its report can be as
- * large.  Returns the bytes of the new tables.
- *
- * An interlude may take from '*left', too. */
-uint64_t
-measure_grow_set(struct measure_set *set, uint64_t limit, uint64_t *left)
-{
-    struct measure_load load;
-    uint64_t bytes = 0;
-
-    measure_set_load(set, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t want = (needs_quick_table(&load, family, limit)
-                         ? MEASURE_QUICK_LINES
-                         : MAX((uint64_t) load.n_lines[family] * GROWTH,
-                               MEASURE_NEXT_LINES));
-        uint32_t lines = MIN(MIN(want, *left / 4 / MEASURE_LINE_SIZE),
-                             MEASURE_TABLE_MAX_LINES);
-        uint64_t size = measure_table_size(lines);
-
-        if (needs_table(&load, family, reserve_lines(family, limit))
-            && lines >= MIN_LINES) {
-            *left -= 2 * size;
-            if (measure_set_add_table(set, family, lines)) {
-                bytes += size;
-            } else {
-                *left += 2 * size;
-            }
-        }
-    }
-    return bytes;
 }

@@ -82,9 +82,4 @@ void measure_begin_set(struct monitor *, struct monitor_writer *,
                        struct measure_set *)
     OVS_REQUIRES(measure_mutex);
 
-bool measure_set_needs_table(const struct measure_set *, uint64_t limit,
-                             bool quick);
-uint64_t measure_grow_set(struct measure_set *, uint64_t limit,
-                          uint64_t *left);
-
 #endif /* measure-sets.h */

@@ -36,6 +36,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/measure-grouping.h \
 	lib/measure-groups.c \
 	lib/measure-groups.h \
+	lib/measure-growth.c \
+	lib/measure-growth.h \
 	lib/measure-hash.h \
 	lib/measure-heavy-hitters.c \
 	lib/measure-heavy-hitters.h \

@@ -29,6 +29,7 @@ unit_tests = \
 	tests/check-epoch \
 	tests/check-grouping \
 	tests/check-groups \
+	tests/check-growth \
 	tests/check-handover \
 	tests/check-hash \
 	tests/check-memory \
