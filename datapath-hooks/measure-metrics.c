@@ -133,7 +133,7 @@ get_metrics(struct bridge_metrics *metrics,
     metrics->epochs = monitor->n_handovers;
     metrics->memory_used = measure_budget_used(&monitor->budget);
     metrics->memory_spare = measure_budget_spare(&monitor->budget);
-    metrics->memory_limit = measure_memory_limit(monitor);
+    metrics->memory_limit = measure_budget_limit(&monitor->budget);
     metrics->history_reports = monitor->history.n;
     metrics->history_dropped = (monitor->history.dropped_memory
                                 + monitor->history.dropped_number);

@@ -276,7 +276,8 @@ measure_write_status(struct measure_output *o,
                         measure_budget_used(&monitor->budget));
     measure_output_uint(o, "spare-bytes",
                         measure_budget_spare(&monitor->budget));
-    measure_output_uint(o, "limit-bytes", measure_memory_limit(monitor));
+    measure_output_uint(o, "limit-bytes",
+                        measure_budget_limit(&monitor->budget));
     measure_output_close(o);
 
     measure_output_note(o, "Since measurement was first switched on:");
