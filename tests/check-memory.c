@@ -14,6 +14,7 @@
 
 #include "check-common.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE (2 << 20)
@@ -65,29 +66,31 @@ END_TEST
 
 static uint64_t resident_before;
 static unsigned int n_interludes;
+static bool in_time = true;
 
+/* Takes no memory itself. */
 static uint64_t
 resident(void)
 {
-    unsigned long long int pages;
-    FILE *file = fopen("/proc/self/statm", "r");
+    char line[100] = "";
+    int fd = open("/proc/self/statm", O_RDONLY);
 
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fscanf(file, "%*u %llu", &pages), 1);
-    fclose(file);
-    return pages * page_size;
+    REQUIRE(fd >= 0 && read(fd, line, sizeof line - 1) > 0);
+    close(fd);
+    return strtoull(strchr(line, ' '), NULL, 10) * page_size;
 }
 
 /* All is counted from the beginning, and no more is present than the pieces
- * that came before, a huge page, and what the test itself takes. */
+ * that came before, a huge page, and what the test itself takes; under the
+ * address sanitizer, an eighth more. */
 static void
 check_interlude(void)
 {
     uint64_t new = resident() - resident_before;
 
     n_interludes++;
-    ck_assert_uint_eq(measure_budget_used(&budget), 8 * HUGE_PAGE);
-    ck_assert_uint_le(new, n_interludes * PIECE + HUGE_PAGE + PIECE);
+    in_time &= (measure_budget_used(&budget) == 8 * HUGE_PAGE
+                && new <= n_interludes * PIECE * 9 / 8 + HUGE_PAGE + PIECE);
 }
 
 /* Memory is prepared in pieces, also under mlockall(), where all pages are
@@ -105,6 +108,7 @@ START_TEST(interludes_come_in_time)
     measure_memory_interlude = NULL;
     ck_assert_ptr_nonnull(p);
     ck_assert_uint_eq(n_interludes, 8 * HUGE_PAGE / PIECE);
+    ck_assert(in_time);
     measure_memory_free(&budget, p, 8 * HUGE_PAGE);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
 }
