@@ -15,9 +15,9 @@ bench_measure_bench_SOURCES = \
 	bench/traffic.c \
 	bench/variants.c
 bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
-bench_measure_bench_LDADD = $(bench_peers) lib/libmeasure.a $(PCAP_LIBS) \
+bench_measure_bench_LDADD = $(bench_peers) lib/libovs-measure.la $(PCAP_LIBS) \
 	-lpthread
-bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libmeasure.a
+bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libovs-measure.la
 EXTRA_DIST += bench/README.md bench/instructions.json bench/peer-cmap.c \
 	bench/peer-dpdk.c
 EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
@@ -26,7 +26,7 @@ EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
 	bench/overhead_switch.py bench/overhead_traces.py
 
 check_PROGRAMS += bench/merge-scale
-bench_merge_scale_LDADD = lib/libmeasure.a -lpthread
+bench_merge_scale_LDADD = lib/libovs-measure.la -lpthread
 
 # The peers are compiled with the flags of those that they come from.
 bench_peers = bench/peer-cmap.o bench/peer-dpdk.o
@@ -47,8 +47,7 @@ else
 endif
 
 if BUILD_OVS
-# With the configuration of Open vSwitch, and linked by its libtool, which
-# knows what else its library needs.
+# With the configuration of Open vSwitch.
 bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h ovs.built
 	$(AM_V_CC)version=`sed -n 's/^#define PACKAGE_VERSION //p' \
 	    ovs/config.h` && \
@@ -57,14 +56,12 @@ bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h ovs.built
 	    $(bench_compile_end) $(srcdir)/bench/peer-cmap.c
 bench_measure_bench_LDADD += ovs/lib/libopenvswitch.la
 bench_measure_bench_DEPENDENCIES += ovs.built
-bench_libtool = ovs/libtool --silent --tag=CC --mode=link
 else
 bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h
 	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
 	    $(srcdir)/bench/peer-cmap.c
-bench_libtool =
 endif
-bench_measure_bench_LINK = $(bench_libtool) $(CCLD) \
+bench_measure_bench_LINK = $(LIBTOOL) --silent --tag=CC --mode=link $(CCLD) \
 	$(bench_measure_bench_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) \
 	-o $@
 

@@ -152,7 +152,9 @@ AC_DEFUN([MEASURE_WITH_OVS_SOURCE],
    measure_ovs_summary=${OVS_SOURCE:-none, library only}
    AC_MSG_RESULT([$measure_ovs_summary])
    AS_IF([test "x$OVS_SOURCE" != x],
-     [MEASURE_REQUIRE_PROGRAM([patch], [patch])
+     [AS_IF([test "x$enable_static" = xno],
+        [AC_MSG_ERROR([--disable-static: the switch is linked with the static library; valid with --with-ovs-source=no only])])
+      MEASURE_REQUIRE_PROGRAM([patch], [patch])
       MEASURE_REQUIRE_PROGRAM([autoreconf], [autoconf])
       MEASURE_REQUIRE_PROGRAM([automake], [automake])
       MEASURE_REQUIRE_PROGRAM([libtoolize], [libtool])])

@@ -6,7 +6,7 @@
 #   ovs.source      a fresh copy of the source, with ovs-measure applied
 #   ovs.configured  ... configured
 #   ovs.refreshed   ... with the latest copies of our own sources
-#   ovs.built       the programs that people run
+#   ovs.built       the programs that people run, with our library
 #   ovs.all         everything, for its own tests and for installation
 #
 # A change of our sources leads to an incremental build; a change of a patch
@@ -68,6 +68,8 @@ ovs.source: ovs.settings $(measure_patches) ovs-patches/apply
 ovs.configured: ovs.source
 	$(AM_V_GEN)cd ovs && \
 	./configure --quiet --enable-silent-rules --disable-ssl $(OVS_DPDK_ARGUMENT) \
+	    MEASURE_CFLAGS='-I$(abs_top_srcdir)/lib' \
+	    MEASURE_LIBS='-L$(abs_top_builddir)/lib/.libs -l:libovs-measure.a -lm' \
 	    --prefix='$(prefix)' --exec-prefix='$(exec_prefix)' \
 	    --bindir='$(bindir)' --sbindir='$(sbindir)' \
 	    --libdir='$(libdir)' --includedir='$(includedir)' \
@@ -78,11 +80,13 @@ ovs.configured: ovs.source
 	    CFLAGS='$(CFLAGS) $(OVS_SANITIZER_CFLAGS)' PYTHON3='$(PYTHON3)'
 	$(AM_V_at)touch $@
 
-ovs.refreshed: ovs.configured $(lib_libmeasure_a_SOURCES) $(measure_hooks)
+ovs.refreshed: ovs.configured $(measure_hooks)
 	$(AM_V_GEN)$(srcdir)/ovs-patches/apply --refresh ovs
 	$(AM_V_at)touch $@
 
-ovs.built: ovs.refreshed
+# Open vSwitch does not know what its library was made from.
+ovs.built: ovs.refreshed lib/libovs-measure.la
+	rm -f ovs/lib/libopenvswitch.la
 	$(MAKE) -C ovs -f $(abs_srcdir)/ovs-patches/generated.mk generated
 	$(MAKE) -C ovs $(ovs_targets)
 	$(AM_V_at)touch $@

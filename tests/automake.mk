@@ -64,7 +64,9 @@ noinst_HEADERS += \
 	tests/check-structures.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
-LDADD = lib/libmeasure.a $(CHECK_LIBS)
+LDADD = lib/libovs-measure.la $(CHECK_LIBS)
+# What the switch runs is tested, and --wrap does not reach shared libraries.
+AM_LDFLAGS = -static
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
@@ -75,13 +77,13 @@ tests_check_count_min_LDADD = $(LDADD) -lm
 tests_check_oracle_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/check-epoch.c.
 tests_check_epoch_LDADD = $(LDADD) -lpthread
-tests_check_epoch_LDFLAGS = \
+tests_check_epoch_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=aligned_alloc \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \
 	-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_spin_lock \
 	-Wl,--wrap=pthread_rwlock_rdlock,--wrap=pthread_rwlock_wrlock
-tests_check_report_LDFLAGS = -Wl,--wrap=mmap,--wrap=realloc \
+tests_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc
 
 # Tests of the scripts and utilities that need no switch.

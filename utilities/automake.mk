@@ -2,7 +2,9 @@
 
 bin_PROGRAMS += utilities/ovs-measure-pcap
 utilities_ovs_measure_pcap_SOURCES = utilities/ovs-measure-pcap.c
-utilities_ovs_measure_pcap_LDADD = lib/libmeasure.a $(PCAP_LIBS)
+# With the shared library.
+utilities_ovs_measure_pcap_LDFLAGS =
+utilities_ovs_measure_pcap_LDADD = lib/libovs-measure.la $(PCAP_LIBS)
 
 dist_bin_SCRIPTS += utilities/ovs-measure-replay
 
