@@ -2,8 +2,18 @@
 
 # Benchmarks.  See bench/README.md.
 
+AM_CPPFLAGS += -I$(top_srcdir)/bench
+
+# Structures of the papers that the switch has no use for.
+bench_contenders = \
+	bench/contenders/measure-shared.c \
+	bench/contenders/measure-shared.h \
+	bench/contenders/measure-table-pointer.c \
+	bench/contenders/measure-table-pointer.h
+
 check_PROGRAMS += bench/measure-bench
 bench_measure_bench_SOURCES = \
+	$(bench_contenders) \
 	bench/accuracy.c \
 	bench/bench.h \
 	bench/entries.c \

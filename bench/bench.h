@@ -22,8 +22,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "measure-hash.h"
-#include "measure-memory.h"
+#include "base/measure-hash.h"
+#include "base/measure-memory.h"
 
 /* measure-bench: what its parts know of each other
  * ================================================

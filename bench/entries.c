@@ -30,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-table-pointer.h"
+#include "contenders/measure-table-pointer.h"
 
 #define CELLS (1u << 20)        /* Of the array. */
 

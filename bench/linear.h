@@ -18,7 +18,7 @@
 #define BENCH_LINEAR_H 1
 
 #include "bench.h"
-#include "measure-table.h"
+#include "structures/measure-table.h"
 
 /* The linear table, used as measure_set_fetch() does: a packet is counted when
  * the one that comes a burst later is fetched. */

@@ -69,12 +69,13 @@
 #include <time.h>
 
 #include "bench/build.h"
-#include "measure-change.h"
-#include "measure-epoch.h"
-#include "measure-heavy-hitters.h"
-#include "measure-report.h"
-#include "measure-sizes.h"
-#include "measure-spreaders.h"
+#include "questions/measure-heavy-hitters.h"
+#include "questions/measure-sizes.h"
+#include "questions/measure-spreaders.h"
+#include "report/measure-change.h"
+#include "report/measure-merge.h"
+#include "report/measure-report.h"
+#include "tally/measure-epoch.h"
 
 #define FLOWS_PER_PAIR 2        /* That differ by their ports. */
 #define PAIRS_PER_SOURCE 4

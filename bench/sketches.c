@@ -28,11 +28,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-count-array.h"
-#include "measure-count-min.h"
-#include "measure-cuckoo.h"
-#include "measure-space-saving.h"
-#include "measure-table-pointer.h"
+#include "contenders/measure-table-pointer.h"
+#include "structures/measure-count-array.h"
+#include "structures/measure-count-min.h"
+#include "structures/measure-cuckoo.h"
+#include "structures/measure-space-saving.h"
 
 /* Defaults for what estimates: about a megabyte each. */
 #define DEFAULT_MEMORY (1u << 20)

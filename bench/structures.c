@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-table.h"
+#include "structures/measure-table.h"
 
 const struct bench_contender *bench_creating;
 

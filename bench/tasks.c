@@ -30,11 +30,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-change.h"
-#include "measure-count-array.h"
-#include "measure-shared.h"
-#include "measure-superspreader.h"
-#include "measure-table.h"
+#include "contenders/measure-shared.h"
+#include "report/measure-change.h"
+#include "structures/measure-count-array.h"
+#include "structures/measure-superspreader.h"
+#include "structures/measure-table.h"
 
 #define MAX_ROWS (1u << 20)
 #define LOW UINT64_C(0xffffffff)

@@ -32,7 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-parse.h"
+#include "key/measure-parse.h"
 
 /* A discrete distribution: alias method of Walker and Vose. */
 struct alias {

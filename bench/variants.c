@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure-table.h"
+#include "structures/measure-table.h"
 
 struct variant {
     struct measure_table table;

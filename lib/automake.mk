@@ -2,45 +2,55 @@
 
 # libovs-measure: knows neither Open vSwitch nor DPDK.  The switch and the
 # tests are linked with the static library, the utilities with the shared one.
+#
+# These are all sources, in the order of their folders: each uses only what
+# stands above it.
+measure_sources = \
+	lib/base/measure-memory.c \
+	lib/base/measure-number.c \
+	lib/base/measure-output.c \
+	lib/base/measure-pace.c \
+	lib/key/measure-filter.c \
+	lib/key/measure-group.c \
+	lib/key/measure-parse.c \
+	lib/key/measure-port.c \
+	lib/key/measure-record.c \
+	lib/structures/measure-count-array.c \
+	lib/structures/measure-count-min.c \
+	lib/structures/measure-cuckoo.c \
+	lib/structures/measure-estimate.c \
+	lib/structures/measure-space-saving.c \
+	lib/structures/measure-structure.c \
+	lib/structures/measure-superspreader.c \
+	lib/structures/measure-table.c \
+	lib/tally/measure-config.c \
+	lib/tally/measure-epoch.c \
+	lib/tally/measure-growth.c \
+	lib/report/measure-change.c \
+	lib/report/measure-grouping.c \
+	lib/report/measure-groups.c \
+	lib/report/measure-merge.c \
+	lib/report/measure-partition.c \
+	lib/report/measure-report-structures.c \
+	lib/report/measure-report.c \
+	lib/questions/measure-alert.c \
+	lib/questions/measure-distribution.c \
+	lib/questions/measure-heavy-hitters.c \
+	lib/questions/measure-prefixes.c \
+	lib/questions/measure-query.c \
+	lib/questions/measure-scope.c \
+	lib/questions/measure-sizes.c \
+	lib/questions/measure-spreaders.c \
+	lib/questions/measure-threshold.c
+
 lib_LTLIBRARIES += lib/libovs-measure.la
-lib_libovs_measure_la_SOURCES = \
-	lib/measure-alert.c \
-	lib/measure-change.c \
-	lib/measure-config.c \
-	lib/measure-count-array.c \
-	lib/measure-count-min.c \
-	lib/measure-cuckoo.c \
-	lib/measure-distribution.c \
-	lib/measure-epoch.c \
-	lib/measure-estimate.c \
-	lib/measure-filter.c \
-	lib/measure-group.c \
-	lib/measure-grouping.c \
-	lib/measure-groups.c \
-	lib/measure-growth.c \
-	lib/measure-heavy-hitters.c \
-	lib/measure-memory.c \
-	lib/measure-number.c \
-	lib/measure-output.c \
-	lib/measure-pace.c \
-	lib/measure-parse.c \
-	lib/measure-partition.c \
-	lib/measure-port.c \
-	lib/measure-prefixes.c \
-	lib/measure-query.c \
-	lib/measure-record.c \
-	lib/measure-report-structures.c \
-	lib/measure-report.c \
-	lib/measure-scope.c \
-	lib/measure-shared.c \
-	lib/measure-sizes.c \
-	lib/measure-space-saving.c \
-	lib/measure-spreaders.c \
-	lib/measure-structure.c \
-	lib/measure-superspreader.c \
-	lib/measure-table-pointer.c \
-	lib/measure-table.c \
-	$(measure_headers)
+lib_libovs_measure_la_SOURCES = $(measure_sources) \
+	$(measure_base_HEADERS) \
+	$(measure_key_HEADERS) \
+	$(measure_structures_HEADERS) \
+	$(measure_tally_HEADERS) \
+	$(measure_report_HEADERS) \
+	$(measure_questions_HEADERS)
 lib_libovs_measure_la_LIBADD = -lm
 # -version-info CURRENT:REVISION:AGE: see "Updating library version
 # information" in the manual of libtool.
@@ -49,47 +59,57 @@ lib_libovs_measure_la_LDFLAGS = -version-info 0:0:0 -no-undefined \
 EXTRA_lib_libovs_measure_la_DEPENDENCIES = lib/libovs-measure.map
 EXTRA_DIST += lib/libovs-measure.map
 
-measure_headersdir = $(includedir)/ovs-measure
-measure_headers = \
-	lib/measure-alert.h \
-	lib/measure-cache.h \
-	lib/measure-change.h \
-	lib/measure-config.h \
-	lib/measure-count-array.h \
-	lib/measure-count-min.h \
-	lib/measure-cuckoo.h \
-	lib/measure-distribution.h \
-	lib/measure-epoch.h \
-	lib/measure-estimate.h \
-	lib/measure-filter.h \
-	lib/measure-group.h \
-	lib/measure-grouping.h \
-	lib/measure-groups.h \
-	lib/measure-growth.h \
-	lib/measure-hash.h \
-	lib/measure-heavy-hitters.h \
-	lib/measure-memory.h \
-	lib/measure-number.h \
-	lib/measure-output.h \
-	lib/measure-pace.h \
-	lib/measure-parse.h \
-	lib/measure-partition.h \
-	lib/measure-port.h \
-	lib/measure-prefixes.h \
-	lib/measure-query.h \
-	lib/measure-record.h \
-	lib/measure-report-structures.h \
-	lib/measure-report.h \
-	lib/measure-scope.h \
-	lib/measure-shared.h \
-	lib/measure-sizes.h \
-	lib/measure-space-saving.h \
-	lib/measure-spreaders.h \
-	lib/measure-structure.h \
-	lib/measure-superspreader.h \
-	lib/measure-table-pointer.h \
-	lib/measure-table.h \
-	lib/measure-top.h
-measure_headers_HEADERS = $(measure_headers)
+# Each in the folder that an #include names.
+measure_basedir = $(includedir)/ovs-measure/base
+measure_base_HEADERS = \
+	lib/base/measure-hash.h \
+	lib/base/measure-memory.h \
+	lib/base/measure-number.h \
+	lib/base/measure-output.h \
+	lib/base/measure-pace.h \
+	lib/base/measure-top.h
+measure_keydir = $(includedir)/ovs-measure/key
+measure_key_HEADERS = \
+	lib/key/measure-filter.h \
+	lib/key/measure-group.h \
+	lib/key/measure-parse.h \
+	lib/key/measure-port.h \
+	lib/key/measure-record.h
+measure_structuresdir = $(includedir)/ovs-measure/structures
+measure_structures_HEADERS = \
+	lib/structures/measure-count-array.h \
+	lib/structures/measure-count-min.h \
+	lib/structures/measure-cuckoo.h \
+	lib/structures/measure-estimate.h \
+	lib/structures/measure-space-saving.h \
+	lib/structures/measure-structure.h \
+	lib/structures/measure-superspreader.h \
+	lib/structures/measure-table.h
+measure_tallydir = $(includedir)/ovs-measure/tally
+measure_tally_HEADERS = \
+	lib/tally/measure-cache.h \
+	lib/tally/measure-config.h \
+	lib/tally/measure-epoch.h \
+	lib/tally/measure-growth.h
+measure_reportdir = $(includedir)/ovs-measure/report
+measure_report_HEADERS = \
+	lib/report/measure-change.h \
+	lib/report/measure-grouping.h \
+	lib/report/measure-groups.h \
+	lib/report/measure-merge.h \
+	lib/report/measure-partition.h \
+	lib/report/measure-report-structures.h \
+	lib/report/measure-report.h
+measure_questionsdir = $(includedir)/ovs-measure/questions
+measure_questions_HEADERS = \
+	lib/questions/measure-alert.h \
+	lib/questions/measure-distribution.h \
+	lib/questions/measure-heavy-hitters.h \
+	lib/questions/measure-prefixes.h \
+	lib/questions/measure-query.h \
+	lib/questions/measure-scope.h \
+	lib/questions/measure-sizes.h \
+	lib/questions/measure-spreaders.h \
+	lib/questions/measure-threshold.h
 
 pkgconfig_DATA = lib/libovs-measure.pc

@@ -70,6 +70,10 @@ AM_LDFLAGS = -static
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_check_grouping_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
+tests_check_shared_SOURCES = tests/check-shared.c \
+	bench/contenders/measure-shared.c
+tests_check_table_pointer_SOURCES = tests/check-table-pointer.c \
+	bench/contenders/measure-table-pointer.c
 tests_check_shared_LDADD = $(LDADD) -lpthread
 tests_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_check_bounds_LDADD = $(LDADD) -lm -lpthread
@@ -90,6 +94,7 @@ tests_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 script_tests = \
 	bench/check \
 	tests/bench-output \
+	tests/check-house \
 	tests/count-results-test \
 	tests/documentation-test \
 	tests/patch-apply \
@@ -182,7 +187,9 @@ EXTRA_DIST += \
 	tests/soak_switch.py
 
 # Parts of 'make check', and the sum over the last one.
-.PHONY: check-unit check-threads check-switch check-count check-long
+.PHONY: check-house check-unit check-threads check-switch check-count check-long
+check-house:
+	$(srcdir)/tests/check-house
 check-unit:
 	$(MAKE) check TESTS='$(unit_tests) tests/replay-pcap'
 check-threads:

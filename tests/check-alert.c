@@ -14,7 +14,7 @@
 
 #include "check-common.h"
 
-#include "measure-alert.h"
+#include "questions/measure-alert.h"
 
 static struct measure_alert
 make_alert(uint64_t number)

@@ -17,7 +17,9 @@
 #ifndef CHECK_ANSWER_H
 #define CHECK_ANSWER_H 1
 
-#include "measure-heavy-hitters.h"
+#include "check-common.h"
+#include "questions/measure-heavy-hitters.h"
+#include "report/measure-merge.h"
 
 /* Questions about one whole report, by what a report can be configured for. */
 

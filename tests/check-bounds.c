@@ -21,9 +21,9 @@
 #include <math.h>
 
 #include "check-answer.h"
-#include "measure-epoch.h"
-#include "measure-structure.h"
-#include "measure-superspreader.h"
+#include "structures/measure-structure.h"
+#include "structures/measure-superspreader.h"
+#include "tally/measure-epoch.h"
 
 /* Every error bound that is printed, over many secrets of the hash: for each
  * structure in 1 to 48 threads, whose packets are of the same flows or of

@@ -16,10 +16,10 @@
 
 #include <config.h>
 
-#include "check-common.h"
-#include "measure-epoch.h"
 #include "check-answer.h"
+#include "check-common.h"
 #include "check-flow-cache.h"
+#include "tally/measure-epoch.h"
 
 /* A flow cache as a switch has it: some entries, each of which stands for a
  * flow, and is given to another one now and then. */

@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-#include "measure-change.h"
+#include "report/measure-change.h"
 
 static struct measure_hash_secret secret;
 

@@ -54,8 +54,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "measure-memory.h"
-#include "measure-record.h"
+#include "base/measure-memory.h"
+#include "key/measure-record.h"
 
 #define ARRAY_SIZE(ARRAY) (sizeof ARRAY / sizeof ARRAY[0])
 #define UNUSED __attribute__((unused))

@@ -14,7 +14,8 @@
 
 #include "check-common.h"
 
-#include "measure-config.h"
+#include "base/measure-number.h"
+#include "tally/measure-config.h"
 
 struct value {
     enum measure_setting setting;
@@ -391,8 +392,8 @@ START_TEST(numbers_are_decimal_and_bounded)
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         uint64_t number = 0;
 
-        ck_assert_msg(measure_parse_number(numbers[i].text, numbers[i].min,
-                                           numbers[i].max, &number)
+        ck_assert_msg(measure_integer_parse(numbers[i].text, numbers[i].min,
+                                            numbers[i].max, &number)
                       == numbers[i].valid, "%s", numbers[i].text);
         if (numbers[i].valid) {
             ck_assert_uint_eq(number, numbers[i].number);

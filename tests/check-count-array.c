@@ -14,7 +14,7 @@
 
 #include "check-structures.h"
 
-#include "measure-count-array.h"
+#include "structures/measure-count-array.h"
 
 struct fixture {
     struct measure_count_array array;

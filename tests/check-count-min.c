@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-#include "measure-count-min.h"
+#include "structures/measure-count-min.h"
 
 struct fixture {
     struct measure_count_min sketch;

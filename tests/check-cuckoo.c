@@ -14,7 +14,7 @@
 
 #include "check-structures.h"
 
-#include "measure-cuckoo.h"
+#include "structures/measure-cuckoo.h"
 
 struct fixture {
     struct measure_cuckoo table;

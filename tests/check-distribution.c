@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-#include "measure-distribution.h"
+#include "questions/measure-distribution.h"
 
 static uint64_t
 power_of_two(int i)

@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 
 #include "check-answer.h"
-#include "measure-epoch.h"
+#include "tally/measure-epoch.h"
 
 /* Counts calls of what the packet path must not call, while 'watching'.  The
  * linker makes __wrap_NAME() of each call of NAME() in this program (see

@@ -22,7 +22,7 @@
  * that counts is from 10.0.0.1 to 10.0.0.2, or from 2001:db8::1 to
  * 2001:db8::2. */
 
-#include "measure-parse.h"
+#include "key/measure-parse.h"
 
 struct frame_case {
     const char *name;

@@ -14,8 +14,8 @@
 
 #include "check-common.h"
 
-#include "measure-groups.h"
-#include "measure-partition.h"
+#include "report/measure-groups.h"
+#include "report/measure-partition.h"
 
 /* Keys that differ in their number, and for every other number only by the
  * port of the switch. */

@@ -14,7 +14,7 @@
 
 #include "check-common.h"
 
-#include "measure-growth.h"
+#include "tally/measure-growth.h"
 
 static struct measure_hash_secret secret;
 static struct random r;

@@ -24,9 +24,9 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "measure-epoch.h"
 #include "check-answer.h"
 #include "check-flow-cache.h"
+#include "tally/measure-epoch.h"
 
 #define N_THREADS 3
 #define N_CHUNKS 60             /* At least as many epochs are closed. */

@@ -16,10 +16,10 @@
 
 #include <math.h>
 
-#include "measure-hash.h"
-#include "measure-table.h"
+#include "base/measure-hash.h"
+#include "structures/measure-table.h"
 
-#include "measure-epoch.h"
+#include "tally/measure-epoch.h"
 
 /* How many standard deviations a statistic may be off.  For a normal variable
  * 7 come once in 10^11 runs; the sums of many squares below are nearly

@@ -37,9 +37,10 @@
 #include <math.h>
 #include <stdarg.h>
 
-#include "measure-heavy-hitters.h"
-#include "measure-sizes.h"
-#include "measure-spreaders.h"
+#include "questions/measure-heavy-hitters.h"
+#include "questions/measure-sizes.h"
+#include "questions/measure-spreaders.h"
+#include "report/measure-merge.h"
 
 #define MAX_EPOCHS 6
 #define MAX_THREADS 16

@@ -17,8 +17,8 @@
 
 #include <locale.h>
 
-#include "measure-config.h"
-#include "measure-output.h"
+#include "base/measure-output.h"
+#include "tally/measure-config.h"
 
 START_TEST(validator_knows_json)
 {

@@ -14,11 +14,11 @@
 
 #include "check-common.h"
 
-#include "measure-change.h"
-#include "measure-epoch.h"
-#include "measure-groups.h"
-#include "measure-pace.h"
+#include "base/measure-pace.h"
 #include "check-flow-cache.h"
+#include "report/measure-change.h"
+#include "report/measure-groups.h"
+#include "tally/measure-epoch.h"
 
 /* A clock that stands still but for work() and rests. */
 static uint64_t now;

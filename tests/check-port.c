@@ -17,7 +17,7 @@
 #include <config.h>
 
 #include "check-common.h"
-#include "measure-port.h"
+#include "key/measure-port.h"
 
 START_TEST(ports_keep_their_numbers)
 {

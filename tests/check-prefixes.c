@@ -16,8 +16,9 @@
 
 #include "check-common.h"
 
-#include "measure-heavy-hitters.h"
-#include "measure-pace.h"
+#include "base/measure-pace.h"
+#include "questions/measure-heavy-hitters.h"
+#include "report/measure-merge.h"
 
 /* Hierarchical heavy hitters
  * ==========================

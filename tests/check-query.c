@@ -18,8 +18,8 @@
 #include "check-json.h"
 #include "check-scopes.h"
 
-#include "measure-pace.h"
-#include "measure-spreaders.h"
+#include "base/measure-pace.h"
+#include "questions/measure-spreaders.h"
 
 /* More groups than a partition was expected to have rows, and rows than an
  * answer may have. */

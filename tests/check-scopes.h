@@ -19,7 +19,8 @@
 
 #include "check-common.h"
 
-#include "measure-heavy-hitters.h"
+#include "questions/measure-heavy-hitters.h"
+#include "report/measure-merge.h"
 
 /* Questions to reports
  * ====================

@@ -16,7 +16,7 @@
 
 #include <pthread.h>
 
-#include "measure-shared.h"
+#include "contenders/measure-shared.h"
 
 #define N_THREADS 4
 

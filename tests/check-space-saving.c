@@ -14,7 +14,7 @@
 
 #include "check-structures.h"
 
-#include "measure-space-saving.h"
+#include "structures/measure-space-saving.h"
 
 struct fixture {
     struct measure_space_saving summary;

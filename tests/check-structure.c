@@ -14,10 +14,10 @@
 
 #include "check-common.h"
 
-#include "measure-epoch.h"
-#include "measure-heavy-hitters.h"
 #include "check-answer.h"
-#include "measure-structure.h"
+#include "questions/measure-heavy-hitters.h"
+#include "structures/measure-structure.h"
+#include "tally/measure-epoch.h"
 
 /* Sets that count in a structure, and the reports of several of them. */
 

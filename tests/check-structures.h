@@ -17,8 +17,8 @@
 
 #include "check-common.h"
 
-#include "measure-hash.h"
-#include "measure-table.h"
+#include "base/measure-hash.h"
+#include "structures/measure-table.h"
 
 /* What the tests of the structures share
  * ======================================

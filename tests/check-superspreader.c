@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-#include "measure-superspreader.h"
+#include "structures/measure-superspreader.h"
 
 static const uint32_t listed[] = {
     MEASURE_SPREADER_LISTED_IPV4, MEASURE_SPREADER_LISTED_IPV6

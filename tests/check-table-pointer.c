@@ -14,7 +14,7 @@
 
 #include "check-structures.h"
 
-#include "measure-table-pointer.h"
+#include "contenders/measure-table-pointer.h"
 
 struct fixture {
     struct measure_table_pointer table;

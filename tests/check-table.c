@@ -16,7 +16,7 @@
 
 #include <sys/resource.h>
 
-#include "measure-table.h"
+#include "structures/measure-table.h"
 
 /* Adds one packet, as the packet path does. */
 static bool

@@ -34,12 +34,13 @@
 #include "check-common.h"
 
 #include "check-json.h"
-#include "measure-config.h"
-#include "measure-filter.h"
-#include "measure-heavy-hitters.h"
-#include "measure-parse.h"
-#include "measure-sizes.h"
-#include "measure-spreaders.h"
+#include "key/measure-filter.h"
+#include "key/measure-parse.h"
+#include "questions/measure-heavy-hitters.h"
+#include "questions/measure-sizes.h"
+#include "questions/measure-spreaders.h"
+#include "report/measure-merge.h"
+#include "tally/measure-config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -1,0 +1,1191 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "measure-monitor.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dpdk.h"
+#include "entropy.h"
+#include "measure-sets.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "report/measure-merge.h"
+#include "seq.h"
+#include "tally/measure-growth.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(measure_control);
+
+/* Epochs, their memory, and the two control threads
+ * =================================================
+ *
+ * "measure" closes epochs when they are due and gives the packet threads
+ * larger tables before they need them.  It never waits for packet threads nor
+ * for the other one, so that it is in time.
+ *
+ * "measure-merge" waits until the packet threads have let go of closed sets,
+ * merges them into reports, and makes the sets ready to be used again.  Only
+ * this thread destroys sets that packet threads have used, writers and
+ * monitors, and only while "measure" grows nothing, which 'grow_mutex' makes
+ * sure of.  How large sets are is in measure-sets.h.
+ *
+ * The main thread makes small sets for new writers, and for an epoch that must
+ * end before "measure" has made idle ones; all else is left to "measure",
+ * which does the smallest and most urgent things for all monitors first. */
+
+/* Sets that an epoch closed, until they are merged. */
+struct closing_epoch {
+    struct ovs_list node;           /* In a monitor's 'closing'. */
+    uint64_t number;
+    enum measure_by by;
+    long long int start_ms;
+    long long int duration_ms;
+    long long int closed_us;
+    uint64_t handover_us;
+
+    /* The set that each writer counted in.  The writers whose thread has ended
+     * or whose monitor is off are in 'retired', too. */
+    struct ovs_list retired;
+    size_t n;
+    struct measure_set **sets;
+    struct monitor_writer **writers;
+    unsigned int *cores;            /* Of the writers. */
+};
+
+/* Taken before 'measure_mutex'. */
+static struct ovs_mutex grow_mutex = OVS_MUTEX_INITIALIZER;
+
+/* Monitors that nobody else knows any more. */
+static struct ovs_list dying OVS_GUARDED_BY(measure_mutex)
+    = OVS_LIST_INITIALIZER(&dying);
+
+static bool threads_started OVS_GUARDED_BY(measure_mutex);
+
+static struct measure_hash_secret secret;
+/* Grace periods that "measure" has asked for, and the last of them that has
+ * passed. */
+static uint64_t grace_asked;        /* The thread only. */
+static uint64_t grace_passed;       /* Atomic. */
+
+static struct seq *control_seq;     /* Wakes "measure". */
+static struct seq *merge_seq;       /* Wakes "measure-merge". */
+static struct seq *report_seq;
+
+static void *control_main(void *);
+static void *merge_main(void *);
+
+/* Maps of memory take long, and others wait for the lock. */
+static void
+check_no_lock(size_t size OVS_UNUSED)
+{
+#ifdef __GLIBC__
+    if (measure_mutex.lock.__data.__owner == (int) syscall(SYS_gettid)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_ERR_RL(&rl, "%"PRIuSIZE" bytes of memory are mapped or unmapped "
+                    "with the lock of the monitors held", size);
+    }
+#endif
+}
+
+void
+measure_control_init(void)
+{
+    measure_memory_maps = check_no_lock;
+    get_entropy_or_die(&secret, sizeof secret);
+    control_seq = seq_create();
+    merge_seq = seq_create();
+    report_seq = seq_create();
+}
+
+/* Starts the threads when the first monitor is switched on. */
+static void
+start_threads(void)
+    OVS_REQUIRES(measure_mutex)
+{
+    if (!threads_started) {
+        threads_started = true;
+        ovs_thread_create("measure", control_main, NULL);
+        ovs_thread_create("measure-merge", merge_main, NULL);
+        measure_tasks_start();
+    }
+}
+
+/* Makes the control thread look at the configuration of all monitors. */
+void
+measure_control_wake(void)
+{
+    seq_change(control_seq);
+}
+
+/* Changes when a report is made. */
+struct seq *
+measure_report_seq(void)
+{
+    return report_seq;
+}
+
+static uint64_t
+report_bytes(const struct measure_set *set)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    return load.report_bytes;
+}
+
+/* Returns the bytes that 'monitor' may still allocate: see
+ * measure-sets.h. */
+uint64_t
+measure_memory_room(const struct monitor *monitor)
+{
+    uint64_t used = (measure_budget_used(&monitor->budget)
+                     + measure_budget_spare(&monitor->budget)
+                     + measure_tasks_missing_bytes(monitor));
+    uint64_t limit = measure_memory_limit(monitor);
+    const struct closing_epoch *closing;
+    const struct monitor_writer *writer;
+
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            used += report_bytes(closing->sets[i]);
+        }
+    }
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+
+        if (set) {
+            used += report_bytes(set);
+        }
+    }
+    return limit > used ? limit - used : 0;
+}
+
+/* Returns a set for 'writer' of 'monitor' that is there soon, within 'limit'.
+ * Nobody else must know the writer, or its number of flows change. */
+struct measure_set *
+measure_control_create_set(struct monitor *monitor,
+                           const struct monitor_writer *writer,
+                           uint64_t limit)
+{
+    struct measure_set *set = measure_set_create(&secret, &monitor->budget,
+                                                 writer->numa_id);
+
+    measure_prepare_set(set, monitor->config.structure, writer->n_flows,
+                        MIN(limit, measure_start_limit(monitor)));
+    return set;
+}
+
+/* Epochs. */
+
+/* Adds to 'core' what 'writer' sampled. */
+void
+measure_core_add_samples(struct monitor_core *core,
+                         const struct monitor_writer *writer)
+{
+    core->sampled_packets += __atomic_load_n(&writer->writer.sampled_packets,
+                                             __ATOMIC_RELAXED);
+    core->sampled_cycles += __atomic_load_n(&writer->writer.sampled_cycles,
+                                            __ATOMIC_RELAXED);
+    core->timing_cycles += __atomic_load_n(&writer->writer.timing_cycles,
+                                           __ATOMIC_RELAXED);
+}
+
+/* Has 'writer', new in 'monitor', count in its idle set. */
+void
+measure_control_add_set(struct monitor *monitor,
+                        struct monitor_writer *writer)
+{
+    struct measure_set *set = writer->idle;
+
+    writer->idle = NULL;
+    measure_begin_set(monitor, writer, set);
+    measure_writer_swap(&writer->writer, set);
+    measure_control_wake();
+}
+
+/* A set that is made, or made anew, for a writer of a monitor. */
+struct supply {
+    struct monitor *monitor;
+    struct monitor_writer *writer;
+    struct measure_set *set;        /* Or NULL. */
+    enum measure_structure_kind kind;
+    uint64_t n_flows[MEASURE_N_FAMILIES];
+    uint64_t limit;
+    bool quiet;
+    bool hold_cache;
+};
+
+/* Takes the idle set of 'writer', which need not have one, to make it fit the
+ * next epoch. */
+static void
+take_idle(struct monitor *monitor, struct monitor_writer *writer,
+          struct supply *supply)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_load load;
+
+    supply->monitor = monitor;
+    supply->writer = writer;
+    supply->set = writer->idle;
+    writer->idle = NULL;
+    supply->kind = monitor->config.structure;
+    supply->limit = measure_set_limit(monitor, writer);
+    supply->quiet = measure_writer_is_quiet(writer);
+    supply->hold_cache = (measure_wants_cache(monitor, writer)
+                          && measure_writer_keys(&writer->writer));
+    measure_set_load(measure_writer_set(&writer->writer), &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        supply->n_flows[family] = MAX(writer->n_flows[family],
+                                      load.n_used[family]);
+    }
+}
+
+static void
+make_idle(struct supply *supply)
+    OVS_EXCLUDED(measure_mutex)
+{
+    if (!supply->set) {
+        supply->set = measure_set_create(&secret, &supply->monitor->budget,
+                                         supply->writer->numa_id);
+    }
+    measure_prepare_set(supply->set, supply->kind, supply->n_flows,
+                        supply->limit);
+    measure_set_hold_cache(supply->set, supply->hold_cache);
+}
+
+/* Gives the writer the set that is made.  The caller must destroy what is left
+ * in 'supply', without the lock. */
+static void
+give_idle(struct supply *supply)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct monitor_writer *writer = supply->writer;
+
+    if (!writer->idle) {
+        writer->idle = supply->set;
+        writer->idle_kind = supply->kind;
+        writer->idle_limit = supply->limit;
+        writer->idle_quiet = supply->quiet;
+        supply->set = NULL;
+    }
+}
+
+/* Returns true if the next epoch of 'monitor' can begin. */
+static bool
+has_idle_sets(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct monitor_writer *writer;
+
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->thread && !measure_set_fits(monitor, writer,
+                                                writer->idle)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives each writer of 'monitor' that has no idle set that fits a small one,
+ * without the lock.  For the main thread, while which nobody adds writers. */
+static void
+make_idle_sets(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    while (!has_idle_sets(monitor)) {
+        size_t n = 0;
+        struct supply *supplies = xcalloc(ovs_list_size(&monitor->writers),
+                                          sizeof *supplies);
+        struct monitor_writer *writer;
+
+        LIST_FOR_EACH (writer, node, &monitor->writers) {
+            if (writer->thread
+                && !measure_set_fits(monitor, writer, writer->idle)) {
+                take_idle(monitor, writer, &supplies[n]);
+                supplies[n].limit = MIN(supplies[n].limit,
+                                        measure_start_limit(monitor));
+                n++;
+            }
+        }
+        ovs_mutex_unlock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            make_idle(&supplies[i]);
+        }
+        ovs_mutex_lock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            give_idle(&supplies[i]);
+        }
+        ovs_mutex_unlock(&measure_mutex);
+        for (size_t i = 0; i < n; i++) {
+            measure_set_destroy(supplies[i].set);
+        }
+        free(supplies);
+        ovs_mutex_lock(&measure_mutex);
+    }
+}
+
+void
+measure_monitor_begin_epoch(struct monitor *monitor)
+{
+    start_threads();
+    monitor->epoch++;
+    monitor->by = monitor->config.key;
+    monitor->tiers = monitor->config.tiers;
+    monitor->memory_mb = monitor->config.memory_mb;
+    monitor->structure = monitor->config.structure;
+    monitor->start = time_msec();
+    monitor->start_ms = time_wall_msec();
+}
+
+static struct closing_epoch *
+oldest_closing(const struct monitor *monitor)
+{
+    return (ovs_list_is_empty(&monitor->closing) ? NULL
+            : CONTAINER_OF(ovs_list_front(&monitor->closing),
+                           struct closing_epoch, node));
+}
+
+/* Returns the number of the oldest epoch of 'monitor' of which there are
+ * counts: in a report, in sets that are being merged, or running. */
+uint64_t
+measure_monitor_oldest_epoch(const struct monitor *monitor)
+{
+    const struct closing_epoch *closing = oldest_closing(monitor);
+    uint64_t oldest = measure_history_oldest_live(&monitor->history);
+
+    return MIN(oldest, closing ? closing->number : monitor->epoch);
+}
+
+/* Closes the running epoch of 'monitor', and begins the next one unless the
+ * monitor is not running any more: then it must have idle sets.  Returns the
+ * number of the closed epoch. */
+static uint64_t
+close_epoch(struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct closing_epoch *closing = xzalloc(sizeof *closing);
+    struct monitor_writer *writer;
+    size_t n;
+
+    monitor->close_requested = false;
+    measure_monitor_number_ports(monitor);
+    n = ovs_list_size(&monitor->writers);
+    closing->number = monitor->epoch;
+    closing->by = monitor->by;
+    closing->start_ms = monitor->start_ms;
+    closing->duration_ms = time_msec() - monitor->start;
+    closing->sets = xmalloc(n * sizeof *closing->sets);
+    closing->writers = xmalloc(n * sizeof *closing->writers);
+    closing->cores = xmalloc(n * sizeof *closing->cores);
+    ovs_list_init(&closing->retired);
+
+    if (monitor->running) {
+        measure_monitor_begin_epoch(monitor);
+    }
+    LIST_FOR_EACH_SAFE (writer, node, &monitor->writers) {
+        struct measure_set *old = measure_writer_set(&writer->writer);
+
+        if (!monitor->running || !writer->thread) {
+            measure_writer_leave_thread(writer);
+            measure_core_add_samples(writer->core, writer);
+            ovs_list_remove(&writer->node);
+            ovs_list_push_back(&closing->retired, &writer->node);
+        } else {
+            struct measure_set *new = writer->idle;
+
+            writer->idle = NULL;
+            writer->cache_ticket = 0;
+            measure_begin_set(monitor, writer, new);
+            measure_writer_swap(&writer->writer, new);
+        }
+        closing->sets[closing->n] = old;
+        closing->cores[closing->n] = writer->core_id;
+        closing->writers[closing->n++] = writer;
+    }
+    measure_monitor_apply_limit(monitor);
+    closing->closed_us = time_usec();
+    ovs_list_push_back(&monitor->closing, &closing->node);
+    seq_change(merge_seq);
+    return closing->number;
+}
+
+/* The same for the main thread, with or without idle sets.  Lets go of
+ * 'measure_mutex' to make them.  The report of the closed epoch follows:
+ * measure_report_seq() changes then. */
+uint64_t
+measure_monitor_close_epoch(struct monitor *monitor)
+{
+    if (monitor->running) {
+        make_idle_sets(monitor);
+    }
+    return close_epoch(monitor);
+}
+
+/* Sums up what 'monitor' counted in all epochs that are closed, in '*lost'
+ * what found no place in a structure.
+ *
+ * An answer that also says what the threads counted adds that itself: they go
+ * on counting, and to ask them twice would give two numbers. */
+void
+measure_monitor_sum_closed(const struct monitor *monitor,
+                           struct measure_counters *sum, uint64_t *lost)
+{
+    const struct closing_epoch *closing;
+    struct measure_load load;
+
+    *sum = monitor->closed;
+    *lost = monitor->closed_lost;
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            measure_set_load(closing->sets[i], &load);
+            measure_counters_add(sum, &load.counters);
+            *lost += load.n_lost;
+        }
+    }
+}
+
+/* Sums up what the threads of 'core' counted for 'monitor' in epochs that are
+ * not merged yet, the running one included. */
+void
+measure_core_sum_unmerged(const struct monitor *monitor,
+                          const struct monitor_core *core,
+                          struct measure_counters *sum)
+{
+    const struct closing_epoch *closing;
+    const struct monitor_writer *writer;
+    struct measure_load load;
+
+    memset(sum, 0, sizeof *sum);
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            if (closing->writers[i]->core == core) {
+                measure_set_load(closing->sets[i], &load);
+                measure_counters_add(sum, &load.counters);
+            }
+        }
+    }
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->core == core) {
+            measure_set_load(measure_writer_set(&writer->writer), &load);
+            measure_counters_add(sum, &load.counters);
+        }
+    }
+}
+
+/* Destroys 'monitor', which is in no list any more, when its epochs are
+ * merged: at once if no monitor has ever had an epoch, for then there is no
+ * thread that could do it later. */
+void
+measure_control_destroy(struct monitor *monitor)
+{
+    if (threads_started) {
+        ovs_list_push_back(&dying, &monitor->dying_node);
+        seq_change(merge_seq);
+    } else {
+        measure_monitor_unref(monitor);
+    }
+}
+
+/* The thread "measure-merge". */
+
+/* Waits until the other thread has let go of all sets, writers and monitors
+ * that it has found before. */
+static void
+wait_for_growth(void)
+{
+    ovs_mutex_lock(&grow_mutex);
+    ovs_mutex_unlock(&grow_mutex);
+}
+
+static void
+destroy_dying(void)
+{
+    struct ovs_list done = OVS_LIST_INITIALIZER(&done);
+    struct monitor *monitor;
+
+    ovs_mutex_lock(&measure_mutex);
+    LIST_FOR_EACH_SAFE (monitor, dying_node, &dying) {
+        if (ovs_list_is_empty(&monitor->closing)) {
+            ovs_list_remove(&monitor->dying_node);
+            ovs_list_push_back(&done, &monitor->dying_node);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    if (!ovs_list_is_empty(&done)) {
+        wait_for_growth();
+        LIST_FOR_EACH_POP (monitor, dying_node, &done) {
+            measure_monitor_unref(monitor);
+        }
+    }
+}
+
+/* Returns after how many milliseconds a thread that works for the epochs of
+ * all monitors comes back to one whose epoch took 'duration_ms', at the
+ * soonest: while it rests for the one, others must not wait too long. */
+uint64_t
+measure_period_ms(long long int duration_ms)
+{
+    uint64_t shortest = MAX(duration_ms, 0);
+    const struct shash_node *node;
+    uint64_t n_running = 0;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        const struct monitor *monitor = node->data;
+
+        if (monitor->running) {
+            shortest = MIN(shortest, monitor->config.epoch_ms);
+            n_running++;
+        }
+    }
+    return shortest / MAX(n_running, 1);
+}
+
+/* The rows of a table that are asked for their probes. */
+#define PROBED_ROWS 4096
+
+/* Notes how far packets looked for their rows. */
+static void
+note_probes(const struct closing_epoch *closing)
+    OVS_EXCLUDED(measure_mutex)
+{
+    for (size_t i = 0; i < closing->n; i++) {
+        const struct measure_set *set = closing->sets[i];
+        struct measure_probes probes = { 0, 0, 0 };
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            for (uint32_t j = 0; j < set->n_tables[family]; j++) {
+                measure_table_add_probes(&set->tables[family][j], &secret,
+                                         PROBED_ROWS, &probes);
+            }
+        }
+        ovs_mutex_lock(&measure_mutex);
+        closing->writers[i]->probes = probes;
+        ovs_mutex_unlock(&measure_mutex);
+    }
+}
+
+/* Notes how many flows the tables of the next epochs must expect.  What is
+ * counted in flow caches must not be in the tables yet: larger tables than the
+ * packet threads need would take the place of other things in the caches of
+ * their cores. */
+static void
+expect_flows(const struct closing_epoch *closing)
+    OVS_EXCLUDED(measure_mutex)
+{
+    ovs_mutex_lock(&measure_mutex);
+    for (size_t i = 0; i < closing->n; i++) {
+        struct monitor_writer *writer = closing->writers[i];
+        struct measure_load load;
+
+        measure_set_load(closing->sets[i], &load);
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            writer->n_flows[family] = MAX(load.n_used[family],
+                                          writer->n_flows[family] * 7 / 8);
+        }
+        if (load.counters.packets) {
+            writer->n_quiet = 0;
+        } else if (writer->n_quiet < MEASURE_QUIET_EPOCHS) {
+            writer->n_quiet++;
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+}
+
+/* Makes 'set', which is merged, the idle one of 'writer'. */
+static void
+hand_back(struct monitor *monitor, struct monitor_writer *writer,
+          struct measure_set *set)
+{
+    struct supply supply;
+
+    ovs_mutex_lock(&measure_mutex);
+    struct measure_set *idle = writer->idle;
+    take_idle(monitor, writer, &supply);
+    writer->idle = idle;
+    supply.set = set;
+    supply.limit = MIN(supply.limit, (measure_set_bytes(set)
+                                      + measure_memory_room(monitor) / 2));
+    ovs_mutex_unlock(&measure_mutex);
+
+    make_idle(&supply);
+
+    ovs_mutex_lock(&measure_mutex);
+    give_idle(&supply);
+    ovs_mutex_unlock(&measure_mutex);
+    measure_set_destroy(supply.set);
+}
+
+/* Frees the keys of writers of 'monitor' none of whose sets counts with them
+ * any more. */
+static void
+free_keys(struct monitor *monitor)
+    OVS_EXCLUDED(measure_mutex)
+{
+    struct measure_cache_keys **keys;
+    struct monitor_writer *writer;
+    size_t n = 0;
+
+    ovs_mutex_lock(&grow_mutex);
+    ovs_mutex_lock(&measure_mutex);
+    keys = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *keys);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (ovs_list_is_empty(&monitor->closing)
+            && !measure_writer_set(&writer->writer)->cache_keys
+            && measure_writer_keys(&writer->writer)
+            && !measure_wants_cache(monitor, writer)) {
+            keys[n++] = measure_writer_take_keys(&writer->writer);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+    ovs_mutex_unlock(&grow_mutex);
+
+    if (n) {
+        ovsrcu_synchronize();
+    }
+    for (size_t i = 0; i < n; i++) {
+        measure_memory_free(&monitor->budget, keys[i], sizeof *keys[i]);
+    }
+    free(keys);
+}
+
+/* Takes old reports off the history of 'monitor' into 'dropped', which the
+ * caller must free without the lock: those that are too many, and further
+ * ones until they take no more than a quarter of the memory, or a 32nd of it
+ * while the tables have less than 'want' bytes left to grow.  To drop small
+ * reports, too, would not help the tables.  The newest stays in any case; it
+ * alone when measurement is off.
+ *
+ * Spare blocks go before reports do: measure_monitor_trim() must come
+ * before. */
+static void
+trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_history *history = &monitor->history;
+    uint64_t free_bytes = measure_memory_room(monitor);
+    size_t max = monitor->running ? monitor->config.history : 1;
+
+    while (history->n > 1) {
+        bool too_many = history->n > max;
+        uint64_t share = free_bytes >= want ? 4 : 32;
+        struct kept_report *oldest;
+
+        if (!too_many
+            && history->bytes <= measure_memory_limit(monitor) / share) {
+            break;
+        }
+        oldest = measure_history_take_oldest(history);
+        free_bytes += oldest->bytes;
+        history->dropped_number += too_many;
+        history->dropped_memory += !too_many;
+        ovs_list_push_back(dropped, &oldest->node);
+    }
+}
+
+static void
+free_dropped(struct ovs_list *dropped)
+{
+    struct kept_report *kept;
+
+    LIST_FOR_EACH_POP (kept, node, dropped) {
+        measure_kept_report_unref(kept);
+    }
+}
+
+/* Takes note of the keys that found no room in 'report', and warns of the
+ * first ones: one who looks for heavy hitters must know that some may be
+ * missing. */
+static void
+note_lost(struct monitor *monitor, const struct measure_report *report)
+    OVS_REQUIRES(measure_mutex)
+{
+    bool sketch = (report->structure == MEASURE_COUNT_ARRAY
+                   || report->structure == MEASURE_COUNT_MIN);
+
+    if (report->n_lost && sketch && !monitor->lost_warned) {
+        monitor->lost_warned = true;
+        VLOG_WARN("%s: keys found no room in measure-structure=%s "
+                  "(%"PRIu64" times in epoch %"PRIu64"): small heavy hitters "
+                  "may be missing; if later epochs lose keys too, "
+                  "measure-memory-mb=%u is too little",
+                  monitor->name, measure_structure_name(report->structure),
+                  report->n_lost, report->number, monitor->config.memory_mb);
+    }
+    monitor->closed_lost += report->n_lost;
+}
+
+/* Adds 'report', that of 'closing', to the history of 'monitor', and takes
+ * 'closing' off the monitor's list. */
+static void
+publish(struct monitor *monitor, struct closing_epoch *closing,
+        struct measure_report *report)
+{
+    struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
+    struct kept_report *before = NULL;
+    struct kept_report *skipped;
+    uint64_t want;
+
+    report->number = closing->number;
+    report->start_ms = closing->start_ms;
+    report->duration_ms = closing->duration_ms;
+
+    ovs_mutex_lock(&measure_mutex);
+    measure_counters_add(&monitor->closed, &report->counters);
+    note_lost(monitor, report);
+    for (size_t i = 0; i < closing->n; i++) {
+        measure_counters_add(&closing->writers[i]->core->closed,
+                             &closing->sets[i]->counters);
+    }
+    monitor->n_handovers++;
+    monitor->handover_us += closing->handover_us;
+    monitor->max_handover_us = MAX(monitor->max_handover_us,
+                                   closing->handover_us);
+    if (monitor->history.n) {
+        before = measure_kept_report_ref(
+            measure_history_newest(&monitor->history));
+    }
+    measure_history_add(&monitor->history, report);
+    skipped = measure_tasks_submit(monitor,
+                                   measure_history_newest(&monitor->history));
+    ovs_list_remove(&closing->node);
+    measure_port_settle(&monitor->ports, closing->number, monitor->epoch);
+    measure_port_recycle(&monitor->ports,
+                         measure_monitor_oldest_epoch(monitor));
+    monitor->handing_back = true;
+    want = measure_memory_limit(monitor) / 8;
+    ovs_mutex_unlock(&measure_mutex);
+
+    measure_kept_report_unref(skipped);
+    if (before) {
+        measure_report_forget_groupings(before->report);
+        measure_kept_report_unref(before);
+    }
+    measure_monitor_trim(monitor, want);
+    ovs_mutex_lock(&measure_mutex);
+    trim_history(monitor, want, &dropped);
+    ovs_mutex_unlock(&measure_mutex);
+    free_dropped(&dropped);
+    seq_change(report_seq);
+}
+
+/* Makes the report of 'closing', and its sets ready for another epoch.
+ *
+ * Merging and clearing take long, and touch nothing that RCU protects:
+ * meanwhile this thread must not hold up grace periods.  Between pieces of
+ * this work it rests. */
+static void
+finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
+{
+    struct monitor_writer *writer;
+    struct measure_report *report;
+    uint64_t period_ms;
+
+    ovsrcu_synchronize();
+    closing->handover_us = time_usec() - closing->closed_us;
+    wait_for_growth();
+    expect_flows(closing);
+    note_probes(closing);
+    ovs_mutex_lock(&measure_mutex);
+    period_ms = measure_period_ms(closing->duration_ms);
+    ovs_mutex_unlock(&measure_mutex);
+
+    ovsrcu_quiesce_start();
+    measure_pace_begin(&monitor->merging, period_ms);
+    for (size_t i = 0; i < closing->n; i++) {
+        measure_set_move_cache(closing->sets[i]);
+    }
+    report = measure_report_merge(closing->sets, closing->n, closing->by,
+                                  &secret, &monitor->budget);
+    measure_report_keep_sections(report, closing->sets, closing->cores,
+                                 closing->n);
+    ovsrcu_quiesce_end();
+
+    publish(monitor, closing, report);
+
+    ovsrcu_quiesce_start();
+    LIST_FOR_EACH_POP (writer, node, &closing->retired) {
+        for (size_t i = 0; i < closing->n; i++) {
+            if (closing->writers[i] == writer) {
+                measure_set_destroy(closing->sets[i]);
+                closing->writers[i] = NULL;
+            }
+        }
+        measure_set_destroy(writer->idle);
+        measure_writer_free_keys(&writer->writer, &monitor->budget);
+        free(writer);
+    }
+    for (size_t i = 0; i < closing->n; i++) {
+        if (closing->writers[i]) {
+            hand_back(monitor, closing->writers[i], closing->sets[i]);
+        }
+    }
+    measure_pace_end();
+    ovsrcu_quiesce_end();
+
+    ovs_mutex_lock(&measure_mutex);
+    monitor->handing_back = false;
+    ovs_mutex_unlock(&measure_mutex);
+    free_keys(monitor);
+
+    free(closing->sets);
+    free(closing->writers);
+    free(closing->cores);
+    free(closing);
+}
+
+/* Returns the oldest closing epoch of some monitor, or NULL. */
+static struct closing_epoch *
+find_closing(struct monitor **monitorp)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct shash_node *node;
+    struct monitor *monitor;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        monitor = node->data;
+        if (oldest_closing(monitor)) {
+            *monitorp = monitor;
+            return oldest_closing(monitor);
+        }
+    }
+    LIST_FOR_EACH (monitor, dying_node, &dying) {
+        if (oldest_closing(monitor)) {
+            *monitorp = monitor;
+            return oldest_closing(monitor);
+        }
+    }
+    return NULL;
+}
+
+static void *
+merge_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seq = seq_read(merge_seq);
+        struct closing_epoch *closing;
+        struct monitor *monitor;
+
+        ovs_mutex_lock(&measure_mutex);
+        closing = find_closing(&monitor);
+        ovs_mutex_unlock(&measure_mutex);
+
+        if (closing) {
+            finish_epoch(monitor, closing);
+        } else {
+            destroy_dying();
+            seq_wait(merge_seq, seq);
+            poll_block();
+        }
+    }
+    OVS_NOT_REACHED();
+}
+
+/* The thread "measure". */
+
+/* Memory that the thread takes at most before it looks at what is urgent
+ * again. */
+#define PASS_BYTES (UINT64_C(32) << 20)
+
+static void
+take_off(uint64_t *left, uint64_t bytes)
+{
+    *left -= MIN(*left, bytes);
+}
+
+/* Prepares tables for the writers of 'monitor' that need one, out of
+ * '*pass_left' bytes: if 'quick', only small ones for those that need one at
+ * once. */
+static void
+grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    struct { struct measure_set *set; uint64_t limit; } *grow;
+    const struct monitor_writer *writer;
+    size_t n = 0;
+    uint64_t want;
+
+    ovs_mutex_lock(&measure_mutex);
+    grow = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *grow);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+        uint64_t limit = measure_writer_limit(monitor, writer);
+
+        if (writer->thread && measure_set_needs_table(set, limit, quick)) {
+            grow[n].set = set;
+            grow[n++].limit = limit;
+        }
+    }
+    want = measure_memory_limit(monitor) / 4;
+    ovs_mutex_unlock(&measure_mutex);
+
+    if (n) {
+        struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
+        uint64_t *left = &monitor->growth_left;
+        bool interlude = monitor->growing;
+        uint64_t room;
+
+        measure_monitor_trim(monitor, want);
+        ovs_mutex_lock(&measure_mutex);
+        trim_history(monitor, want, &dropped);
+        ovs_mutex_unlock(&measure_mutex);
+        free_dropped(&dropped);
+        ovs_mutex_lock(&measure_mutex);
+        room = measure_memory_room(monitor);
+        ovs_mutex_unlock(&measure_mutex);
+        *left = interlude ? MIN(*left, room) : room;
+        monitor->growing = true;
+        ovsrcu_quiesce_start();
+        for (size_t i = 0; i < n && *pass_left; i++) {
+            take_off(pass_left,
+                     measure_set_grow(grow[i].set, grow[i].limit, left));
+        }
+        ovsrcu_quiesce_end();
+        monitor->growing = interlude;
+    }
+    free(grow);
+}
+
+/* Two tiers for writers that have begun to count.
+ *
+ * Packet threads may not use them before each of them has been seen between
+ * two bursts: one that still knew an older number of a port could give it to
+ * an entry for good.  Hence the ticket, the number of the grace period that
+ * must pass. */
+
+static void
+note_grace_period(uint64_t *ticket)
+{
+    __atomic_store_n(&grace_passed, *ticket, __ATOMIC_RELEASE);
+    free(ticket);
+}
+
+static uint64_t
+ask_grace_period(void)
+{
+    uint64_t *ticket = xmalloc(sizeof *ticket);
+
+    *ticket = ++grace_asked;
+    ovsrcu_postpone(note_grace_period, ticket);
+    return grace_asked;
+}
+
+/* Gives the writers of 'monitor' two tiers that shall have them. */
+static void
+join_caches(struct monitor *monitor, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    uint64_t passed = __atomic_load_n(&grace_passed, __ATOMIC_ACQUIRE);
+    struct { struct monitor_writer *writer; struct measure_set *set; } *join;
+    struct monitor_writer *writer;
+    uint64_t ticket = 0;
+    size_t n = 0;
+
+    ovs_mutex_lock(&measure_mutex);
+    join = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *join);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        struct measure_set *set = measure_writer_set(&writer->writer);
+
+        if (writer->cache_ticket && writer->cache_ticket <= passed) {
+            writer->cache_ticket = 0;
+            measure_set_begin_cache(set);
+        } else if (writer->thread && monitor->tiers == 2
+                   && !set->cache_keys && !set->structure
+                   && measure_wants_cache(monitor, writer)) {
+            join[n].writer = writer;
+            join[n++].set = set;
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    for (size_t i = 0; i < n && *pass_left; i++) {
+        struct measure_cache_keys *keys;
+
+        writer = join[i].writer;
+        keys = measure_writer_get_keys(&writer->writer, &monitor->budget,
+                                       writer->numa_id);
+        if (!keys || !measure_set_hold_cache(join[i].set, true)) {
+            continue;
+        }
+        take_off(pass_left, sizeof *keys + sizeof *join[i].set->held_cache);
+        ovs_mutex_lock(&measure_mutex);
+        if (measure_writer_set(&writer->writer) == join[i].set) {
+            ticket = ticket ? ticket : ask_grace_period();
+            measure_set_join_cache(join[i].set, keys);
+            writer->cache_ticket = ticket;
+        }
+        ovs_mutex_unlock(&measure_mutex);
+    }
+    free(join);
+}
+
+/* Gives the writers of 'monitor' idle sets that fit the next epoch, unless the
+ * merge thread is about to. */
+static void
+supply_idle_sets(struct monitor *monitor, uint64_t *pass_left)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    struct monitor_writer *writer;
+    struct supply *supplies;
+    size_t n = 0;
+
+    ovs_mutex_lock(&measure_mutex);
+    supplies = xcalloc(MAX(ovs_list_size(&monitor->writers), 1),
+                       sizeof *supplies);
+    LIST_FOR_EACH (writer, node, &monitor->writers) {
+        if (writer->thread && *pass_left && !monitor->handing_back
+            && ovs_list_is_empty(&monitor->closing)
+            && !measure_set_fits(monitor, writer, writer->idle)) {
+            take_idle(monitor, writer, &supplies[n]);
+            take_off(pass_left, supplies[n++].limit);
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    ovsrcu_quiesce_start();
+    for (size_t i = 0; i < n; i++) {
+        make_idle(&supplies[i]);
+        ovs_mutex_lock(&measure_mutex);
+        give_idle(&supplies[i]);
+        ovs_mutex_unlock(&measure_mutex);
+        measure_set_destroy(supplies[i].set);
+    }
+    ovsrcu_quiesce_end();
+    free(supplies);
+}
+
+/* Closes the epochs of all monitors that are due, and returns when the next
+ * one is.  An epoch lasts longer while the one before it is being merged, so
+ * that sets do not pile up, and until there are sets for the next one. */
+static long long int
+close_due_epochs(void)
+    OVS_REQUIRES(measure_mutex)
+{
+    long long int next = LLONG_MAX;
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        struct monitor *monitor = node->data;
+
+        if (monitor->running) {
+            if (ovs_list_is_empty(&monitor->closing)
+                && time_msec() >= monitor->start + monitor->config.epoch_ms
+                && has_idle_sets(monitor)) {
+                close_epoch(monitor);
+            }
+            next = MIN(next, monitor->start + monitor->config.epoch_ms);
+            next = MAX(next, time_msec() + 1);
+        }
+    }
+    return next;
+}
+
+/* Looks for what is urgent are at least so far apart. */
+#define URGENT_NS (UINT64_C(1000) * 1000)
+
+/* The monitors that "measure" supplies at the moment.  They are not destroyed
+ * while it has 'grow_mutex'. */
+static struct monitor **supplied;
+static size_t n_supplied;
+
+/* Gives all monitors what their writers need at once, if the last look at them
+ * was a while ago. */
+static void
+supply_urgent(void)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    bool quiescent = ovsrcu_is_quiescent();
+    uint64_t now = measure_pace_clock.now_ns();
+    static uint64_t last;
+    uint64_t left = UINT64_MAX;
+
+    measure_memory_interlude = supply_urgent;
+    if (now - last < URGENT_NS) {
+        return;
+    }
+    last = now;
+    measure_memory_interlude = NULL;
+    for (size_t i = 0; i < n_supplied; i++) {
+        grow_monitor(supplied[i], true, &left);
+    }
+    measure_memory_interlude = supply_urgent;
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+}
+
+/* Gives all monitors what their writers need, the most urgent first, also
+ * while memory for the rest is being prepared.  Returns false if there is more
+ * to do. */
+static bool
+supply_monitors(void)
+    OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
+{
+    const struct shash_node *node;
+    uint64_t left = PASS_BYTES;
+
+    ovs_mutex_lock(&measure_mutex);
+    n_supplied = 0;
+    supplied = xmalloc(MAX(shash_count(&measure_monitors), 1)
+                       * sizeof *supplied);
+    SHASH_FOR_EACH (node, &measure_monitors) {
+        supplied[n_supplied++] = node->data;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    supply_urgent();
+    for (size_t i = 0; i < n_supplied && left; i++) {
+        grow_monitor(supplied[i], false, &left);
+        join_caches(supplied[i], &left);
+        supply_idle_sets(supplied[i], &left);
+    }
+    measure_memory_interlude = NULL;
+    free(supplied);
+    return left;
+}
+
+static void *
+control_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seq = seq_read(control_seq);
+        long long int next;
+
+        ovs_mutex_lock(&grow_mutex);
+        ovs_mutex_lock(&measure_mutex);
+        next = close_due_epochs();
+        ovs_mutex_unlock(&measure_mutex);
+        if (!supply_monitors()) {
+            poll_immediate_wake();
+        }
+        ovs_mutex_unlock(&grow_mutex);
+
+        seq_wait(control_seq, seq);
+        if (next != LLONG_MAX) {
+            poll_timer_wait_until(MIN(next, time_msec() + MEASURE_TICK_MS));
+        }
+        poll_block();
+    }
+    OVS_NOT_REACHED();
+}

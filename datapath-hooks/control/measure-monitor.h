@@ -1,0 +1,217 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_MONITOR_H
+#define MEASURE_MONITOR_H 1
+
+#include "base/measure-pace.h"
+#include "key/measure-port.h"
+#include "measure-history.h"
+#include "measure-tasks.h"
+#include "openvswitch/hmap.h"
+#include "openvswitch/list.h"
+#include "openvswitch/shash.h"
+#include "openvswitch/thread.h"
+#include "ovs-atomic.h"
+#include "sset.h"
+#include "tally/measure-config.h"
+#include "tally/measure-epoch.h"
+
+struct ovsrec_open_vswitch;
+
+/* Monitors: the measurement of bridges
+ * ====================================
+ *
+ * A monitor is the measurement of one bridge.  It has a writer for each thread
+ * of the datapath that may receive the bridge's packets.  At the end of an
+ * epoch each writer is given a new set, and the old ones become a closing
+ * epoch, which the merge thread merges into a report as soon as every packet
+ * thread has been seen between two bursts (ovsrcu_synchronize()).  The
+ * monitor keeps the last reports (measure-history.h).
+ *
+ * Which bridge a packet belongs to is decided by the port that it came in by,
+ * so the bridge of each port must be known before the first packet arrives:
+ * ovs-vswitchd calls measure_configure() with the whole configuration before
+ * it adds ports to the datapath, and once more after that, when the datapath
+ * names of new tunnel ports are known.
+ *
+ * A tunnel port of the datapath can serve several bridges.  Its packets belong
+ * to the one that measures and whose name sorts first.
+ *
+ * Thread safety: everything is protected by 'measure_mutex', which no packet
+ * thread takes and which is not held while waiting for packet threads, while
+ * merging, nor while memory is mapped or unmapped.  A function that lets go of
+ * it meanwhile says so.  The configuration of a monitor is written
+ * by the main thread alone, which may read it without the lock.  Who uses a
+ * monitor without the lock in another thread has a reference. */
+
+#define MEASURE_TICK_MS 5
+
+struct measure_thread;
+
+/* What the threads of a core counted for a monitor, those included that have
+ * ended: counters that others read must not fall. */
+struct monitor_core {
+    struct ovs_list node;           /* In a monitor, the main thread first. */
+    unsigned int core_id;
+    int numa_id;
+    struct measure_counters closed; /* Sum of merged epochs. */
+
+    /* Of the writers that are gone: see struct measure_writer. */
+    uint64_t sampled_packets;
+    uint64_t sampled_cycles;
+    uint64_t timing_cycles;
+};
+
+/* The writer of a monitor for a thread, and its sets. */
+struct monitor_writer {
+    struct measure_writer writer;
+    struct ovs_list node;           /* In a monitor, or a closing epoch. */
+    struct hmap_node thread_node;   /* In 'thread'. */
+    struct measure_thread *thread;  /* NULL when it has ended. */
+    struct monitor *monitor;
+    size_t n_ports;                 /* That it counts packets of. */
+    bool left_out;                  /* It had ports and has none now. */
+    struct monitor_core *core;
+    unsigned int core_id;
+    int numa_id;
+    struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
+    enum measure_structure_kind idle_kind;  /* What it was made for... */
+    uint64_t idle_limit;            /* ...in how many bytes... */
+    bool idle_quiet;                /* ...and whether these were few. */
+    unsigned int n_quiet;           /* Epochs without a packet until now. */
+    uint64_t cache_ticket;          /* See join_caches(), or 0. */
+    uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
+    struct measure_probes probes;   /* Of rows of its last merged epoch. */
+};
+
+struct monitor {
+    struct ovs_refcount refs;
+    char *name;                     /* Of the bridge. */
+    struct measure_config config;
+    uint32_t raised_mb;             /* The limit if 'config.memory_mb' is too
+                                     * little for the threads, else 0. */
+    char *rejected[MEASURE_N_SETTINGS];     /* Values that were refused. */
+    struct sset unknown;            /* Keys measure* that mean nothing. */
+    bool named;                     /* In the configuration being told. */
+    bool running;
+    bool stopping;                  /* The configuration has switched it off,
+                                     * and its epoch is not closed yet. */
+
+    /* The running epoch, or the last one. */
+    uint64_t epoch;                 /* Its number. */
+    enum measure_by by;
+    uint32_t tiers;
+    uint32_t memory_mb;
+    enum measure_structure_kind structure;
+    long long int start;            /* time_msec(). */
+    long long int start_ms;         /* time_wall_msec(). */
+
+    struct measure_port_names ports;
+    size_t n_unnumbered;            /* Ports that got no number there. */
+    struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
+    struct ovs_list cores;          /* "struct monitor_core"s, until the end
+                                     * of the monitor. */
+    size_t n_new;                   /* Writers that will be in 'writers'... */
+    unsigned int new_weight;        /* ...and their weight. */
+    struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
+    bool close_requested;           /* The running epoch shall be closed when
+                                     * 'closing' is empty. */
+    bool handing_back;              /* Sets of one that is merged. */
+    struct measure_pace merging;    /* The merge thread only. */
+    uint64_t growth_left;           /* Bytes for tables while 'growing'... */
+    bool growing;                   /* ...the control thread only. */
+    struct measure_budget budget;
+    struct measure_history history;
+    struct measure_tasks tasks;
+    struct measure_counters closed; /* Sum of all merged epochs. */
+    uint64_t closed_lost;           /* Keys, or packets, that found no place
+                                     * in a structure, likewise. */
+    bool lost_warned;               /* There has been a warning of keys. */
+
+    /* From the end of an epoch until the packet threads have let go of it. */
+    uint64_t n_handovers;
+    uint64_t handover_us;           /* Sum. */
+    uint64_t max_handover_us;
+
+    struct ovs_list dying_node;     /* When the bridge is gone. */
+};
+
+extern struct ovs_mutex measure_mutex;
+extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
+
+uint64_t measure_period_ms(long long int duration_ms)
+    OVS_REQUIRES(measure_mutex);
+
+const char *measure_writer_one_tier_cause(const struct monitor_writer *,
+                                          bool has_polled)
+    OVS_REQUIRES(measure_mutex);
+
+void measure_configure(const struct ovsrec_open_vswitch *);
+bool measure_is_configured(void);
+
+void measure_run(void);
+void measure_wait(void);
+
+struct monitor *measure_monitor_ref(struct monitor *);
+void measure_monitor_unref(struct monitor *);
+void measure_monitor_trim(struct monitor *, uint64_t want)
+    OVS_EXCLUDED(measure_mutex);
+void measure_writer_leave_thread(struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_apply_limit(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_number_ports(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_ports(const struct monitor *, struct sset *names)
+    OVS_REQUIRES(measure_mutex);
+
+/* In measure-control.c. */
+void measure_control_init(void);
+void measure_control_wake(void);
+uint64_t measure_memory_room(const struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+struct measure_set *measure_control_create_set(struct monitor *,
+                                               const struct monitor_writer *,
+                                               uint64_t limit);
+void measure_control_add_set(struct monitor *, struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
+void measure_control_destroy(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_begin_epoch(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+uint64_t measure_monitor_oldest_epoch(const struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+uint64_t measure_monitor_close_epoch(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_sum_closed(const struct monitor *,
+                                struct measure_counters *, uint64_t *lost)
+    OVS_REQUIRES(measure_mutex);
+void measure_core_sum_unmerged(const struct monitor *,
+                               const struct monitor_core *,
+                               struct measure_counters *)
+    OVS_REQUIRES(measure_mutex);
+void measure_core_add_samples(struct monitor_core *,
+                              const struct monitor_writer *)
+    OVS_REQUIRES(measure_mutex);
+struct seq *measure_report_seq(void);
+
+/* In measure-command.c. */
+void measure_commands_init(void);
+void measure_commands_run(void);
+void measure_commands_wait(void);
+
+#endif /* measure-monitor.h */

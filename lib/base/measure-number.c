@@ -1,0 +1,75 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "base/measure-number.h"
+
+#include <ctype.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Parses the integer 's'.  Returns false if it is anything else or not from
+ * 'min' to 'max', and then leaves '*number' as it is. */
+bool
+measure_integer_parse(const char *s, uint64_t min, uint64_t max,
+                      uint64_t *number)
+{
+    uint64_t value = 0;
+
+    if (!*s || strlen(s) > 19) {
+        return false;
+    }
+    for (; *s; s++) {
+        if (!isdigit((unsigned char) *s)) {
+            return false;
+        }
+        value = value * 10 + (*s - '0');
+    }
+    if (value < min || value > max) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* Writes 'value' to the 'size' bytes at 's', with 'digits' digits behind the
+ * point. */
+void
+measure_decimal_format(char *s, size_t size, int digits, double value)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
+    locale_t old = uselocale(plain);
+
+    snprintf(s, size, "%.*f", digits, value);
+    uselocale(old);
+    freelocale(plain);
+}
+
+/* Like strtod(). */
+double
+measure_decimal_parse(const char *s, char **end)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
+    locale_t old = uselocale(plain);
+    double value = strtod(s, end);
+
+    uselocale(old);
+    freelocale(plain);
+    return value;
+}

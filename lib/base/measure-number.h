@@ -1,0 +1,41 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_NUMBER_H
+#define MEASURE_NUMBER_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Numbers as text
+ * ===============
+ *
+ * Integers are digits and nothing else: no sign, no space, at most 19 of them.
+ *
+ * For numbers with a fraction, printf() and strtod() have the decimal point of
+ * the locale of the program, and JSON, OpenMetrics and our settings have a
+ * point.  These are what writes and reads them instead.
+ *
+ * Thread safety: plain functions, which leave the locale as it is for other
+ * threads. */
+
+bool measure_integer_parse(const char *, uint64_t min, uint64_t max,
+                           uint64_t *);
+void measure_decimal_format(char *, size_t size, int digits, double);
+double measure_decimal_parse(const char *, char **end);
+
+#endif /* measure-number.h */

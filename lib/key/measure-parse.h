@@ -1,0 +1,67 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_PARSE_H
+#define MEASURE_PARSE_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "key/measure-record.h"
+
+/* From a frame to a packet record
+ * ===============================
+ *
+ * What counts: a frame whose outermost IP header, behind up to
+ * MEASURE_MAX_TAGS 802.1Q and 802.1ad tags or an 802.2 SNAP header with OUI 0,
+ * is sane:
+ *
+ *     IPv4   version 4, header at least 20 bytes, header length <= total
+ *            length <= what the frame holds
+ *     IPv6   version 6, 40 + payload length <= what the frame holds
+ *
+ * A frame without an IP header is MEASURE_NOT_IP, one whose IP header is not
+ * sane or not all there is MEASURE_MALFORMED.  MPLS, PPPoE and tunnels are
+ * not looked through (tunnels that the switch itself ends are measured at
+ * their tunnel port, with the inner frame).
+ *
+ * Ports are those of TCP, UDP and SCTP in unfragmented packets and first
+ * fragments, else 0; they are looked for where the headers say, to the end of
+ * the frame.  For IPv6 the extension headers that say nothing of the
+ * transport (hop-by-hop, routing, destination options, mobility,
+ * authentication, fragment) are walked, MEASURE_MAX_EXTENSIONS of them at
+ * most; the protocol of the key is what follows them.
+ *
+ * The VLAN id is that of the outermost tag, 0 without a tag.
+ *
+ * Each function reads 'size' bytes at 'frame' at most, whatever they hold, and
+ * fills key, bytes and verdict of the record.  What the frame does not say is
+ * added by measure_record_set_port() and _tunnel().
+ *
+ * Thread safety: pure functions.  They belong to the packet path: they do not
+ * allocate, lock, wait or log. */
+
+#define MEASURE_MAX_TAGS 8
+#define MEASURE_MAX_EXTENSIONS 8
+
+#define MEASURE_ETHERTYPE_ETHERNET 0    /* The frame starts with Ethernet. */
+#define MEASURE_ETHERTYPE_IPV4 0x0800
+#define MEASURE_ETHERTYPE_IPV6 0x86dd
+
+void measure_parse(const void *frame, size_t size, uint16_t ethertype,
+                   struct measure_record *);
+
+#endif /* measure-parse.h */

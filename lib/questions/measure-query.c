@@ -1,0 +1,1027 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "questions/measure-query.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "report/measure-partition.h"
+#include "report/measure-report-structures.h"
+
+/* Rows on their way to the partitions: one of each hash, to which the next
+ * ones of the same key are added. */
+#define WAITING_ROWS 1024
+#define WAITING_TRIAL 8192      /* Rows after which to see if that pays. */
+
+struct waiting {
+    bool on;
+    uint32_t n_tried;
+    uint32_t n_added;           /* Of these, to one that waited. */
+    uint64_t rows[WAITING_ROWS][MEASURE_KEY_WORDS + 2];
+};
+
+/* One query. */
+struct query {
+    const struct measure_scope *scope;
+    const struct measure_group *group;
+    const struct measure_group *whole;
+    const struct measure_hash_secret *secret;
+    struct measure_budget *budget;
+    const struct measure_grouping *base;    /* In place of the report. */
+    const struct measure_group *together;   /* Of the groups, see below. */
+    bool count_wholes;
+    uint64_t min_packets;       /* Of a whole. */
+
+    /* The rows of all parts, if those of the reports do not do. */
+    bool split;
+    uint32_t n_parts;
+    uint64_t n_rows;            /* Of all parts. */
+    struct measure_partitions partitions[MEASURE_N_FAMILIES];
+    struct waiting *waiting[MEASURE_N_FAMILIES];
+
+    /* Of one part.  One that is large, because a whole has many rows, is gone
+     * through in several passes: each takes the rows whose hash, of the fields
+     * of 'together', is its own, lest the groups take much memory. */
+    uint32_t n_passes;          /* A power of 2. */
+    uint32_t pass;
+    struct measure_groups groups[MEASURE_N_FAMILIES];
+    struct measure_groups wholes[MEASURE_N_FAMILIES];
+};
+
+#define MAX_PASSES 16
+#define PASS_SHIFT 16           /* Of the hash: other bits than partitions. */
+
+static const uint64_t *
+whole_mask(const struct query *q, enum measure_family layout)
+{
+    return (layout == MEASURE_IPV4 ? q->whole->narrow : q->whole->wide6);
+}
+
+/* Splitting. */
+
+MEASURE_SPECIALISED void
+split_row(struct query *q, enum measure_family layout, const uint64_t *row)
+{
+    const uint64_t *mask = whole_mask(q, layout);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t key[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < n_words; i++) {
+        key[i] = row[i] & mask[i];
+    }
+    measure_partitions_add(&q->partitions[layout], layout,
+                           measure_key_hash(q->secret, layout, key), row,
+                           row[n_words], row[n_words + 1]);
+}
+
+MEASURE_SPECIALISED void
+stop_waiting(struct query *q, enum measure_family layout)
+{
+    struct waiting *waiting = q->waiting[layout];
+
+    for (int i = 0; i < WAITING_ROWS; i++) {
+        if (waiting->rows[i][measure_key_words(layout)]) {
+            split_row(q, layout, waiting->rows[i]);
+        }
+    }
+    waiting->on = false;
+}
+
+MEASURE_SPECIALISED void
+wait_for_others(struct query *q, enum measure_family layout,
+                const uint64_t *row)
+{
+    unsigned int n_words = measure_key_words(layout);
+    struct waiting *waiting = q->waiting[layout];
+    uint64_t hash = measure_key_hash(q->secret, layout, row);
+    uint64_t *other = waiting->rows[(hash >> 32) % WAITING_ROWS];
+
+    if (other[n_words] && measure_key_equal(other, row, layout)) {
+        other[n_words] += row[n_words];
+        other[n_words + 1] += row[n_words + 1];
+        waiting->n_added++;
+    } else {
+        if (other[n_words]) {
+            split_row(q, layout, other);
+        }
+        for (unsigned int i = 0; i < n_words + 2; i++) {
+            other[i] = row[i];
+        }
+    }
+    if (++waiting->n_tried == WAITING_TRIAL
+        && waiting->n_added < WAITING_TRIAL / 2) {
+        stop_waiting(q, layout);
+    }
+}
+
+MEASURE_SPECIALISED void
+split_table__(struct query *q, enum measure_family layout,
+              const struct measure_table *table)
+{
+    const struct measure_filter *filter = q->scope->filter;
+
+    MEASURE_TABLE_FOR_EACH (key, table) {
+        uint64_t row[MEASURE_KEY_WORDS + 2];
+        enum measure_family to;
+
+        if (filter && !measure_filter_matches(filter, layout, key)) {
+            continue;
+        }
+        to = measure_group_key(q->group, layout, key, row);
+        row[measure_key_words(to)] = *measure_row_packets(key, layout);
+        row[measure_key_words(to) + 1] = *measure_row_bytes(key, layout);
+        if (to == MEASURE_IPV4) {
+            if (q->waiting[MEASURE_IPV4]->on) {
+                wait_for_others(q, MEASURE_IPV4, row);
+            } else {
+                split_row(q, MEASURE_IPV4, row);
+            }
+        } else {
+            if (q->waiting[MEASURE_IPV6]->on) {
+                wait_for_others(q, MEASURE_IPV6, row);
+            } else {
+                split_row(q, MEASURE_IPV6, row);
+            }
+        }
+    }
+}
+
+/* Returns the tables of 'section', or what 'q' has in place of them. */
+static const struct measure_table *
+section_tables(const struct query *q,
+               const struct measure_scope_section *section)
+{
+    return q->base ? q->base->tables : section->tables;
+}
+
+/* Writes all rows in the scope to partitions.  Returns false if there is no
+ * memory. */
+static bool
+split_scope(struct query *q)
+{
+    uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
+        const struct measure_table *tables = section_tables(q, &section);
+
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            n_rows[layout] += measure_table_n_used(&tables[layout]);
+        }
+    }
+    /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
+    n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
+    q->n_parts = measure_partitions_for(n_rows[MEASURE_IPV4]);
+    if (!measure_budget_allows(q->budget,
+                               measure_partitions_bytes(MEASURE_IPV4,
+                                                        n_rows[MEASURE_IPV4],
+                                                        q->n_parts)
+                               + measure_partitions_bytes(
+                                   MEASURE_IPV6, n_rows[MEASURE_IPV6],
+                                   q->n_parts))) {
+        q->n_parts = 0;
+        return false;
+    }
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        q->waiting[layout] = measure_xzalloc(sizeof *q->waiting[layout]);
+        q->waiting[layout]->on = true;
+        if (!measure_partitions_init(&q->partitions[layout], layout,
+                                     n_rows[layout], q->n_parts, q->budget)) {
+            return false;
+        }
+    }
+    MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
+        const struct measure_table *tables = section_tables(q, &section);
+
+        split_table__(q, MEASURE_IPV4, &tables[MEASURE_IPV4]);
+        split_table__(q, MEASURE_IPV6, &tables[MEASURE_IPV6]);
+    }
+    if (q->waiting[MEASURE_IPV4]->on) {
+        stop_waiting(q, MEASURE_IPV4);
+    }
+    if (q->waiting[MEASURE_IPV6]->on) {
+        stop_waiting(q, MEASURE_IPV6);
+    }
+    return true;
+}
+
+/* The rows of one part. */
+
+/* What is made of the rows of a part. */
+struct loading {
+    const struct measure_group *group;
+    struct measure_groups *groups;      /* Of each layout. */
+    bool heavy_only;            /* Only rows of wholes that are heavy... */
+    bool one_pass;              /* ...and only those of the pass. */
+};
+
+/* Makes 'groups' ready for up to 'n_rows' rows of another part, or of a pass
+ * of a large one, which may have few groups.  Returns false if there is no
+ * memory. */
+static bool
+begin_part(const struct query *q, struct measure_groups *groups,
+           uint64_t n_rows)
+{
+    if (!groups->lasting) {
+        groups->n = 0;
+    }
+    return measure_groups_begin(groups, q->n_passes > 1 ? 0 : n_rows);
+}
+
+/* Returns true if a row of the group 'key' is for the pass that is made. */
+static inline bool
+is_of_pass(const struct query *q, enum measure_family layout,
+           const uint64_t *key)
+{
+    const uint64_t *mask = (layout == MEASURE_IPV4 ? q->together->narrow
+                            : q->together->wide6);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t masked[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < n_words; i++) {
+        masked[i] = key[i] & mask[i];
+    }
+    return (((measure_key_hash(q->secret, layout, masked) >> PASS_SHIFT)
+             & (q->n_passes - 1)) == q->pass);
+}
+
+static inline bool
+is_heavy(const struct query *q, enum measure_family layout,
+         const uint64_t *key)
+{
+    const uint64_t *mask = whole_mask(q, layout);
+    unsigned int n_words = measure_key_words(layout);
+    uint64_t whole[MEASURE_KEY_WORDS];
+
+    for (unsigned int i = 0; i < n_words; i++) {
+        whole[i] = key[i] & mask[i];
+    }
+    return (measure_groups_find(&q->wholes[layout], whole)[n_words]
+            >= q->min_packets);
+}
+
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a report. */
+MEASURE_SPECIALISED bool
+load_rows__(struct query *q, const struct loading *l,
+            enum measure_family layout, const uint64_t *rows, size_t n)
+{
+    const struct measure_filter *filter = q->scope->filter;
+    size_t n_new[MEASURE_N_FAMILIES] = { 0, 0 };
+
+    if (!measure_groups_reserve(&l->groups[layout], n)
+        || (layout == MEASURE_IPV6
+            && !measure_groups_reserve(&l->groups[MEASURE_IPV4], n))) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *key = &rows[i * measure_row_words(layout)];
+        uint64_t group[MEASURE_KEY_WORDS];
+        enum measure_family to;
+        uint64_t *row;
+
+        if (filter && !measure_filter_matches(filter, layout, key)) {
+            continue;
+        }
+        to = measure_group_key(l->group, layout, key, group);
+        if (l->heavy_only && !is_heavy(q, to, group)) {
+            continue;
+        }
+        if (l->one_pass && !is_of_pass(q, to, group)) {
+            continue;
+        }
+        row = (measure_groups_tail(&l->groups[to])
+               + n_new[to]++ * measure_row_words(to));
+        for (unsigned int j = 0; j < measure_key_words(to); j++) {
+            row[j] = group[j];
+        }
+        row[measure_key_words(to)] = key[measure_key_words(layout)];
+        row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
+    }
+    return (measure_groups_take(&l->groups[MEASURE_IPV4], n_new[MEASURE_IPV4])
+            && (layout == MEASURE_IPV4
+                || measure_groups_take(&l->groups[MEASURE_IPV6],
+                                       n_new[MEASURE_IPV6])));
+}
+
+/* Adds up the rows 'i' to 'end' - 1 of 'table'. */
+MEASURE_SPECIALISED bool
+load_table__(struct query *q, const struct loading *l,
+             enum measure_family layout, const struct measure_table *table,
+             uint32_t i, uint32_t end)
+{
+    const uint64_t *rows = &table->rows[i * measure_row_words(layout)];
+
+    if (layout == MEASURE_IPV4 && !q->scope->filter && !l->heavy_only
+        && !l->one_pass) {
+        return measure_groups_add_masked(&l->groups[layout], rows, end - i,
+                                         l->group->narrow,
+                                         MEASURE_GROUPS_SUM);
+    }
+    while (i < end) {
+        uint32_t n = (end - i < MEASURE_GROUPS_BATCH
+                      ? end - i : MEASURE_GROUPS_BATCH);
+
+        if (!load_rows__(q, l, layout, rows, n)) {
+            return false;
+        }
+        rows += n * measure_row_words(layout);
+        i += n;
+    }
+    return true;
+}
+
+/* Counts in 'n_rows', for each layout, the rows of the parts from 'i' up to
+ * 'end', without that one, and returns their sum. */
+static uint64_t
+count_rows(const struct query *q, uint32_t i, uint32_t end,
+           uint64_t n_rows[MEASURE_N_FAMILIES])
+{
+    const struct measure_scope *scope = q->scope;
+
+    n_rows[MEASURE_IPV4] = n_rows[MEASURE_IPV6] = 0;
+    if (q->split) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            for (uint32_t j = i; j < end; j++) {
+                n_rows[layout]
+                    += measure_partition_n_rows(&q->partitions[layout], j);
+            }
+        }
+        return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+    }
+    for (size_t j = 0; j < scope->n_reports; j++) {
+        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            const uint32_t *parts = (q->base ? q->base->parts[layout]
+                                     : scope->reports[j]->parts[layout]);
+
+            n_rows[layout] += parts[end] - parts[i];
+        }
+    }
+    return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+}
+
+/* Makes the groups of part 'i' of the reports as they are.  Returns false if
+ * there is no memory. */
+static bool
+load_reports_part(struct query *q, const struct loading *l, uint32_t i)
+{
+    const struct measure_scope *scope = q->scope;
+    uint64_t n_rows[MEASURE_N_FAMILIES];
+
+    /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
+    n_rows[MEASURE_IPV4] = count_rows(q, i, i + 1, n_rows);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        if (!begin_part(q, &l->groups[layout], n_rows[layout])) {
+            return false;
+        }
+    }
+    for (size_t j = 0; j < scope->n_reports; j++) {
+        const struct measure_report *report = scope->reports[j];
+        const struct measure_table *tables = (q->base ? q->base->tables
+                                              : report->tables);
+        uint32_t *const *parts = (q->base ? q->base->parts : report->parts);
+
+        if (!load_table__(q, l, MEASURE_IPV4, &tables[MEASURE_IPV4],
+                          parts[MEASURE_IPV4][i], parts[MEASURE_IPV4][i + 1])
+            || !load_table__(q, l, MEASURE_IPV6, &tables[MEASURE_IPV6],
+                             parts[MEASURE_IPV6][i],
+                             parts[MEASURE_IPV6][i + 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a partition, which
+ * has groups.  Returns false if there is no memory. */
+MEASURE_SPECIALISED bool
+load_chunk__(struct query *q, const struct loading *l,
+             enum measure_family layout, const uint64_t *rows, size_t n)
+{
+    struct measure_groups *groups = &l->groups[layout];
+    size_t row_words = measure_row_words(layout);
+    size_t n_new = 0;
+    uint64_t *to;
+
+    if (!l->heavy_only && !l->one_pass) {
+        return (l->group == q->group
+                ? measure_groups_add(groups, rows, n)
+                : measure_groups_add_masked(groups, rows, n,
+                                            whole_mask(q, layout),
+                                            MEASURE_GROUPS_SUM));
+    }
+    if (!measure_groups_reserve(groups, n)) {
+        return false;
+    }
+    to = measure_groups_tail(groups);
+    for (size_t i = 0; i < n; i++, rows += row_words) {
+        if ((!l->heavy_only || is_heavy(q, layout, rows))
+            && (!l->one_pass || is_of_pass(q, layout, rows))) {
+            memcpy(to, rows, row_words * sizeof *to);
+            to += row_words;
+            n_new++;
+        }
+    }
+    return measure_groups_take(groups, n_new);
+}
+
+/* Makes the groups of partition 'i'.  Returns false if there is no memory. */
+static bool
+load_partition(struct query *q, const struct loading *l, uint32_t i)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        const struct measure_partitions *p = &q->partitions[layout];
+        struct measure_chunk chunk = { .number = 0 };
+
+        if (!begin_part(q, &l->groups[layout],
+                        measure_partition_n_rows(p, i))) {
+            return false;
+        }
+        while (measure_partition_next_chunk(p, i, &chunk)) {
+            if (!(layout == MEASURE_IPV4
+                  ? load_chunk__(q, l, MEASURE_IPV4, chunk.rows, chunk.n)
+                  : load_chunk__(q, l, MEASURE_IPV6, chunk.rows, chunk.n))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool
+load(struct query *q, const struct loading *l, uint32_t i)
+{
+    return (q->split ? load_partition(q, l, i) : load_reports_part(q, l, i));
+}
+
+/* Returns true if a whole of the part that is loaded is heavy. */
+static bool
+has_heavy(const struct query *q)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        const struct measure_groups *wholes = &q->wholes[layout];
+        const uint64_t *row = wholes->rows;
+
+        for (uint32_t i = 0; i < wholes->n; i++) {
+            if (row[measure_key_words(layout)] >= q->min_packets) {
+                return true;
+            }
+            row += measure_row_words(layout);
+        }
+    }
+    return false;
+}
+
+/* Makes ready for the passes of part 'i': notes how many there are, and makes
+ * the wholes if these are wanted.  Rows of wholes that are not heavy then need
+ * not be grouped.  Returns false if there is no memory. */
+static bool
+begin_passes(struct query *q, uint32_t i)
+{
+    const struct loading wholes = { .group = q->whole, .groups = q->wholes };
+    uint64_t n_rows[MEASURE_N_FAMILIES];
+
+    q->pass = 0;
+    q->n_passes = measure_partition_pieces(count_rows(q, i, i + 1, n_rows),
+                                           q->n_rows, q->n_parts, MAX_PASSES);
+    return !q->count_wholes || load(q, &wholes, i);
+}
+
+/* Makes the groups of part 'i' that are of the pass.  Returns false if there
+ * is no memory. */
+static bool
+load_pass(struct query *q, uint32_t i)
+{
+    const struct loading groups = {
+        .group = q->group, .groups = q->groups,
+        .heavy_only = q->count_wholes && q->min_packets > 1,
+        .one_pass = q->n_passes > 1,
+    };
+
+    if (groups.heavy_only && !has_heavy(q)) {
+        q->groups[MEASURE_IPV4].n = q->groups[MEASURE_IPV6].n = 0;
+        q->n_passes = 1;
+        return true;
+    }
+    return load(q, &groups, i);
+}
+
+/* Returns true if all rows of a whole are in one part of all reports. */
+static bool
+parts_do(const struct query *q)
+{
+    const struct measure_scope *scope = q->scope;
+    const struct measure_group *whole = q->whole;
+    unsigned int fields = scope->reports[0]->part_group.fields;
+
+    for (size_t i = 0; i < scope->n_reports; i++) {
+        if (scope->reports[i]->n_parts != scope->reports[0]->n_parts
+            || scope->reports[i]->part_group.fields != fields) {
+            return false;
+        }
+    }
+    return (scope->reports[0]->n_parts && !scope->one_core
+            && (!q->base || q->base->parts[MEASURE_IPV4])
+            && whole->fields & fields
+            && (fields == MEASURE_FIELD_SOURCE ? whole->source_prefix
+                : whole->destination_prefix) == 128);
+}
+
+/* Makes 'q' ready for begin_passes().  Returns false if there is no memory.
+ * In any case end() must follow. */
+static bool
+begin(struct query *q)
+{
+    const struct measure_scope *scope = q->scope;
+    uint64_t n_rows[MEASURE_N_FAMILIES];
+
+    q->secret = scope->reports[0]->secret;
+    q->budget = scope->reports[scope->n_reports - 1]->budget;
+    q->split = !parts_do(q);
+    q->n_parts = scope->reports[0]->n_parts;
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
+        measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
+    }
+    if (q->split && !split_scope(q)) {
+        return false;
+    }
+    q->n_rows = count_rows(q, 0, q->n_parts, n_rows);
+    return true;
+}
+
+static void
+end(struct query *q)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        measure_partitions_destroy(&q->partitions[layout], q->budget);
+        free(q->waiting[layout]);
+        measure_groups_destroy(&q->groups[layout]);
+        measure_groups_destroy(&q->wholes[layout]);
+    }
+}
+
+/* Groupings that are kept. */
+
+/* Returns where groupings of the scope are kept, or NULL if they are not. */
+static struct measure_groupings *
+kept_groupings(const struct measure_scope *scope)
+{
+    return (scope->n_reports == 1 && !scope->one_core
+            ? scope->reports[0]->groupings : NULL);
+}
+
+/* Loads part 'i' behind those that 'q' has, and notes it in 'grouping'.
+ * Returns false if there is no memory. */
+static bool
+add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
+{
+    uint32_t begin[MEASURE_N_FAMILIES];
+    uint64_t n_rows[MEASURE_N_FAMILIES];
+
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        begin[layout] = q->groups[layout].n;
+    }
+    if (!begin_passes(q, i)) {
+        return false;
+    }
+    for (; q->pass < q->n_passes; q->pass++) {
+        if (!load_pass(q, i)) {
+            return false;
+        }
+    }
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_groups *groups = &q->groups[layout];
+        uint64_t n_first = count_rows(q, 0, 1, n_rows);
+        uint64_t most = grouping->max_packets;
+
+        for (uint32_t j = begin[layout]; j < groups->n; j++) {
+            uint64_t packets = groups->rows[j * measure_row_words(layout)
+                                            + measure_key_words(layout)];
+
+            most = packets > most ? packets : most;
+        }
+        grouping->max_packets = most;
+        if (grouping->parts[layout]) {
+            grouping->parts[layout][i + 1] = groups->n;
+        }
+        /* The others have about as many groups for their rows. */
+        if (!i && groups->n) {
+            uint64_t n = (groups->n * 17. / 16 * (q->n_rows - n_first)
+                          / n_first);
+            uint64_t size = n * measure_row_words(layout) * sizeof(uint64_t);
+            bool ok = measure_budget_reserve(q->budget, size);
+
+            if (ok) {
+                ok = measure_groups_reserve(groups, n);
+                measure_budget_unreserve(q->budget, size);
+            }
+            if (!ok) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Makes the grouping of the report in 'scope' by 'by', whatever the filter,
+ * from that by pair if there is one.  Returns NULL if there is no memory. */
+static struct measure_grouping *
+make_grouping(const struct measure_scope *scope, enum measure_by by)
+{
+    struct measure_groupings *kept = kept_groupings(scope);
+    struct measure_scope all_rows = *scope;
+    struct measure_group group;
+    struct query q = {
+        .scope = &all_rows, .group = &group, .whole = &group,
+        .together = &group,
+        .base = measure_groupings_get(kept, MEASURE_BY_PAIR),
+    };
+    struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
+    bool ok;
+
+    all_rows.filter = NULL;
+    measure_group_from_by(&group, by);
+    ok = begin(&q);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        q.groups[layout].lasting = true;
+        if (!q.split) {
+            grouping->parts[layout]
+                = measure_xzalloc((q.n_parts + 1)
+                                  * sizeof *grouping->parts[layout]);
+        }
+    }
+    for (uint32_t i = 0; ok && i < q.n_parts; i++) {
+        ok = add_part(&q, i, grouping);
+    }
+    for (int layout = 0; ok && layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_groups *groups = &q.groups[layout];
+
+        measure_groups_fit(groups);
+        measure_groups_view(groups, &grouping->tables[layout]);
+        grouping->sizes[layout] = groups->size;
+        groups->rows = NULL;        /* They stay. */
+    }
+    end(&q);
+    if (!ok) {
+        measure_grouping_destroy(grouping, q.budget);
+        grouping = NULL;
+    }
+    return grouping;
+}
+
+/* Returns the grouping of the report in 'scope' by 'group', or NULL if it is
+ * not one that is kept, or there is no memory to keep it. */
+static const struct measure_grouping *
+get_grouping(const struct measure_scope *scope,
+             const struct measure_group *group)
+{
+    struct measure_groupings *kept = kept_groupings(scope);
+
+    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+        if (measure_group_is_by(group, by)) {
+            const struct measure_grouping *grouping
+                = measure_groupings_get(kept, by);
+            struct measure_grouping *new;
+
+            if (!grouping && measure_groupings_may_keep(kept)) {
+                new = make_grouping(scope, by);
+                grouping = new ? measure_groupings_keep(kept, by, new) : NULL;
+            }
+            return grouping;
+        }
+    }
+    return NULL;
+}
+
+/* Chooses what 'q' takes in place of the rows of its report: that grouping of
+ * those that are there which has all fields, and fewest rows. */
+static void
+choose_base(struct query *q)
+{
+    const struct measure_scope *scope = q->scope;
+
+    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+        const struct measure_grouping *grouping
+            = measure_groupings_get(kept_groupings(scope), by);
+
+        if (grouping && measure_group_derives(by, q->group)
+            && (!scope->filter || measure_filter_derives(by, scope->filter))) {
+            q->base = grouping;
+        }
+    }
+}
+
+/* Answers. */
+
+/* Returns true if no two rows of the report in 'scope' are of one group, and
+ * each has the layout that its group has. */
+static bool
+rows_are_groups(const struct measure_scope *scope,
+                const struct measure_group *group)
+{
+    const struct measure_report *report = scope->reports[0];
+
+    return (measure_group_is_by(group, report->by)
+            && !(report->by == MEASURE_BY_FLOW ? report->several_ports
+                 : report->tables[MEASURE_IPV6].n_used > 0));
+}
+
+static bool
+give_tables(const struct measure_table tables[MEASURE_N_FAMILIES],
+            measure_groups_function *f, void *aux)
+{
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        if (measure_table_n_used(&tables[layout])
+            && !f(&tables[layout], aux)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives the groups of the pass that is loaded to one of the functions. */
+static bool
+give_groups(struct query *q, measure_groups_function *f,
+            measure_wholes_function *wholes_f, void *aux)
+{
+    struct measure_table tables[MEASURE_N_FAMILIES];
+
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        if (wholes_f && q->wholes[layout].n
+            && !wholes_f(&q->groups[layout], &q->wholes[layout],
+                         q->pass + 1 < q->n_passes, aux)) {
+            return false;
+        }
+        measure_groups_view(&q->groups[layout], &tables[layout]);
+    }
+    return wholes_f || give_tables(tables, f, aux);
+}
+
+static bool
+query(struct query *q, measure_groups_function *f,
+      measure_wholes_function *wholes_f, void *aux)
+{
+    bool ok = begin(q);
+
+    for (uint32_t i = 0; ok && i < q->n_parts; i++) {
+        ok = begin_passes(q, i);
+        for (; ok && q->pass < q->n_passes; q->pass++) {
+            ok = load_pass(q, i) && give_groups(q, f, wholes_f, aux);
+        }
+    }
+    end(q);
+    return ok;
+}
+
+/* Gives all groups in 'scope' to 'f', each in one call.  measure_scope_check()
+ * must allow it.  Returns false if there was no memory, or 'f' said so. */
+bool
+measure_query(const struct measure_scope *scope,
+              const struct measure_group *group,
+              measure_groups_function *f, void *aux)
+{
+    struct query q = {
+        .scope = scope, .group = group, .whole = group, .together = group,
+    };
+    const struct measure_grouping *grouping = NULL;
+    struct measure_groupings *kept;
+    bool ok;
+
+    if (!scope->n_reports) {
+        return true;
+    }
+    kept = kept_groupings(scope);
+    if (!kept) {
+        return query(&q, f, NULL, aux);
+    }
+    if (!scope->filter && rows_are_groups(scope, group)) {
+        return give_tables(scope->reports[0]->tables, f, aux);
+    }
+    measure_groupings_begin(kept);
+    if (!scope->filter) {
+        grouping = get_grouping(scope, group);
+    }
+    if (grouping) {
+        ok = give_tables(grouping->tables, f, aux);
+    } else {
+        choose_base(&q);
+        ok = query(&q, f, NULL, aux);
+    }
+    measure_groupings_end(kept);
+    return ok;
+}
+
+/* Like measure_query(), with all groups that are one by 'together' in one
+ * call, and all that are one by 'whole' in one call or in calls that follow
+ * each other.  'together' must have the fields of 'whole', and 'group' those
+ * of 'together'.  'f' also gets all wholes with their packets and bytes, but
+ * of those with less than 'min_packets' packets no groups.  None may have
+ * tunnels. */
+bool
+measure_query_wholes(const struct measure_scope *scope,
+                     const struct measure_group *group,
+                     const struct measure_group *together,
+                     const struct measure_group *whole, uint64_t min_packets,
+                     measure_wholes_function *f, void *aux)
+{
+    struct query q = {
+        .scope = scope, .group = group, .whole = whole,
+        .together = together, .count_wholes = true, .min_packets = min_packets,
+    };
+    struct measure_groupings *kept;
+    bool ok;
+
+    assert(!(group->fields & MEASURE_FIELD_TUNNEL));
+    if (!scope->n_reports) {
+        return true;
+    }
+    kept = kept_groupings(scope);
+    if (!kept) {
+        return query(&q, NULL, f, aux);
+    }
+    measure_groupings_begin(kept);
+    choose_base(&q);
+    ok = query(&q, NULL, f, aux);
+    measure_groupings_end(kept);
+    return ok;
+}
+
+/* Returns true if it is known without a look at all rows that no group in
+ * 'scope' has 'min_packets' packets.  Then adds to '*keys' how many groups
+ * there are. */
+bool
+measure_query_all_light(const struct measure_scope *scope,
+                        const struct measure_group *group,
+                        uint64_t min_packets, uint64_t *keys)
+{
+    struct measure_groupings *kept = (scope->n_reports && !scope->filter
+                                      ? kept_groupings(scope) : NULL);
+    const struct measure_grouping *grouping;
+    bool light;
+
+    if (!kept) {
+        return false;
+    }
+    measure_groupings_begin(kept);
+    grouping = get_grouping(scope, group);
+    light = grouping && grouping->max_packets < min_packets;
+    for (int i = 0; light && i < MEASURE_N_FAMILIES; i++) {
+        *keys += measure_table_n_used(&grouping->tables[i]);
+    }
+    measure_groupings_end(kept);
+    return light;
+}
+
+/* Where measure_query_changes() adds to. */
+struct adding {
+    enum measure_by by;
+    struct measure_change *const *changes;
+    struct measure_budget *budget;
+};
+
+/* Puts the rows of 'table' into partitions, in the order in which 'change' has
+ * their keys. */
+MEASURE_SPECIALISED void
+split_changes(const struct measure_change *change, enum measure_family layout,
+              const struct measure_table *table, const uint64_t *mask,
+              struct measure_partitions *p)
+{
+    const uint64_t *row = table->rows;
+    uint32_t n_rows = measure_table_n_used(table);
+    unsigned int n_words = measure_key_words(layout);
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = row[j] & mask[j];
+        }
+        measure_partitions_add(p, layout,
+                               measure_change_order(change, layout, key, p->n),
+                               key, row[n_words], row[n_words + 1]);
+        row += measure_row_words(layout);
+    }
+}
+
+/* Adds the rows of 'table' to the running epoch.  Many are first put into the
+ * order of the keys that are expected: else each would wait for another line
+ * of memory. */
+static bool
+add_changes(const struct measure_table *table, void *adding_)
+{
+    const struct adding *adding = adding_;
+    enum measure_family layout = table->family;
+    struct measure_change *change = adding->changes[layout];
+    const uint64_t *mask = measure_masks[adding->by].words[layout];
+    uint64_t n_rows = measure_table_n_used(table);
+    uint32_t n_parts = measure_partitions_for(n_rows);
+    struct measure_partitions p = { .n = 0 };
+
+    if (n_parts == 1) {
+        measure_change_add_rows(change, table->rows, n_rows, mask);
+        return true;
+    }
+    if (measure_budget_allows(adding->budget,
+                              measure_partitions_bytes(layout, n_rows,
+                                                       n_parts))
+        && measure_partitions_init(&p, layout, n_rows, n_parts,
+                                   adding->budget)) {
+        uint32_t n_keys = change->n_keys;
+
+        if (layout == MEASURE_IPV4) {
+            split_changes(change, MEASURE_IPV4, table, mask, &p);
+        } else {
+            split_changes(change, MEASURE_IPV6, table, mask, &p);
+        }
+        for (uint32_t i = 0; i < n_parts; i++) {
+            struct measure_chunk chunk = { .number = 0 };
+
+            measure_change_begin_share(change, i, n_parts, n_keys, n_rows);
+            while (measure_partition_next_chunk(&p, i, &chunk)) {
+                measure_change_add_rows(change, chunk.rows, chunk.n, mask);
+            }
+        }
+    } else {
+        measure_change_add_rows(change, table->rows, n_rows, mask);
+    }
+    measure_partitions_destroy(&p, adding->budget);
+    return true;
+}
+
+static uint64_t
+missed_packets(enum measure_family layout, const uint64_t *key,
+               const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_packets;
+}
+
+static uint64_t
+missed_bytes(enum measure_family layout, const uint64_t *key,
+             const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_bytes;
+}
+
+/* Adds all groups by 'by' in 'scope' to the running epoch of 'changes', which
+ * has one table for each layout, and says what they can have missed.  The
+ * epoch must be closed before the reports go.  measure_scope_check() must
+ * allow it.  Returns false if there was no memory: the epoch will be
+ * skipped. */
+bool
+measure_query_changes(const struct measure_scope *scope, enum measure_by by,
+                      struct measure_change *const changes[])
+{
+    struct adding adding = { .by = by, .changes = changes };
+    struct measure_totals totals;
+    struct measure_group group;
+    bool known_by_key, ok;
+
+    if (!scope->n_reports) {
+        return true;
+    }
+    adding.budget = scope->reports[scope->n_reports - 1]->budget;
+    measure_group_from_by(&group, by);
+    ok = measure_query(scope, &group, add_changes, &adding);
+
+    measure_scope_sum(scope, &totals);
+    known_by_key = (scope->n_reports == 1 && !scope->one_core
+                    && scope->reports[0]->by == by);
+    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        struct measure_change *change = changes[layout];
+        bool bytes = change->config.bytes;
+
+        if (!ok) {
+            measure_change_skip(change);
+        }
+        measure_change_missed(change,
+                              (bytes ? totals.counters.overflow_bytes
+                               : totals.counters.overflow_packets),
+                              (!known_by_key ? NULL
+                               : bytes ? missed_bytes : missed_packets),
+                              scope->reports[0]);
+    }
+    return ok;
+}

@@ -1,0 +1,91 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_QUERY_H
+#define MEASURE_QUERY_H 1
+
+#include "questions/measure-scope.h"
+#include "report/measure-change.h"
+#include "report/measure-groups.h"
+
+/* Questions to reports
+ * ====================
+ *
+ * measure_query() groups all rows in a scope (measure-scope.h).
+ *
+ * How.  Groups that have a whole source address are answered part by part as
+ * the report is (measure-report.h): all rows of a group are in one part, whose
+ * groups fit the cache of the processor.  For other groups the rows that the
+ * filter lets through are masked and written to partitions of another order
+ * first (measure-partition.h).  Where few groups have many rows these are
+ * added up on their way to the partitions, in a small cache.
+ *
+ * A part that is much larger than others, as where one source has millions of
+ * flows, is gone through in up to 16 passes, each for a share of its groups:
+ * that bounds the memory as that of parts of the usual size.
+ *
+ * Of one report, of all threads, the groups by pair, source and destination
+ * are kept when somebody needs them (measure-grouping.h), and are where all
+ * begins that can be made from them.
+ *
+ * Memory, while it runs: for other groups 32 bytes for each row in the layout
+ * of IPv4 and 64 for the other; some hundred kilobytes besides.  The large
+ * blocks are spare ones of the budget of the newest report, or become such.
+ * What the limit of that budget does not allow is refused.
+ *
+ * Error.  Groups miss what overflowed (measure-report.h).  Counts are never
+ * too high but for reports of structures that estimate; of these only rows of
+ * the counted key, in one epoch, can be asked for.
+ *
+ * Thread safety: a report does not change, so any number of threads may ask at
+ * the same time.  None may destroy it meanwhile. */
+
+/* Rows of any answer, however many are asked for. */
+#define MEASURE_ANSWER_MAX_ROWS 100000
+
+/* What the rows of an answer are sorted by. */
+enum measure_sort {
+    MEASURE_SORT_PACKETS,
+    MEASURE_SORT_BYTES
+};
+
+/* Called with groups, each in one call.  The table has no gaps, and is only to
+ * be gone through.  A key may have, besides the fields of its group, the port
+ * of the switch.  Returns false if there is no memory. */
+typedef bool measure_groups_function(const struct measure_table *, void *aux);
+
+/* Called with some wholes, and their groups: see measure_query_wholes().
+ * 'more' says that the next call, for these layouts, is for the same wholes
+ * and more of their groups. */
+typedef bool measure_wholes_function(const struct measure_groups *groups,
+                                     const struct measure_groups *wholes,
+                                     bool more, void *aux);
+
+bool measure_query(const struct measure_scope *, const struct measure_group *,
+                   measure_groups_function *, void *aux);
+bool measure_query_wholes(const struct measure_scope *,
+                          const struct measure_group *group,
+                          const struct measure_group *together,
+                          const struct measure_group *whole,
+                          uint64_t min_packets,
+                          measure_wholes_function *, void *aux);
+bool measure_query_all_light(const struct measure_scope *,
+                             const struct measure_group *,
+                             uint64_t min_packets, uint64_t *keys);
+bool measure_query_changes(const struct measure_scope *, enum measure_by,
+                           struct measure_change *const changes[]);
+
+#endif /* measure-query.h */

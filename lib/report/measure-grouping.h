@@ -1,0 +1,72 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_GROUPING_H
+#define MEASURE_GROUPING_H 1
+
+#include "structures/measure-table.h"
+
+/* What a report keeps of answers
+ * ==============================
+ *
+ * The rows of a report by pair, by source, and by destination are what most
+ * questions begin with.  Each of these groupings is made when it is first
+ * needed (measure-query.h), and kept with the report: superspreaders and
+ * entropy then need no further look at the flows, and the next grouping comes
+ * from the pairs, which are fewer.
+ *
+ * Memory: 32 bytes for each group in the layout of IPv4 and 64 for the other,
+ * counted as used by the budget.  A grouping is only made if the budget then
+ * has a quarter of its limit left, by what its first part says of the others;
+ * what several threads make at once is added up, though one of two that make
+ * the same will be thrown away.  measure_groupings_forget() frees all of a
+ * report, as soon as nobody uses them: when a newer report comes, or when
+ * memory is short.  From then on that report keeps none.
+ *
+ * Thread safety: all functions may be called by several threads at once.  What
+ * measure_groupings_get() and measure_groupings_keep() return does not change,
+ * and stays until the caller's measure_groupings_end(). */
+
+struct measure_groupings;
+
+struct measure_grouping {
+    /* Only to be gone through: they have no gaps. */
+    struct measure_table tables[MEASURE_N_FAMILIES];
+    size_t sizes[MEASURE_N_FAMILIES];   /* Bytes. */
+
+    /* In the parts of the report (measure-report.h), or NULL if the groups are
+     * in another order. */
+    uint32_t *parts[MEASURE_N_FAMILIES];
+
+    uint64_t max_packets;       /* Of a group. */
+};
+
+struct measure_groupings *measure_groupings_create(struct measure_budget *);
+void measure_groupings_destroy(struct measure_groupings *);
+
+void measure_groupings_begin(struct measure_groupings *);
+void measure_groupings_end(struct measure_groupings *);
+bool measure_groupings_may_keep(struct measure_groupings *);
+const struct measure_grouping *measure_groupings_get(
+    struct measure_groupings *, enum measure_by);
+const struct measure_grouping *measure_groupings_keep(
+    struct measure_groupings *, enum measure_by, struct measure_grouping *);
+void measure_groupings_forget(struct measure_groupings *);
+
+void measure_grouping_destroy(struct measure_grouping *,
+                              struct measure_budget *);
+
+#endif /* measure-grouping.h */

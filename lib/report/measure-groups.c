@@ -1,0 +1,381 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "report/measure-groups.h"
+
+#include "base/measure-pace.h"
+
+#define MIN_SLOTS 64
+#define MIN_ROWS 1024
+
+/* Makes 'groups' empty.  measure_groups_begin() must follow. */
+void
+measure_groups_init(struct measure_groups *groups, enum measure_family layout,
+                    const struct measure_hash_secret *secret,
+                    struct measure_budget *budget)
+{
+    memset(groups, 0, sizeof *groups);
+    groups->layout = layout;
+    groups->secret = secret;
+    groups->budget = budget;
+}
+
+void
+measure_groups_destroy(struct measure_groups *groups)
+{
+    measure_memory_give(groups->budget, groups->rows, groups->size,
+                        groups->lasting);
+    measure_memory_give(groups->budget, groups->slots, groups->slots_size,
+                        false);
+    groups->rows = NULL;
+    groups->slots = NULL;
+}
+
+/* Makes the index empty, for up to 'n_rows' rows.  Returns false if there is
+ * no memory. */
+static bool
+make_slots(struct measure_groups *groups, uint64_t n_rows)
+{
+    uint64_t n_slots = MIN_SLOTS;
+    size_t size;
+
+    while (n_slots < n_rows * 2) {
+        n_slots *= 2;
+    }
+    assert(n_slots <= UINT32_C(1) << 31);
+    size = n_slots * sizeof *groups->slots;
+    if (size > groups->slots_size) {
+        measure_memory_give(groups->budget, groups->slots,
+                            groups->slots_size, false);
+        groups->slots = NULL;
+        groups->slots_size = 0;
+        if (!groups->lasting && !measure_budget_allows(groups->budget, size)) {
+            return false;
+        }
+        groups->slots = measure_memory_take(groups->budget, &size, SIZE_MAX,
+                                            false);
+        if (!groups->slots) {
+            return false;
+        }
+        groups->slots_size = size;
+    }
+    groups->n_slots = n_slots;
+    memset(groups->slots, 0, n_slots * sizeof *groups->slots);
+    return true;
+}
+
+/* Forgets the keys of all rows so far, which stay, and makes ready for about
+ * 'n_rows' rows.  Returns false if there is no memory, or for an answer not so
+ * much. */
+bool
+measure_groups_begin(struct measure_groups *groups, uint64_t n_rows)
+{
+    groups->first = groups->n;
+    groups->flow = NULL;
+    return make_slots(groups, n_rows);
+}
+
+/* Makes the index larger if 'n_more' groups may be too many for it.  Returns
+ * false if there is no memory. */
+static bool
+grow_slots(struct measure_groups *groups, size_t n_more)
+{
+    unsigned int n_words = measure_key_words(groups->layout);
+    uint64_t n = groups->n - groups->first + n_more;
+    const uint64_t *row;
+
+    if (n * 2 <= groups->n_slots) {
+        return true;
+    }
+    if (!make_slots(groups, n * 2)) {
+        return false;
+    }
+    row = &groups->rows[groups->first * measure_row_words(groups->layout)];
+    for (uint32_t i = groups->first; i < groups->n; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+        uint64_t hash;
+        uint32_t slot;
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = groups->flow ? row[j] & groups->flow[j] : row[j];
+        }
+        hash = measure_key_hash(groups->secret, groups->layout, key);
+        slot = (hash >> 32) & (groups->n_slots - 1);
+        while (groups->slots[slot].number) {
+            slot = (slot + 1) & (groups->n_slots - 1);
+        }
+        groups->slots[slot].tag = hash;
+        groups->slots[slot].number = i + 1;
+        row += measure_row_words(groups->layout);
+        measure_pace(1);
+    }
+    return true;
+}
+
+/* Makes room for 'n_more' rows, and one more: see measure_table_from_rows().
+ * Returns false if there is no memory, or for an answer not so much. */
+bool
+measure_groups_reserve(struct measure_groups *groups, uint64_t n_more)
+{
+    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
+    size_t used = groups->n * row_size;
+    size_t size = used + (n_more + 1) * row_size;
+    uint64_t *rows;
+
+    if (size <= groups->size) {
+        return true;
+    }
+    size += groups->size ? used + MIN_ROWS * row_size : 0;
+    if (!groups->lasting && !measure_budget_allows(groups->budget, size)) {
+        return false;
+    }
+    rows = measure_memory_take(groups->budget, &size,
+                               groups->lasting ? size + size / 4 : SIZE_MAX,
+                               groups->lasting);
+    if (!rows) {
+        return false;
+    }
+    if (used) {
+        memcpy(rows, groups->rows, used);
+    }
+    measure_memory_give(groups->budget, groups->rows, groups->size,
+                        groups->lasting);
+    groups->rows = rows;
+    groups->size = size;
+    return true;
+}
+
+/* Gives back what the rows take much more than they need, if there is memory
+ * to copy them to. */
+void
+measure_groups_fit(struct measure_groups *groups)
+{
+    size_t row_size = measure_row_words(groups->layout) * sizeof(uint64_t);
+    size_t size = (groups->n + (size_t) 1) * row_size;
+    uint64_t *rows;
+
+    if (groups->size <= size + size / 4) {
+        return;
+    }
+    rows = measure_memory_take(groups->budget, &size, size + size / 4,
+                               groups->lasting);
+    if (rows) {
+        memcpy(rows, groups->rows, groups->n * row_size);
+        measure_memory_give(groups->budget, groups->rows, groups->size,
+                            groups->lasting);
+        groups->rows = rows;
+        groups->size = size;
+    }
+}
+
+/* Adds up the 'n' 'rows', which are behind the tail or anywhere else, by their
+ * keys masked with 'mask' unless that is NULL.  If 'flow', another mask, is
+ * not NULL, the hash is that of the key masked with it; returns true if then
+ * two different keys were found with the same masked key. */
+MEASURE_SPECIALISED bool
+take__(struct measure_groups *groups, enum measure_family layout,
+       const uint64_t *rows, size_t n, const uint64_t *mask,
+       enum measure_groups_value value, const uint64_t *flow)
+{
+    unsigned int n_words = measure_key_words(layout);
+    size_t row_words = measure_row_words(layout);
+    uint64_t *to = measure_groups_tail(groups);
+    uint32_t last_slot = groups->n_slots - 1;
+    uint64_t keys[MEASURE_GROUPS_BATCH][MEASURE_KEY_WORDS];
+    uint64_t hashes[MEASURE_GROUPS_BATCH];
+    uint64_t differ = 0;
+
+    assert(n <= MEASURE_GROUPS_BATCH);
+    measure_pace(n);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *row = &rows[i * row_words];
+        uint64_t hashed[MEASURE_KEY_WORDS];
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            keys[i][j] = mask ? row[j] & mask[j] : row[j];
+            hashed[j] = flow ? keys[i][j] & flow[j] : keys[i][j];
+        }
+        hashes[i] = measure_hash(groups->secret, hashed, n_words);
+        __builtin_prefetch(&groups->slots[(hashes[i] >> 32) & last_slot], 1);
+    }
+    for (size_t i = 0; i < n; i++, rows += row_words) {
+        bool sum = value == MEASURE_GROUPS_SUM;
+        uint64_t packets = sum ? rows[n_words] : 1;
+        uint64_t bytes = sum ? rows[n_words + 1] : rows[n_words];
+        uint32_t slot = (hashes[i] >> 32) & last_slot;
+        uint32_t tag = hashes[i];
+
+        for (;;) {
+            struct measure_slot *s = &groups->slots[slot];
+            uint64_t *other;
+
+            if (!s->number) {
+                s->tag = tag;
+                s->number = ++groups->n;
+                for (unsigned int j = 0; j < n_words; j++) {
+                    to[j] = keys[i][j];
+                }
+                to[n_words] = packets;
+                to[n_words + 1] = bytes;
+                to += row_words;
+                break;
+            }
+            other = &groups->rows[(s->number - 1) * row_words];
+            if (s->tag == tag) {
+                if (measure_key_equal(other, keys[i], layout)) {
+                    other[n_words] += packets;
+                    other[n_words + 1] += bytes;
+                    break;
+                }
+                if (flow && !differ) {
+                    uint64_t difference = 0;
+
+                    for (unsigned int j = 0; j < n_words; j++) {
+                        difference |= (other[j] ^ keys[i][j]) & flow[j];
+                    }
+                    differ = !difference;
+                }
+            }
+            slot = (slot + 1) & last_slot;
+        }
+    }
+    return differ;
+}
+
+/* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) rows at the tail.  Returns
+ * false if there is no memory. */
+bool
+measure_groups_take(struct measure_groups *groups, size_t n)
+{
+    const uint64_t *rows = measure_groups_tail(groups);
+
+    if (!grow_slots(groups, n)) {
+        return false;
+    }
+    if (groups->layout == MEASURE_IPV4) {
+        take__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
+    } else {
+        take__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
+    }
+    return true;
+}
+
+MEASURE_SPECIALISED bool
+add__(struct measure_groups *groups, enum measure_family layout,
+      const uint64_t *rows, size_t n, const uint64_t *mask,
+      enum measure_groups_value value, const uint64_t *flow, bool *differ)
+{
+    groups->flow = flow;
+    while (n) {
+        size_t n_batch = n < MEASURE_GROUPS_BATCH ? n : MEASURE_GROUPS_BATCH;
+
+        if (!measure_groups_reserve(groups, n_batch)
+            || !grow_slots(groups, n_batch)) {
+            return false;
+        }
+        if (take__(groups, layout, rows, n_batch, mask, value, flow)) {
+            *differ = true;
+        }
+        rows += n_batch * measure_row_words(layout);
+        n -= n_batch;
+    }
+    return true;
+}
+
+/* Adds up the 'n' 'rows', which are without gaps.  Returns false if there is
+ * no memory, with some rows added. */
+bool
+measure_groups_add(struct measure_groups *groups, const uint64_t *rows,
+                   size_t n)
+{
+    return (groups->layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    NULL, NULL)
+            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    NULL, NULL));
+}
+
+/* Like measure_groups_add().  Sets '*differ' to true if it has seen two groups
+ * of one flow: all must be added by this function then. */
+bool
+measure_groups_add_flows(struct measure_groups *groups, const uint64_t *rows,
+                         size_t n, bool *differ)
+{
+    enum measure_family layout = groups->layout;
+    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
+
+    return (layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    mask, differ)
+            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+                    mask, differ));
+}
+
+MEASURE_SPECIALISED bool
+add_masked__(struct measure_groups *groups, const uint64_t *rows, size_t n,
+             const uint64_t *mask, enum measure_groups_value value)
+{
+    return (groups->layout == MEASURE_IPV4
+            ? add__(groups, MEASURE_IPV4, rows, n, mask, value, NULL, NULL)
+            : add__(groups, MEASURE_IPV6, rows, n, mask, value, NULL, NULL));
+}
+
+/* Adds up the 'n' 'rows', which are without gaps, by their keys masked with
+ * 'mask'.  Returns false if there is no memory, with some rows added. */
+bool
+measure_groups_add_masked(struct measure_groups *groups, const uint64_t *rows,
+                          size_t n, const uint64_t *mask,
+                          enum measure_groups_value value)
+{
+    return (value == MEASURE_GROUPS_SUM
+            ? add_masked__(groups, rows, n, mask, MEASURE_GROUPS_SUM)
+            : add_masked__(groups, rows, n, mask, MEASURE_GROUPS_COUNT));
+}
+
+/* Returns the row of 'key', or NULL if there is none. */
+uint64_t *
+measure_groups_find(const struct measure_groups *groups, const uint64_t *key)
+{
+    uint64_t hash = measure_key_hash(groups->secret, groups->layout, key);
+    uint32_t slot = (hash >> 32) & (groups->n_slots - 1);
+    size_t row_words = measure_row_words(groups->layout);
+
+    for (;;) {
+        const struct measure_slot *s = &groups->slots[slot];
+        uint64_t *row;
+
+        if (!s->number) {
+            return NULL;
+        }
+        row = &groups->rows[(s->number - 1) * row_words];
+        if (s->tag == (uint32_t) hash
+            && measure_key_equal(row, key, groups->layout)) {
+            return row;
+        }
+        slot = (slot + 1) & (groups->n_slots - 1);
+    }
+}
+
+/* Makes 'table', only to be gone through, of the groups, which may not change
+ * meanwhile. */
+void
+measure_groups_view(struct measure_groups *groups,
+                    struct measure_table *table)
+{
+    measure_table_from_rows(table, groups->layout, groups->rows, groups->n);
+}

@@ -1,0 +1,535 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "report/measure-merge.h"
+
+#include <stdlib.h>
+
+#include "report/measure-groups.h"
+#include "report/measure-partition.h"
+#include "report/measure-report-structures.h"
+
+#define SAMPLE_ROWS 64          /* Of each part, to find large ones. */
+
+/* Counts 'row' in the overflow array, for there was no memory for it. */
+static void
+overflow_row(struct measure_report *report, enum measure_family family,
+             uint64_t *row)
+{
+    uint64_t hash = measure_masked_hash(report->secret, family, row,
+                                        &measure_masks[report->by]);
+    uint64_t packets = *measure_row_packets(row, family);
+    uint64_t bytes = *measure_row_bytes(row, family);
+
+    measure_report_add_overflow(report, hash, packets, bytes);
+    report->counters.overflow_packets += packets;
+    report->counters.overflow_bytes += bytes;
+}
+
+/* All that an epoch closed in tables of one family: linear ones, and, for a
+ * complete report, cuckoo tables. */
+struct closed_tables {
+    enum measure_family family;
+    const struct measure_table **tables;
+    size_t n;
+    const struct measure_cuckoo **cuckoos;
+    size_t n_cuckoos;
+    uint64_t n_rows;
+    uint64_t n_cuckoo_rows;     /* Of these. */
+};
+
+static void
+find_tables(const struct measure_report *report,
+            struct closed_tables *closed, enum measure_family family,
+            struct measure_set *const sets[], size_t n_sets)
+{
+    memset(closed, 0, sizeof *closed);
+    closed->family = family;
+    closed->tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES
+                                     * sizeof *closed->tables);
+    closed->cuckoos = measure_xzalloc(n_sets * sizeof *closed->cuckoos);
+    for (size_t i = 0; i < n_sets; i++) {
+        const struct measure_structure *structure = sets[i]->structure;
+
+        for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
+            const struct measure_table *from = &sets[i]->tables[family][j];
+
+            if (measure_table_n_used(from)) {
+                closed->n_rows += measure_table_n_used(from);
+                closed->tables[closed->n++] = from;
+            }
+        }
+        if (report->complete && structure
+            && measure_structure_n_keys(structure, family)) {
+            closed->n_cuckoo_rows += measure_structure_n_keys(structure,
+                                                              family);
+            closed->cuckoos[closed->n_cuckoos++]
+                = &structure->u[family].cuckoo;
+        }
+    }
+    closed->n_rows += closed->n_cuckoo_rows;
+}
+
+/* Counts all of 'closed' as overflow.  The report stays right that way, if not
+ * exact. */
+static void
+overflow_tables(struct measure_report *report,
+                const struct closed_tables *closed)
+{
+    for (size_t i = 0; i < closed->n; i++) {
+        MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
+            overflow_row(report, closed->family, row);
+        }
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+            overflow_row(report, closed->family, row);
+        }
+    }
+}
+
+/* What one source has most of the rows of would be a partition that no cache
+ * holds.  Hence the rows of a large part are written to several partitions, by
+ * the hash of their flows: those of part 'i' to partitions 'first[i]' to
+ * 'first[i + 1]' - 1.  'first' is NULL if each part is one partition. */
+struct pieces {
+    uint32_t *first;
+    uint32_t n;                 /* Partitions. */
+};
+
+static inline uint32_t
+part_of(const struct measure_report *report, enum measure_family family,
+        const uint64_t *row)
+{
+    uint64_t key[MEASURE_KEY_WORDS];
+    enum measure_family layout = measure_group_key(&report->part_group,
+                                                   family, row, key);
+
+    return (measure_key_hash(report->secret, layout, key)
+            & (report->n_parts - 1));
+}
+
+/* Adds to 'counts' the parts of the first 'n' rows of 'table'.  These are as
+ * good as any: rows lie in the order of a hash.  Returns their number. */
+static uint64_t
+sample_table(const struct measure_report *report,
+             const struct measure_table *table, uint64_t n, uint64_t *counts)
+{
+    uint64_t i = 0;
+
+    MEASURE_TABLE_FOR_EACH (row, table) {
+        if (i++ == n) {
+            return n;
+        }
+        counts[part_of(report, table->family, row)]++;
+    }
+    return i;
+}
+
+static uint64_t
+sample_cuckoo(const struct measure_report *report, enum measure_family family,
+              const struct measure_cuckoo *cuckoo, uint64_t n,
+              uint64_t *counts)
+{
+    uint64_t i = 0;
+
+    MEASURE_CUCKOO_FOR_EACH (row, cuckoo) {
+        if (i++ == n) {
+            return n;
+        }
+        counts[part_of(report, family, row)]++;
+    }
+    return i;
+}
+
+/* Finds, by a few of the rows of 'closed', which parts are large. */
+static void
+find_pieces(const struct measure_report *report,
+            const struct closed_tables *closed, struct pieces *pieces)
+{
+    enum measure_family family = closed->family;
+    uint32_t n_parts = report->n_parts;
+    uint64_t *counts = measure_xzalloc(n_parts * sizeof *counts);
+    uint64_t one_of = 1 + closed->n_rows / (n_parts * (uint64_t) SAMPLE_ROWS);
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < closed->n; i++) {
+        const struct measure_table *table = closed->tables[i];
+
+        n += sample_table(report, table, measure_table_n_used(table) / one_of,
+                          counts);
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        n += sample_cuckoo(report, family, closed->cuckoos[i],
+                           closed->n_cuckoo_rows / closed->n_cuckoos / one_of,
+                           counts);
+    }
+    pieces->first = measure_xzalloc((n_parts + 1) * sizeof *pieces->first);
+    for (uint32_t i = 0; i < n_parts; i++) {
+        uint64_t n_rows = n ? (double) counts[i] / n * closed->n_rows : 0;
+
+        pieces->first[i + 1]
+            = (pieces->first[i]
+               + measure_partition_pieces(n_rows, closed->n_rows, n_parts,
+                                          MEASURE_MAX_PARTITIONS));
+    }
+    pieces->n = pieces->first[n_parts];
+    if (pieces->n == n_parts) {
+        free(pieces->first);
+        pieces->first = NULL;
+    }
+    free(counts);
+}
+
+MEASURE_SPECIALISED void
+split_row(const struct measure_report *report, enum measure_family family,
+          const struct pieces *pieces, uint64_t *row,
+          struct measure_partitions *partitions)
+{
+    uint32_t i = part_of(report, family, row);
+
+    if (pieces->first) {
+        uint32_t first = pieces->first[i];
+        uint32_t n = pieces->first[i + 1] - first;
+
+        i = first;
+        if (n > 1) {
+            i += (measure_masked_hash(report->secret, family, row,
+                                      &measure_masks[MEASURE_BY_FLOW])
+                  & (n - 1));
+        }
+    }
+    measure_partitions_add_to(partitions, family, i, row,
+                              *measure_row_packets(row, family),
+                              *measure_row_bytes(row, family));
+}
+
+/* Writes the rows of 'closed', which are of 'family', to 'partitions'. */
+MEASURE_SPECIALISED void
+split_tables(const struct measure_report *report, enum measure_family family,
+             const struct closed_tables *closed, const struct pieces *pieces,
+             struct measure_partitions *partitions)
+{
+    for (size_t i = 0; i < closed->n; i++) {
+        MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
+            split_row(report, family, pieces, row, partitions);
+        }
+    }
+    for (size_t i = 0; i < closed->n_cuckoos; i++) {
+        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+            split_row(report, family, pieces, row, partitions);
+        }
+    }
+}
+
+/* Adds up the rows of one partition, behind those that 'groups' has.  Returns
+ * false if there is no memory. */
+static bool
+merge_partition(struct measure_report *report,
+                const struct measure_partitions *partitions, uint32_t i,
+                struct measure_groups *groups)
+{
+    struct measure_chunk chunk = { .number = 0 };
+
+    if (!measure_groups_begin(groups,
+                              measure_partition_n_rows(partitions, i))) {
+        return false;
+    }
+    while (measure_partition_next_chunk(partitions, i, &chunk)) {
+        if (!measure_groups_add_flows(groups, chunk.rows, chunk.n,
+                                      &report->several_ports)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns false if there is no memory, with nothing changed. */
+MEASURE_SPECIALISED bool
+merge__(struct measure_report *report, enum measure_family family,
+        const struct closed_tables *closed)
+{
+    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
+    struct measure_partitions partitions;
+    struct measure_groups groups;
+    struct pieces pieces;
+    uint32_t partition = 0;
+    uint64_t n_keys;
+    bool ok;
+
+    /* A little more than expected, lest all must be copied. */
+    n_keys = (measure_table_estimate(closed->tables, closed->n, mask,
+                                     report->secret) * 1.06
+              + closed->n_cuckoo_rows);
+    measure_groups_init(&groups, family, report->secret, report->budget);
+    groups.lasting = true;
+    find_pieces(report, closed, &pieces);
+    ok = (measure_partitions_init(&partitions, family, closed->n_rows,
+                                  pieces.n, report->budget)
+          && measure_groups_reserve(&groups, (n_keys < closed->n_rows
+                                              ? n_keys : closed->n_rows)
+                                             + MEASURE_GROUPS_BATCH));
+    if (ok) {
+        split_tables(report, family, closed, &pieces, &partitions);
+    }
+    for (uint32_t i = 0; ok && i < report->n_parts; i++) {
+        uint32_t end = pieces.first ? pieces.first[i + 1] : i + 1;
+
+        report->parts[family][i] = groups.n;
+        while (ok && partition < end) {
+            ok = merge_partition(report, &partitions, partition++, &groups);
+        }
+    }
+    free(pieces.first);
+    measure_partitions_destroy(&partitions, report->budget);
+    if (ok) {
+        measure_groups_fit(&groups);
+        report->parts[family][report->n_parts] = groups.n;
+        report->table_sizes[family] = groups.size;
+        measure_groups_view(&groups, &report->tables[family]);
+        groups.rows = NULL;     /* They stay. */
+    }
+    measure_groups_destroy(&groups);
+    return ok;
+}
+
+/* Puts the rows of 'closed' into parts.  Returns false if there is no
+ * memory. */
+static bool
+merge_parts(struct measure_report *report, const struct closed_tables *closed)
+{
+    enum measure_family family = closed->family;
+    size_t size = (report->n_parts + 1) * sizeof *report->parts[family];
+
+    report->parts[family] = measure_xzalloc(size);
+    if (closed->n_rows
+        && !(family == MEASURE_IPV4 ? merge__(report, MEASURE_IPV4, closed)
+             : merge__(report, MEASURE_IPV6, closed))) {
+        memset(report->parts[family], 0, size);
+        return false;
+    }
+    return true;
+}
+
+/* The same for a report that will not have every key: its rows are those of
+ * its own kind of key, in a linear table.  There are few here, those of sets
+ * that had no memory for their structure. */
+static bool
+merge_linear(struct measure_report *report, const struct closed_tables *closed)
+{
+    struct measure_table *table = &report->tables[closed->family];
+
+    if (closed->n
+        && !measure_table_reserve(table, closed->n_rows, report->secret,
+                                  report->budget)) {
+        return false;
+    }
+    for (size_t i = 0; i < closed->n; i++) {
+        measure_table_merge(table, closed->tables[i],
+                            measure_masks[report->by].words[closed->family],
+                            report->secret);
+    }
+    return true;
+}
+
+static void
+merge_family(struct measure_report *report, const struct closed_tables *closed)
+{
+    report->tables[closed->family].family = closed->family;
+    report->n_tables += closed->n + closed->n_cuckoos;
+    if (!(report->complete ? merge_parts(report, closed)
+          : merge_linear(report, closed))) {
+        overflow_tables(report, closed);
+    }
+}
+
+/* Returns the report of what the 'n_sets' sets counted, all of which must have
+ * counted keys of kind 'by' hashed with 'secret'.  No packet thread may use
+ * them any more. */
+struct measure_report *
+measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+                     enum measure_by by,
+                     const struct measure_hash_secret *secret,
+                     struct measure_budget *budget)
+{
+    struct measure_report *report = measure_xzalloc(sizeof *report);
+    struct closed_tables closed[MEASURE_N_FAMILIES];
+    uint64_t n_rows = 0;
+
+    report->by = by;
+    report->secret = secret;
+    report->budget = budget;
+    report->complete = true;
+
+    for (size_t i = 0; i < n_sets; i++) {
+        const struct measure_set *set = sets[i];
+
+        assert(set->by == by && set->secret == secret);
+        measure_counters_add(&report->counters, &set->counters);
+        if (set->structure) {
+            measure_report_note_structure(report, set->structure);
+        }
+        if (set->counters.overflow_packets) {
+            for (uint32_t j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
+                measure_report_add_overflow(report, j,
+                                            set->overflow[j].packets,
+                                            set->overflow[j].bytes);
+            }
+        }
+    }
+
+    measure_group_init(&report->part_group,
+                       (measure_by_has_source(by) ? MEASURE_FIELD_SOURCE
+                        : MEASURE_FIELD_DESTINATION), 128, 128);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        find_tables(report, &closed[family], family, sets, n_sets);
+        n_rows += closed[family].n_rows;
+    }
+    report->n_parts = report->complete ? measure_partitions_for(n_rows) : 0;
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        merge_family(report, &closed[family]);
+        free(closed[family].tables);
+        free(closed[family].cuckoos);
+    }
+    if (report->complete) {
+        report->groupings = measure_groupings_create(budget);
+    } else {
+        measure_report_merge_structures(report, sets, n_sets);
+    }
+    return report;
+}
+
+/* Adds a copy of 'row' at '*to', or counts it as overflow if that is NULL. */
+MEASURE_SPECIALISED void
+keep_row(struct measure_section *section, enum measure_family family,
+         uint64_t *row, uint64_t **to)
+{
+    if (*to) {
+        size_t row_words = measure_row_words(family);
+
+        memcpy(*to, row, row_words * sizeof *row);
+        *to += row_words;
+        section->tables[family].n_used++;
+    } else {
+        section->counters.overflow_packets
+            += *measure_row_packets(row, family);
+        section->counters.overflow_bytes += *measure_row_bytes(row, family);
+    }
+}
+
+/* Copies the rows of 'set' to 'section', or counts them as overflow if there
+ * is no memory. */
+static void
+keep_rows(struct measure_report *report, struct measure_section *section,
+          enum measure_family family, const struct measure_set *set)
+{
+    struct measure_table *table = &section->tables[family];
+    size_t per_line = measure_rows_per_line(family);
+    uint64_t n_rows = 0;
+    uint64_t *to;
+
+    table->family = family;
+    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+        n_rows += measure_table_n_used(&set->tables[family][i]);
+    }
+    if (set->structure) {
+        n_rows += measure_structure_n_keys(set->structure, family);
+    }
+    if (!n_rows) {
+        return;
+    }
+    to = (measure_table_init(table, family,
+                             (n_rows + per_line - 1) / per_line,
+                             report->budget, MEASURE_ANY_NODE)
+          ? table->rows : NULL);
+    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
+        MEASURE_TABLE_FOR_EACH (row, &set->tables[family][i]) {
+            keep_row(section, family, row, &to);
+        }
+    }
+    if (set->structure) {
+        MEASURE_CUCKOO_FOR_EACH (row, &set->structure->u[family].cuckoo) {
+            keep_row(section, family, row, &to);
+        }
+    }
+}
+
+/* Keeps in 'section' the report of what the threads on its core counted in
+ * structures that do not have every key: what each of them knows of a key must
+ * be added up now. */
+static void
+keep_report(struct measure_report *report, struct measure_section *section,
+            struct measure_set *const sets[], const unsigned int cores[],
+            size_t n_sets)
+{
+    struct measure_set **chosen = measure_xzalloc(n_sets * sizeof *chosen);
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_sets; i++) {
+        if (cores[i] == section->core) {
+            chosen[n++] = sets[i];
+        }
+    }
+    section->report = measure_report_merge(chosen, n, report->by,
+                                           report->secret, report->budget);
+    section->counters = section->report->counters;
+    free(chosen);
+}
+
+static bool
+has_section(const struct measure_report *report, unsigned int core)
+{
+    for (size_t i = 0; i < report->n_sections; i++) {
+        if (report->sections[i].core == core) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps in 'report', which was made from the 'n_sets' 'sets', what each of
+ * them counted, so that it can be asked about the threads on 'cores' one by
+ * one.  Several sets may be of the same core. */
+void
+measure_report_keep_sections(struct measure_report *report,
+                             struct measure_set *const sets[],
+                             const unsigned int cores[], size_t n_sets)
+{
+    report->sections = measure_xzalloc(n_sets * sizeof *report->sections);
+    for (size_t i = 0; i < n_sets; i++) {
+        struct measure_section *section
+            = &report->sections[report->n_sections];
+
+        if (!report->complete && has_section(report, cores[i])) {
+            continue;
+        }
+        report->n_sections++;
+        section->core = cores[i];
+        section->counters = sets[i]->counters;
+        if (!report->complete) {
+            if (n_sets > 1) {
+                keep_report(report, section, sets, cores, n_sets);
+            }
+            continue;
+        }
+        for (int family = 0; family < MEASURE_N_FAMILIES && n_sets > 1;
+             family++) {
+            keep_rows(report, section, family, sets[i]);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_MERGE_H
+#define MEASURE_MERGE_H 1
+
+#include "report/measure-report.h"
+
+/* From the sets of a closed epoch to its report
+ * =============================================
+ *
+ * measure_report_merge() adds the tables of the sets that an epoch closed,
+ * those of all packet threads, by the method of measure-partition.h and
+ * measure-groups.h: rows are first written to partitions, each of which then
+ * fits the cache.  Where there is no memory for that, what was counted is
+ * overflow, and the report stays right if not exact.
+ *
+ * Memory, while a report is made: for each row of the tables as much as the
+ * row once more, out of the spare blocks of the budget (measure-memory.h).
+ *
+ * Thread safety: none.  The sets must be closed: no packet thread may use
+ * them any more. */
+
+struct measure_report *
+measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+                     enum measure_by, const struct measure_hash_secret *,
+                     struct measure_budget *);
+void measure_report_keep_sections(struct measure_report *,
+                                  struct measure_set *const sets[],
+                                  const unsigned int cores[], size_t n_sets);
+
+#endif /* measure-merge.h */

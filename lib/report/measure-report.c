@@ -1,0 +1,160 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "report/measure-report.h"
+
+#include <stdlib.h>
+
+#define OVERFLOW_SIZE (MEASURE_OVERFLOW_CELLS                               \
+                       * sizeof(struct measure_overflow_cell))
+
+/* Adds to the overflow array of 'report' what keys with 'hash' can have
+ * missed. */
+void
+measure_report_add_overflow(struct measure_report *report, uint64_t hash,
+                            uint64_t packets, uint64_t bytes)
+{
+    struct measure_overflow_cell *cell;
+
+    if (!report->overflow) {
+        report->overflow = measure_xzalloc(OVERFLOW_SIZE);
+    }
+    cell = &report->overflow[measure_overflow_cell(hash)];
+    cell->packets += packets;
+    cell->bytes += bytes;
+}
+
+static void
+add_cell(const struct measure_report *report, enum measure_family layout,
+         const uint64_t *key, uint64_t *packets, uint64_t *bytes)
+{
+    uint64_t hash = measure_key_hash(report->secret, layout, key);
+    uint32_t cell = measure_overflow_cell(hash);
+
+    *packets += report->overflow[cell].packets;
+    *bytes += report->overflow[cell].bytes;
+}
+
+/* Adds to '*packets' and '*bytes' what 'key', which is in 'layout' and of the
+ * kind that 'report' counted, can have missed at most. */
+void
+measure_report_add_missed(const struct measure_report *report,
+                          enum measure_family layout, const uint64_t *key,
+                          uint64_t *packets, uint64_t *bytes)
+{
+    if (!report->overflow) {
+        return;
+    }
+    add_cell(report, layout, key, packets, bytes);
+    if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW) {
+        /* What came in a tunnel has the other layout, and another cell. */
+        uint64_t wide[MEASURE_KEY_WORDS];
+
+        measure_key_widen(key, wide);
+        add_cell(report, MEASURE_IPV6, wide, packets, bytes);
+    }
+}
+
+/* Frees what 'report' keeps of answers. */
+void
+measure_report_forget_groupings(const struct measure_report *report)
+{
+    if (report->groupings) {
+        measure_groupings_forget(report->groupings);
+    }
+}
+
+void
+measure_report_destroy(struct measure_report *report)
+{
+    if (report) {
+        measure_groupings_destroy(report->groupings);
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            if (report->complete) {
+                measure_memory_give(report->budget,
+                                    report->tables[family].rows,
+                                    report->table_sizes[family], true);
+            } else {
+                measure_table_destroy(&report->tables[family],
+                                      report->budget);
+            }
+            measure_table_destroy(&report->errors[family], report->budget);
+            free(report->parts[family]);
+        }
+        for (size_t i = 0; i < report->n_sections; i++) {
+            for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+                measure_table_destroy(&report->sections[i].tables[family],
+                                      report->budget);
+            }
+            measure_report_destroy(report->sections[i].report);
+        }
+        free(report->sections);
+        free(report->overflow);
+        free(report);
+    }
+}
+
+/* Returns how much memory 'report' takes. */
+uint64_t
+measure_report_bytes(const struct measure_report *report)
+{
+    uint64_t bytes = (sizeof *report
+                      + (report->overflow ? OVERFLOW_SIZE : 0)
+                      + report->n_sections * sizeof *report->sections);
+
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        bytes += ((report->complete
+                   ? (report->table_sizes[family]
+                      + ((report->n_parts + 1)
+                         * sizeof *report->parts[family]))
+                   : measure_table_bytes(&report->tables[family]))
+                  + measure_table_bytes(&report->errors[family]));
+    }
+    for (size_t i = 0; i < report->n_sections; i++) {
+        const struct measure_section *section = &report->sections[i];
+
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            bytes += measure_table_bytes(&section->tables[family]);
+        }
+        if (section->report) {
+            bytes += measure_report_bytes(section->report);
+        }
+    }
+    return bytes;
+}
+
+/* Writes 'counters', those of the overflow array only if 'overflow'. */
+void
+measure_counters_write(struct measure_output *o,
+                       const struct measure_counters *counters, bool overflow)
+{
+    measure_output_open_line(o, "total");
+    measure_output_uint(o, "packets", counters->packets);
+    measure_output_uint(o, "bytes", counters->bytes);
+    measure_output_close(o);
+    measure_output_open_line(o, "not-counted");
+    measure_output_uint(o, "not-ip", counters->not_ip);
+    measure_output_uint(o, "malformed", counters->malformed);
+    measure_output_close(o);
+    if (overflow) {
+        measure_output_open_line(o, "overflow");
+        measure_output_uint(o, "packets", counters->overflow_packets);
+        measure_output_uint(o, "bytes", counters->overflow_bytes);
+        measure_output_close(o);
+    }
+}

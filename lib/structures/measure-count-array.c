@@ -1,0 +1,153 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "structures/measure-count-array.h"
+
+static void
+get_estimate(const void *array, uint64_t hash, struct measure_cell *estimate)
+{
+    *estimate = *measure_count_array_cell(array, hash);
+}
+
+static const struct measure_heavy_class heavy_class = {
+    .estimate = get_estimate,
+};
+
+/* Records 'key', which has lifted its cell over the threshold.  Returns false
+ * if it finds no room. */
+bool
+measure_count_array_record(struct measure_count_array *array,
+                           const uint64_t *key, uint64_t hash)
+{
+    return measure_heavy_keys_record(&array->heavy, &heavy_class, array,
+                                     array->secret, key, hash);
+}
+
+static inline void __attribute__((always_inline))
+add_burst(struct measure_count_array *array, enum measure_family family,
+          struct measure_record *records, size_t n)
+{
+    struct measure_cell *cells[MEASURE_BURST];
+    measure_pair thresholds = array->heavy.thresholds;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        records[i].hash = measure_hash(array->secret, records[i].key,
+                                       measure_key_words(family));
+        cells[i] = measure_count_array_cell(array, records[i].hash);
+        __builtin_prefetch(cells[i], 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (__builtin_expect(
+                measure_cell_add(cells[i],
+                                 measure_pair_from(1, records[i].bytes),
+                                 thresholds), 0)) {
+            measure_count_array_record(array, records[i].key,
+                                       records[i].hash);
+            /* They rise when a key is lost. */
+            thresholds = array->heavy.thresholds;
+        }
+        bytes += records[i].bytes;
+    }
+    measure_heavy_keys_advance(&array->heavy, n, bytes);
+}
+
+void
+measure_count_array_add_burst(struct measure_count_array *array,
+                              struct measure_record *records, size_t n)
+{
+    if (array->family == MEASURE_IPV4) {
+        add_burst(array, MEASURE_IPV4, records, n);
+    } else {
+        add_burst(array, MEASURE_IPV6, records, n);
+    }
+}
+
+static size_t
+cells_size(uint32_t n_cells)
+{
+    size_t per_line = MEASURE_LINE_SIZE / sizeof(struct measure_cell);
+
+    return (n_cells + per_line - 1) / per_line * MEASURE_LINE_SIZE;
+}
+
+/* Returns the bytes of memory that an array of 'params' takes. */
+size_t
+measure_count_array_size(const struct measure_count_array_params *params)
+{
+    return (cells_size(params->n_cells)
+            + measure_heavy_keys_size(params->family, &params->heavy));
+}
+
+/* Makes an empty array in 'memory', measure_count_array_size() bytes of zeros
+ * that begin with a cache line. */
+void
+measure_count_array_init(struct measure_count_array *array,
+                         const struct measure_count_array_params *params,
+                         void *memory)
+{
+    memset(array, 0, sizeof *array);
+    array->cells = memory;
+    array->n_cells = params->n_cells;
+    array->family = params->family;
+    array->secret = params->secret;
+    measure_heavy_keys_init(&array->heavy, params->family, &params->heavy,
+                            (char *) memory + cells_size(params->n_cells));
+}
+
+/* Adds to 'sum' by how much any estimate of 'array' is too high at most, with
+ * probability 1 - 1 / MEASURE_COUNT_ARRAY_ERROR_FACTOR. */
+void
+measure_count_array_add_error(const struct measure_count_array *array,
+                              struct measure_estimate_sum *sum)
+{
+    long double factor = (measure_cell_share(array->n_cells)
+                          * MEASURE_COUNT_ARRAY_ERROR_FACTOR);
+
+    sum->packets_error += array->heavy.packets * factor;
+    sum->bytes_error += array->heavy.bytes * factor;
+}
+
+/* Stores what the array knows of the key with 'hash' in '*estimate'.  Its
+ * errors hold with probability 1 - 1 / MEASURE_COUNT_ARRAY_ERROR_FACTOR. */
+void
+measure_count_array_estimate(const struct measure_count_array *array,
+                             uint64_t hash,
+                             struct measure_estimate *estimate)
+{
+    const struct measure_cell *cell = measure_count_array_cell(array, hash);
+    struct measure_estimate_sum sum = { cell->packets, cell->bytes, 0, 0 };
+
+    measure_count_array_add_error(array, &sum);
+    measure_estimate_sum_get(&sum, estimate);
+}
+
+/* Adds what 'from' counted to 'array', which must have as many cells, the same
+ * family and the same secret. */
+void
+measure_count_array_merge(struct measure_count_array *array,
+                          const struct measure_count_array *from)
+{
+    assert(array->n_cells == from->n_cells && array->family == from->family);
+    for (uint32_t i = 0; i < array->n_cells; i++) {
+        array->cells[i].packets += from->cells[i].packets;
+        array->cells[i].bytes += from->cells[i].bytes;
+    }
+    measure_heavy_keys_merge(&array->heavy, &heavy_class, array,
+                             array->secret, &from->heavy);
+}

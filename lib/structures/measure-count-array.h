@@ -1,0 +1,124 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_COUNT_ARRAY_H
+#define MEASURE_COUNT_ARRAY_H 1
+
+#include "structures/measure-estimate.h"
+
+/* Count array
+ * ===========
+ *
+ * An array of cells, one of them for each hash: keys that share a cell are
+ * added up.  It is the fastest structure of Alipourfard, Moshref, Zhou, Yang,
+ * Yu, "A Comparison of Performance and Accuracy of Measurement Algorithms in
+ * Software", SOSR 2018: one hash, one cache line, no comparison of keys.
+ *
+ * The key whose packet lifts a cell over the threshold is recorded (see
+ * measure-estimate.h), and no other one of that cell as long as the cell stays
+ * above it: in a heavy cell nearly all packets are of the heavy key.  It does
+ * not give way as long as the cell stays above it.
+ *
+ * Memory: 16 bytes a cell, and the heavy keys.
+ *
+ * Error: an estimate is never too low.  It is too high by what the other keys
+ * of its cell have, at most N / m on average over the secret for N packets in
+ * m cells (see measure_cell_share() for the exact number), so that by Markov's
+ * inequality it is too high by more than k * N / m with probability at most
+ * 1 / k: the Count-Min sketch of Cormode and Muthukrishnan with a single row.
+ * MEASURE_COUNT_ARRAY_ERROR_FACTOR is k.  The same holds for bytes, and, since
+ * averages add up whatever depends on what, for the sum of the estimates of
+ * several arrays of any sizes and the sum of their k * N / m.
+ * measure-estimate.h says what the probability is of.
+ *
+ * A heavy key is not recorded if another key of its cell crosses the threshold
+ * first.  That key must have a share of the cell, thus for a threshold of T
+ * packets the probability is about N / (m T).
+ *
+ * Thread safety: one writer; others read when it has let go.
+ * measure_count_array_prefetch(), _add() and _add_burst() belong to the packet
+ * path: they do not allocate, lock, wait, log or clear. */
+
+#define MEASURE_COUNT_ARRAY_ERROR_FACTOR 20
+
+struct measure_count_array_params {
+    enum measure_family family;
+    uint32_t n_cells;           /* At least 1. */
+    struct measure_heavy_params heavy;
+    const struct measure_hash_secret *secret;
+};
+
+struct measure_count_array {
+    struct measure_cell *cells;
+    uint32_t n_cells;
+    enum measure_family family;
+    const struct measure_hash_secret *secret;
+    struct measure_heavy_keys heavy;
+};
+
+/* The packet path. */
+
+static inline struct measure_cell *
+measure_count_array_cell(const struct measure_count_array *array,
+                         uint64_t hash)
+{
+    return &array->cells[((hash >> 32) * array->n_cells) >> 32];
+}
+
+static inline void
+measure_count_array_prefetch(const struct measure_count_array *array,
+                             uint64_t hash)
+{
+    __builtin_prefetch(measure_count_array_cell(array, hash), 1);
+}
+
+bool measure_count_array_record(struct measure_count_array *,
+                                const uint64_t *key, uint64_t hash);
+
+/* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
+ * The caller tells measure_heavy_keys_advance() after each burst. */
+static inline void
+measure_count_array_add(struct measure_count_array *array,
+                        const uint64_t *key, uint64_t hash, uint64_t packets,
+                        uint64_t bytes)
+{
+    if (__builtin_expect(measure_cell_add(
+            measure_count_array_cell(array, hash),
+            measure_pair_from(packets, bytes),
+            array->heavy.thresholds), 0)) {
+        measure_count_array_record(array, key, hash);
+    }
+}
+
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+ * of 'array', by the keys as they are.  Sets their hashes. */
+void measure_count_array_add_burst(struct measure_count_array *,
+                                   struct measure_record *records, size_t n);
+
+/* The control thread. */
+
+size_t measure_count_array_size(const struct measure_count_array_params *);
+void measure_count_array_init(struct measure_count_array *,
+                              const struct measure_count_array_params *,
+                              void *memory);
+void measure_count_array_add_error(const struct measure_count_array *,
+                                   struct measure_estimate_sum *);
+void measure_count_array_estimate(const struct measure_count_array *,
+                                  uint64_t hash, struct measure_estimate *);
+void measure_count_array_merge(struct measure_count_array *,
+                               const struct measure_count_array *from);
+
+#endif /* measure-count-array.h */

@@ -1,0 +1,290 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "structures/measure-count-min.h"
+
+#define E 2.718281828459045235L
+
+static inline uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t
+larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Only lifts what is below the new estimate. */
+static inline bool __attribute__((always_inline))
+lift(uint32_t depth, struct measure_cell *const *cells, uint64_t packets,
+     uint64_t bytes, const struct measure_heavy_keys *heavy)
+{
+    uint64_t min_packets = UINT64_MAX;
+    uint64_t min_bytes = UINT64_MAX;
+
+    for (uint32_t i = 0; i < depth; i++) {
+        min_packets = smaller(min_packets, cells[i]->packets);
+        min_bytes = smaller(min_bytes, cells[i]->bytes);
+    }
+    min_packets += packets;
+    min_bytes += bytes;
+    for (uint32_t i = 0; i < depth; i++) {
+        cells[i]->packets = larger(cells[i]->packets, min_packets);
+        cells[i]->bytes = larger(cells[i]->bytes, min_bytes);
+    }
+    return ((min_packets >= heavy->packets_threshold)
+            | (min_bytes >= heavy->bytes_threshold));
+}
+
+/* 'conservative' and 'depth' below are those of the sketch, constants where
+ * they are the usual ones. */
+static inline bool __attribute__((always_inline))
+add_to(const struct measure_count_min *sketch, bool conservative,
+       uint32_t depth, struct measure_cell *const *cells, uint64_t packets,
+       uint64_t bytes, measure_pair thresholds)
+{
+    return (conservative
+            ? lift(depth, cells, packets, bytes, &sketch->heavy)
+            : measure_count_min_add_to(depth, cells,
+                                       measure_pair_from(packets, bytes),
+                                       thresholds));
+}
+
+static void
+get_estimate(const void *sketch_, uint64_t hash,
+             struct measure_cell *estimate)
+{
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    const struct measure_count_min *sketch = sketch_;
+
+    measure_count_min_find(sketch, sketch->depth, hash, cells);
+    estimate->packets = estimate->bytes = UINT64_MAX;
+    for (uint32_t i = 0; i < sketch->depth; i++) {
+        estimate->packets = smaller(estimate->packets, cells[i]->packets);
+        estimate->bytes = smaller(estimate->bytes, cells[i]->bytes);
+    }
+}
+
+static void
+forget(void *sketch_, uint64_t hash)
+{
+    struct measure_count_min *sketch = sketch_;
+
+    if (measure_count_min_is_known(sketch, hash)) {
+        /* No key with that hash has its place here. */
+        sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] = ~hash;
+    }
+}
+
+static const struct measure_heavy_class heavy_class = {
+    .estimate = get_estimate,
+    .forget = forget,
+};
+
+/* Records 'key', whose estimate is above the threshold. */
+void __attribute__((noinline))
+measure_count_min_record(struct measure_count_min *sketch,
+                         const uint64_t *key, uint64_t hash)
+{
+    if (!measure_count_min_is_known(sketch, hash)
+        && measure_heavy_keys_record(&sketch->heavy, &heavy_class, sketch,
+                                     sketch->secret, key, hash)) {
+        sketch->known[hash % MEASURE_COUNT_MIN_KNOWN] = hash;
+    }
+}
+
+static inline void __attribute__((always_inline))
+add(struct measure_count_min *sketch, bool conservative, uint32_t depth,
+    const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
+    bool unknown = !measure_count_min_is_known(sketch, hash);
+
+    measure_count_min_find(sketch, depth, hash, cells);
+    if (__builtin_expect(
+            add_to(sketch, conservative, depth, cells, packets, bytes,
+                   sketch->heavy.thresholds)
+            & unknown, 0)) {
+        measure_count_min_record(sketch, key, hash);
+    }
+}
+
+void
+measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
+                      uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    if (sketch->depth == MEASURE_COUNT_MIN_DEPTH && !sketch->conservative) {
+        add(sketch, false, MEASURE_COUNT_MIN_DEPTH, key, hash, packets,
+            bytes);
+    } else {
+        add(sketch, sketch->conservative, sketch->depth, key, hash, packets,
+            bytes);
+    }
+}
+
+/* Finds all cells of the burst first: while one is fetched from memory, the
+ * next are looked up.  Which keys are to be recorded is looked at afterwards:
+ * most packets are of keys that have been, or that never will be. */
+static inline void __attribute__((always_inline))
+add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
+          enum measure_family family, struct measure_record *records,
+          size_t n)
+{
+    struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
+    measure_pair thresholds = sketch->heavy.thresholds;
+    bool unknown[MEASURE_BURST];
+    bool any_unknown = false;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        records[i].hash = measure_hash(sketch->secret, records[i].key,
+                                       measure_key_words(family));
+        measure_count_min_find(sketch, depth, records[i].hash, cells[i]);
+#pragma GCC unroll 8
+        for (uint32_t j = 0; j < depth; j++) {
+            __builtin_prefetch(cells[i][j], 1);
+        }
+        unknown[i] = !measure_count_min_is_known(sketch, records[i].hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        unknown[i] &= add_to(sketch, conservative, depth, cells[i], 1,
+                             records[i].bytes, thresholds);
+        any_unknown |= unknown[i];
+        bytes += records[i].bytes;
+    }
+    for (size_t i = 0; any_unknown && i < n; i++) {
+        if (unknown[i]) {
+            measure_count_min_record(sketch, records[i].key, records[i].hash);
+        }
+    }
+    measure_heavy_keys_advance(&sketch->heavy, n, bytes);
+}
+
+void
+measure_count_min_add_burst(struct measure_count_min *sketch,
+                            struct measure_record *records, size_t n)
+{
+    bool usual = (sketch->depth == MEASURE_COUNT_MIN_DEPTH
+                  && !sketch->conservative);
+
+    if (usual && sketch->family == MEASURE_IPV4) {
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV4,
+                  records, n);
+    } else if (usual) {
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV6,
+                  records, n);
+    } else {
+        add_burst(sketch, sketch->conservative, sketch->depth,
+                  sketch->family, records, n);
+    }
+}
+
+static size_t
+cells_size(uint32_t depth, uint32_t width)
+{
+    size_t per_line = MEASURE_LINE_SIZE / sizeof(struct measure_cell);
+    size_t n_cells = (size_t) depth * width;
+
+    return (n_cells + per_line - 1) / per_line * MEASURE_LINE_SIZE;
+}
+
+/* Returns the bytes of memory that a sketch of 'params' takes. */
+size_t
+measure_count_min_size(const struct measure_count_min_params *params)
+{
+    return (cells_size(params->depth, params->width)
+            + measure_heavy_keys_size(params->family, &params->heavy));
+}
+
+/* Makes an empty sketch in 'memory', measure_count_min_size() bytes of zeros
+ * that begin with a cache line. */
+void
+measure_count_min_init(struct measure_count_min *sketch,
+                       const struct measure_count_min_params *params,
+                       void *memory)
+{
+    assert(params->depth >= 1 && params->depth <= MEASURE_COUNT_MIN_MAX_DEPTH);
+    memset(sketch, 0, sizeof *sketch);
+    sketch->cells = memory;
+    sketch->depth = params->depth;
+    sketch->width = params->width;
+    sketch->conservative = params->conservative;
+    sketch->family = params->family;
+    sketch->secret = params->secret;
+    /* Words that the hash of the key does not use. */
+    measure_hash_secret_init(&sketch->rows,
+                             measure_hash_fold(params->secret->words[6],
+                                               params->secret->words[7]));
+    for (int i = 1; i < 8; i += 2) {
+        sketch->rows.words[i] |= 1;
+    }
+    /* Zero is the hash of no key but in its own place. */
+    sketch->known[0] = 1;
+    measure_heavy_keys_init(&sketch->heavy, params->family, &params->heavy,
+                            ((char *) memory
+                             + cells_size(params->depth, params->width)));
+}
+
+/* Adds to 'sum' by how much any estimate of 'sketch' is too high at most, with
+ * probability 1 - e^-depth. */
+void
+measure_count_min_add_error(const struct measure_count_min *sketch,
+                            struct measure_estimate_sum *sum)
+{
+    long double factor = measure_cell_share(sketch->width) * E;
+
+    sum->packets_error += sketch->heavy.packets * factor;
+    sum->bytes_error += sketch->heavy.bytes * factor;
+}
+
+/* Stores what the sketch knows of the key with 'hash' in '*estimate'.  Its
+ * errors hold with probability 1 - e^-depth. */
+void
+measure_count_min_estimate(const struct measure_count_min *sketch,
+                           uint64_t hash, struct measure_estimate *estimate)
+{
+    struct measure_estimate_sum sum = { 0 };
+    struct measure_cell cell;
+
+    get_estimate(sketch, hash, &cell);
+    sum.packets = cell.packets;
+    sum.bytes = cell.bytes;
+    measure_count_min_add_error(sketch, &sum);
+    measure_estimate_sum_get(&sum, estimate);
+}
+
+/* Adds what 'from' counted to 'sketch', which must have the same depth, width,
+ * family and secret. */
+void
+measure_count_min_merge(struct measure_count_min *sketch,
+                        const struct measure_count_min *from)
+{
+    size_t n = (size_t) sketch->depth * sketch->width;
+
+    assert(sketch->depth == from->depth && sketch->width == from->width
+           && sketch->family == from->family);
+    for (size_t i = 0; i < n; i++) {
+        sketch->cells[i].packets += from->cells[i].packets;
+        sketch->cells[i].bytes += from->cells[i].bytes;
+    }
+    measure_heavy_keys_merge(&sketch->heavy, &heavy_class, sketch,
+                             sketch->secret, &from->heavy);
+}

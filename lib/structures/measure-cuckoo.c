@@ -1,0 +1,375 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "structures/measure-cuckoo.h"
+
+#define BUCKET_ROWS_MAX 4
+
+/* A way from a full bucket to an empty row: the row at each place goes to the
+ * next place, from the last on. */
+struct way {
+    uint64_t *rows[MEASURE_CUCKOO_MAX_MOVES + 1];
+    uint32_t n;
+};
+
+static inline bool
+is_empty(uint64_t *row, enum measure_family family)
+{
+    return !*measure_row_packets(row, family);
+}
+
+static inline uint64_t *
+stash(const struct measure_cuckoo *table, enum measure_family family)
+{
+    return table->rows + ((size_t) table->n_buckets * table->rows_per_bucket
+                          * measure_row_words(family));
+}
+
+/* Returns the row of 'key' among the 'n' rows at 'row', or NULL. */
+static inline uint64_t *
+find_key(uint64_t *row, uint32_t n, enum measure_family family,
+         const uint64_t *key)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (measure_key_equal(row, key, family) && !is_empty(row, family)) {
+            return row;
+        }
+        row += measure_row_words(family);
+    }
+    return NULL;
+}
+
+static inline uint64_t *
+find_empty(uint64_t *row, uint32_t n, enum measure_family family)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_empty(row, family)) {
+            return row;
+        }
+        row += measure_row_words(family);
+    }
+    return NULL;
+}
+
+static bool
+on_way(const struct way *way, const uint64_t *row)
+{
+    for (uint32_t i = 0; i < way->n; i++) {
+        if (way->rows[i] == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks for a way from 'bucket', which is full, to an empty row.  No row is on
+ * the way twice: it can be moved only once. */
+static bool
+find_way(const struct measure_cuckoo *table, enum measure_family family,
+         uint64_t *bucket, uint64_t choice, struct way *way)
+{
+    uint32_t n = table->rows_per_bucket;
+
+    way->n = 0;
+    while (way->n < MEASURE_CUCKOO_MAX_MOVES) {
+        uint64_t *row = NULL;
+
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t *candidate = bucket + ((choice + i) % n
+                                            * measure_row_words(family));
+
+            if (!on_way(way, candidate)) {
+                row = candidate;
+                break;
+            }
+        }
+        if (!row) {
+            return false;
+        }
+        way->rows[way->n++] = row;
+
+        /* The other bucket of the key in 'row', which may be the same. */
+        uint64_t hash = measure_hash(table->secret, row,
+                                     measure_key_words(family));
+        uint64_t *first = measure_cuckoo_bucket(table, family, hash, 0);
+
+        bucket = (bucket == first
+                  ? measure_cuckoo_bucket(table, family, hash, 1) : first);
+        row = find_empty(bucket, n, family);
+        if (row) {
+            way->rows[way->n] = row;
+            return true;
+        }
+        /* Any of the rows will do, if it is not always the same. */
+        choice = hash >> 16;
+    }
+    return false;
+}
+
+static void
+put(uint64_t *row, enum measure_family family, const uint64_t *key,
+    uint64_t packets, uint64_t bytes)
+{
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        row[i] = key[i];
+    }
+    *measure_row_packets(row, family) = packets;
+    *measure_row_bytes(row, family) = bytes;
+}
+
+/* Makes room for a key with 'hash' whose buckets are full.  Returns NULL if
+ * there is none. */
+static uint64_t * __attribute__((noinline))
+make_room(struct measure_cuckoo *table, enum measure_family family,
+          uint64_t hash)
+{
+    for (int which = 0; which < 2; which++) {
+        struct way way;
+
+        if (find_way(table, family,
+                     measure_cuckoo_bucket(table, family, hash, which), 0,
+                     &way)) {
+            for (uint32_t i = way.n; i > 0; i--) {
+                memcpy(way.rows[i], way.rows[i - 1],
+                       measure_row_words(family) * sizeof(uint64_t));
+            }
+            return way.rows[0];
+        }
+    }
+    if (table->n_stash < MEASURE_CUCKOO_STASH) {
+        return (stash(table, family)
+                + table->n_stash++ * measure_row_words(family));
+    }
+    /* From now on no search fails again. */
+    table->max_used = table->n_used;
+    return NULL;
+}
+
+/* Adds to a key that is neither in its buckets nor... */
+static bool __attribute__((noinline))
+add_new(struct measure_cuckoo *table, enum measure_family family,
+        const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    uint64_t *row = NULL;
+
+    /* ...perhaps in the stash. */
+    if (table->n_stash) {
+        row = find_key(stash(table, family), table->n_stash, family, key);
+        if (row) {
+            *measure_row_packets(row, family) += packets;
+            *measure_row_bytes(row, family) += bytes;
+            return true;
+        }
+    }
+
+    if (table->n_used < table->max_used) {
+        for (int i = 0; i < 2 && !row; i++) {
+            row = find_empty(measure_cuckoo_bucket(table, family, hash, i),
+                             table->rows_per_bucket, family);
+        }
+        if (!row) {
+            row = make_room(table, family, hash);
+        }
+    }
+    if (!row) {
+        __atomic_store_n(&table->n_refused, table->n_refused + packets,
+                         __ATOMIC_RELAXED);
+        return false;
+    }
+    put(row, family, key, packets, bytes);
+    __atomic_store_n(&table->n_used, table->n_used + 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+static inline bool __attribute__((always_inline))
+add(struct measure_cuckoo *table, enum measure_family family,
+    uint32_t rows_per_bucket, const uint64_t *key, uint64_t hash,
+    uint64_t packets, uint64_t bytes)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t *bucket = measure_cuckoo_bucket(table, family, hash, i);
+        uint64_t *row = find_key(bucket, rows_per_bucket, family, key);
+
+        if (row) {
+            *measure_row_packets(row, family) += packets;
+            *measure_row_bytes(row, family) += bytes;
+            return true;
+        }
+    }
+    return add_new(table, family, key, hash, packets, bytes);
+}
+
+bool
+measure_cuckoo_add(struct measure_cuckoo *table, const uint64_t *key,
+                   uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    enum measure_family family = table->family;
+
+    return (table->rows_per_bucket == 1
+            ? (family == MEASURE_IPV4
+               ? add(table, MEASURE_IPV4, 1, key, hash, packets, bytes)
+               : add(table, MEASURE_IPV6, 1, key, hash, packets, bytes))
+            : (family == MEASURE_IPV4
+               ? add(table, MEASURE_IPV4, 4, key, hash, packets, bytes)
+               : add(table, MEASURE_IPV6, 4, key, hash, packets, bytes)));
+}
+
+static inline void __attribute__((always_inline))
+add_burst(struct measure_cuckoo *table, enum measure_family family,
+          uint32_t rows_per_bucket, struct measure_record *records, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        records[i].hash = measure_hash(table->secret, records[i].key,
+                                       measure_key_words(family));
+        measure_cuckoo_prefetch(table, family, records[i].hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        add(table, family, rows_per_bucket, records[i].key, records[i].hash,
+            1, records[i].bytes);
+    }
+}
+
+void
+measure_cuckoo_add_burst(struct measure_cuckoo *table,
+                         struct measure_record *records, size_t n)
+{
+    if (table->rows_per_bucket == 1) {
+        if (table->family == MEASURE_IPV4) {
+            add_burst(table, MEASURE_IPV4, 1, records, n);
+        } else {
+            add_burst(table, MEASURE_IPV6, 1, records, n);
+        }
+    } else {
+        if (table->family == MEASURE_IPV4) {
+            add_burst(table, MEASURE_IPV4, 4, records, n);
+        } else {
+            add_burst(table, MEASURE_IPV6, 4, records, n);
+        }
+    }
+}
+
+static uint32_t
+max_load_percentage(uint32_t rows_per_bucket)
+{
+    return rows_per_bucket == 1 ? 45 : 90;
+}
+
+/* Returns the number of buckets of a table that takes 'n_keys' keys. */
+uint32_t
+measure_cuckoo_buckets_for(uint32_t rows_per_bucket, uint64_t n_keys)
+{
+    uint64_t per_bucket = (uint64_t) rows_per_bucket
+                          * max_load_percentage(rows_per_bucket);
+    uint64_t buckets = (n_keys * 100 + per_bucket - 1) / per_bucket;
+
+    return buckets < 2 ? 2 : buckets < UINT32_MAX ? buckets : UINT32_MAX;
+}
+
+/* Returns the bytes of memory that a table of 'params' takes. */
+size_t
+measure_cuckoo_size(const struct measure_cuckoo_params *params)
+{
+    return (((size_t) params->n_buckets * params->rows_per_bucket
+             + MEASURE_CUCKOO_STASH)
+            * measure_row_words(params->family) * sizeof(uint64_t));
+}
+
+/* Makes an empty table in 'memory', measure_cuckoo_size() bytes of zeros that
+ * begin with a cache line. */
+void
+measure_cuckoo_init(struct measure_cuckoo *table,
+                    const struct measure_cuckoo_params *params, void *memory)
+{
+    assert(params->rows_per_bucket == 1
+           || params->rows_per_bucket == BUCKET_ROWS_MAX);
+    memset(table, 0, sizeof *table);
+    table->rows = memory;
+    table->n_buckets = params->n_buckets;
+    table->rows_per_bucket = params->rows_per_bucket;
+    table->max_used = ((uint64_t) params->n_buckets * params->rows_per_bucket
+                       * max_load_percentage(params->rows_per_bucket) / 100);
+    table->family = params->family;
+    table->secret = params->secret;
+}
+
+uint32_t
+measure_cuckoo_n_used(const struct measure_cuckoo *table)
+{
+    return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED);
+}
+
+uint64_t
+measure_cuckoo_n_refused(const struct measure_cuckoo *table)
+{
+    return __atomic_load_n(&table->n_refused, __ATOMIC_RELAXED);
+}
+
+/* Returns the row of 'key', whose hash is 'hash', or NULL if it has none. */
+const uint64_t *
+measure_cuckoo_find(const struct measure_cuckoo *table, const uint64_t *key,
+                    uint64_t hash)
+{
+    enum measure_family family = table->family;
+    uint64_t *row = NULL;
+
+    for (int i = 0; i < 2 && !row; i++) {
+        row = find_key(measure_cuckoo_bucket(table, family, hash, i),
+                       table->rows_per_bucket, family, key);
+    }
+    return (row ? row
+            : find_key(stash(table, family), table->n_stash, family, key));
+}
+
+/* Returns the used row behind 'row', or the first one if 'row' is NULL, or
+ * NULL if there is none. */
+uint64_t *
+measure_cuckoo_next(const struct measure_cuckoo *table, uint64_t *row)
+{
+    size_t row_words = measure_row_words(table->family);
+    uint64_t *end = (stash(table, table->family)
+                     + table->n_stash * row_words);
+
+    for (row = row ? row + row_words : table->rows; row < end;
+         row += row_words) {
+        if (!is_empty(row, table->family)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Adds the rows of 'from' to 'table', which has the same family and secret.
+ * Returns false if some were refused. */
+bool
+measure_cuckoo_merge(struct measure_cuckoo *table,
+                     const struct measure_cuckoo *from)
+{
+    enum measure_family family = from->family;
+    bool complete = true;
+
+    assert(table->family == family);
+    MEASURE_CUCKOO_FOR_EACH (row, from) {
+        uint64_t hash = measure_hash(table->secret, row,
+                                     measure_key_words(family));
+
+        complete &= measure_cuckoo_add(table, row, hash,
+                                       *measure_row_packets(row, family),
+                                       *measure_row_bytes(row, family));
+    }
+    return complete;
+}

@@ -1,0 +1,495 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "structures/measure-space-saving.h"
+
+#include <stdlib.h>
+
+#include "base/measure-memory.h"
+
+/* Slots of the index for each entry: at most half are used. */
+#define SLOTS_PER_ENTRY 2
+
+static inline size_t
+entry_size(enum measure_family family)
+{
+    return (sizeof(struct measure_space_saving_entry)
+            + measure_key_words(family) * sizeof(uint64_t));
+}
+
+static inline struct measure_space_saving_entry *
+get_entry(const struct measure_space_saving *summary,
+          enum measure_family family, uint32_t i)
+{
+    void *entry = (char *) summary->entries + i * entry_size(family);
+
+    return entry;
+}
+
+/* The heap: packets of the parent are not more than those of its children. */
+
+static inline void
+heap_put(struct measure_space_saving *summary, enum measure_family family,
+         uint32_t place, struct measure_space_saving_heap item)
+{
+    summary->heap[place] = item;
+    get_entry(summary, family, item.entry)->heap = place;
+}
+
+static inline void
+heap_down(struct measure_space_saving *summary, enum measure_family family,
+          uint32_t place, struct measure_space_saving_heap item)
+{
+    uint32_t n = summary->n_used;
+
+    for (;;) {
+        uint64_t child = 2 * (uint64_t) place + 1;
+
+        if (child + 1 < n && (summary->heap[child + 1].packets
+                              < summary->heap[child].packets)) {
+            child++;
+        }
+        if (child >= n || summary->heap[child].packets >= item.packets) {
+            break;
+        }
+        heap_put(summary, family, place, summary->heap[child]);
+        place = child;
+    }
+    heap_put(summary, family, place, item);
+}
+
+static inline void
+heap_up(struct measure_space_saving *summary, enum measure_family family,
+        uint32_t place, struct measure_space_saving_heap item)
+{
+    while (place) {
+        uint32_t parent = (place - 1) / 2;
+
+        if (summary->heap[parent].packets <= item.packets) {
+            break;
+        }
+        heap_put(summary, family, place, summary->heap[parent]);
+        place = parent;
+    }
+    heap_put(summary, family, place, item);
+}
+
+/* The index: linear probing. */
+
+static inline uint32_t
+next_slot(const struct measure_space_saving *summary, uint32_t slot)
+{
+    return slot + 1 < summary->n_slots ? slot + 1 : 0;
+}
+
+/* Returns the entry of 'key', or NULL with '*slot' set to the empty slot where
+ * it belongs, or to UINT32_MAX if there is none within reach. */
+static inline struct measure_space_saving_entry *
+find(const struct measure_space_saving *summary, enum measure_family family,
+     const uint64_t *key, uint64_t hash, uint32_t *slot)
+{
+    uint32_t short_hash = hash >> 32;
+
+    *slot = measure_space_saving_home(summary, short_hash);
+    for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
+        const struct measure_space_saving_slot *s = &summary->index[*slot];
+
+        if (!s->entry) {
+            return NULL;
+        }
+        if (s->hash == short_hash) {
+            struct measure_space_saving_entry *entry
+                = get_entry(summary, family, s->entry - 1);
+
+            if (measure_key_equal(entry->key, key, family)) {
+                return entry;
+            }
+        }
+        *slot = next_slot(summary, *slot);
+    }
+    *slot = UINT32_MAX;
+    return NULL;
+}
+
+/* Empties the slot of entry 'number', whose hash is 'hash', and moves slots
+ * behind it there, so that no key is further from its home than the slots
+ * between are used.
+ *
+ * Where the run of used slots does not end within reach, the last slot that
+ * was moved stays as it is, lest keys behind it be out of reach.  To find() a
+ * slot whose entry has another key is that of another key. */
+static void
+remove_slot(struct measure_space_saving *summary, uint32_t hash,
+            uint32_t number)
+{
+    uint32_t n = summary->n_slots;
+    uint32_t hole = measure_space_saving_home(summary, hash);
+    uint32_t slot;
+
+    /* It is within reach. */
+    while (summary->index[hole].entry != number + 1
+           || summary->index[hole].hash != hash) {
+        hole = next_slot(summary, hole);
+    }
+    slot = hole;
+    for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
+        uint32_t home, from_home, from_hole;
+
+        slot = next_slot(summary, slot);
+        if (!summary->index[slot].entry) {
+            summary->index[hole].entry = 0;
+            return;
+        }
+        home = measure_space_saving_home(summary, summary->index[slot].hash);
+        from_home = slot >= home ? slot - home : slot + n - home;
+        from_hole = slot >= hole ? slot - hole : slot + n - hole;
+        if (from_home >= from_hole) {
+            summary->index[hole] = summary->index[slot];
+            hole = slot;
+        }
+    }
+}
+
+/* Gives 'key', which has no entry, one.  'slot' is where it belongs. */
+static void
+add_new(struct measure_space_saving *summary, enum measure_family family,
+        const uint64_t *key, uint64_t hash, uint32_t slot,
+        const struct measure_estimate *estimate)
+{
+    struct measure_space_saving_entry *entry;
+    struct measure_space_saving_heap item;
+    uint32_t number = summary->n_used;
+
+    item.packets = estimate->packets;
+    item.reserved = 0;
+    if (number < summary->n_entries) {
+        entry = get_entry(summary, family, number);
+        __atomic_store_n(&summary->n_used, number + 1, __ATOMIC_RELAXED);
+        item.entry = number;
+        heap_up(summary, family, number, item);
+    } else {
+        number = item.entry = summary->heap[0].entry;
+        entry = get_entry(summary, family, number);
+        heap_down(summary, family, 0, item);
+    }
+    entry->estimate = *estimate;
+    entry->hash = hash;
+    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+        entry->key[i] = key[i];
+    }
+    summary->index[slot].hash = hash >> 32;
+    summary->index[slot].entry = number + 1;
+}
+
+/* Takes the smallest entry from its key, which frees its slot. */
+static void
+evict(struct measure_space_saving *summary, enum measure_family family)
+{
+    uint32_t number = summary->heap[0].entry;
+    const struct measure_space_saving_entry *entry
+        = get_entry(summary, family, number);
+
+    if (entry->estimate.packets > summary->evicted_packets) {
+        summary->evicted_packets = entry->estimate.packets;
+    }
+    if (entry->estimate.bytes > summary->evicted_bytes) {
+        summary->evicted_bytes = entry->estimate.bytes;
+    }
+    remove_slot(summary, entry->hash >> 32, number);
+}
+
+static bool __attribute__((noinline))
+replace(struct measure_space_saving *summary, enum measure_family family,
+        const uint64_t *key, uint64_t hash, uint32_t slot, uint64_t packets,
+        uint64_t bytes)
+{
+    struct measure_estimate estimate = { 0 };
+
+    if (slot == UINT32_MAX) {
+        __atomic_store_n(&summary->n_refused, summary->n_refused + packets,
+                         __ATOMIC_RELAXED);
+        return false;
+    }
+    if (summary->n_used == summary->n_entries) {
+        evict(summary, family);
+        estimate.packets = summary->heap[0].packets;
+        estimate.bytes = summary->evicted_bytes;
+        /* Slots may have moved. */
+        find(summary, family, key, hash, &slot);
+    } else {
+        estimate.packets = summary->evicted_packets;
+        estimate.bytes = summary->evicted_bytes;
+    }
+    estimate.packets_error = estimate.packets;
+    estimate.bytes_error = estimate.bytes;
+    estimate.packets += packets;
+    estimate.bytes += bytes;
+    add_new(summary, family, key, hash, slot, &estimate);
+    return true;
+}
+
+static inline bool __attribute__((always_inline))
+add(struct measure_space_saving *summary, enum measure_family family,
+    const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
+{
+    struct measure_space_saving_entry *entry;
+    struct measure_space_saving_heap item;
+    uint32_t slot;
+
+    entry = find(summary, family, key, hash, &slot);
+    if (__builtin_expect(!entry, 0)) {
+        return replace(summary, family, key, hash, slot, packets, bytes);
+    }
+    entry->estimate.packets += packets;
+    entry->estimate.bytes += bytes;
+    item = summary->heap[entry->heap];
+    item.packets += packets;
+    heap_down(summary, family, entry->heap, item);
+    return true;
+}
+
+bool
+measure_space_saving_add(struct measure_space_saving *summary,
+                         const uint64_t *key, uint64_t hash,
+                         uint64_t packets, uint64_t bytes)
+{
+    return (summary->family == MEASURE_IPV4
+            ? add(summary, MEASURE_IPV4, key, hash, packets, bytes)
+            : add(summary, MEASURE_IPV6, key, hash, packets, bytes));
+}
+
+static inline void __attribute__((always_inline))
+add_burst(struct measure_space_saving *summary, enum measure_family family,
+          struct measure_record *records, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        records[i].hash = measure_hash(summary->secret, records[i].key,
+                                       measure_key_words(family));
+        measure_space_saving_prefetch(summary, records[i].hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        add(summary, family, records[i].key, records[i].hash, 1,
+            records[i].bytes);
+    }
+}
+
+void
+measure_space_saving_add_burst(struct measure_space_saving *summary,
+                               struct measure_record *records, size_t n)
+{
+    if (summary->family == MEASURE_IPV4) {
+        add_burst(summary, MEASURE_IPV4, records, n);
+    } else {
+        add_burst(summary, MEASURE_IPV6, records, n);
+    }
+}
+
+/* The control thread. */
+
+static size_t
+to_lines(size_t size)
+{
+    return ((size + MEASURE_LINE_SIZE - 1) / MEASURE_LINE_SIZE
+            * MEASURE_LINE_SIZE);
+}
+
+static uint32_t
+slots_for(uint32_t n_entries)
+{
+    return n_entries * SLOTS_PER_ENTRY + 1;
+}
+
+static size_t
+entries_size(const struct measure_space_saving_params *params)
+{
+    return to_lines(params->n_entries * entry_size(params->family));
+}
+
+static size_t
+heap_size(const struct measure_space_saving_params *params)
+{
+    return to_lines(params->n_entries
+                    * sizeof(struct measure_space_saving_heap));
+}
+
+/* Returns the bytes of memory that a summary of 'params' takes. */
+size_t
+measure_space_saving_size(const struct measure_space_saving_params *params)
+{
+    return (entries_size(params) + heap_size(params)
+            + to_lines(slots_for(params->n_entries)
+                       * sizeof(struct measure_space_saving_slot)));
+}
+
+/* Makes an empty summary in 'memory', measure_space_saving_size() bytes of
+ * zeros that begin with a cache line. */
+void
+measure_space_saving_init(struct measure_space_saving *summary,
+                          const struct measure_space_saving_params *params,
+                          void *memory)
+{
+    char *p = memory;
+
+    assert(params->n_entries >= 1
+           && params->n_entries <= MEASURE_SPACE_SAVING_MAX_ENTRIES);
+    memset(summary, 0, sizeof *summary);
+    summary->entries = memory;
+    summary->heap = (void *) (p + entries_size(params));
+    summary->index = (void *) (p + entries_size(params) + heap_size(params));
+    summary->n_entries = params->n_entries;
+    summary->n_slots = slots_for(params->n_entries);
+    summary->family = params->family;
+    summary->secret = params->secret;
+}
+
+uint32_t
+measure_space_saving_n_used(const struct measure_space_saving *summary)
+{
+    return __atomic_load_n(&summary->n_used, __ATOMIC_RELAXED);
+}
+
+uint64_t
+measure_space_saving_n_refused(const struct measure_space_saving *summary)
+{
+    return __atomic_load_n(&summary->n_refused, __ATOMIC_RELAXED);
+}
+
+/* Returns entry 'i', which must be less than the number of used ones. */
+const struct measure_space_saving_entry *
+measure_space_saving_entry(const struct measure_space_saving *summary,
+                           uint32_t i)
+{
+    return get_entry(summary, summary->family, i);
+}
+
+/* Stores what the summary knows of 'key', whose hash is 'hash', in
+ * '*estimate'.  Returns false if it has no entry. */
+bool
+measure_space_saving_estimate(const struct measure_space_saving *summary,
+                              const uint64_t *key, uint64_t hash,
+                              struct measure_estimate *estimate)
+{
+    const struct measure_space_saving_entry *entry;
+    uint32_t slot;
+
+    entry = find(summary, summary->family, key, hash, &slot);
+    if (entry) {
+        *estimate = entry->estimate;
+    } else {
+        estimate->packets = summary->evicted_packets;
+        estimate->bytes = summary->evicted_bytes;
+        estimate->packets_error = estimate->packets;
+        estimate->bytes_error = estimate->bytes;
+    }
+    return entry != NULL;
+}
+
+/* A key and its sum in two summaries. */
+struct merged {
+    struct measure_estimate estimate;
+    uint64_t hash;
+    uint64_t key[MEASURE_KEY_WORDS];
+};
+
+static int
+compare_merged(const void *a_, const void *b_)
+{
+    const struct merged *a = a_, *b = b_;
+
+    if (a->estimate.packets != b->estimate.packets) {
+        return a->estimate.packets > b->estimate.packets ? -1 : 1;
+    }
+    return memcmp(a->key, b->key, sizeof a->key);
+}
+
+/* Appends to 'merged' the keys of 'a' with what 'b' knows of them; with
+ * 'only', those alone that have no entry in 'b'. */
+static size_t
+collect(const struct measure_space_saving *a,
+        const struct measure_space_saving *b, bool only,
+        struct merged *merged)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < a->n_used; i++) {
+        const struct measure_space_saving_entry *entry
+            = measure_space_saving_entry(a, i);
+        struct merged *m = &merged[n];
+        struct measure_estimate other;
+
+        if (measure_space_saving_estimate(b, entry->key, entry->hash, &other)
+            && only) {
+            continue;
+        }
+        m->estimate.packets = entry->estimate.packets + other.packets;
+        m->estimate.bytes = entry->estimate.bytes + other.bytes;
+        m->estimate.packets_error = (entry->estimate.packets_error
+                                     + other.packets_error);
+        m->estimate.bytes_error = (entry->estimate.bytes_error
+                                   + other.bytes_error);
+        m->hash = entry->hash;
+        memset(m->key, 0, sizeof m->key);
+        memcpy(m->key, entry->key,
+               measure_key_words(a->family) * sizeof m->key[0]);
+        n++;
+    }
+    return n;
+}
+
+/* Makes 'summary' one of what itself and 'from' counted, which must have the
+ * same family and secret. */
+void
+measure_space_saving_merge(struct measure_space_saving *summary,
+                           const struct measure_space_saving *from)
+{
+    struct merged *merged = measure_xzalloc(((size_t) summary->n_used
+                                             + from->n_used)
+                                            * sizeof *merged);
+    size_t n;
+
+    assert(summary->family == from->family);
+    n = collect(summary, from, false, merged);
+    n += collect(from, summary, true, merged + n);
+    if (n) {
+        qsort(merged, n, sizeof *merged, compare_merged);
+    }
+
+    summary->n_used = 0;
+    summary->evicted_packets += from->evicted_packets;
+    summary->evicted_bytes += from->evicted_bytes;
+    summary->n_refused += from->n_refused;
+    memset(summary->index, 0, summary->n_slots * sizeof *summary->index);
+    for (size_t i = 0; i < n; i++) {
+        const struct measure_estimate *estimate = &merged[i].estimate;
+        uint32_t slot;
+
+        find(summary, summary->family, merged[i].key, merged[i].hash, &slot);
+        if (summary->n_used < summary->n_entries && slot != UINT32_MAX) {
+            add_new(summary, summary->family, merged[i].key, merged[i].hash,
+                    slot, estimate);
+            continue;
+        }
+        if (estimate->packets > summary->evicted_packets) {
+            summary->evicted_packets = estimate->packets;
+        }
+        if (estimate->bytes > summary->evicted_bytes) {
+            summary->evicted_bytes = estimate->bytes;
+        }
+    }
+    free(merged);
+}

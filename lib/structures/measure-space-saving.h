@@ -1,0 +1,146 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_SPACE_SAVING_H
+#define MEASURE_SPACE_SAVING_H 1
+
+#include "structures/measure-estimate.h"
+
+/* SpaceSaving
+ * ===========
+ *
+ * 'n_entries' entries, each with a key and its estimate.  A key without an
+ * entry takes over the entry with the fewest packets, whose count it inherits
+ * as its error.  Metwally, Agrawal, El Abbadi, "Efficient Computation of
+ * Frequent and Top-k Elements in Data Streams", ICDT 2005.
+ *
+ * The smallest entry is the root of a binary min-heap; an index, a linear
+ * table of 32 bits of the hash and the number of the entry, finds an entry by
+ * its key, and is mended behind a removed one, so that no traces of removed
+ * keys pile up.
+ *
+ * Memory: 64 bytes for an IPv4 entry, 96 for an IPv6 entry, and for each entry
+ * 16 bytes of heap and 16 of index.
+ *
+ * Error: an estimate of packets is never too low, and too high by at most its
+ * 'packets_error', which is never more than N / n_entries for N packets.  A
+ * key with more packets than that has an entry.  A key without one has at most
+ * 'evicted_packets'.
+ *
+ * Bytes are counted along, for the order is that of packets.  The estimate of
+ * the bytes is never too low either: what a key without an entry may have is
+ * at most 'evicted_bytes', and that is what a new key begins with.
+ *
+ * Merging adds the estimates of a key, with 'evicted_packets' of a summary
+ * where it has no entry, and keeps the largest: Agarwal, Cormode, Huang,
+ * Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012.  The bound of the
+ * result is that for the sum of the packets.
+ *
+ * Thread safety: one writer; 'n_used' and 'n_refused' may be read by any
+ * thread at any time, the rest when the writer has let go.
+ * measure_space_saving_prefetch(), _add() and _add_burst() belong to the
+ * packet path: they do not allocate, lock, wait, log or clear.  Steps: those
+ * of the heap, log2(n_entries), of the index, at most
+ * MEASURE_SPACE_SAVING_MAX_PROBES, and as many slots behind a removed one.
+ * Where the used slots behind it are more, which has a probability of about
+ * 2^-35 in an index that is half used, one slot is left in use by no key. */
+
+#define MEASURE_SPACE_SAVING_MAX_PROBES 128
+#define MEASURE_SPACE_SAVING_MAX_ENTRIES (UINT32_C(1) << 30)
+
+struct measure_space_saving_params {
+    enum measure_family family;
+    uint32_t n_entries;         /* At least 1. */
+    const struct measure_hash_secret *secret;
+};
+
+struct measure_space_saving_entry {
+    struct measure_estimate estimate;
+    uint64_t hash;
+    uint32_t heap;              /* Its place in the heap. */
+    uint32_t reserved;
+    uint64_t key[];             /* measure_key_words() words. */
+};
+
+struct measure_space_saving {
+    struct measure_space_saving_entry *entries;
+    struct measure_space_saving_heap {
+        uint64_t packets;
+        uint32_t entry;
+        uint32_t reserved;
+    } *heap;
+    struct measure_space_saving_slot {
+        uint32_t hash;
+        uint32_t entry;         /* Its number + 1, or 0 for none. */
+    } *index;
+    uint32_t n_entries;
+    uint32_t n_used;            /* Atomic. */
+    uint32_t n_slots;
+    enum measure_family family;
+    const struct measure_hash_secret *secret;
+    uint64_t evicted_packets;   /* A key without entry has no more... */
+    uint64_t evicted_bytes;     /* ...than these. */
+    uint64_t n_refused;         /* Packets refused.  Atomic. */
+};
+
+/* The packet path. */
+
+static inline uint32_t
+measure_space_saving_home(const struct measure_space_saving *summary,
+                          uint32_t hash)
+{
+    return ((uint64_t) hash * summary->n_slots) >> 32;
+}
+
+static inline void
+measure_space_saving_prefetch(const struct measure_space_saving *summary,
+                              uint64_t hash)
+{
+    __builtin_prefetch(&summary->index[measure_space_saving_home(summary,
+                                                                 hash >> 32)],
+                       1);
+}
+
+/* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
+ * Returns false, with nothing but 'n_refused' changed, if the index has no
+ * place for the key within MEASURE_SPACE_SAVING_MAX_PROBES slots. */
+bool measure_space_saving_add(struct measure_space_saving *,
+                              const uint64_t *key, uint64_t hash,
+                              uint64_t packets, uint64_t bytes);
+
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+ * of the summary, by the keys as they are.  Sets their hashes. */
+void measure_space_saving_add_burst(struct measure_space_saving *,
+                                    struct measure_record *records, size_t n);
+
+/* The control thread. */
+
+size_t measure_space_saving_size(const struct measure_space_saving_params *);
+void measure_space_saving_init(struct measure_space_saving *,
+                               const struct measure_space_saving_params *,
+                               void *memory);
+uint32_t measure_space_saving_n_used(const struct measure_space_saving *);
+uint64_t
+measure_space_saving_n_refused(const struct measure_space_saving *);
+const struct measure_space_saving_entry *
+measure_space_saving_entry(const struct measure_space_saving *, uint32_t i);
+bool measure_space_saving_estimate(const struct measure_space_saving *,
+                                   const uint64_t *key, uint64_t hash,
+                                   struct measure_estimate *);
+void measure_space_saving_merge(struct measure_space_saving *,
+                                const struct measure_space_saving *from);
+
+#endif /* measure-space-saving.h */

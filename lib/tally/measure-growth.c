@@ -1,0 +1,123 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "tally/measure-growth.h"
+
+#define GROWTH 4
+
+static uint64_t
+min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
+max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Returns the lines that the table in reserve should have at least. */
+static uint64_t
+reserve_lines(enum measure_family family, uint64_t limit)
+{
+    return min(MEASURE_NEXT_LINES,
+               measure_table_limit(family, limit) / MEASURE_LINE_SIZE);
+}
+
+/* Returns true if the packet thread has flows of 'family' and has begun its
+ * last table for them, or has less than 'lines' in reserve. */
+static bool
+needs_table(const struct measure_load *load, enum measure_family family,
+            uint64_t lines)
+{
+    return (load->n_used[family]
+            && (!load->n_unused[family]
+                || (load->n_unused[family] == 1
+                    && load->last_lines[family] < lines)));
+}
+
+/* Returns true if it needs one at once, before a large one: it has filled half
+ * of its last table, or a large one would come too late for a small one.  A
+ * set can have MEASURE_SET_TABLES: some are left for large ones. */
+static bool
+needs_quick_table(const struct measure_load *load, enum measure_family family,
+                  uint64_t limit)
+{
+    uint32_t n_tables = load->n_tables[family] + load->n_unused[family];
+    bool small = load->n_lines[family] <= MEASURE_QUICK_LINES;
+
+    return (n_tables + 4 <= MEASURE_SET_TABLES
+            && (small || load->current_used[family]
+                         > load->max_used[family] / 2)
+            && needs_table(load, family,
+                           small ? min(reserve_lines(family, limit),
+                                       MEASURE_QUICK_LINES) : 1));
+}
+
+/* Returns true if 'set', whose writer has 'limit', needs another table: if
+ * 'quick', one before all that can wait. */
+bool
+measure_set_needs_table(const struct measure_set *set, uint64_t limit,
+                        bool quick)
+{
+    struct measure_load load;
+
+    measure_set_load(set, &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        if (quick ? needs_quick_table(&load, family, limit)
+            : needs_table(&load, family, reserve_lines(family, limit))) {
+            return !set->structure;
+        }
+    }
+    return false;
+}
+
+/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
+ * half of the '*left' bytes.  The table counts twice, for its report can be as
+ * large.  Returns the bytes of the new tables.
+ *
+ * An interlude may take from '*left', too. */
+uint64_t
+measure_set_grow(struct measure_set *set, uint64_t limit, uint64_t *left)
+{
+    struct measure_load load;
+    uint64_t bytes = 0;
+
+    measure_set_load(set, &load);
+    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        uint64_t want = (needs_quick_table(&load, family, limit)
+                         ? MEASURE_QUICK_LINES
+                         : max((uint64_t) load.n_lines[family] * GROWTH,
+                               MEASURE_NEXT_LINES));
+        uint32_t lines = min(min(want, *left / 4 / MEASURE_LINE_SIZE),
+                             MEASURE_TABLE_MAX_LINES);
+        uint64_t size = measure_table_size(lines);
+
+        if (needs_table(&load, family, reserve_lines(family, limit))
+            && lines >= MEASURE_SET_MIN_LINES) {
+            *left -= 2 * size;
+            if (measure_set_add_table(set, family, lines)) {
+                bytes += size;
+            } else {
+                *left += 2 * size;
+            }
+        }
+    }
+    return bytes;
+}
