@@ -20,8 +20,8 @@
 #include "bench.h"
 #include "structures/measure-table.h"
 
-/* The linear table, used as measure_set_fetch() does: a packet is counted when
- * the one that comes a burst later is fetched. */
+/* The linear table, used as measure_tally_fetch() does: a packet is counted
+ * when the one that comes a burst later is fetched. */
 
 struct bench_waiting {
     struct bench_key key;

@@ -267,11 +267,11 @@ static void *
 run_thread(void *r_)
 {
     struct run *r = r_;
-    cpu_set_t set;
+    cpu_set_t tally;
 
-    CPU_ZERO(&set);
-    CPU_SET(r->processor, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    CPU_ZERO(&tally);
+    CPU_SET(r->processor, &tally);
+    pthread_setaffinity_np(pthread_self(), sizeof tally, &tally);
     pthread_barrier_wait(&barrier);
     if (r->histogram) {
         run_histogram(r);

@@ -18,15 +18,15 @@
  * ================================================
  *
  * Epochs.  Packet threads count as many flows as they are told to, each in its
- * own set.  Then one control thread merges the closed sets, answers all
- * questions, and clears the sets.  The processor time of each step is
+ * own set.  Then one control thread merges the closed tallies, answers all
+ * questions, and clears the tallies.  The processor time of each step is
  * measured, once with different flows in each thread, as behind a network card
  * that spreads flows, and once with the same flows in all of them.  The first
  * epoch takes its memory from the kernel, the others reuse it: both are shown.
  *
  * "All" is: merging, each command once by each of its defaults (heavy hitters
  * by each key that can be configured, superspreaders by all three, changes,
- * the distribution), freeing the report, and clearing the sets.  What the
+ * the distribution), freeing the report, and clearing the tallies.  What the
  * thread of the tasks asks by itself after each epoch (heavy hitters, both
  * kinds of superspreaders, changes) are four of these.
  *
@@ -37,19 +37,19 @@
  * epoch, for the first takes its memory from the kernel, which clears it.
  *
  * Hand-over.  One packet thread, bound to a processor of its own, counts in
- * turn for all writers while the control thread, on another one, closes
- * epochs, merges them, and hands the sets back.  Each burst is timed.  Printed
- * is the histogram of the bursts that were the first in a new set, beside that
- * of all others.  The machine may take the processor from the thread: bursts
- * during which the kernel counted that are shown apart.  At the end the
- * packets that were counted must be those that were sent.
+ * turn for all threads while the control thread, on another one, closes
+ * epochs, merges them, and hands the tallies back.  Each burst is timed.
+ * Printed is the histogram of the bursts that were the first in a new tally,
+ * beside that of all others.  The machine may take the processor from the
+ * thread: bursts during which the kernel counted that are shown apart.  At the
+ * end the packets that were counted must be those that were sent.
  *
- * A set that is new to the packet thread lies in memory that another processor
- * has just cleared.  What that alone costs is shown, too: after each first
- * burst the thread writes to as many lines, at random, of plain memory that is
- * as large and was cleared at the same time ("plain-memory").  And before each
- * of these it adds up numbers for about as long, without any memory: what that
- * shows is the machine alone ("no-memory"). */
+ * A tally that is new to the packet thread lies in memory that another
+ * processor has just cleared.  What that alone costs is shown, too: after each
+ * first burst the thread writes to as many lines, at random, of plain memory
+ * that is as large and was cleared at the same time ("plain-memory").  And
+ * before each of these it adds up numbers for about as long, without any
+ * memory: what that shows is the machine alone ("no-memory"). */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For pthread_setaffinity_np(). */
@@ -96,13 +96,13 @@ static uint32_t n_rounds = 5;
 static uint32_t n_epochs = 40;
 static uint64_t seed = 1;
 
-/* What the flows of the sets are. */
+/* What the flows of the tallies are. */
 static bool same_flows;
 static bool random_addresses;
 
 static struct measure_hash_secret secret;
 static struct measure_budget budget;
-static struct measure_set *sets[MAX_THREADS];
+static struct measure_tally *tallies[MAX_THREADS];
 static struct measure_change change;
 static struct measure_output *out;
 
@@ -141,7 +141,7 @@ make_record(struct measure_record *record, uint32_t i)
 
 /* Counts the flows of the 'number'th thread. */
 static void
-count_flows(struct measure_set *set, uint32_t number)
+count_flows(struct measure_tally *tally, uint32_t number)
 {
     uint32_t first = same_flows ? 0 : number * n_flows;
 
@@ -152,29 +152,29 @@ count_flows(struct measure_set *set, uint32_t number)
         while (n < MEASURE_BURST && i < n_flows) {
             make_record(&records[n++], first + i++);
         }
-        measure_set_count(set, records, n);
+        measure_tally_count(tally, records, n);
     }
 }
 
 static void *
 fill_main(void *set_)
 {
-    struct measure_set **set = set_;
+    struct measure_tally **tally = set_;
 
-    count_flows(*set, set - sets);
+    count_flows(*tally, tally - tallies);
     return NULL;
 }
 
 static void
-reset(struct measure_set *set)
+reset(struct measure_tally *tally)
 {
     uint32_t n_lines[MEASURE_N_FAMILIES] = {
         measure_table_lines_for(MEASURE_IPV4, n_flows), 64
     };
     uint32_t next_lines[MEASURE_N_FAMILIES] = { 64, 64 };
 
-    measure_set_reset(set, n_lines, next_lines);
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    measure_tally_reset(tally, n_lines, next_lines);
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
 }
 
 /* Steps that take time. */
@@ -322,12 +322,12 @@ find_changes(const struct measure_report *report)
 /* Epochs. */
 
 static void
-fill_sets(void)
+fill_tallies(void)
 {
     pthread_t threads[MAX_THREADS];
 
     for (uint32_t i = 0; i < n_threads; i++) {
-        pthread_create(&threads[i], NULL, fill_main, &sets[i]);
+        pthread_create(&threads[i], NULL, fill_main, &tallies[i]);
     }
     for (uint32_t i = 0; i < n_threads; i++) {
         pthread_join(threads[i], NULL);
@@ -357,9 +357,9 @@ epochs(const char *name)
         struct measure_report *report;
         double start;
 
-        fill_sets();
+        fill_tallies();
         start = seconds(CLOCK_THREAD_CPUTIME_ID);
-        report = measure_report_merge(sets, n_threads, MEASURE_BY_FLOW,
+        report = measure_report_merge(tallies, n_threads, MEASURE_BY_FLOW,
                                       &secret, &budget);
         ms[MERGE][round] = since(&start);
         n_rows = measure_table_n_used(&report->tables[MEASURE_IPV4]);
@@ -374,7 +374,7 @@ epochs(const char *name)
         measure_report_destroy(report);
         ms[FREE][round] = since(&start);
         for (uint32_t i = 0; i < n_threads; i++) {
-            reset(sets[i]);
+            reset(tallies[i]);
         }
         ms[CLEAR][round] = since(&start);
         ms[ALL][round] = 0;
@@ -401,7 +401,7 @@ epochs(const char *name)
         write_step((i == MERGE ? "merge"
                     : i == CHANGES ? "changes"
                     : i == FREE ? "free the report"
-                    : i == CLEAR ? "clear the sets"
+                    : i == CLEAR ? "clear the tallies"
                     : i == ALL ? "all"
                     : questions[i - 1].name), ms[i]);
         measure_output_close(out);
@@ -426,8 +426,9 @@ ask_all(const char *name)
     bool met = true;
 
     measure_memory_trim(&budget, 0);
-    count_flows(sets[0], 0);
-    report = measure_report_merge(sets, 1, MEASURE_BY_FLOW, &secret, &budget);
+    count_flows(tallies[0], 0);
+    report = measure_report_merge(tallies, 1, MEASURE_BY_FLOW, &secret,
+                                  &budget);
     for (size_t i = 0; i < N_DEFAULT_QUESTIONS; i++) {
         ask(report, &questions[i]);
         measure_memory_trim(&budget, SPARE_BYTES);
@@ -435,7 +436,8 @@ ask_all(const char *name)
     measure_report_destroy(report);
     measure_memory_trim(&budget, SPARE_BYTES);
 
-    report = measure_report_merge(sets, 1, MEASURE_BY_FLOW, &secret, &budget);
+    report = measure_report_merge(tallies, 1, MEASURE_BY_FLOW, &secret,
+                                  &budget);
     measure_output_open_object(out, name);
     measure_output_open_list(out, "questions");
     for (size_t i = 0; i < N_QUESTIONS; i++) {
@@ -464,7 +466,7 @@ ask_all(const char *name)
     measure_output_close(out);
     measure_output_close(out);
     measure_report_destroy(report);
-    reset(sets[0]);
+    reset(tallies[0]);
     return met;
 }
 
@@ -478,13 +480,13 @@ struct histogram {
     uint64_t max_ns;
 };
 
-static struct measure_writer writers[MAX_THREADS];
+static struct measure_thread threads[MAX_THREADS];
 static uint64_t seen;           /* Rounds of bursts that ended.  Atomic. */
 static bool stop;               /* Atomic. */
 static uint64_t sent, counted;
 static struct histogram first, other, interrupted, plain, none;
 
-/* As large as the table of a set, two for each: while the packet thread uses
+/* As large as the table of a tally, two for each: while the packet thread uses
  * the one, the other is cleared. */
 static uint8_t *plain_memory[MAX_THREADS][2];
 static unsigned int n_swaps;        /* Atomic. */
@@ -502,11 +504,11 @@ histogram_add(struct histogram *h, uint64_t ns)
 static void
 bind_to_processor(int i)
 {
-    cpu_set_t set;
+    cpu_set_t tally;
 
-    CPU_ZERO(&set);
-    CPU_SET(i, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    CPU_ZERO(&tally);
+    CPU_SET(i, &tally);
+    pthread_setaffinity_np(pthread_self(), sizeof tally, &tally);
 }
 
 static uint64_t
@@ -535,7 +537,7 @@ plain_size(void)
 }
 
 /* Returns the nanoseconds that it takes to write to a line for each packet of
- * a burst, in plain memory of writer 'w'. */
+ * a burst, in plain memory of thread 'w'. */
 static uint64_t
 touch_plain_memory(uint32_t w, uint64_t *state)
 {
@@ -575,7 +577,7 @@ touch_no_memory(uint64_t *state)
 static void *
 packet_main(void *unused)
 {
-    struct measure_set *last[MAX_THREADS] = { NULL };
+    struct measure_tally *last[MAX_THREADS] = { NULL };
     uint64_t state = seed;
     long n_preemptions;
 
@@ -584,7 +586,7 @@ packet_main(void *unused)
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         for (uint32_t w = 0; w < n_threads; w++) {
             struct measure_record records[MEASURE_BURST];
-            struct measure_set *set;
+            struct measure_tally *tally;
             uint64_t start, taken;
 
             for (int i = 0; i < MEASURE_BURST; i++) {
@@ -595,20 +597,20 @@ packet_main(void *unused)
                                              >> 31)));
             }
             start = nanoseconds();
-            set = measure_writer_set(&writers[w]);
-            measure_set_count(set, records, MEASURE_BURST);
+            tally = measure_thread_tally(&threads[w]);
+            measure_tally_count(tally, records, MEASURE_BURST);
             taken = nanoseconds() - start;
             if (taken >= MAX_STALL_NS && preemptions() != n_preemptions) {
                 n_preemptions = preemptions();
                 histogram_add(&interrupted, taken);
             } else {
-                histogram_add(set == last[w] ? &other : &first, taken);
+                histogram_add(tally == last[w] ? &other : &first, taken);
             }
-            if (set != last[w]) {
+            if (tally != last[w]) {
                 histogram_add(&none, touch_no_memory(&state));
                 histogram_add(&plain, touch_plain_memory(w, &state));
             }
-            last[w] = set;
+            last[w] = tally;
             sent += MEASURE_BURST;
         }
         __atomic_store_n(&seen, seen + 1, __ATOMIC_RELEASE);
@@ -628,7 +630,7 @@ wait_for_bursts(void)
 }
 
 static void
-take(struct measure_set *const old[])
+take(struct measure_tally *const old[])
 {
     struct measure_report *report
         = measure_report_merge(old, n_threads, MEASURE_BY_FLOW, &secret,
@@ -666,14 +668,14 @@ write_bins(void)
 static bool
 hand_over(void)
 {
-    struct measure_set *next[MAX_THREADS], *old[MAX_THREADS];
+    struct measure_tally *next[MAX_THREADS], *old[MAX_THREADS];
     pthread_t thread;
     bool met;
 
     for (uint32_t i = 0; i < n_threads; i++) {
-        next[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        next[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
         reset(next[i]);
-        writers[i].set = sets[i];
+        threads[i].tally = tallies[i];
         for (int j = 0; j < 2; j++) {
             plain_memory[i][j] = measure_check_memory(
                 measure_memory_alloc(&budget, plain_size(),
@@ -688,7 +690,7 @@ hand_over(void)
         nanosleep(&pause, NULL);
         __atomic_fetch_add(&n_swaps, 1, __ATOMIC_RELAXED);
         for (uint32_t i = 0; i < n_threads; i++) {
-            old[i] = measure_writer_swap(&writers[i], next[i]);
+            old[i] = measure_thread_swap(&threads[i], next[i]);
         }
         wait_for_bursts();
         take(old);
@@ -697,7 +699,7 @@ hand_over(void)
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
     for (uint32_t i = 0; i < n_threads; i++) {
-        old[i] = measure_writer_set(&writers[i]);
+        old[i] = measure_thread_tally(&threads[i]);
     }
     take(old);
 
@@ -810,8 +812,8 @@ main(int argc, char *argv[])
                                              measure_change_size(&config),
                                              MEASURE_ANY_NODE));
     for (uint32_t i = 0; i < n_threads; i++) {
-        sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-        reset(sets[i]);
+        tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+        reset(tallies[i]);
     }
 
     met &= epochs("different-flows");

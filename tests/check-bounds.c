@@ -83,7 +83,7 @@ struct run {
     const struct setting *setting;
     enum traffic_kind traffic;
     struct random random;
-    struct measure_set *sets[MAX_THREADS + 1];  /* The last names keys. */
+    struct measure_tally *tallies[MAX_THREADS + 1];  /* The last names keys. */
     struct truth truth;
     struct seen *named;         /* Keys chosen before the secret... */
     struct seen *listed;        /* ...and those that reports list. */
@@ -103,18 +103,18 @@ stated_probability(enum measure_structure_kind kind)
 }
 
 static void
-reset_set(struct measure_set *set)
+reset_tally(struct measure_tally *tally)
 {
     static const uint32_t lines[MEASURE_N_FAMILIES] = { 16, 16 };
     static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    ck_assert(measure_set_reset(set, lines, none));
+    ck_assert(measure_tally_reset(tally, lines, none));
 }
 
-/* Makes all sets ready for a run.  Without memory, every other thread has no
- * structure, and none has room for all of its keys. */
+/* Makes all tallies ready for a run.  Without memory, every other thread has
+ * no structure, and none has room for all of its keys. */
 static void
-begin_sets(struct run *run)
+begin_tallies(struct run *run)
 {
     static const struct measure_structure_threshold threshold = {
         .min_packets = 1,
@@ -123,19 +123,19 @@ begin_sets(struct run *run)
     const struct setting *setting = run->setting;
 
     for (int i = 0; i < setting->n_threads; i++) {
-        struct measure_set *set = run->sets[i];
+        struct measure_tally *tally = run->tallies[i];
         bool none = setting->short_of_memory && i % 2;
         size_t limit = setting->short_of_memory ? 4096 : 16384;
 
         if (run->traffic == TRAFFIC_EQUAL || run->traffic == TRAFFIC_ZIPF) {
             limit += i % 3 * 4096;
         }
-        reset_set(set);
-        ck_assert(measure_set_use_structure(set, (none ? MEASURE_LINEAR_TABLE
-                                                  : setting->kind), limit));
-        measure_set_begin(set, MEASURE_BY_SOURCE);
-        if (set->structure) {
-            measure_structure_begin(set->structure, &threshold);
+        reset_tally(tally);
+        ck_assert(measure_tally_use_structure(
+            tally, none ? MEASURE_LINEAR_TABLE : setting->kind, limit));
+        measure_tally_begin(tally, MEASURE_BY_SOURCE);
+        if (tally->structure) {
+            measure_structure_begin(tally->structure, &threshold);
         }
     }
 }
@@ -168,9 +168,9 @@ number_of(const struct measure_fields *fields)
     return (uint32_t) p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
 }
 
-/* Sends 'n' packets of key 'number' to 'set'. */
+/* Sends 'n' packets of key 'number' to 'tally'. */
 static void
-send_packets(struct run *run, struct measure_set *set, uint32_t number,
+send_packets(struct run *run, struct measure_tally *tally, uint32_t number,
              uint32_t n)
 {
     struct measure_record records[MEASURE_BURST];
@@ -188,7 +188,7 @@ send_packets(struct run *run, struct measure_set *set, uint32_t number,
             run->truth.total.packets++;
             run->truth.total.bytes += bytes;
         }
-        measure_set_count(set, records, burst);
+        measure_tally_count(tally, records, burst);
         n -= burst;
     }
 }
@@ -207,9 +207,9 @@ tight_flows(const struct run *run, uint32_t n_cells)
 }
 
 static void
-send_tight(struct run *run, struct measure_set *set, uint32_t first)
+send_tight(struct run *run, struct measure_tally *tally, uint32_t first)
 {
-    const struct measure_structure *s = set->structure;
+    const struct measure_structure *s = tally->structure;
     uint32_t n_cells = (!s ? 100
                         : s->kind == MEASURE_COUNT_ARRAY
                         ? s->u[MEASURE_IPV4].count_array.n_cells
@@ -223,7 +223,7 @@ send_tight(struct run *run, struct measure_set *set, uint32_t first)
     for (uint32_t number = first; i < n && number < first + N_NUMBERS;
          number++) {
         if (number % 6 == 2 || number % 6 >= 4) {
-            send_packets(run, set, number, 40);
+            send_packets(run, tally, number, 40);
             i++;
         }
     }
@@ -237,22 +237,22 @@ send_traffic(struct run *run)
 
     for (int i = 0; i < setting->n_threads; i++) {
         uint32_t first = setting->shared ? 0 : i * N_NUMBERS;
-        struct measure_set *set = run->sets[i];
+        struct measure_tally *tally = run->tallies[i];
 
         for (uint32_t j = 0; j < N_FLOWS; j++) {
             switch (run->traffic) {
             case TRAFFIC_EQUAL:
-                send_packets(run, set, first + j, 8);
+                send_packets(run, tally, first + j, 8);
                 break;
 
             case TRAFFIC_ZIPF:
-                send_packets(run, set, first + (j + i) % N_FLOWS,
+                send_packets(run, tally, first + (j + i) % N_FLOWS,
                              1 + 300 / (j + 1));
                 break;
 
             case TRAFFIC_LIGHT:
                 if (j % 10 == 0) {
-                    send_packets(run, set, first + j + i % 10, 2);
+                    send_packets(run, tally, first + j + i % 10, 2);
                 }
                 break;
 
@@ -263,7 +263,7 @@ send_traffic(struct run *run)
             }
         }
         if (is_tight(run)) {
-            send_tight(run, set, first);
+            send_tight(run, tally, first);
         }
     }
 }
@@ -273,15 +273,15 @@ send_traffic(struct run *run)
 static void
 name_keys(struct run *run)
 {
-    struct measure_set *set = run->sets[run->setting->n_threads];
+    struct measure_tally *tally = run->tallies[run->setting->n_threads];
     static const uint32_t lines[MEASURE_N_FAMILIES] = { 512, 512 };
     static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    ck_assert(measure_set_reset(set, lines, none));
-    measure_set_begin(set, MEASURE_BY_SOURCE);
+    ck_assert(measure_tally_reset(tally, lines, none));
+    measure_tally_begin(tally, MEASURE_BY_SOURCE);
     for (uint32_t i = 0; i < N_NAMED; i++) {
         if (!is_tight(run) || i % 3) {
-            send_packets(run, set, MAX_THREADS * N_NUMBERS + i, 1);
+            send_packets(run, tally, MAX_THREADS * N_NUMBERS + i, 1);
         }
     }
 }
@@ -292,9 +292,9 @@ is_beyond(uint64_t count, uint64_t truth, uint64_t error)
     return count > truth ? count - truth > error : truth - count > error;
 }
 
-/* Holds the report of the first 'n_sets' sets against the truth. */
+/* Holds the report of the first 'n_tallies' tallies against the truth. */
 static void
-check_report(struct run *run, int n_sets, struct seen *seen)
+check_report(struct run *run, int n_tallies, struct seen *seen)
 {
     static const struct question all_rows = {
         .by = MEASURE_BY_SOURCE,
@@ -302,8 +302,8 @@ check_report(struct run *run, int n_sets, struct seen *seen)
     };
     struct truth *truth = &run->truth;
     struct measure_report *report
-        = measure_report_merge(run->sets, n_sets, MEASURE_BY_SOURCE, &secret,
-                               &budget);
+        = measure_report_merge(run->tallies, n_tallies, MEASURE_BY_SOURCE,
+                               &secret, &budget);
     bool overflow = report->counters.overflow_packets;
     struct measure_hitters_answer answer;
     struct measure_cell missed;
@@ -364,7 +364,7 @@ check_run(struct run *run)
     int n_threads = run->setting->n_threads;
 
     memset(&run->truth, 0, sizeof run->truth);
-    begin_sets(run);
+    begin_tallies(run);
     send_traffic(run);
     check_report(run, n_threads, &run->listed[run->traffic]);
     name_keys(run);
@@ -423,7 +423,8 @@ check_setting(const struct setting *setting)
         .setting = setting, .named = named, .listed = listed,
     };
     for (int i = 0; i <= setting->n_threads; i++) {
-        run.sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
+        run.tallies[i] = measure_tally_create(&secret, &budget,
+                                              MEASURE_ANY_NODE);
     }
     for (int i = 0; i < N_RUNS; i++) {
         uint64_t seed = test_seed + i * UINT64_C(0x9e3779b9);
@@ -434,7 +435,7 @@ check_setting(const struct setting *setting)
         check_run(&run);
     }
     for (int i = 0; i <= setting->n_threads; i++) {
-        measure_set_destroy(run.sets[i]);
+        measure_tally_destroy(run.tallies[i]);
     }
     worst = worst_of(named, &n);
     worst_listed = worst_of(listed, &n_listed);
@@ -509,9 +510,9 @@ add_pair(struct spreader *t, uint32_t source, uint32_t destination)
     measure_superspreader_add(&t->s, key, MEASURE_KEY_WORDS, 1);
 }
 
-/* The bounds of a bitmap depend on the number of its set bits alone.  They are
- * read from a source with more and more destinations; that the truth is beyond
- * them has, for each number of destinations, a probability that can be
+/* The bounds of a bitmap depend on the number of its tally bits alone.  They
+ * are read from a source with more and more destinations; that the truth is
+ * beyond them has, for each number of destinations, a probability that can be
  * computed: no number is left out, and nothing to chance.
  *
  * The probability that n balls leave s of m boxes used is that of one ball

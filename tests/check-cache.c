@@ -25,40 +25,40 @@
  * flow, and is given to another one now and then. */
 
 static struct measure_hash_secret secret;
-static struct measure_writer writer;
+static struct measure_thread thread;
 
 static struct measure_cache_keys *
 get_keys(void)
 {
     struct measure_cache_keys *keys
-        = measure_writer_get_keys(&writer, &budget, MEASURE_ANY_NODE);
+        = measure_thread_get_keys(&thread, &budget, MEASURE_ANY_NODE);
 
     ck_assert_ptr_nonnull(keys);
     return keys;
 }
 
-static struct measure_set *
-open_set(uint32_t n_lines)
+static struct measure_tally *
+open_tally(uint32_t n_lines)
 {
     const uint32_t lines[] = { n_lines, n_lines }, next[] = { 0, 0 };
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
 
-    ck_assert(measure_set_reset(set, lines, next));
-    flow_cache_begin(set, get_keys());
-    measure_set_begin(set, MEASURE_BY_FLOW);
-    return set;
+    ck_assert(measure_tally_reset(tally, lines, next));
+    flow_cache_begin(tally, get_keys());
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    return tally;
 }
 
 static void
-close_set(struct measure_set *set)
+close_tally(struct measure_tally *tally)
 {
-    measure_set_destroy(set);
-    measure_writer_free_keys(&writer, &budget);
+    measure_tally_destroy(tally);
+    measure_thread_free_keys(&thread, &budget);
 }
 
 static void
-check_report(struct measure_set *set, const struct oracle *oracle)
+check_report(struct measure_tally *tally, const struct oracle *oracle)
 {
     struct question question = {
         .by = MEASURE_BY_FLOW, .n = 0,
@@ -67,11 +67,12 @@ check_report(struct measure_set *set, const struct oracle *oracle)
     struct measure_hitters_answer answer;
     struct measure_report *report;
 
-    measure_set_move_cache(set);
+    measure_tally_move_cache(tally);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        REQUIRE(!measure_cache_packets(set->cache->counts[i]));
+        REQUIRE(!measure_cache_packets(tally->cache->counts[i]));
     }
-    report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
+    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+                                  &budget);
     ck_assert_uint_eq(report->counters.packets, oracle->packets);
     ck_assert_uint_eq(report->counters.bytes, oracle->bytes);
     ck_assert(is_exact(report));
@@ -96,11 +97,11 @@ START_TEST(both_tiers_add_up)
     static bool used[N_ENTRIES];
     struct random r = random_from(test_seed);
     struct oracle oracle = oracle_open();
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
     memset(used, 0, sizeof used);
-    set = open_set(8192);
+    tally = open_tally(8192);
     for (int i = 0; i < N_PACKETS; i++) {
         uint32_t flow = random_below(&r, 4) ? random_below(&r, 50)
                         : random_below(&r, N_FLOWS);
@@ -109,30 +110,30 @@ START_TEST(both_tiers_add_up)
         uint32_t bytes = 60 + random_below(&r, 65476);
 
         if (used[entry] && fields_equal(&cached[entry], &fields)) {
-            flow_cache_hit(set, entry * 40, 0, &fields, bytes);
+            flow_cache_hit(tally, entry * 40, 0, &fields, bytes);
         } else {
             struct measure_record record = make_record(&fields, bytes);
 
             if (random_below(&r, 2)) {
-                measure_set_count(set, &record, 1);
+                measure_tally_count(tally, &record, 1);
             } else {
-                measure_set_receive(set, 1, bytes);
-                flow_cache_miss(set, &record);
+                measure_tally_receive(tally, 1, bytes);
+                flow_cache_miss(tally, &record);
             }
             if (!random_below(&r, 10)) {
-                flow_cache_replace(set, entry * 40);
+                flow_cache_replace(tally, entry * 40);
                 cached[entry] = fields;
                 used[entry] = true;
             }
         }
         oracle_add(&oracle, &fields, 1, bytes);
         if (!random_below(&r, 20)) {
-            measure_set_count_fetched(set);
+            measure_tally_count_fetched(tally);
         }
     }
-    measure_set_count_fetched(set);
-    check_report(set, &oracle);
-    close_set(set);
+    measure_tally_count_fetched(tally);
+    check_report(tally, &oracle);
+    close_tally(tally);
     oracle_close(&oracle);
 }
 END_TEST
@@ -142,23 +143,23 @@ START_TEST(full_entries_lose_nothing)
 {
     enum { N_PACKETS = (1 << 22) + 1000 };
     struct oracle oracle = oracle_open();
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
+    tally = open_tally(64);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         struct measure_fields fields = make_fields(family, 7);
 
         for (int i = 0; i < N_PACKETS; i++) {
-            flow_cache_hit(set, 8191, 0, &fields, MEASURE_CACHE_MAX_FRAME);
+            flow_cache_hit(tally, 8191, 0, &fields, MEASURE_CACHE_MAX_FRAME);
         }
-        flow_cache_replace(set, 8191);
+        flow_cache_replace(tally, 8191);
         oracle_add(&oracle, &fields, N_PACKETS,
                    (uint64_t) N_PACKETS * MEASURE_CACHE_MAX_FRAME);
     }
-    measure_set_count_fetched(set);
-    check_report(set, &oracle);
-    close_set(set);
+    measure_tally_count_fetched(tally);
+    check_report(tally, &oracle);
+    close_tally(tally);
     oracle_close(&oracle);
 }
 END_TEST
@@ -174,25 +175,27 @@ START_TEST(entries_refuse_what_is_not_theirs)
     struct measure_record not_ip = { .verdict = MEASURE_NOT_IP };
     struct measure_record giant = make_record(&v4,
                                               1 + MEASURE_CACHE_MAX_FRAME);
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
-    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!measure_set_begin_entry(set, 5, 0, &not_ip));
-    ck_assert(!measure_set_begin_entry(set, 5, 0, &giant));
-    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
-    ck_assert(!measure_set_begin_entry(set, 5, 0, &other));
-    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV6, 100));
-    ck_assert(flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!flow_cache_add(set->cache, 6, MEASURE_IPV4, 100));
+    tally = open_tally(64);
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!measure_tally_begin_entry(tally, 5, 0, &not_ip));
+    ck_assert(!measure_tally_begin_entry(tally, 5, 0, &giant));
+    ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
+    ck_assert(!measure_tally_begin_entry(tally, 5, 0, &other));
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV6, 100));
+    ck_assert(flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(tally->cache, 6, MEASURE_IPV4, 100));
 
     /* An epoch later nothing is left. */
-    measure_set_move_cache(set);
-    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][0]), 0);
-    ck_assert_uint_eq(measure_table_n_used(&set->tables[MEASURE_IPV4][1]), 1);
-    ck_assert(!flow_cache_add(set->cache, 5, MEASURE_IPV4, 100));
-    close_set(set);
+    measure_tally_move_cache(tally);
+    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_IPV4][0]),
+                      0);
+    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_IPV4][1]),
+                      1);
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
+    close_tally(tally);
 }
 END_TEST
 
@@ -204,29 +207,29 @@ START_TEST(what_does_not_count_is_taken_out)
     struct measure_record bad = { .verdict = MEASURE_MALFORMED, .bytes = 99 };
     struct measure_fields fields = make_fields(MEASURE_IPV6, 1);
     struct measure_record good = make_record(&fields, 100);
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
+    tally = open_tally(64);
     for (int i = 0; i < 3 * MEASURE_BURST; i++) {
-        measure_set_receive(set, 4, 64 + 99 + 200);
-        *measure_set_record(set, 0) = not_ip;
-        *measure_set_record(set, 1) = good;
-        *measure_set_record(set, 2) = bad;
-        *measure_set_record(set, 3) = good;
-        ck_assert_uint_le(set->counters.packets, 2 * i);
-        ck_assert_uint_le(set->counters.bytes, 200 * i);
-        measure_set_fetch(set, 4);
-        ck_assert_uint_le(set->counters.packets, 2 * (i + 1));
-        ck_assert_uint_le(set->counters.bytes, 200 * (i + 1));
+        measure_tally_receive(tally, 4, 64 + 99 + 200);
+        *measure_tally_record(tally, 0) = not_ip;
+        *measure_tally_record(tally, 1) = good;
+        *measure_tally_record(tally, 2) = bad;
+        *measure_tally_record(tally, 3) = good;
+        ck_assert_uint_le(tally->counters.packets, 2 * i);
+        ck_assert_uint_le(tally->counters.bytes, 200 * i);
+        measure_tally_fetch(tally, 4);
+        ck_assert_uint_le(tally->counters.packets, 2 * (i + 1));
+        ck_assert_uint_le(tally->counters.bytes, 200 * (i + 1));
     }
-    measure_set_count_fetched(set);
-    ck_assert_uint_eq(set->counters.packets, 6 * MEASURE_BURST);
-    ck_assert_uint_eq(set->counters.bytes, 600 * MEASURE_BURST);
-    ck_assert_uint_eq(set->counters.not_ip, 3 * MEASURE_BURST);
-    ck_assert_uint_eq(set->counters.malformed, 3 * MEASURE_BURST);
-    ck_assert_uint_eq(set->counters.overflow_packets, 0);
-    close_set(set);
+    measure_tally_count_fetched(tally);
+    ck_assert_uint_eq(tally->counters.packets, 6 * MEASURE_BURST);
+    ck_assert_uint_eq(tally->counters.bytes, 600 * MEASURE_BURST);
+    ck_assert_uint_eq(tally->counters.not_ip, 3 * MEASURE_BURST);
+    ck_assert_uint_eq(tally->counters.malformed, 3 * MEASURE_BURST);
+    ck_assert_uint_eq(tally->counters.overflow_packets, 0);
+    close_tally(tally);
 }
 END_TEST
 
@@ -234,62 +237,62 @@ END_TEST
 START_TEST(full_tables_grow_for_the_entries)
 {
     struct oracle oracle = oracle_open();
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(16);
+    tally = open_tally(16);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
         struct measure_fields fields = make_fields(i % 2, i);
 
-        flow_cache_hit(set, i, 0, &fields, 60 + i % 1000);
-        flow_cache_hit(set, i, 0, &fields, 60);
+        flow_cache_hit(tally, i, 0, &fields, 60 + i % 1000);
+        flow_cache_hit(tally, i, 0, &fields, 60);
         oracle_add(&oracle, &fields, 2, 120 + i % 1000);
     }
-    measure_set_count_fetched(set);
-    check_report(set, &oracle);
-    close_set(set);
+    measure_tally_count_fetched(tally);
+    check_report(tally, &oracle);
+    close_tally(tally);
     oracle_close(&oracle);
 }
 END_TEST
 
-/* A set that counts again starts from nothing, with one tier or with two. */
+/* A tally that counts again starts from nothing, with one tier or with two. */
 START_TEST(reset_and_one_tier)
 {
     const uint32_t lines[] = { 64, 64 }, next[] = { 0, 0 };
     struct measure_fields fields = make_fields(MEASURE_IPV4, 1);
     struct measure_record record = make_record(&fields, 100);
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
-    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
-    measure_set_move_cache(set);
-    ck_assert_uint_eq(set->n_tables[MEASURE_IPV4], 2);
-    ck_assert(measure_set_begin_entry(set, 5, 0, &record));
-    ck_assert(measure_set_reset(set, lines, next));
-    ck_assert(!set->cache->counts[5]);
-    ck_assert_uint_eq(set->n_tables[MEASURE_IPV4], 1);
+    tally = open_tally(64);
+    ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
+    measure_tally_move_cache(tally);
+    ck_assert_uint_eq(tally->n_tables[MEASURE_IPV4], 2);
+    ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
+    ck_assert(measure_tally_reset(tally, lines, next));
+    ck_assert(!tally->cache->counts[5]);
+    ck_assert_uint_eq(tally->n_tables[MEASURE_IPV4], 1);
     /* The table for the entries is kept for the next time. */
-    ck_assert_ptr_nonnull(set->spare[MEASURE_IPV4].rows);
-    ck_assert_uint_eq(measure_table_n_used(&set->spare[MEASURE_IPV4]), 0);
-    ck_assert_uint_eq(set->counters.packets, 0);
-    ck_assert(measure_set_use_cache(set, NULL));
-    ck_assert_ptr_null(set->cache);
-    measure_set_move_cache(set);
-    ck_assert(measure_set_use_cache(set, get_keys()));
-    ck_assert(measure_set_use_cache(set, get_keys()));
-    ck_assert_ptr_nonnull(set->cache);
-    close_set(set);
+    ck_assert_ptr_nonnull(tally->spare[MEASURE_IPV4].rows);
+    ck_assert_uint_eq(measure_table_n_used(&tally->spare[MEASURE_IPV4]), 0);
+    ck_assert_uint_eq(tally->counters.packets, 0);
+    ck_assert(measure_tally_use_cache(tally, NULL));
+    ck_assert_ptr_null(tally->cache);
+    measure_tally_move_cache(tally);
+    ck_assert(measure_tally_use_cache(tally, get_keys()));
+    ck_assert(measure_tally_use_cache(tally, get_keys()));
+    ck_assert_ptr_nonnull(tally->cache);
+    close_tally(tally);
 }
 END_TEST
 
-/* Closes 'set' with what 'oracle' has, which is emptied. */
+/* Closes 'tally' with what 'oracle' has, which is emptied. */
 static void
-close_epoch(struct measure_set *set, struct oracle *oracle)
+close_epoch(struct measure_tally *tally, struct oracle *oracle)
 {
-    measure_set_count_fetched(set);
-    check_report(set, oracle);
-    measure_set_destroy(set);
+    measure_tally_count_fetched(tally);
+    check_report(tally, oracle);
+    measure_tally_destroy(tally);
     oracle_close(oracle);
     *oracle = oracle_open();
 }
@@ -297,46 +300,47 @@ close_epoch(struct measure_set *set, struct oracle *oracle)
 /* Counts a packet of flow 'i' for 'entry', without bringing its key if it is
  * 'known'. */
 static void
-hit(struct measure_set *set, uint32_t entry, int i, bool known,
+hit(struct measure_tally *tally, uint32_t entry, int i, bool known,
     struct oracle *oracle)
 {
     struct measure_fields fields = make_fields(i % 2, i);
 
-    ck_assert_int_eq(!!measure_cache_known(set->cache_keys, entry, 3), known);
-    flow_cache_hit(set, entry, 3, &fields, 100 + i);
+    ck_assert_int_eq(!!measure_cache_known(tally->cache_keys, entry, 3),
+                     known);
+    flow_cache_hit(tally, entry, 3, &fields, 100 + i);
     oracle_add(oracle, &fields, 1, 100 + i);
 }
 
 /* A burst that began before the port of an entry got another number comes to
- * the next set, too: there it must not give the entry a key that outlasts
+ * the next tally, too: there it must not give the entry a key that outlasts
  * it. */
 START_TEST(late_bursts_give_no_keys)
 {
-    struct measure_set *set, *next;
+    struct measure_tally *tally, *next;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
+    tally = open_tally(64);
     measure_cache_forget(get_keys());
-    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_use_cache(next, get_keys()));
+    next = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_use_cache(next, get_keys()));
     ck_assert_ptr_null(next->cache);
     flow_cache_begin(next, get_keys());
     ck_assert_ptr_nonnull(next->cache);
     ck_assert(!measure_cache_is_forgotten(next->cache_keys, next->number));
-    measure_set_destroy(next);
+    measure_tally_destroy(next);
 
     /* If nothing has been forgotten, two tiers do not wait. */
-    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_use_cache(next, get_keys()));
+    next = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_use_cache(next, get_keys()));
     ck_assert_ptr_nonnull(next->cache);
-    measure_set_destroy(next);
-    close_set(set);
+    measure_tally_destroy(next);
+    close_tally(tally);
 
-    /* Nor is it known who came before the first set of new keys. */
-    next = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_use_cache(next, get_keys()));
+    /* Nor is it known who came before the first tally of new keys. */
+    next = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_use_cache(next, get_keys()));
     ck_assert_ptr_null(next->cache);
-    close_set(next);
+    close_tally(next);
 }
 END_TEST
 
@@ -344,88 +348,88 @@ END_TEST
 START_TEST(keys_outlast_epochs)
 {
     struct oracle oracle = oracle_open();
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
-    hit(set, 5, 1, false, &oracle);
-    hit(set, 5, 1, true, &oracle);
-    hit(set, 6, 2, false, &oracle);
-    close_epoch(set, &oracle);
+    tally = open_tally(64);
+    hit(tally, 5, 1, false, &oracle);
+    hit(tally, 5, 1, true, &oracle);
+    hit(tally, 6, 2, false, &oracle);
+    close_epoch(tally, &oracle);
 
-    set = open_set(64);
-    hit(set, 5, 1, true, &oracle);
-    ck_assert_uint_eq(measure_cache_version(set->cache->counts[5]), 6);
-    hit(set, 6, 2, true, &oracle);
-    ck_assert_uint_eq(measure_cache_version(set->cache->counts[6]), 4);
-    close_epoch(set, &oracle);
+    tally = open_tally(64);
+    hit(tally, 5, 1, true, &oracle);
+    ck_assert_uint_eq(measure_cache_version(tally->cache->counts[5]), 6);
+    hit(tally, 6, 2, true, &oracle);
+    ck_assert_uint_eq(measure_cache_version(tally->cache->counts[6]), 4);
+    close_epoch(tally, &oracle);
 
     /* Another port, or anything else that the packet thread is not told. */
-    set = open_set(64);
-    ck_assert(!measure_cache_known(set->cache_keys, 5, 4));
-    ck_assert(!measure_cache_known(set->cache_keys, 7, 3));
-    flow_cache_replace(set, 5);
-    hit(set, 5, 4, false, &oracle);
-    hit(set, 5, 4, true, &oracle);
+    tally = open_tally(64);
+    ck_assert(!measure_cache_known(tally->cache_keys, 5, 4));
+    ck_assert(!measure_cache_known(tally->cache_keys, 7, 3));
+    flow_cache_replace(tally, 5);
+    hit(tally, 5, 4, false, &oracle);
+    hit(tally, 5, 4, true, &oracle);
     measure_cache_forget(get_keys());
-    flow_cache_replace(set, 6);
-    hit(set, 6, 5, false, &oracle);
-    ck_assert(!measure_cache_known(set->cache_keys, 5, 3));
-    ck_assert(!measure_cache_known(set->cache_keys, 6, 3));
-    close_epoch(set, &oracle);
+    flow_cache_replace(tally, 6);
+    hit(tally, 6, 5, false, &oracle);
+    ck_assert(!measure_cache_known(tally->cache_keys, 5, 3));
+    ck_assert(!measure_cache_known(tally->cache_keys, 6, 3));
+    close_epoch(tally, &oracle);
 
-    set = open_set(64);
-    hit(set, 5, 4, false, &oracle);
-    hit(set, 6, 5, false, &oracle);
-    close_epoch(set, &oracle);
-    set = open_set(64);
-    hit(set, 5, 4, true, &oracle);
-    hit(set, 6, 5, true, &oracle);
-    measure_set_count_fetched(set);
-    check_report(set, &oracle);
-    close_set(set);
+    tally = open_tally(64);
+    hit(tally, 5, 4, false, &oracle);
+    hit(tally, 6, 5, false, &oracle);
+    close_epoch(tally, &oracle);
+    tally = open_tally(64);
+    hit(tally, 5, 4, true, &oracle);
+    hit(tally, 6, 5, true, &oracle);
+    measure_tally_count_fetched(tally);
+    check_report(tally, &oracle);
+    close_tally(tally);
     oracle_close(&oracle);
 }
 END_TEST
 
-/* While a closed set is not moved, no key that it names is overwritten. */
-START_TEST(closed_sets_keep_their_keys)
+/* While a closed tally is not moved, no key that it names is overwritten. */
+START_TEST(closed_tallies_keep_their_keys)
 {
     struct oracle oracles[4];
-    struct measure_set *sets[4];
+    struct measure_tally *tallies[4];
 
     measure_hash_secret_init(&secret, test_seed);
     for (int i = 0; i < 4; i++) {
         oracles[i] = oracle_open();
     }
-    /* The first set names one place, the second the other. */
-    sets[0] = open_set(64);
-    hit(sets[0], 5, 1, false, &oracles[0]);
-    sets[1] = open_set(64);
-    flow_cache_replace(sets[1], 5);
-    hit(sets[1], 5, 2, false, &oracles[1]);
-    /* Within an epoch no other set names the place. */
-    flow_cache_replace(sets[1], 5);
-    hit(sets[1], 5, 3, false, &oracles[1]);
-    hit(sets[1], 5, 3, true, &oracles[1]);
+    /* The first tally names one place, the second the other. */
+    tallies[0] = open_tally(64);
+    hit(tallies[0], 5, 1, false, &oracles[0]);
+    tallies[1] = open_tally(64);
+    flow_cache_replace(tallies[1], 5);
+    hit(tallies[1], 5, 2, false, &oracles[1]);
+    /* Within an epoch no other tally names the place. */
+    flow_cache_replace(tallies[1], 5);
+    hit(tallies[1], 5, 3, false, &oracles[1]);
+    hit(tallies[1], 5, 3, true, &oracles[1]);
     /* No place is left. */
-    sets[2] = open_set(64);
-    hit(sets[2], 5, 3, true, &oracles[2]);
-    flow_cache_replace(sets[2], 5);
-    hit(sets[2], 5, 4, false, &oracles[2]);
-    ck_assert_uint_eq(sets[2]->cache->counts[5], 0);
-    close_epoch(sets[0], &oracles[0]);
-    hit(sets[2], 5, 4, false, &oracles[2]);
-    ck_assert_uint_ne(sets[2]->cache->counts[5], 0);
-    close_epoch(sets[1], &oracles[1]);
-    sets[3] = open_set(64);
-    flow_cache_replace(sets[3], 5);
-    hit(sets[3], 5, 6, false, &oracles[3]);
-    ck_assert_uint_ne(sets[3]->cache->counts[5], 0);
-    close_epoch(sets[2], &oracles[2]);
-    measure_set_count_fetched(sets[3]);
-    check_report(sets[3], &oracles[3]);
-    close_set(sets[3]);
+    tallies[2] = open_tally(64);
+    hit(tallies[2], 5, 3, true, &oracles[2]);
+    flow_cache_replace(tallies[2], 5);
+    hit(tallies[2], 5, 4, false, &oracles[2]);
+    ck_assert_uint_eq(tallies[2]->cache->counts[5], 0);
+    close_epoch(tallies[0], &oracles[0]);
+    hit(tallies[2], 5, 4, false, &oracles[2]);
+    ck_assert_uint_ne(tallies[2]->cache->counts[5], 0);
+    close_epoch(tallies[1], &oracles[1]);
+    tallies[3] = open_tally(64);
+    flow_cache_replace(tallies[3], 5);
+    hit(tallies[3], 5, 6, false, &oracles[3]);
+    ck_assert_uint_ne(tallies[3]->cache->counts[5], 0);
+    close_epoch(tallies[2], &oracles[2]);
+    measure_tally_count_fetched(tallies[3]);
+    check_report(tallies[3], &oracles[3]);
+    close_tally(tallies[3]);
     for (int i = 0; i < 4; i++) {
         oracle_close(&oracles[i]);
     }
@@ -433,21 +437,21 @@ START_TEST(closed_sets_keep_their_keys)
 END_TEST
 
 static void
-carry_all(struct measure_set *set)
+carry_all(struct measure_tally *tally)
 {
     int bursts = 0;
 
-    while (set->n_carried < MEASURE_CACHE_ENTRIES) {
-        measure_set_carry_entries(set);
+    while (tally->n_carried < MEASURE_CACHE_ENTRIES) {
+        measure_tally_carry_entries(tally);
         bursts++;
     }
     ck_assert_int_eq(bursts, MEASURE_CACHE_ENTRIES / MEASURE_CACHE_CARRIED);
 }
 
 static bool
-takes(const struct measure_set *set, uint32_t entry)
+takes(const struct measure_tally *tally, uint32_t entry)
 {
-    return measure_cache_takes(set->cache->counts[entry]);
+    return measure_cache_takes(tally->cache->counts[entry]);
 }
 
 /* Entries that have keys take packets before they have counted any, and what
@@ -456,55 +460,55 @@ START_TEST(entries_are_carried)
 {
     const uint32_t last = MEASURE_CACHE_ENTRIES - 1;
     struct oracle oracle = oracle_open();
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = open_set(64);
-    carry_all(set);
+    tally = open_tally(64);
+    carry_all(tally);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        REQUIRE(!set->cache->counts[i]);
+        REQUIRE(!tally->cache->counts[i]);
     }
-    hit(set, 0, 1, false, &oracle);
-    hit(set, 5, 2, false, &oracle);
-    hit(set, 6, 3, false, &oracle);
-    hit(set, 7, 4, false, &oracle);
-    hit(set, last, 5, false, &oracle);
-    close_epoch(set, &oracle);
+    hit(tally, 0, 1, false, &oracle);
+    hit(tally, 5, 2, false, &oracle);
+    hit(tally, 6, 3, false, &oracle);
+    hit(tally, 7, 4, false, &oracle);
+    hit(tally, last, 5, false, &oracle);
+    close_epoch(tally, &oracle);
 
-    set = open_set(64);
-    flow_cache_replace(set, 5);
-    hit(set, 6, 3, true, &oracle);
-    uint64_t begun = set->cache->counts[6];
-    carry_all(set);
-    ck_assert(takes(set, 0) && takes(set, last) && takes(set, 7));
-    ck_assert(!measure_cache_packets(set->cache->counts[0]));
-    ck_assert_uint_eq(set->cache->counts[5], 0);
-    ck_assert_uint_eq(set->cache->counts[6], begun);
+    tally = open_tally(64);
+    flow_cache_replace(tally, 5);
+    hit(tally, 6, 3, true, &oracle);
+    uint64_t begun = tally->cache->counts[6];
+    carry_all(tally);
+    ck_assert(takes(tally, 0) && takes(tally, last) && takes(tally, 7));
+    ck_assert(!measure_cache_packets(tally->cache->counts[0]));
+    ck_assert_uint_eq(tally->cache->counts[5], 0);
+    ck_assert_uint_eq(tally->cache->counts[6], begun);
     /* One counts, one goes to another flow before it does, one does
      * neither. */
-    hit(set, 0, 1, true, &oracle);
-    flow_cache_replace(set, last);
-    ck_assert_uint_eq(measure_table_n_used(set->current[MEASURE_IPV4])
-                      + measure_table_n_used(set->current[MEASURE_IPV6]), 0);
-    hit(set, last, 6, false, &oracle);
-    close_epoch(set, &oracle);
+    hit(tally, 0, 1, true, &oracle);
+    flow_cache_replace(tally, last);
+    ck_assert_uint_eq(measure_table_n_used(tally->current[MEASURE_IPV4])
+                      + measure_table_n_used(tally->current[MEASURE_IPV6]), 0);
+    hit(tally, last, 6, false, &oracle);
+    close_epoch(tally, &oracle);
 
-    set = open_set(64);
-    carry_all(set);
-    ck_assert(takes(set, 7) && takes(set, last) && !takes(set, 5));
-    hit(set, 7, 4, true, &oracle);
-    hit(set, last, 6, true, &oracle);
-    hit(set, 9, 7, false, &oracle);
+    tally = open_tally(64);
+    carry_all(tally);
+    ck_assert(takes(tally, 7) && takes(tally, last) && !takes(tally, 5));
+    hit(tally, 7, 4, true, &oracle);
+    hit(tally, last, 6, true, &oracle);
+    hit(tally, 9, 7, false, &oracle);
     measure_cache_forget(get_keys());
-    close_epoch(set, &oracle);
+    close_epoch(tally, &oracle);
 
-    set = open_set(64);
-    carry_all(set);
-    ck_assert(!takes(set, 0) && !takes(set, 7) && !takes(set, last));
-    ck_assert(!takes(set, 9));
-    measure_set_count_fetched(set);
-    check_report(set, &oracle);
-    close_set(set);
+    tally = open_tally(64);
+    carry_all(tally);
+    ck_assert(!takes(tally, 0) && !takes(tally, 7) && !takes(tally, last));
+    ck_assert(!takes(tally, 9));
+    measure_tally_count_fetched(tally);
+    check_report(tally, &oracle);
+    close_tally(tally);
     oracle_close(&oracle);
 }
 END_TEST
@@ -518,7 +522,7 @@ main(void)
     tcase_add_test(tests, full_entries_lose_nothing);
     tcase_add_test(tests, keys_outlast_epochs);
     tcase_add_test(tests, late_bursts_give_no_keys);
-    tcase_add_test(tests, closed_sets_keep_their_keys);
+    tcase_add_test(tests, closed_tallies_keep_their_keys);
     tcase_add_test(tests, entries_are_carried);
     tcase_add_test(tests, entries_refuse_what_is_not_theirs);
     tcase_add_test(tests, what_does_not_count_is_taken_out);

@@ -65,17 +65,17 @@ draw_secret(void)
     measure_hash_secret_init(&secret, test_seed);
 }
 
-static struct measure_set *
-make_set(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
+static struct measure_tally *
+make_tally(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
 {
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     uint32_t first[MEASURE_N_FAMILIES] = { n_lines, n_lines };
     uint32_t next[MEASURE_N_FAMILIES] = { next_lines, next_lines };
 
-    ck_assert(measure_set_reset(set, first, next));
-    measure_set_begin(set, by);
-    return set;
+    ck_assert(measure_tally_reset(tally, first, next));
+    measure_tally_begin(tally, by);
+    return tally;
 }
 
 /* Traffic, and what it adds up to. */
@@ -109,24 +109,24 @@ traffic_close(struct traffic *t)
 }
 
 /* Counts a burst in the steps of the switch, after the last of which, or a few
- * bursts later, measure_set_count_fetched() must follow. */
+ * bursts later, measure_tally_count_fetched() must follow. */
 static void
-fetch_burst(struct measure_set *set, const struct measure_record *records,
+fetch_burst(struct measure_tally *tally, const struct measure_record *records,
             uint32_t n)
 {
     uint64_t bytes = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        *measure_set_record(set, i) = records[i];
+        *measure_tally_record(tally, i) = records[i];
         bytes += records[i].bytes;
     }
-    measure_set_receive(set, n, bytes);
-    measure_set_fetch(set, n);
+    measure_tally_receive(tally, n, bytes);
+    measure_tally_fetch(tally, n);
 }
 
-/* Counts 'n' packets in 'set', in bursts of all sizes. */
+/* Counts 'n' packets in 'tally', in bursts of all sizes. */
 static void
-send_packets(struct traffic *t, struct measure_set *set, uint32_t n)
+send_packets(struct traffic *t, struct measure_tally *tally, uint32_t n)
 {
     while (n) {
         struct measure_record records[MEASURE_BURST];
@@ -154,17 +154,17 @@ send_packets(struct traffic *t, struct measure_set *set, uint32_t n)
             }
         }
         if (random_below(&t->random, 2)) {
-            measure_set_count(set, records, burst);
+            measure_tally_count(tally, records, burst);
         } else {
-            fetch_burst(set, records, burst);
+            fetch_burst(tally, records, burst);
             if (!random_below(&t->random, 4)) {
-                measure_set_count_fetched(set);
+                measure_tally_count_fetched(tally);
             }
         }
         t->offered += burst;
         n -= burst;
     }
-    measure_set_count_fetched(set);
+    measure_tally_count_fetched(tally);
 }
 
 /* Checks that all packets are in exactly one of the counters of 'c'. */
@@ -180,14 +180,14 @@ check_counters(const struct measure_counters *c, const struct traffic *t)
     ck_assert_uint_le(c->overflow_bytes, c->bytes);
 }
 
-/* Checks the report of 'sets' against 't': exact if it says so, else with
+/* Checks the report of 'tallies' against 't': exact if it says so, else with
  * counts that are never too high and bounds that are never too low. */
 static void
-check_report(struct measure_set *const sets[], size_t n_sets,
+check_report(struct measure_tally *const tallies[], size_t n_tallies,
              enum measure_by by, const struct traffic *t, bool exact)
 {
     struct measure_report *report
-        = measure_report_merge(sets, n_sets, by, &secret, &budget);
+        = measure_report_merge(tallies, n_tallies, by, &secret, &budget);
     struct oracle keys = oracle_group(&t->flows, by);
     uint64_t packets = 0, bytes = 0;
     size_t n_rows = 0;
@@ -260,13 +260,13 @@ START_TEST(one_table_counts_exactly)
 {
     enum measure_by by = _i % MEASURE_N_BY;
     struct traffic t = traffic_open(_i / MEASURE_N_BY, 3000);
-    struct measure_set *set = make_set(by, 6000, 0);
+    struct measure_tally *tally = make_tally(by, 6000, 0);
     struct measure_load load;
 
-    send_packets(&t, set, 50000);
-    measure_set_load(set, &load);
+    send_packets(&t, tally, 50000);
+    measure_tally_load(tally, &load);
     check_counters(&load.counters, &t);
-    check_counters(&set->counters, &t);
+    check_counters(&tally->counters, &t);
     ck_assert_uint_eq(load.counters.overflow_packets, 0);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         ck_assert_uint_eq(load.n_tables[family], 1);
@@ -276,29 +276,29 @@ START_TEST(one_table_counts_exactly)
         ck_assert_uint_eq(load.n_used[family], load.current_used[family]);
     }
     ck_assert_uint_eq(load.table_bytes, 2 * 6000 * MEASURE_LINE_SIZE);
-    check_report(&set, 1, by, &t, true);
+    check_report(&tally, 1, by, &t, true);
 
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
     traffic_close(&t);
 }
 END_TEST
 
-START_TEST(several_sets_add_up)
+START_TEST(several_tallies_add_up)
 {
     enum measure_by by = _i;
     struct traffic t = traffic_open(STREAM_ZIPF, 3000);
-    struct measure_set *sets[5];
+    struct measure_tally *tallies[5];
 
-    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-        sets[i] = make_set(by, 6000, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
+        tallies[i] = make_tally(by, 6000, 0);
     }
     for (int i = 0; i < 50; i++) {
         /* The last one counts nothing. */
-        send_packets(&t, sets[i % (ARRAY_SIZE(sets) - 1)], 1000);
+        send_packets(&t, tallies[i % (ARRAY_SIZE(tallies) - 1)], 1000);
     }
-    check_report(sets, ARRAY_SIZE(sets), by, &t, true);
-    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-        measure_set_destroy(sets[i]);
+    check_report(tallies, ARRAY_SIZE(tallies), by, &t, true);
+    for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
+        measure_tally_destroy(tallies[i]);
     }
     traffic_close(&t);
 }
@@ -308,72 +308,72 @@ START_TEST(full_tables_move_on_and_stay_exact)
 {
     enum measure_by by = _i;
     struct traffic t = traffic_open(STREAM_UNIFORM, 4000);
-    struct measure_set *set = make_set(by, 10, 20);
+    struct measure_tally *tally = make_tally(by, 10, 20);
     struct measure_load load;
     uint32_t next_lines = 40;
 
     for (int i = 0; i < 3000; i++) {
-        send_packets(&t, set, 8);
-        measure_set_load(set, &load);
+        send_packets(&t, tally, 8);
+        measure_tally_load(tally, &load);
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             if (!load.n_unused[family]) {
-                ck_assert(measure_set_add_table(set, family, next_lines));
+                ck_assert(measure_tally_add_table(tally, family, next_lines));
             }
         }
         if (load.n_tables[MEASURE_IPV4] > 1) {
             next_lines = 20000;
         }
     }
-    measure_set_load(set, &load);
+    measure_tally_load(tally, &load);
     check_counters(&load.counters, &t);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         uint64_t n_used = 0;
 
         ck_assert_uint_gt(load.n_tables[family], 2);
         ck_assert_uint_eq(load.n_tables[family] + load.n_unused[family],
-                          set->n_tables[family]);
-        for (uint32_t i = 0; i < set->n_tables[family]; i++) {
-            n_used += measure_table_n_used(&set->tables[family][i]);
+                          tally->n_tables[family]);
+        for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
+            n_used += measure_table_n_used(&tally->tables[family][i]);
         }
         ck_assert_uint_eq(load.n_used[family], n_used);
         ck_assert_uint_eq(load.last_lines[family], 20000);
         ck_assert_uint_eq(load.max_used[family],
-                          set->current[family]->max_used);
+                          tally->current[family]->max_used);
         ck_assert_uint_eq(load.current_used[family],
-                          measure_table_n_used(set->current[family]));
+                          measure_table_n_used(tally->current[family]));
     }
     ck_assert_uint_eq(load.counters.overflow_packets, 0);
-    check_report(&set, 1, by, &t, true);
-    measure_set_destroy(set);
+    check_report(&tally, 1, by, &t, true);
+    measure_tally_destroy(tally);
     traffic_close(&t);
 }
 END_TEST
 
-START_TEST(tables_of_a_set_are_limited)
+START_TEST(tables_of_a_tally_are_limited)
 {
-    struct measure_set *set = make_set(MEASURE_BY_FLOW, 4, 0);
+    struct measure_tally *tally = make_tally(MEASURE_BY_FLOW, 4, 0);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        for (int i = 1; i < MEASURE_SET_TABLES; i++) {
-            ck_assert(measure_set_add_table(set, family, 4));
+        for (int i = 1; i < MEASURE_TALLY_TABLES; i++) {
+            ck_assert(measure_tally_add_table(tally, family, 4));
         }
-        ck_assert(!measure_set_add_table(set, family, 4));
-        ck_assert_uint_eq(set->n_tables[family], MEASURE_SET_TABLES);
+        ck_assert(!measure_tally_add_table(tally, family, 4));
+        ck_assert_uint_eq(tally->n_tables[family], MEASURE_TALLY_TABLES);
     }
 
     /* All of them are filled, one after the other. */
     struct traffic t = traffic_open(STREAM_ALL_NEW, 100000);
     struct measure_load load;
 
-    send_packets(&t, set, 5000);
-    measure_set_load(set, &load);
-    ck_assert_uint_eq(load.n_tables[MEASURE_IPV4], MEASURE_SET_TABLES);
-    ck_assert_uint_eq(load.n_used[MEASURE_IPV4], MEASURE_SET_TABLES * 4);
-    ck_assert_uint_eq(load.n_used[MEASURE_IPV6], MEASURE_SET_TABLES * 2);
+    send_packets(&t, tally, 5000);
+    measure_tally_load(tally, &load);
+    ck_assert_uint_eq(load.n_tables[MEASURE_IPV4], MEASURE_TALLY_TABLES);
+    ck_assert_uint_eq(load.n_used[MEASURE_IPV4], MEASURE_TALLY_TABLES * 4);
+    ck_assert_uint_eq(load.n_used[MEASURE_IPV6], MEASURE_TALLY_TABLES * 2);
     ck_assert_uint_eq(load.counters.overflow_packets,
-                      t.flows.packets - MEASURE_SET_TABLES * 6);
-    check_report(&set, 1, MEASURE_BY_FLOW, &t, false);
-    measure_set_destroy(set);
+                      t.flows.packets - MEASURE_TALLY_TABLES * 6);
+    check_report(&tally, 1, MEASURE_BY_FLOW, &t, false);
+    measure_tally_destroy(tally);
     traffic_close(&t);
 }
 END_TEST
@@ -382,28 +382,28 @@ START_TEST(overflow_is_bounded_and_adds_up)
 {
     enum measure_by by = _i % MEASURE_N_BY;
     struct traffic t = traffic_open(_i / MEASURE_N_BY, 20000);
-    struct measure_set *sets[3];
+    struct measure_tally *tallies[3];
 
-    sets[0] = make_set(by, 8, 16);
-    sets[1] = make_set(by, 20, 0);
+    tallies[0] = make_tally(by, 8, 16);
+    tallies[1] = make_tally(by, 20, 0);
     /* One that has no table for IPv6, as when there is no memory at all. */
-    sets[2] = make_set(by, 1, 0);
-    ck_assert_uint_eq(sets[2]->tables[MEASURE_IPV6][0].max_used, 0);
+    tallies[2] = make_tally(by, 1, 0);
+    ck_assert_uint_eq(tallies[2]->tables[MEASURE_IPV6][0].max_used, 0);
     for (int i = 0; i < 300; i++) {
-        send_packets(&t, sets[i % ARRAY_SIZE(sets)], 200);
+        send_packets(&t, tallies[i % ARRAY_SIZE(tallies)], 200);
     }
-    check_report(sets, ARRAY_SIZE(sets), by, &t, false);
-    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-        measure_set_destroy(sets[i]);
+    check_report(tallies, ARRAY_SIZE(tallies), by, &t, false);
+    for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
+        measure_tally_destroy(tallies[i]);
     }
     traffic_close(&t);
 }
 END_TEST
 
-/* What a set of a PMD thread that was quiet takes of IPv4 packets each of
+/* What a tally of a PMD thread that was quiet takes of IPv4 packets each of
  * which is a new flow, before the control thread gives it more: see
- * measure_set_quiet_limit().  The rest of them is overflow. */
-START_TEST(quiet_sets_take_some_flows)
+ * measure_tally_quiet_limit().  The rest of them is overflow. */
+START_TEST(quiet_tallies_take_some_flows)
 {
     static const struct {
         unsigned int pmds;
@@ -413,23 +413,23 @@ START_TEST(quiet_sets_take_some_flows)
                   { 8, 2500, 4 }, { 32, 2500, 4 }, { 1, 262000, 64 } };
     static const uint64_t none[MEASURE_N_FAMILIES] = { 0, 0 };
     unsigned int pmds = cases[_i].pmds;
-    uint64_t limit = measure_set_quiet_limit(cases[_i].idle_mb << 20,
-                                             MEASURE_QUIET_WEIGHT,
-                                             pmds * MEASURE_QUIET_WEIGHT + 1);
+    unsigned int weights = pmds * MEASURE_QUIET_WEIGHT + 1;
+    uint64_t limit = measure_tally_quiet_limit(cases[_i].idle_mb << 20,
+                                               MEASURE_QUIET_WEIGHT, weights);
     uint64_t before = measure_budget_used(&budget);
     struct random r = random_from(test_seed);
     uint32_t n_lines[MEASURE_N_FAMILIES];
     uint32_t next_lines[MEASURE_N_FAMILIES];
     struct measure_load load;
-    struct measure_set *set;
+    struct measure_tally *tally;
     uint64_t n_sent = 0;
 
-    measure_set_choose_lines(none, limit, n_lines, next_lines);
-    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_reset(set, n_lines, next_lines));
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    measure_tally_choose_lines(none, limit, n_lines, next_lines);
+    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_reset(tally, n_lines, next_lines));
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
 
-    /* Two sets of each thread; up to 7 threads, and the main thread with an
+    /* Two tallies of each thread; up to 7 threads, and the main thread with an
      * eighth of what one of them has, make less than the idle memory. */
     ck_assert_uint_lt(((measure_budget_used(&budget) - before) * 2
                        * ((pmds < 7 ? pmds : 7) * 8 + 2) / 8),
@@ -445,9 +445,9 @@ START_TEST(quiet_sets_take_some_flows)
             records[i].key[0] = n_sent + i;
             records[i].key[1] = random_next(&r);
         }
-        measure_set_count(set, records, MEASURE_BURST);
+        measure_tally_count(tally, records, MEASURE_BURST);
         n_sent += MEASURE_BURST;
-        measure_set_load(set, &load);
+        measure_tally_load(tally, &load);
         ck_assert(!load.counters.overflow_packets
                   || n_sent > cases[_i].flows);
     } while (n_sent < 2 * cases[_i].flows);
@@ -456,56 +456,57 @@ START_TEST(quiet_sets_take_some_flows)
     ck_assert_uint_eq(load.n_used[MEASURE_IPV4]
                       + load.counters.overflow_packets, n_sent);
     ck_assert_uint_eq(load.counters.packets, n_sent);
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 
-static struct measure_set *urgent_set;
+static struct measure_tally *urgent_tally;
 
 static void
-grow_urgent_set(void)
+grow_urgent_tally(void)
 {
     measure_memory_interlude = NULL;
     /* The memory that is being prepared is not there for others. */
     ck_assert_uint_ge(measure_budget_used(&budget),
                       measure_table_size(65536));
-    ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 1024));
+    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 1024));
 }
 
 /* While a large table is prepared, a small one that is needed at once comes
- * first, also to the same set. */
+ * first, also to the same tally. */
 START_TEST(small_tables_do_not_wait_for_large_ones)
 {
     static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
     static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    urgent_set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_reset(urgent_set, n_lines, none));
-    measure_memory_interlude = grow_urgent_set;
-    ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 65536));
+    urgent_tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_reset(urgent_tally, n_lines, none));
+    measure_memory_interlude = grow_urgent_tally;
+    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 65536));
     ck_assert_ptr_null(measure_memory_interlude);
-    ck_assert_uint_eq(urgent_set->n_tables[MEASURE_IPV4], 3);
-    ck_assert_uint_eq(urgent_set->tables[MEASURE_IPV4][1].n_lines, 1024);
-    ck_assert_uint_eq(urgent_set->tables[MEASURE_IPV4][2].n_lines, 65536);
+    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_IPV4], 3);
+    ck_assert_uint_eq(urgent_tally->tables[MEASURE_IPV4][1].n_lines, 1024);
+    ck_assert_uint_eq(urgent_tally->tables[MEASURE_IPV4][2].n_lines, 65536);
 
     /* The last place may go to the small one. */
-    while (urgent_set->n_tables[MEASURE_IPV4] < MEASURE_SET_TABLES - 1) {
-        ck_assert(measure_set_add_table(urgent_set, MEASURE_IPV4, 16));
+    while (urgent_tally->n_tables[MEASURE_IPV4] < MEASURE_TALLY_TABLES - 1) {
+        ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 16));
     }
-    measure_memory_interlude = grow_urgent_set;
-    ck_assert(!measure_set_add_table(urgent_set, MEASURE_IPV4, 65536));
-    ck_assert_uint_eq(urgent_set->n_tables[MEASURE_IPV4], MEASURE_SET_TABLES);
-    ck_assert_uint_eq((urgent_set->tables[MEASURE_IPV4]
-                       [MEASURE_SET_TABLES - 1].n_lines), 1024);
-    measure_set_destroy(urgent_set);
+    measure_memory_interlude = grow_urgent_tally;
+    ck_assert(!measure_tally_add_table(urgent_tally, MEASURE_IPV4, 65536));
+    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_IPV4],
+                      MEASURE_TALLY_TABLES);
+    ck_assert_uint_eq((urgent_tally->tables[MEASURE_IPV4]
+                       [MEASURE_TALLY_TABLES - 1].n_lines), 1024);
+    measure_tally_destroy(urgent_tally);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
 }
 END_TEST
 
 START_TEST(reset_leaves_nothing_behind)
 {
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     uint64_t own_size = measure_budget_used(&budget);
     struct random r = random_from(test_seed);
 
@@ -529,39 +530,39 @@ START_TEST(reset_leaves_nothing_behind)
                             : random_below(&r, 3) * 50);
             size += (first[family] + next[family]) * MEASURE_LINE_SIZE;
         }
-        ck_assert(measure_set_reset(set, first, next));
-        measure_set_begin(set, by);
+        ck_assert(measure_tally_reset(tally, first, next));
+        measure_tally_begin(tally, by);
 
         memset(&none, 0, sizeof none);
-        ck_assert_mem_eq(&set->counters, &none, sizeof none);
+        ck_assert_mem_eq(&tally->counters, &none, sizeof none);
         ck_assert_uint_eq(measure_budget_used(&budget), size);
         for (int j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
-            REQUIRE(!set->overflow[j].packets && !set->overflow[j].bytes);
+            REQUIRE(!tally->overflow[j].packets && !tally->overflow[j].bytes);
         }
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            const struct measure_table *tables = set->tables[family];
+            const struct measure_table *tables = tally->tables[family];
 
-            ck_assert_uint_eq(set->n_tables[family], next[family] ? 2 : 1);
+            ck_assert_uint_eq(tally->n_tables[family], next[family] ? 2 : 1);
             ck_assert_uint_eq(tables[0].n_lines, first[family]);
-            ck_assert_ptr_eq(set->current[family], tables);
+            ck_assert_ptr_eq(tally->current[family], tables);
             if (next[family]) {
                 ck_assert_uint_eq(tables[1].n_lines, next[family]);
             }
-            for (uint32_t j = 0; j < set->n_tables[family]; j++) {
+            for (uint32_t j = 0; j < tally->n_tables[family]; j++) {
                 ck_assert_uint_eq(measure_table_n_used(&tables[j]), 0);
                 ck_assert_ptr_eq(measure_table_next(&tables[j], NULL), NULL);
             }
         }
 
-        send_packets(&t, set, 20000);
-        check_report(&set, 1, by, &t,
-                     !set->counters.overflow_packets);
+        send_packets(&t, tally, 20000);
+        check_report(&tally, 1, by, &t,
+                     !tally->counters.overflow_packets);
         if (roomy) {
-            ck_assert_uint_eq(set->counters.overflow_packets, 0);
+            ck_assert_uint_eq(tally->counters.overflow_packets, 0);
         }
         traffic_close(&t);
     }
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 
@@ -570,35 +571,35 @@ START_TEST(reset_keeps_tables)
 {
     static const uint32_t first[MEASURE_N_FAMILIES] = { 100, 200 };
     static const uint32_t next[MEASURE_N_FAMILIES] = { 300, 400 };
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     uint64_t *rows[MEASURE_N_FAMILIES][2];
 
-    ck_assert(measure_set_reset(set, first, next));
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    ck_assert(measure_tally_reset(tally, first, next));
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        rows[family][0] = set->tables[family][0].rows;
-        rows[family][1] = set->tables[family][1].rows;
+        rows[family][0] = tally->tables[family][0].rows;
+        rows[family][1] = tally->tables[family][1].rows;
     }
 
     /* In the other order, and back. */
-    ck_assert(measure_set_add_table(set, MEASURE_IPV4, 64));
+    ck_assert(measure_tally_add_table(tally, MEASURE_IPV4, 64));
     for (int i = 0; i < 2; i++) {
         n_calls = 0;
         watching = true;
-        measure_set_reset(set, i ? first : next, i ? next : first);
+        measure_tally_reset(tally, i ? first : next, i ? next : first);
         watching = false;
         /* Only the table too many is given back, at the first time. */
         ck_assert_uint_eq(n_calls, i ? 0 : 1);
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            ck_assert_ptr_eq(set->tables[family][0].rows,
+            ck_assert_ptr_eq(tally->tables[family][0].rows,
                              rows[family][i ? 0 : 1]);
-            ck_assert_ptr_eq(set->tables[family][1].rows,
+            ck_assert_ptr_eq(tally->tables[family][1].rows,
                              rows[family][i ? 1 : 0]);
-            ck_assert_uint_eq(set->n_tables[family], 2);
+            ck_assert_uint_eq(tally->n_tables[family], 2);
         }
     }
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 
@@ -630,20 +631,20 @@ START_TEST(overflow_cells_are_in_the_array)
 }
 END_TEST
 
-START_TEST(swap_returns_the_old_set)
+START_TEST(swap_returns_the_old_tally)
 {
-    struct measure_set *a = make_set(MEASURE_BY_FLOW, 4, 0);
-    struct measure_set *b = make_set(MEASURE_BY_FLOW, 4, 0);
-    struct measure_writer writer = { .set = a };
+    struct measure_tally *a = make_tally(MEASURE_BY_FLOW, 4, 0);
+    struct measure_tally *b = make_tally(MEASURE_BY_FLOW, 4, 0);
+    struct measure_thread thread = { .tally = a };
 
-    ck_assert_ptr_eq(measure_writer_set(&writer), a);
-    ck_assert_ptr_eq(measure_writer_swap(&writer, b), a);
-    ck_assert_ptr_eq(measure_writer_set(&writer), b);
-    ck_assert_ptr_eq(measure_writer_swap(&writer, NULL), b);
-    ck_assert_ptr_eq(measure_writer_set(&writer), NULL);
-    measure_set_destroy(a);
-    measure_set_destroy(b);
-    measure_set_destroy(NULL);
+    ck_assert_ptr_eq(measure_thread_tally(&thread), a);
+    ck_assert_ptr_eq(measure_thread_swap(&thread, b), a);
+    ck_assert_ptr_eq(measure_thread_tally(&thread), b);
+    ck_assert_ptr_eq(measure_thread_swap(&thread, NULL), b);
+    ck_assert_ptr_eq(measure_thread_tally(&thread), NULL);
+    measure_tally_destroy(a);
+    measure_tally_destroy(b);
+    measure_tally_destroy(NULL);
 }
 END_TEST
 
@@ -651,8 +652,8 @@ END_TEST
 START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
 {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    struct measure_set *set = make_set(MEASURE_BY_FLOW, 10, 20);
-    struct measure_writer writer = { .set = set };
+    struct measure_tally *tally = make_tally(MEASURE_BY_FLOW, 10, 20);
+    struct measure_thread thread = { .tally = tally };
     enum { N_RECORDS = 320 * 2 * MEASURE_BURST };
     struct measure_record *records = malloc(N_RECORDS * sizeof *records);
     struct random r = random_from(test_seed);
@@ -678,22 +679,22 @@ START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
     n_calls = 0;
     for (int i = 0; i < N_RECORDS; i += 2 * MEASURE_BURST) {
         watching = true;
-        measure_set_count(measure_writer_set(&writer), &records[i],
-                          MEASURE_BURST);
-        fetch_burst(measure_writer_set(&writer), &records[i + MEASURE_BURST],
+        measure_tally_count(measure_thread_tally(&thread), &records[i],
+                            MEASURE_BURST);
+        fetch_burst(measure_thread_tally(&thread), &records[i + MEASURE_BURST],
                     MEASURE_BURST);
         if (i % 3) {
-            measure_set_count_fetched(measure_writer_set(&writer));
+            measure_tally_count_fetched(measure_thread_tally(&thread));
         }
         watching = false;
     }
     ck_assert_uint_eq(n_calls, 0);
     /* It did all that it can do: filled tables, moved on, overflowed. */
-    ck_assert_uint_gt(set->counters.overflow_packets, 0);
-    ck_assert_ptr_eq(set->current[MEASURE_IPV4],
-                     &set->tables[MEASURE_IPV4][1]);
+    ck_assert_uint_gt(tally->counters.overflow_packets, 0);
+    ck_assert_ptr_eq(tally->current[MEASURE_IPV4],
+                     &tally->tables[MEASURE_IPV4][1]);
     free(records);
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 
@@ -705,19 +706,19 @@ main(void)
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, one_table_counts_exactly,
                         0, N_STREAM_KINDS * MEASURE_N_BY);
-    tcase_add_loop_test(tests, several_sets_add_up, 0, MEASURE_N_BY);
+    tcase_add_loop_test(tests, several_tallies_add_up, 0, MEASURE_N_BY);
     tcase_add_loop_test(tests, full_tables_move_on_and_stay_exact,
                         0, MEASURE_N_BY);
-    tcase_add_test(tests, tables_of_a_set_are_limited);
+    tcase_add_test(tests, tables_of_a_tally_are_limited);
     tcase_add_loop_test(tests, overflow_is_bounded_and_adds_up,
                         0, 2 * MEASURE_N_BY);
-    tcase_add_loop_test(tests, quiet_sets_take_some_flows, 0, 6);
+    tcase_add_loop_test(tests, quiet_tallies_take_some_flows, 0, 6);
     tcase_add_test(tests, small_tables_do_not_wait_for_large_ones);
     tcase_add_test(tests, reset_leaves_nothing_behind);
     tcase_add_test(tests, reset_keeps_tables);
     tcase_add_test(tests, counters_are_added_one_by_one);
     tcase_add_test(tests, overflow_cells_are_in_the_array);
-    tcase_add_test(tests, swap_returns_the_old_set);
+    tcase_add_test(tests, swap_returns_the_old_tally);
     tcase_add_test(tests, packet_path_allocates_nothing_and_takes_no_lock);
     return tests_run(tests);
 }

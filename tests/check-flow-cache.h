@@ -22,16 +22,16 @@
 /* What the hook of the switch does with packets that find an entry of its flow
  * cache. */
 
-/* Makes 'set' the next one of its writer, whose keys are 'keys', that counts
+/* Makes 'tally' the next one of its thread, whose keys are 'keys', that counts
  * with two tiers: at once, or when a grace period has passed. */
 static UNUSED void
-flow_cache_begin(struct measure_set *set, struct measure_cache_keys *keys)
+flow_cache_begin(struct measure_tally *tally, struct measure_cache_keys *keys)
 {
-    ck_assert(measure_set_use_cache(set, keys));
-    if (!set->cache) {
-        ck_assert(measure_set_hold_cache(set, true));
-        measure_set_join_cache(set, keys);
-        measure_set_begin_cache(set);
+    ck_assert(measure_tally_use_cache(tally, keys));
+    if (!tally->cache) {
+        ck_assert(measure_tally_hold_cache(tally, true));
+        measure_tally_join_cache(tally, keys);
+        measure_tally_begin_cache(tally);
     }
 }
 
@@ -52,42 +52,43 @@ flow_cache_add(struct measure_cache *cache, uint32_t entry,
 
 /* Counts a packet that found no entry. */
 static UNUSED void
-flow_cache_miss(struct measure_set *set, const struct measure_record *record)
+flow_cache_miss(struct measure_tally *tally,
+                const struct measure_record *record)
 {
-    *measure_set_record(set, 0) = *record;
-    measure_set_fetch(set, 1);
+    *measure_tally_record(tally, 0) = *record;
+    measure_tally_fetch(tally, 1);
 }
 
 /* Counts a packet of 'fields' that came in by 'port' and found 'entry'. */
 static UNUSED void
-flow_cache_hit(struct measure_set *set, uint32_t entry, uint16_t port,
+flow_cache_hit(struct measure_tally *tally, uint32_t entry, uint16_t port,
                const struct measure_fields *fields, uint32_t bytes)
 {
     struct measure_record record = make_record(fields, bytes);
     uint64_t known;
 
-    measure_set_receive(set, 1, bytes);
-    if (flow_cache_add(set->cache, entry, record.verdict, bytes)) {
+    measure_tally_receive(tally, 1, bytes);
+    if (flow_cache_add(tally->cache, entry, record.verdict, bytes)) {
         return;
     }
-    known = measure_cache_known(set->cache_keys, entry, port);
-    if (known && !set->cache->counts[entry]
+    known = measure_cache_known(tally->cache_keys, entry, port);
+    if (known && !tally->cache->counts[entry]
         && bytes <= MEASURE_CACHE_MAX_FRAME) {
-        set->cache->counts[entry] = known | measure_cache_packet(bytes);
+        tally->cache->counts[entry] = known | measure_cache_packet(bytes);
         return;
     }
-    measure_set_move_entry(set, entry);
-    if (!measure_set_begin_entry(set, entry, port, &record)) {
-        flow_cache_miss(set, &record);
+    measure_tally_move_entry(tally, entry);
+    if (!measure_tally_begin_entry(tally, entry, port, &record)) {
+        flow_cache_miss(tally, &record);
     }
 }
 
 /* Gives 'entry' to another flow. */
 static UNUSED void
-flow_cache_replace(struct measure_set *set, uint32_t entry)
+flow_cache_replace(struct measure_tally *tally, uint32_t entry)
 {
-    measure_set_move_entry(set, entry);
-    measure_cache_forget_entry(set->cache_keys, entry);
+    measure_tally_move_entry(tally, entry);
+    measure_cache_forget_entry(tally->cache_keys, entry);
 }
 
 #endif /* check-flow-cache.h */

@@ -12,8 +12,8 @@
  * limitations under the License.
  */
 
-/* The hand-over of sets between packet threads and the control thread, while
- * all of them run.  It is most worth its time with the thread sanitizer.
+/* The hand-over of tallies between packet threads and the control thread,
+ * while all of them run.  It is most worth its time with the thread sanitizer.
  *
  * In the place of the switch's RCU stand two numbers for each packet thread:
  * the control thread says which grace period it waits for, the packet thread,
@@ -32,13 +32,13 @@
 #define N_CHUNKS 60             /* At least as many epochs are closed. */
 #define CHUNK 4000              /* Packets of one thread. */
 #define N_KEYS 3000
-#define N_SPARE_SETS 2          /* For each thread. */
+#define N_SPARE_TALLIES 2       /* For each thread. */
 #define N_ENTRIES 64            /* Of the flow cache of a thread. */
 
 struct packet_thread {
-    pthread_t thread;
+    pthread_t id;
     int number;
-    struct measure_writer writer;
+    struct measure_thread thread;
 
     /* What its flow cache has, if it has one. */
     bool has_cache;
@@ -65,22 +65,22 @@ get(const uint64_t *p)
 }
 
 static void
-set(uint64_t *p, uint64_t value)
+put(uint64_t *p, uint64_t value)
 {
     __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 
-/* The packet thread holds no pointer to a set. */
+/* The packet thread holds no pointer to a tally. */
 static void
 quiesce(struct packet_thread *t)
 {
-    set(&t->seen, get(&t->wanted));
+    put(&t->seen, get(&t->wanted));
 }
 
 /* Counts a packet of 'fields' in 's', which has two tiers.  Now and then its
  * flow gets an entry. */
 static void
-count_with_cache(struct packet_thread *t, struct measure_set *s,
+count_with_cache(struct packet_thread *t, struct measure_tally *s,
                  struct random *r, const struct measure_fields *fields,
                  uint32_t bytes)
 {
@@ -91,7 +91,7 @@ count_with_cache(struct packet_thread *t, struct measure_set *s,
     } else {
         struct measure_record record = make_record(fields, bytes);
 
-        measure_set_receive(s, 1, bytes);
+        measure_tally_receive(s, 1, bytes);
         flow_cache_miss(s, &record);
         if (!random_below(r, 4)) {
             flow_cache_replace(s, entry);
@@ -101,24 +101,24 @@ count_with_cache(struct packet_thread *t, struct measure_set *s,
     }
 }
 
-/* Like measure_set_count(), with two tiers. */
+/* Like measure_tally_count(), with two tiers. */
 static void
-count_burst(struct packet_thread *t, struct measure_set *s, struct random *r,
+count_burst(struct packet_thread *t, struct measure_tally *s, struct random *r,
             const struct measure_record *records,
             const struct measure_fields *fields, uint32_t n)
 {
     if (s->n_carried < MEASURE_CACHE_ENTRIES) {
-        measure_set_carry_entries(s);
+        measure_tally_carry_entries(s);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (records[i].verdict < MEASURE_N_FAMILIES) {
             count_with_cache(t, s, r, &fields[i], records[i].bytes);
         } else {
-            measure_set_receive(s, 1, records[i].bytes);
+            measure_tally_receive(s, 1, records[i].bytes);
             flow_cache_miss(s, &records[i]);
         }
     }
-    measure_set_count_fetched(s);
+    measure_tally_count_fetched(s);
 }
 
 static void *
@@ -162,18 +162,18 @@ packet_main(void *t_)
                 }
             }
 
-            struct measure_set *s = measure_writer_set(&t->writer);
+            struct measure_tally *s = measure_thread_tally(&t->thread);
 
             if (t->has_cache) {
                 count_burst(t, s, &r, records, flows, n);
             } else {
-                measure_set_count(s, records, n);
+                measure_tally_count(s, records, n);
             }
             quiesce(t);
         }
     }
     stream_close(&stream);
-    set(&t->seen, UINT64_MAX);
+    put(&t->seen, UINT64_MAX);
     return NULL;
 }
 
@@ -188,20 +188,20 @@ all_ended(void)
     return true;
 }
 
-/* Adds tables to the sets in use, as far as 'next_lines' says. */
+/* Adds tables to the tallies in use, as far as 'next_lines' says. */
 static void
-feed(struct measure_set *const sets[], uint32_t next_lines,
+feed(struct measure_tally *const tallies[], uint32_t next_lines,
      uint64_t *n_added)
 {
     for (int i = 0; i < N_THREADS && next_lines; i++) {
         struct measure_load load;
 
-        measure_set_load(sets[i], &load);
+        measure_tally_load(tallies[i], &load);
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             REQUIRE(load.n_tables[family] >= 1);
             if (!load.n_unused[family]) {
-                *n_added += measure_set_add_table(sets[i], family,
-                                                  next_lines);
+                *n_added += measure_tally_add_table(tallies[i], family,
+                                                    next_lines);
             }
         }
     }
@@ -215,10 +215,10 @@ struct sums {
 };
 
 static void
-add_report(struct sums *sums, struct measure_set *const sets[])
+add_report(struct sums *sums, struct measure_tally *const tallies[])
 {
     struct measure_report *report
-        = measure_report_merge(sets, N_THREADS, MEASURE_BY_FLOW, &secret,
+        = measure_report_merge(tallies, N_THREADS, MEASURE_BY_FLOW, &secret,
                                &budget);
     struct question question = {
         .by = MEASURE_BY_FLOW, .sort = MEASURE_SORT_PACKETS,
@@ -323,25 +323,25 @@ static const struct behaviour behaviours[] = {
 
 /* Makes 's' ready for the next epoch of 't'. */
 static void
-begin_set(struct packet_thread *t, struct measure_set *s,
-          const struct behaviour *b)
+begin_tally(struct packet_thread *t, struct measure_tally *s,
+            const struct behaviour *b)
 {
     uint32_t first[] = { b->first_lines, b->first_lines };
     uint32_t next[] = { b->next_lines, b->next_lines };
 
-    REQUIRE(measure_set_reset(s, first, next));
+    REQUIRE(measure_tally_reset(s, first, next));
     if (b->two_tiers) {
-        flow_cache_begin(s, measure_writer_get_keys(&t->writer, &budget,
+        flow_cache_begin(s, measure_thread_get_keys(&t->thread, &budget,
                                                     MEASURE_ANY_NODE));
     }
-    measure_set_begin(s, MEASURE_BY_FLOW);
+    measure_tally_begin(s, MEASURE_BY_FLOW);
 }
 
 START_TEST(no_packet_is_lost_or_counted_twice)
 {
     const struct behaviour *b = &behaviours[_i];
-    struct measure_set *spare[N_THREADS * N_SPARE_SETS];
-    struct measure_set *current[N_THREADS];
+    struct measure_tally *spare[N_THREADS * N_SPARE_TALLIES];
+    struct measure_tally *current[N_THREADS];
     uint64_t n_added = 0, grace_period = 0;
     size_t n_spare = 0;
     struct sums sums = {
@@ -350,10 +350,10 @@ START_TEST(no_packet_is_lost_or_counted_twice)
     bool last;
 
     measure_hash_secret_init(&secret, test_seed);
-    set(&n_epochs, 0);
-    for (int i = 0; i < N_THREADS * N_SPARE_SETS; i++) {
-        spare[n_spare++] = measure_set_create(&secret, &budget,
-                                              MEASURE_ANY_NODE);
+    put(&n_epochs, 0);
+    for (int i = 0; i < N_THREADS * N_SPARE_TALLIES; i++) {
+        spare[n_spare++] = measure_tally_create(&secret, &budget,
+                                                MEASURE_ANY_NODE);
     }
     for (int i = 0; i < N_THREADS; i++) {
         struct packet_thread *t = &threads[i];
@@ -363,31 +363,31 @@ START_TEST(no_packet_is_lost_or_counted_twice)
         t->flows = oracle_open();
         t->has_cache = b->two_tiers;
         current[i] = spare[--n_spare];
-        begin_set(t, current[i], b);
-        t->writer.set = current[i];
+        begin_tally(t, current[i], b);
+        t->thread.tally = current[i];
     }
     for (int i = 0; i < N_THREADS; i++) {
-        ck_assert(!pthread_create(&threads[i].thread, NULL, packet_main,
+        ck_assert(!pthread_create(&threads[i].id, NULL, packet_main,
                                   &threads[i]));
     }
 
     do {
-        struct measure_set *old[N_THREADS];
+        struct measure_tally *old[N_THREADS];
 
-        /* What ends now is in the sets that are swapped out below. */
+        /* What ends now is in the tallies that are swapped out below. */
         last = all_ended();
         feed(current, b->added_lines, &n_added);
         for (int i = 0; i < N_THREADS; i++) {
-            struct measure_set *s = spare[--n_spare];
+            struct measure_tally *s = spare[--n_spare];
 
-            begin_set(&threads[i], s, b);
-            old[i] = measure_writer_swap(&threads[i].writer, s);
+            begin_tally(&threads[i], s, b);
+            old[i] = measure_thread_swap(&threads[i].thread, s);
             REQUIRE(old[i] == current[i]);
             current[i] = s;
         }
         grace_period++;
         for (int i = 0; i < N_THREADS; i++) {
-            set(&threads[i].wanted, grace_period);
+            put(&threads[i].wanted, grace_period);
         }
         for (int i = 0; i < N_THREADS; i++) {
             while (get(&threads[i].seen) < grace_period) {
@@ -396,22 +396,22 @@ START_TEST(no_packet_is_lost_or_counted_twice)
             }
         }
         for (int i = 0; i < N_THREADS; i++) {
-            measure_set_move_cache(old[i]);
+            measure_tally_move_cache(old[i]);
         }
         add_report(&sums, old);
         for (int i = 0; i < N_THREADS; i++) {
             spare[n_spare++] = old[i];
         }
-        set(&n_epochs, get(&n_epochs) + 1);
+        put(&n_epochs, get(&n_epochs) + 1);
     } while (!last);
 
     for (int i = 0; i < N_THREADS; i++) {
-        pthread_join(threads[i].thread, NULL);
-        measure_set_destroy(current[i]);
-        measure_writer_free_keys(&threads[i].writer, &budget);
+        pthread_join(threads[i].id, NULL);
+        measure_tally_destroy(current[i]);
+        measure_thread_free_keys(&threads[i].thread, &budget);
     }
     while (n_spare) {
-        measure_set_destroy(spare[--n_spare]);
+        measure_tally_destroy(spare[--n_spare]);
     }
     check_sums(&sums, b->exact);
     ck_assert_uint_ge(get(&n_epochs), N_CHUNKS);

@@ -232,7 +232,7 @@ draw_key(uint32_t n_sources, uint32_t n_destinations, uint32_t ipv6_in,
 }
 
 static void
-count(struct measure_set *const sets[], size_t first)
+count(struct measure_tally *const tallies[], size_t first)
 {
     struct measure_record records[MAX_THREADS][MEASURE_BURST];
     size_t n[MAX_THREADS] = { 0 };
@@ -244,46 +244,46 @@ count(struct measure_set *const sets[], size_t first)
 
         records[t][n[t]++] = make_record(&fields, p->bytes);
         if (n[t] == MEASURE_BURST || one_in(40)) {
-            measure_set_count(sets[t], records[t], n[t]);
+            measure_tally_count(tallies[t], records[t], n[t]);
             n[t] = 0;
         }
     }
     for (int t = 0; t < world.n_threads; t++) {
-        measure_set_count(sets[t], records[t], n[t]);
+        measure_tally_count(tallies[t], records[t], n[t]);
     }
 }
 
 /* What an epoch of 'world' counts in. */
-static struct measure_set *
-open_set(bool full, uint32_t max_lines)
+static struct measure_tally *
+open_tally(bool full, uint32_t max_lines)
 {
     uint32_t lines[MEASURE_N_FAMILIES], none[MEASURE_N_FAMILIES] = { 0 };
     struct measure_structure_threshold threshold = {
         .min_packets = 1 + below(3), .min_bytes = 1 + below(300),
     };
-    struct measure_set *set = measure_set_create(&world.secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&world.secret, &budget,
+                                                       MEASURE_ANY_NODE);
 
     for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
         lines[i] = full ? 1 + below(max_lines) : 4 * MAX_PACKETS;
     }
-    CHECK(measure_set_reset(set, lines, none));
+    CHECK(measure_tally_reset(tally, lines, none));
     if (full) {
         for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
             for (int j = below(3); j > 0; j--) {
-                CHECK(measure_set_add_table(set, i, 1 + below(max_lines)));
+                CHECK(measure_tally_add_table(tally, i, 1 + below(max_lines)));
             }
         }
     }
     if (world.structure != MEASURE_LINEAR_TABLE) {
-        CHECK(measure_set_use_structure(set, world.structure,
-                                        1024 << below(full ? 6 : 10)));
+        CHECK(measure_tally_use_structure(tally, world.structure,
+                                          1024 << below(full ? 6 : 10)));
     }
-    measure_set_begin(set, world.by);
-    if (set->structure) {
-        measure_structure_begin(set->structure, &threshold);
+    measure_tally_begin(tally, world.by);
+    if (tally->structure) {
+        measure_structure_begin(tally->structure, &threshold);
     }
-    return set;
+    return tally;
 }
 
 static void
@@ -321,7 +321,7 @@ open_world(uint64_t seed)
     }
 
     for (int epoch = 0; epoch < world.n_epochs; epoch++) {
-        struct measure_set *sets[MAX_THREADS];
+        struct measure_tally *tallies[MAX_THREADS];
         size_t first = world.n_packets;
         uint32_t n = below(below(2) ? 60 : MAX_PACKETS + 1);
         bool full = may_be_full && below(2);
@@ -342,19 +342,19 @@ open_world(uint64_t seed)
                          % world.n_threads);
         }
         for (int i = 0; i < world.n_threads; i++) {
-            sets[i] = open_set(full, max_lines);
+            tallies[i] = open_tally(full, max_lines);
         }
-        count(sets, first);
-        world.reports[epoch] = measure_report_merge(sets, world.n_threads,
+        count(tallies, first);
+        world.reports[epoch] = measure_report_merge(tallies, world.n_threads,
                                                     world.by, &world.secret,
                                                     &budget);
-        measure_report_keep_sections(world.reports[epoch], sets, world.cores,
-                                     world.n_threads);
+        measure_report_keep_threads(world.reports[epoch], tallies, world.cores,
+                                    world.n_threads);
         world.reports[epoch]->number = epoch + 1;
         world.reports[epoch]->start_ms = 1000 * epoch;
         world.reports[epoch]->duration_ms = 1 + below(3000);
         for (int i = 0; i < world.n_threads; i++) {
-            measure_set_destroy(sets[i]);
+            measure_tally_destroy(tallies[i]);
         }
     }
     seen.worlds++;

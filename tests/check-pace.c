@@ -184,13 +184,13 @@ START_TEST(long_loops_can_rest)
     static uint64_t rows[N_ROWS * (MEASURE_KEY_WORDS + 2)];
     static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
     struct measure_pace pace = { .last_ns = 0 };
-    struct measure_writer writer = { .set = NULL };
+    struct measure_thread thread = { .tally = NULL };
     struct measure_hash_secret secret;
     struct measure_change change;
     struct measure_change_row changed;
     struct measure_groups groups;
     struct measure_table table;
-    struct measure_set *set;
+    struct measure_tally *tally;
     uint64_t n = 0;
     void *memory;
 
@@ -243,16 +243,16 @@ START_TEST(long_loops_can_rest)
     measure_memory_free(&budget, memory, measure_change_size(&config));
 
     /* What is counted for entries of a flow cache is moved. */
-    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    flow_cache_begin(set, measure_writer_get_keys(&writer, &budget,
-                                                  MEASURE_ANY_NODE));
-    ck_assert(measure_set_reset(set, n_lines, n_lines));
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    flow_cache_begin(tally, measure_thread_get_keys(&thread, &budget,
+                                                    MEASURE_ANY_NODE));
+    ck_assert(measure_tally_reset(tally, n_lines, n_lines));
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
     check_looks(0);
-    measure_set_move_cache(set);
+    measure_tally_move_cache(tally);
     check_looks(MEASURE_CACHE_ENTRIES / MEASURE_PACE_ROWS);
-    measure_set_destroy(set);
-    measure_writer_free_keys(&writer, &budget);
+    measure_tally_destroy(tally);
+    measure_thread_free_keys(&thread, &budget);
 
     measure_pace_end();
 }

@@ -117,22 +117,22 @@ make_report(struct random *r, enum measure_by by, uint32_t n,
     uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
     uint32_t n_values = 1 + random_below(r, MAX_ADDRESSES);
     struct measure_report *report;
-    struct measure_set *set;
+    struct measure_tally *tally;
 
     n_addresses = 0;
-    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_reset(set, lines, none));
-    measure_set_begin(set, by);
+    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_reset(tally, lines, none));
+    measure_tally_begin(tally, by);
     for (uint32_t i = 0; i < n; i++) {
         struct measure_fields f = draw_fields(r, n_values);
         struct measure_record record = make_record(&f,
                                                    60 + random_below(r, 99));
 
         add_address(&f, destination, record.bytes);
-        measure_set_count(set, &record, 1);
+        measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&set, 1, by, &secret, &budget);
-    measure_set_destroy(set);
+    report = measure_report_merge(&tally, 1, by, &secret, &budget);
+    measure_tally_destroy(tally);
     report->number = 1;
     report->duration_ms = 1000;
     return report;
@@ -430,22 +430,23 @@ START_TEST(work_and_memory_are_bounded)
     struct measure_hitters_answer answer;
     struct measure_pace pace = { 0 };
     struct measure_report *report;
-    struct measure_set *set;
+    struct measure_tally *tally;
     uint64_t used, memory;
     bool have_max;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_reset(set, lines, none));
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_reset(tally, lines, none));
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
     for (uint32_t i = 0; i < N_MANY; i++) {
         struct measure_fields f = make_address(_i, i);
         struct measure_record record = make_record(&f, 60);
 
-        measure_set_count(set, &record, 1);
+        measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
-    measure_set_destroy(set);
+    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+                                  &budget);
+    measure_tally_destroy(tally);
     scope.reports = (const struct measure_report *const *) &report;
     ck_assert_uint_eq(report->counters.overflow_packets, 0);
 

@@ -30,24 +30,25 @@ START_TEST(many_rows_are_cut)
         .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
     };
     struct measure_hitters_answer answer;
-    struct measure_set *set;
+    struct measure_tally *tally;
     struct measure_report *report;
     struct measure_scope scope = { .n_reports = 1 };
     const uint32_t n = MEASURE_ANSWER_MAX_ROWS + 5000;
 
     measure_hash_secret_init(&secret, test_seed);
-    set = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_set_reset(set, lines, lines));
-    ck_assert(measure_set_add_table(set, MEASURE_IPV4, 200000));
-    measure_set_begin(set, MEASURE_BY_FLOW);
+    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+    ck_assert(measure_tally_reset(tally, lines, lines));
+    ck_assert(measure_tally_add_table(tally, MEASURE_IPV4, 200000));
+    measure_tally_begin(tally, MEASURE_BY_FLOW);
     for (uint32_t i = 0; i < n; i++) {
         struct measure_fields fields = make_fields(MEASURE_IPV4, i * 8);
         struct measure_record record = make_record(&fields, 100);
 
-        measure_set_count(set, &record, 1);
+        measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&set, 1, MEASURE_BY_FLOW, &secret, &budget);
-    measure_set_destroy(set);
+    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+                                  &budget);
+    measure_tally_destroy(tally);
     scope.reports = (const struct measure_report *const *) &report;
 
     ck_assert(measure_hitters_parse_by("source", &q));
@@ -432,12 +433,12 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
 {
     uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
     static const uint32_t none[MEASURE_N_FAMILIES];
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     struct measure_report *report;
 
-    ck_assert(measure_set_reset(set, lines, none));
-    measure_set_begin(set, by);
+    ck_assert(measure_tally_reset(tally, lines, none));
+    measure_tally_begin(tally, by);
     for (uint32_t i = 0; i < n_first + n_steady + n_last; i++) {
         bool steady = i >= n_first && i < n_first + n_steady;
 
@@ -450,12 +451,12 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
             for (int j = 0; j < (steady ? 50 : 1); j++) {
                 struct measure_record record = make_record(&fields, 100);
 
-                measure_set_count(set, &record, 1);
+                measure_tally_count(tally, &record, 1);
             }
         }
     }
-    report = measure_report_merge(&set, 1, by, &secret, &budget);
-    measure_set_destroy(set);
+    report = measure_report_merge(&tally, 1, by, &secret, &budget);
+    measure_tally_destroy(tally);
     return report;
 }
 
@@ -662,12 +663,12 @@ make_skewed_report(enum skew skew, struct oracle *flows)
 {
     uint32_t lines[MEASURE_N_FAMILIES] = { N_SKEWED, 16 };
     struct measure_report *report;
-    struct measure_set *sets[2];
+    struct measure_tally *tallies[2];
 
     for (int i = 0; i < 2; i++) {
-        sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-        ck_assert(measure_set_reset(sets[i], lines, lines));
-        measure_set_begin(sets[i], MEASURE_BY_FLOW);
+        tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+        ck_assert(measure_tally_reset(tallies[i], lines, lines));
+        measure_tally_begin(tallies[i], MEASURE_BY_FLOW);
     }
     for (uint32_t i = 0; i < N_SKEWED; i++) {
         struct measure_fields fields = skewed_flow(skew, i);
@@ -676,15 +677,16 @@ make_skewed_report(enum skew skew, struct oracle *flows)
             struct measure_record record = make_record(&fields, 60 + i % 9);
 
             if (!j || i % 64 == 0) {
-                measure_set_count(sets[j], &record, 1);
+                measure_tally_count(tallies[j], &record, 1);
                 oracle_add(flows, &fields, 1, 60 + i % 9);
             }
         }
     }
-    report = measure_report_merge(sets, 2, MEASURE_BY_FLOW, &secret, &budget);
+    report = measure_report_merge(tallies, 2, MEASURE_BY_FLOW, &secret,
+                                  &budget);
     report->duration_ms = 1000;
     for (int i = 0; i < 2; i++) {
-        measure_set_destroy(sets[i]);
+        measure_tally_destroy(tallies[i]);
     }
     measure_memory_trim(&budget, 0);
     return report;

@@ -69,9 +69,9 @@ draw_secret(void)
     measure_hash_secret_init(&secret, test_seed);
 }
 
-/* Two sets, as of two packet threads, what they counted, and the report. */
+/* Two tallies, as of two packet threads, what they counted, and the report. */
 struct epoch {
-    struct measure_set *sets[2];
+    struct measure_tally *tallies[2];
     struct measure_report *report;
     struct oracle flows;
     uint64_t not_ip;
@@ -85,10 +85,11 @@ epoch_open(enum measure_by by, uint32_t n_lines)
     uint32_t next[MEASURE_N_FAMILIES] = { n_lines, n_lines };
     struct epoch e = { .flows = oracle_open() };
 
-    for (size_t i = 0; i < ARRAY_SIZE(e.sets); i++) {
-        e.sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-        ck_assert(measure_set_reset(e.sets[i], first, next));
-        measure_set_begin(e.sets[i], by);
+    for (size_t i = 0; i < ARRAY_SIZE(e.tallies); i++) {
+        e.tallies[i] = measure_tally_create(&secret, &budget,
+                                            MEASURE_ANY_NODE);
+        ck_assert(measure_tally_reset(e.tallies[i], first, next));
+        measure_tally_begin(e.tallies[i], by);
     }
     return e;
 }
@@ -99,8 +100,8 @@ epoch_count(struct epoch *e, const struct measure_fields *fields,
 {
     struct measure_record record = make_record(fields, bytes);
 
-    measure_set_count(e->sets[e->flows.packets % ARRAY_SIZE(e->sets)],
-                      &record, 1);
+    measure_tally_count(e->tallies[e->flows.packets % ARRAY_SIZE(e->tallies)],
+                        &record, 1);
     oracle_add(&e->flows, fields, 1, bytes);
 }
 
@@ -109,7 +110,7 @@ epoch_skip(struct epoch *e, enum measure_verdict verdict)
 {
     struct measure_record record = { .verdict = verdict, .bytes = 99 };
 
-    measure_set_count(e->sets[0], &record, 1);
+    measure_tally_count(e->tallies[0], &record, 1);
     e->not_ip += verdict == MEASURE_NOT_IP;
     e->malformed += verdict == MEASURE_MALFORMED;
 }
@@ -117,7 +118,7 @@ epoch_skip(struct epoch *e, enum measure_verdict verdict)
 static void
 epoch_end(struct epoch *e, enum measure_by by)
 {
-    e->report = measure_report_merge(e->sets, ARRAY_SIZE(e->sets), by,
+    e->report = measure_report_merge(e->tallies, ARRAY_SIZE(e->tallies), by,
                                      &secret, &budget);
     e->report->number = 7;
     e->report->start_ms = INT64_C(1700000000000);
@@ -127,8 +128,8 @@ epoch_end(struct epoch *e, enum measure_by by)
 static void
 epoch_close(struct epoch *e)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(e->sets); i++) {
-        measure_set_destroy(e->sets[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(e->tallies); i++) {
+        measure_tally_destroy(e->tallies[i]);
     }
     measure_report_destroy(e->report);
     oracle_close(&e->flows);
@@ -287,7 +288,7 @@ START_TEST(answers_are_those_of_the_oracle)
     ck_assert_uint_eq(e.report->counters.not_ip, e.not_ip);
     ck_assert_uint_eq(e.report->counters.malformed, e.malformed);
     ck_assert_uint_eq(e.report->by, _i);
-    /* Two sets, two families, and none has begun its second table. */
+    /* Two tallies, two families, and none has begun its second table. */
     ck_assert_uint_eq(e.report->n_tables, 4);
 
     for (int by = 0; by < MEASURE_N_BY; by++) {
@@ -507,12 +508,12 @@ START_TEST(estimates_without_memory_are_bounded)
     struct epoch e = epoch_open(MEASURE_BY_SOURCE, 16);
     uint64_t sent = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(e.sets); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(e.tallies); i++) {
         if (i) {
-            ck_assert(measure_set_use_structure(e.sets[i], kinds[_i / 8],
-                                                8192));
-            measure_set_begin(e.sets[i], MEASURE_BY_SOURCE);
-            measure_structure_begin(e.sets[i]->structure, &threshold);
+            ck_assert(measure_tally_use_structure(e.tallies[i], kinds[_i / 8],
+                                                  8192));
+            measure_tally_begin(e.tallies[i], MEASURE_BY_SOURCE);
+            measure_structure_begin(e.tallies[i]->structure, &threshold);
         }
         for (int source = 0; source < N_SOURCES; source++) {
             for (int n = 0; n <= source; n++) {
@@ -524,7 +525,7 @@ START_TEST(estimates_without_memory_are_bounded)
                 if (n % 2) {
                     measure_record_set_tunnel(&record, 7);
                 }
-                measure_set_count(e.sets[i], &record, 1);
+                measure_tally_count(e.tallies[i], &record, 1);
                 packets[source]++;
                 sent++;
             }
@@ -647,7 +648,7 @@ START_TEST(empty_epoch_gives_an_empty_report)
     }
     epoch_close(&e);
 
-    /* Of no sets at all, and of an epoch without a length. */
+    /* Of no tallies at all, and of an epoch without a length. */
     e.flows = oracle_open();
     e.report = measure_report_merge(NULL, 0, MEASURE_BY_FLOW, &secret,
                                     &budget);

@@ -112,12 +112,13 @@ make_reports(enum measure_by by, uint32_t n_lines)
     ck_assert_uint_eq(measure_port_number(&ports, "two"), 2);
     n_packets = 0;
     for (int epoch = 0; epoch < N_EPOCHS; epoch++) {
-        struct measure_set *sets[N_THREADS];
+        struct measure_tally *tallies[N_THREADS];
 
         for (int i = 0; i < N_THREADS; i++) {
-            sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-            ck_assert(measure_set_reset(sets[i], lines, lines));
-            measure_set_begin(sets[i], by);
+            tallies[i] = measure_tally_create(&secret, &budget,
+                                              MEASURE_ANY_NODE);
+            ck_assert(measure_tally_reset(tallies[i], lines, lines));
+            measure_tally_begin(tallies[i], by);
         }
         for (int i = 0; i < (many_flows ? N_MANY_PACKETS : N_PACKETS); i++) {
             struct packet *p = &packets[n_packets++];
@@ -128,16 +129,16 @@ make_reports(enum measure_by by, uint32_t n_lines)
             p->epoch = epoch;
             p->thread = random_below(&r, N_THREADS);
             record = make_record(&p->fields, p->bytes);
-            measure_set_count(sets[p->thread], &record, 1);
+            measure_tally_count(tallies[p->thread], &record, 1);
         }
-        reports[epoch] = measure_report_merge(sets, N_THREADS, by, &secret,
+        reports[epoch] = measure_report_merge(tallies, N_THREADS, by, &secret,
                                               &budget);
-        measure_report_keep_sections(reports[epoch], sets, cores, N_THREADS);
+        measure_report_keep_threads(reports[epoch], tallies, cores, N_THREADS);
         reports[epoch]->number = epoch + 1;
         reports[epoch]->start_ms = 1000 * epoch;
         reports[epoch]->duration_ms = 1000;
         for (int i = 0; i < N_THREADS; i++) {
-            measure_set_destroy(sets[i]);
+            measure_tally_destroy(tallies[i]);
         }
     }
 }

@@ -44,7 +44,7 @@ static const struct question all_rows = {
 };
 
 struct epoch {
-    struct measure_set *sets[N_SETS];
+    struct measure_tally *tallies[N_SETS];
     struct measure_report *report;
     struct oracle flows;
     struct oracle keys;
@@ -52,27 +52,27 @@ struct epoch {
 };
 
 static void
-reset_set(struct measure_set *set)
+reset_set(struct measure_tally *tally)
 {
     static const uint32_t lines[MEASURE_N_FAMILIES] = { 16, 16 };
     static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    ck_assert(measure_set_reset(set, lines, none));
+    ck_assert(measure_tally_reset(tally, lines, none));
 }
 
 static void
-begin_set(struct measure_set *set, enum measure_structure_kind kind,
-          size_t limit)
+begin_tally(struct measure_tally *tally, enum measure_structure_kind kind,
+            size_t limit)
 {
-    ck_assert(measure_set_use_structure(set, kind, limit));
-    ck_assert_int_eq(measure_set_structure(set), kind);
-    measure_set_begin(set, MEASURE_BY_PAIR);
-    if (set->structure) {
-        measure_structure_begin(set->structure, &threshold);
+    ck_assert(measure_tally_use_structure(tally, kind, limit));
+    ck_assert_int_eq(measure_tally_structure(tally), kind);
+    measure_tally_begin(tally, MEASURE_BY_PAIR);
+    if (tally->structure) {
+        measure_structure_begin(tally->structure, &threshold);
     }
 }
 
-/* Counts packets of both families in random sets, and closes the epoch. */
+/* Counts packets of both families in random tallies, and closes the epoch. */
 static void
 epoch_run(struct epoch *e, enum stream_kind stream_kind, uint64_t seed)
 {
@@ -100,11 +100,11 @@ epoch_run(struct epoch *e, enum stream_kind stream_kind, uint64_t seed)
             }
         }
         n_packets += n;
-        measure_set_count(e->sets[random_below(&r, N_SETS)], records, n);
+        measure_tally_count(e->tallies[random_below(&r, N_SETS)], records, n);
     }
     stream_close(&stream);
     e->keys = oracle_group(&e->flows, MEASURE_BY_PAIR);
-    e->report = measure_report_merge(e->sets, N_SETS, MEASURE_BY_PAIR,
+    e->report = measure_report_merge(e->tallies, N_SETS, MEASURE_BY_PAIR,
                                      &secret, &budget);
 }
 
@@ -217,7 +217,7 @@ begin_round(int round)
 }
 
 /* Enough memory for the structure to be useful, three epochs one after the
- * other in the same sets. */
+ * other in the same tallies. */
 START_TEST(reports_hold_their_bounds)
 {
     enum measure_structure_kind kind = _i;
@@ -230,14 +230,14 @@ START_TEST(reports_hold_their_bounds)
         struct epoch e;
 
         for (int i = 0; i < N_SETS; i++) {
-            e.sets[i] = measure_set_create(&secret, &budget,
-                                           MEASURE_ANY_NODE);
+            e.tallies[i] = measure_tally_create(&secret, &budget,
+                                                MEASURE_ANY_NODE);
         }
         for (int i = 0; i < 3; i++) {
             for (int j = 0; j < N_SETS; j++) {
-                reset_set(e.sets[j]);
+                reset_set(e.tallies[j]);
                 /* Threads need not have the same memory. */
-                begin_set(e.sets[j], kind, (j + 2) << 21);
+                begin_tally(e.tallies[j], kind, (j + 2) << 21);
             }
             epoch_run(&e, i == 1 ? STREAM_UNIFORM : STREAM_ZIPF, seed + i);
             if (kind != MEASURE_LINEAR_TABLE) {
@@ -253,7 +253,7 @@ START_TEST(reports_hold_their_bounds)
             epoch_clear(&e);
         }
         for (int i = 0; i < N_SETS; i++) {
-            measure_set_destroy(e.sets[i]);
+            measure_tally_destroy(e.tallies[i]);
         }
     }
     if (kind != MEASURE_LINEAR_TABLE) {
@@ -276,10 +276,10 @@ START_TEST(bounds_hold_without_memory)
         struct epoch e;
 
         for (int i = 0; i < N_SETS; i++) {
-            e.sets[i] = measure_set_create(&secret, &budget,
-                                           MEASURE_ANY_NODE);
-            reset_set(e.sets[i]);
-            begin_set(e.sets[i], kind, 8192);
+            e.tallies[i] = measure_tally_create(&secret, &budget,
+                                                MEASURE_ANY_NODE);
+            reset_set(e.tallies[i]);
+            begin_tally(e.tallies[i], kind, 8192);
         }
         epoch_run(&e, STREAM_ZIPF, seed);
         ck_assert(!is_exact(e.report));
@@ -290,21 +290,21 @@ START_TEST(bounds_hold_without_memory)
         error_probability = e.report->error_probability;
         epoch_clear(&e);
         for (int i = 0; i < N_SETS; i++) {
-            measure_set_destroy(e.sets[i]);
+            measure_tally_destroy(e.tallies[i]);
         }
     }
     check_outcome(kind, &outcome, error_probability, 1);
 }
 END_TEST
 
-/* A set goes from each structure to each other one. */
+/* A tally goes from each structure to each other one. */
 START_TEST(sets_change_their_structure)
 {
     enum measure_structure_kind from = _i / MEASURE_N_STRUCTURES;
     enum measure_structure_kind to = _i % MEASURE_N_STRUCTURES;
     struct measure_fields fields = make_fields(_i % 2, 1);
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     enum measure_structure_kind kinds[] = { from, to, to };
 
     for (int i = 0; i < 3; i++) {
@@ -313,16 +313,16 @@ START_TEST(sets_change_their_structure)
         struct measure_report *report;
         struct measure_hitters_answer answer;
 
-        reset_set(set);
-        old = set->structure;
-        begin_set(set, kinds[i], 1 << 16);
-        ck_assert(i < 2 || old == set->structure);
+        reset_set(tally);
+        old = tally->structure;
+        begin_tally(tally, kinds[i], 1 << 16);
+        ck_assert(i < 2 || old == tally->structure);
         for (int j = 0; j < 3; j++) {
             records[j] = make_record(&fields, 100);
             measure_record_set_port(&records[j], j);
         }
-        measure_set_count(set, records, 3);
-        report = measure_report_merge(&set, 1, MEASURE_BY_PAIR, &secret,
+        measure_tally_count(tally, records, 3);
+        report = measure_report_merge(&tally, 1, MEASURE_BY_PAIR, &secret,
                                       &budget);
         ck_assert_uint_eq(report->counters.packets, 3);
         ck_assert_uint_eq(report->counters.overflow_packets, 0);
@@ -333,12 +333,12 @@ START_TEST(sets_change_their_structure)
         measure_hitters_answer_destroy(&answer);
         measure_report_destroy(report);
     }
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 
 static void
-count_packets(struct measure_set *set, const struct measure_fields *fields,
+count_packets(struct measure_tally *tally, const struct measure_fields *fields,
               int n, bool tunnelled)
 {
     struct measure_record records[MEASURE_BURST];
@@ -349,7 +349,7 @@ count_packets(struct measure_set *set, const struct measure_fields *fields,
             measure_record_set_tunnel(&records[i], 7 + i);
         }
     }
-    measure_set_count(set, records, n);
+    measure_tally_count(tally, records, n);
 }
 
 /* Checks that 'scope' has a row for each of 'fields', with 'packets', and no
@@ -377,7 +377,7 @@ check_rows(const struct measure_scope *scope, size_t n,
 }
 
 /* What came out of a tunnel, in another layout, and what did not are one row,
- * of all threads and of each core, which can have several sets. */
+ * of all threads and of each core, which can have several tallies. */
 START_TEST(both_layouts_are_one_row)
 {
     static const unsigned int cores[N_SETS] = { 3, 8, 8 };
@@ -386,7 +386,7 @@ START_TEST(both_layouts_are_one_row)
     struct measure_fields fields[] = {
         make_fields(false, 1), make_fields(true, 2)
     };
-    struct measure_set *sets[N_SETS];
+    struct measure_tally *tallies[N_SETS];
     const struct measure_report *reports[2];
     struct measure_report *report;
     struct measure_scope scope = { .reports = reports, .n_reports = 1 };
@@ -401,19 +401,19 @@ START_TEST(both_layouts_are_one_row)
         f->tunnelled = false;
     }
     for (int i = 0; i < N_SETS; i++) {
-        sets[i] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-        reset_set(sets[i]);
-        begin_set(sets[i], kind, 1 << 20);
+        tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
+        reset_set(tallies[i]);
+        begin_tally(tallies[i], kind, 1 << 20);
     }
-    count_packets(sets[0], &fields[0], 10, false);
-    count_packets(sets[1], &fields[0], 6, true);
-    count_packets(sets[1], &fields[1], 5, false);
-    count_packets(sets[2], &fields[0], 7, false);
-    report = measure_report_merge(sets, N_SETS, MEASURE_BY_PAIR, &secret,
+    count_packets(tallies[0], &fields[0], 10, false);
+    count_packets(tallies[1], &fields[0], 6, true);
+    count_packets(tallies[1], &fields[1], 5, false);
+    count_packets(tallies[2], &fields[0], 7, false);
+    report = measure_report_merge(tallies, N_SETS, MEASURE_BY_PAIR, &secret,
                                   &budget);
-    measure_report_keep_sections(report, sets, cores, N_SETS);
+    measure_report_keep_threads(report, tallies, cores, N_SETS);
     for (int i = 0; i < N_SETS; i++) {
-        measure_set_destroy(sets[i]);
+        measure_tally_destroy(tallies[i]);
     }
     /* All that is left is what the report says that it takes. */
     ck_assert_uint_eq(measure_report_bytes(report),
@@ -421,7 +421,7 @@ START_TEST(both_layouts_are_one_row)
                        + (complete ? 1 : 3) * sizeof *report
                        /* One part for each family. */
                        + (complete ? 2 * 2 * sizeof **report->parts : 0)
-                       + report->n_sections * sizeof *report->sections));
+                       + report->n_threads * sizeof *report->threads));
 
     reports[0] = reports[1] = report;
     check_rows(&scope, 2, fields, (uint64_t[]) { 23, 5 });
@@ -449,7 +449,7 @@ START_TEST(both_layouts_are_one_row)
 END_TEST
 
 static void
-flood(struct measure_set *set, enum measure_family family, uint32_t source,
+flood(struct measure_tally *tally, enum measure_family family, uint32_t source,
       uint32_t n)
 {
     struct measure_record records[MEASURE_BURST];
@@ -462,13 +462,14 @@ flood(struct measure_set *set, enum measure_family family, uint32_t source,
         records[i] = make_record(&fields, 100);
     }
     for (; n; n -= n < MEASURE_BURST ? n : MEASURE_BURST) {
-        measure_set_count(set, records, n < MEASURE_BURST ? n : MEASURE_BURST);
+        measure_tally_count(tally, records,
+                            n < MEASURE_BURST ? n : MEASURE_BURST);
     }
 }
 
-/* Returns the cell of 'source' in the count array of 'set'. */
+/* Returns the cell of 'source' in the count array of 'tally'. */
 static const struct measure_cell *
-cell_of(const struct measure_set *set, enum measure_family family,
+cell_of(const struct measure_tally *tally, enum measure_family family,
         uint32_t source)
 {
     struct measure_fields fields;
@@ -478,7 +479,7 @@ cell_of(const struct measure_set *set, enum measure_family family,
     fields.family = family;
     put_be32(fields.source, source);
     record = make_record(&fields, 100);
-    return measure_count_array_cell(&set->structure->u[family].count_array,
+    return measure_count_array_cell(&tally->structure->u[family].count_array,
                                     measure_hash(&secret, record.key,
                                                  measure_key_words(family)));
 }
@@ -502,29 +503,29 @@ START_TEST(flood_hides_no_heavy_key)
         .packets_share = share ? MEASURE_WHOLE / 200 : 0,
     };
     enum { N_SOURCES = 4000, HEAVY = 1000000 };
-    struct measure_set *set = measure_set_create(&secret, &budget,
-                                                 MEASURE_ANY_NODE);
+    struct measure_tally *tally = measure_tally_create(&secret, &budget,
+                                                       MEASURE_ANY_NODE);
     struct question question = all_rows;
     struct measure_hitters_answer answer;
     struct measure_report *report;
     bool heavy_seen = false, first_seen = false;
     uint64_t n = 0, n_largest = 0;
 
-    reset_set(set);
-    ck_assert(measure_set_use_structure(set, kind, 1 << 17));
-    measure_set_begin(set, MEASURE_BY_SOURCE);
-    measure_structure_begin(set->structure, &half);
+    reset_set(tally);
+    ck_assert(measure_tally_use_structure(tally, kind, 1 << 17));
+    measure_tally_begin(tally, MEASURE_BY_SOURCE);
+    measure_structure_begin(tally->structure, &half);
     for (uint32_t i = 1; i <= N_SOURCES && n < 20000000; i++) {
         uint32_t n_packets = share ? n / 200 + 1 : 20;
 
         n_packets = n_packets < 2000 ? n_packets : 2000;
-        flood(set, family, i, n_packets);
+        flood(tally, family, i, n_packets);
         n += n_packets;
         n_largest = n_packets;
     }
-    flood(set, family, HEAVY, n);
-    flood(set, family, 1, 2 * n);
-    report = measure_report_merge(&set, 1, MEASURE_BY_SOURCE, &secret,
+    flood(tally, family, HEAVY, n);
+    flood(tally, family, 1, 2 * n);
+    report = measure_report_merge(&tally, 1, MEASURE_BY_SOURCE, &secret,
                                   &budget);
     ck_assert_uint_eq(report->counters.packets, 4 * n);
 
@@ -538,13 +539,13 @@ START_TEST(flood_hides_no_heavy_key)
                            | p[3]);
         const struct measure_cell *cell
             = (kind == MEASURE_COUNT_ARRAY
-               ? cell_of(set, family, source) : NULL);
+               ? cell_of(tally, family, source) : NULL);
 
         heavy_seen |= ((source == HEAVY
-                        || (cell && cell == cell_of(set, family, HEAVY)))
+                        || (cell && cell == cell_of(tally, family, HEAVY)))
                        && answer.rows[i].packets >= n);
         first_seen |= ((source == 1
-                        || (cell && cell == cell_of(set, family, 1)))
+                        || (cell && cell == cell_of(tally, family, 1)))
                        && answer.rows[i].packets >= 2 * n);
     }
     printf("%s, %s: of %"PRIu64" packets, %"PRIu64" keys lost, %zu heavy, "
@@ -561,7 +562,7 @@ START_TEST(flood_hides_no_heavy_key)
               || report->missed.packets < n);
     measure_hitters_answer_destroy(&answer);
     measure_report_destroy(report);
-    measure_set_destroy(set);
+    measure_tally_destroy(tally);
 }
 END_TEST
 

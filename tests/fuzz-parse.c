@@ -170,12 +170,13 @@ make_reports(void)
 
     measure_hash_secret_init(&secret, 1);
     for (int i = 0; i < N_REPORTS; i++) {
-        struct measure_set *sets[N_SETS];
+        struct measure_tally *tallies[N_SETS];
 
         for (int j = 0; j < N_SETS; j++) {
-            sets[j] = measure_set_create(&secret, &budget, MEASURE_ANY_NODE);
-            REQUIRE(measure_set_reset(sets[j], lines, none));
-            measure_set_begin(sets[j], MEASURE_BY_FLOW);
+            tallies[j] = measure_tally_create(&secret, &budget,
+                                              MEASURE_ANY_NODE);
+            REQUIRE(measure_tally_reset(tallies[j], lines, none));
+            measure_tally_begin(tallies[j], MEASURE_BY_FLOW);
             for (uint32_t k = 0; k < 100; k++) {
                 struct measure_fields fields = make_fields(k % 2, k + 9 * i);
                 struct measure_record record;
@@ -185,16 +186,16 @@ make_reports(void)
                 fields.vlan = k % 4;
                 fields.port = k % 2;
                 record = make_record(&fields, 60 + k);
-                measure_set_count(sets[j], &record, 1);
+                measure_tally_count(tallies[j], &record, 1);
             }
         }
-        reports[i] = measure_report_merge(sets, N_SETS, MEASURE_BY_FLOW,
+        reports[i] = measure_report_merge(tallies, N_SETS, MEASURE_BY_FLOW,
                                           &secret, &budget);
-        measure_report_keep_sections(reports[i], sets, cores, N_SETS);
+        measure_report_keep_threads(reports[i], tallies, cores, N_SETS);
         reports[i]->number = i + 1;
         reports[i]->duration_ms = 1000;
         for (int j = 0; j < N_SETS; j++) {
-            measure_set_destroy(sets[j]);
+            measure_tally_destroy(tallies[j]);
         }
     }
 }

@@ -83,13 +83,13 @@ find_reports(const struct measure_history *history,
 }
 
 static bool
-has_section(const struct measure_subject *subject, unsigned int core)
+has_thread(const struct measure_subject *subject, unsigned int core)
 {
     for (size_t i = 0; i < subject->n_reports; i++) {
         const struct measure_report *report = subject->plain_reports[i];
 
-        for (size_t j = 0; j < report->n_sections; j++) {
-            if (report->sections[j].core == core) {
+        for (size_t j = 0; j < report->n_threads; j++) {
+            if (report->threads[j].core == core) {
                 return true;
             }
         }
@@ -105,10 +105,10 @@ no_such_core(const struct measure_subject *subject, unsigned int core)
     struct ds valid = DS_EMPTY_INITIALIZER;
     char *error;
 
-    for (size_t i = 0; i < report->n_sections; i++) {
-        if (report->sections[i].core != NON_PMD_CORE_ID) {
+    for (size_t i = 0; i < report->n_threads; i++) {
+        if (report->threads[i].core != NON_PMD_CORE_ID) {
             ds_put_format(&valid, "%s%u", valid.length ? ", " : "",
-                          report->sections[i].core);
+                          report->threads[i].core);
         }
     }
     error = xasprintf("%s: pmd=%u: no PMD thread on this core has counted; "
@@ -163,7 +163,7 @@ measure_subject_choose_reports(struct measure_subject *subject,
     scope->one_core = args->pmd_given;
     scope->core = args->pmd;
     scope->ports = &subject->monitor->ports;
-    if (args->pmd_given && !has_section(subject, args->pmd)) {
+    if (args->pmd_given && !has_thread(subject, args->pmd)) {
         return no_such_core(subject, args->pmd);
     }
     return NULL;

@@ -48,11 +48,11 @@ struct bridge_metrics {
     uint64_t tasks_no_memory;
     double handover_seconds;
     uint64_t handovers;
-    struct thread_metrics *threads;
-    size_t n_threads;
+    struct core_metrics *cores;
+    size_t n_cores;
 };
 
-struct thread_metrics {
+struct core_metrics {
     char labels[64];
     struct measure_counters sum;
     uint64_t flows;
@@ -63,21 +63,21 @@ struct thread_metrics {
     uint64_t timing_cycles;
 };
 
-/* Adds the rows of the running epoch of 'writer', and its samples. */
+/* Adds the rows of the running epoch of 'thread', and its samples. */
 static void
-add_writer(struct thread_metrics *thread, struct monitor_core *samples,
-           const struct monitor_writer *writer)
+add_thread(struct core_metrics *sums, struct monitor_core *samples,
+           const struct monitor_thread *thread)
     OVS_REQUIRES(measure_mutex)
 {
     struct measure_load load;
 
-    measure_set_load(measure_writer_set(&writer->writer), &load);
-    thread->lost += load.n_lost;
+    measure_tally_load(measure_thread_tally(&thread->thread), &load);
+    sums->lost += load.n_lost;
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        thread->flows += load.n_used[family];
-        thread->rows += load.n_lines[family] * measure_rows_per_line(family);
+        sums->flows += load.n_used[family];
+        sums->rows += load.n_lines[family] * measure_rows_per_line(family);
     }
-    measure_core_add_samples(samples, writer);
+    measure_core_add_samples(samples, thread);
 }
 
 /* The threads of a core are one, those included that have ended: labels must
@@ -89,34 +89,34 @@ get_threads(struct bridge_metrics *metrics, const struct monitor *monitor)
 {
     const struct monitor_core *core;
 
-    metrics->threads = xcalloc(MAX(ovs_list_size(&monitor->cores), 1),
-                               sizeof *metrics->threads);
+    metrics->cores = xcalloc(MAX(ovs_list_size(&monitor->cores), 1),
+                             sizeof *metrics->cores);
     LIST_FOR_EACH (core, node, &monitor->cores) {
-        struct thread_metrics *thread
-            = &metrics->threads[metrics->n_threads++];
+        struct core_metrics *sums
+            = &metrics->cores[metrics->n_cores++];
         struct monitor_core samples = *core;
-        const struct monitor_writer *writer;
+        const struct monitor_thread *thread;
         struct measure_counters unmerged;
 
         if (core->core_id == NON_PMD_CORE_ID) {
-            snprintf(thread->labels, sizeof thread->labels, "core=\"main\"");
+            snprintf(sums->labels, sizeof sums->labels, "core=\"main\"");
         } else {
-            snprintf(thread->labels, sizeof thread->labels,
+            snprintf(sums->labels, sizeof sums->labels,
                      "core=\"%u\",numa=\"%d\"", core->core_id,
                      core->numa_id);
         }
         measure_core_sum_unmerged(monitor, core, &unmerged);
-        thread->sum = core->closed;
-        measure_counters_add(&thread->sum, &unmerged);
+        sums->sum = core->closed;
+        measure_counters_add(&sums->sum, &unmerged);
         measure_counters_add(&metrics->sum, &unmerged);
-        LIST_FOR_EACH (writer, node, &monitor->writers) {
-            if (writer->core == core) {
-                add_writer(thread, &samples, writer);
+        LIST_FOR_EACH (thread, node, &monitor->threads) {
+            if (thread->core == core) {
+                add_thread(sums, &samples, thread);
             }
         }
-        thread->sampled_packets = samples.sampled_packets;
-        thread->sampled_cycles = samples.sampled_cycles;
-        thread->timing_cycles = samples.timing_cycles;
+        sums->sampled_packets = samples.sampled_packets;
+        sums->sampled_cycles = samples.sampled_cycles;
+        sums->timing_cycles = samples.timing_cycles;
     }
 }
 
@@ -290,11 +290,11 @@ put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
 #define METRIC(NAME, TYPE, UNIT, HELP, MEMBER)                              \
     put_family(out, NAME, TYPE, UNIT, HELP);                                \
     for (size_t i = 0; i < n; i++) {                                        \
-        for (size_t j = 0; j < bridges[i].n_threads; j++) {                 \
-            const struct thread_metrics *thread = &bridges[i].threads[j];   \
+        for (size_t j = 0; j < bridges[i].n_cores; j++) {                   \
+            const struct core_metrics *core = &bridges[i].cores[j];         \
                                                                             \
             put_uint(out, NAME, suffix_of(TYPE), bridges[i].bridge,         \
-                     thread->labels, thread->MEMBER);                       \
+                     core->labels, core->MEMBER);                           \
         }                                                                   \
     }
     THREAD_METRICS
@@ -381,7 +381,7 @@ measure_metrics(const struct measure_request *request)
     ds_put_cstr(&out, "# EOF\n");
 
     for (size_t i = 0; i < n; i++) {
-        free(bridges[i].threads);
+        free(bridges[i].cores);
     }
     free(bridges);
     return ds_steal_cstr(&out);

@@ -40,30 +40,30 @@ write_tables(struct measure_output *o, const char *name,
     measure_output_close(o);
 }
 
-/* Returns true if the core of 'writer' of 'monitor' has ever had a packet. */
+/* Returns true if the core of 'thread' of 'monitor' has ever had a packet. */
 static bool
 has_had_packets(const struct monitor *monitor,
-                const struct monitor_writer *writer)
+                const struct monitor_thread *thread)
     OVS_REQUIRES(measure_mutex)
 {
     struct measure_counters sum;
 
-    measure_core_sum_unmerged(monitor, writer->core, &sum);
-    measure_counters_add(&sum, &writer->core->closed);
+    measure_core_sum_unmerged(monitor, thread->core, &sum);
+    measure_counters_add(&sum, &thread->core->closed);
     return sum.packets || sum.not_ip || sum.malformed;
 }
 
-/* Writes how many tiers 'writer' of 'monitor' counts with, and the reason if
+/* Writes how many tiers 'thread' of 'monitor' counts with, and the reason if
  * it is one.  A reason that outlasts the epoch comes before one that does
  * not. */
 static void
 write_tiers(struct measure_output *o, const struct monitor *monitor,
-            const struct monitor_writer *writer)
+            const struct monitor_thread *thread)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct measure_set *set = measure_writer_set(&writer->writer);
-    bool had_packets = has_had_packets(monitor, writer);
-    const char *cause = measure_writer_one_tier_cause(writer, had_packets);
+    const struct measure_tally *tally = measure_thread_tally(&thread->thread);
+    bool had_packets = has_had_packets(monitor, thread);
+    const char *cause = measure_thread_one_tier_cause(thread, had_packets);
     char *reason = NULL;
 
     if (monitor->tiers == 1) {
@@ -73,15 +73,15 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
                            measure_structure_name(monitor->structure));
     } else if (cause) {
         reason = xstrdup(cause);
-    } else if (!set->cache && measure_writer_is_quiet(writer)) {
+    } else if (!tally->cache && measure_thread_is_quiet(thread)) {
         reason = xstrdup(had_packets
                          ? "no packets for some epochs" : "no packets yet");
-    } else if (!set->cache && measure_wants_cache(monitor, writer)) {
+    } else if (!tally->cache && measure_wants_cache(monitor, thread)) {
         reason = xstrdup("two begin soon");
-    } else if (!set->cache) {
+    } else if (!tally->cache) {
         reason = xasprintf("measure-memory-mb=%"PRIu32" leaves no room",
                            monitor->config.memory_mb);
-    } else if (measure_cache_is_forgotten(set->cache_keys, set->number)) {
+    } else if (measure_cache_is_forgotten(tally->cache_keys, tally->number)) {
         reason = xstrdup("ports changed in this epoch");
     }
     measure_output_open_line(o, "tiers");
@@ -94,34 +94,34 @@ write_tiers(struct measure_output *o, const struct monitor *monitor,
 }
 
 static void
-write_writer(struct measure_output *o, const struct monitor *monitor,
-             const struct monitor_writer *writer,
+write_thread(struct measure_output *o, const struct monitor *monitor,
+             const struct monitor_thread *thread,
              const struct measure_load *load)
     OVS_REQUIRES(measure_mutex)
 {
-    bool main_thread = writer->core_id == NON_PMD_CORE_ID;
-    uint64_t packets = __atomic_load_n(&writer->writer.sampled_packets,
+    bool main_thread = thread->core_id == NON_PMD_CORE_ID;
+    uint64_t packets = __atomic_load_n(&thread->thread.sampled_packets,
                                        __ATOMIC_RELAXED);
-    uint64_t cycles = __atomic_load_n(&writer->writer.sampled_cycles,
+    uint64_t cycles = __atomic_load_n(&thread->thread.sampled_cycles,
                                       __ATOMIC_RELAXED);
-    uint64_t timing = __atomic_load_n(&writer->writer.timing_cycles,
+    uint64_t timing = __atomic_load_n(&thread->thread.timing_cycles,
                                       __ATOMIC_RELAXED);
     char *title;
 
     title = (main_thread
              ? xstrdup("main thread")
              : xasprintf("pmd thread numa_id %d core_id %u%s",
-                         writer->numa_id, writer->core_id,
-                         writer->thread ? "" : " (ended)"));
+                         thread->numa_id, thread->core_id,
+                         thread->dp_thread ? "" : " (ended)"));
     measure_output_open_block(o, title);
     free(title);
 
     if (!main_thread && !measure_output_is_text(o)) {
-        measure_output_uint(o, "numa-id", MAX(writer->numa_id, 0));
-        measure_output_uint(o, "core-id", writer->core_id);
+        measure_output_uint(o, "numa-id", MAX(thread->numa_id, 0));
+        measure_output_uint(o, "core-id", thread->core_id);
     }
     measure_counters_write(o, &load->counters, true);
-    write_tiers(o, monitor, writer);
+    write_tiers(o, monitor, thread);
     measure_output_open_line(o, "cost");
     measure_output_uint(o, "sampled-packets", packets);
     if (packets) {
@@ -139,12 +139,12 @@ write_writer(struct measure_output *o, const struct monitor *monitor,
         measure_output_uint(o, "keys-lost", load->n_lost);
         measure_output_close(o);
     }
-    if (writer->probes.n_rows) {
+    if (thread->probes.n_rows) {
         measure_output_open_line(o, "probes-of-last-epoch");
-        measure_output_uint(o, "sampled-rows", writer->probes.n_rows);
-        measure_output_decimal(o, "mean", ((double) writer->probes.n_probes
-                                           / writer->probes.n_rows));
-        measure_output_uint(o, "max", writer->probes.max_probes);
+        measure_output_uint(o, "sampled-rows", thread->probes.n_rows);
+        measure_output_decimal(o, "mean", ((double) thread->probes.n_probes
+                                           / thread->probes.n_rows));
+        measure_output_uint(o, "max", thread->probes.max_probes);
         measure_output_close(o);
     }
     write_tables(o, "ipv4", MEASURE_IPV4, load);
@@ -153,10 +153,10 @@ write_writer(struct measure_output *o, const struct monitor *monitor,
 }
 
 static int
-compare_writers(const void *a_, const void *b_)
+compare_threads(const void *a_, const void *b_)
 {
-    const struct monitor_writer *const *a = a_;
-    const struct monitor_writer *const *b = b_;
+    const struct monitor_thread *const *a = a_;
+    const struct monitor_thread *const *b = b_;
 
     /* The main thread, whose number is the largest, comes first. */
     unsigned int a_core = (*a)->core_id + 1;
@@ -165,21 +165,21 @@ compare_writers(const void *a_, const void *b_)
     return (a_core > b_core) - (a_core < b_core);
 }
 
-/* Returns the writers of 'monitor', '*n' of them, by core.  The caller must
+/* Returns the threads of 'monitor', '*n' of them, by core.  The caller must
  * free the array. */
-static const struct monitor_writer **
-sort_writers(const struct monitor *monitor, size_t *n)
+static const struct monitor_thread **
+sort_threads(const struct monitor *monitor, size_t *n)
 {
-    const struct monitor_writer **writers
-        = xmalloc((ovs_list_size(&monitor->writers) + 1) * sizeof *writers);
-    const struct monitor_writer *writer;
+    const struct monitor_thread **threads
+        = xmalloc((ovs_list_size(&monitor->threads) + 1) * sizeof *threads);
+    const struct monitor_thread *thread;
 
     *n = 0;
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        writers[(*n)++] = writer;
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        threads[(*n)++] = thread;
     }
-    qsort(writers, *n, sizeof *writers, compare_writers);
-    return writers;
+    qsort(threads, *n, sizeof *threads, compare_threads);
+    return threads;
 }
 
 /* What becomes of closed epochs. */
@@ -247,7 +247,7 @@ measure_write_status(struct measure_output *o,
 {
     const struct monitor *monitor = subject->monitor;
     struct sset names = SSET_INITIALIZER(&names);
-    const struct monitor_writer **writers;
+    const struct monitor_thread **threads;
     struct measure_counters sum;
     struct measure_load *loads;
     uint64_t lost, running_lost = 0;
@@ -281,11 +281,12 @@ measure_write_status(struct measure_output *o,
     measure_output_close(o);
 
     measure_output_note(o, "Since measurement was first switched on:");
-    writers = sort_writers(monitor, &n);
+    threads = sort_threads(monitor, &n);
     loads = xmalloc(MAX(n, 1) * sizeof *loads);
     measure_monitor_sum_closed(monitor, &sum, &lost);
     for (size_t i = 0; i < n; i++) {
-        measure_set_load(measure_writer_set(&writers[i]->writer), &loads[i]);
+        measure_tally_load(measure_thread_tally(&threads[i]->thread),
+                           &loads[i]);
         measure_counters_add(&sum, &loads[i].counters);
         running_lost += loads[i].n_lost;
     }
@@ -327,10 +328,10 @@ measure_write_status(struct measure_output *o,
     measure_output_note(o, "The running epoch:");
     measure_output_open_list(o, "pmds");
     for (size_t i = 0; i < n; i++) {
-        write_writer(o, monitor, writers[i], &loads[i]);
+        write_thread(o, monitor, threads[i], &loads[i]);
     }
     measure_output_close(o);
-    free(writers);
+    free(threads);
     free(loads);
     ovs_mutex_unlock(&measure_mutex);
     return NULL;

@@ -43,14 +43,14 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
  * larger tables before they need them.  It never waits for packet threads nor
  * for the other one, so that it is in time.
  *
- * "measure-merge" waits until the packet threads have let go of closed sets,
- * merges them into reports, and makes the sets ready to be used again.  Only
- * this thread destroys sets that packet threads have used, writers and
- * monitors, and only while "measure" grows nothing, which 'grow_mutex' makes
- * sure of.  How large sets are is in measure-sets.h.
+ * "measure-merge" waits until the packet threads have let go of closed
+ * tallies, merges them into reports, and makes the tallies ready to be used
+ * again.  Only this thread destroys tallies that packet threads have used,
+ * threads and monitors, and only while "measure" grows nothing, which
+ * 'grow_mutex' makes sure of.  How large tallies are is in measure-sets.h.
  *
- * The main thread makes small sets for new writers, and for an epoch that must
- * end before "measure" has made idle ones; all else is left to "measure",
+ * The main thread makes small tallies for new threads, and for an epoch that
+ * must end before "measure" has made idle ones; all else is left to "measure",
  * which does the smallest and most urgent things for all monitors first. */
 
 /* Sets that an epoch closed, until they are merged. */
@@ -63,13 +63,13 @@ struct closing_epoch {
     long long int closed_us;
     uint64_t handover_us;
 
-    /* The set that each writer counted in.  The writers whose thread has ended
-     * or whose monitor is off are in 'retired', too. */
+    /* The tally that each thread counted in.  The threads that have ended, or
+     * whose monitor is off, are in 'retired', too. */
     struct ovs_list retired;
     size_t n;
-    struct measure_set **sets;
-    struct monitor_writer **writers;
-    unsigned int *cores;            /* Of the writers. */
+    struct measure_tally **tallies;
+    struct monitor_thread **threads;
+    unsigned int *cores;            /* Of the threads. */
 };
 
 /* Taken before 'measure_mutex'. */
@@ -146,11 +146,11 @@ measure_report_seq(void)
 }
 
 static uint64_t
-report_bytes(const struct measure_set *set)
+report_bytes(const struct measure_tally *tally)
 {
     struct measure_load load;
 
-    measure_set_load(set, &load);
+    measure_tally_load(tally, &load);
     return load.report_bytes;
 }
 
@@ -164,71 +164,72 @@ measure_memory_room(const struct monitor *monitor)
                      + measure_tasks_missing_bytes(monitor));
     uint64_t limit = measure_memory_limit(monitor);
     const struct closing_epoch *closing;
-    const struct monitor_writer *writer;
+    const struct monitor_thread *thread;
 
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
-            used += report_bytes(closing->sets[i]);
+            used += report_bytes(closing->tallies[i]);
         }
     }
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        struct measure_set *set = measure_writer_set(&writer->writer);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        struct measure_tally *tally = measure_thread_tally(&thread->thread);
 
-        if (set) {
-            used += report_bytes(set);
+        if (tally) {
+            used += report_bytes(tally);
         }
     }
     return limit > used ? limit - used : 0;
 }
 
-/* Returns a set for 'writer' of 'monitor' that is there soon, within 'limit'.
- * Nobody else must know the writer, or its number of flows change. */
-struct measure_set *
-measure_control_create_set(struct monitor *monitor,
-                           const struct monitor_writer *writer,
-                           uint64_t limit)
+/* Returns a tally for 'thread' of 'monitor' that is there soon, within
+ * 'limit'. Nobody else must know the thread, or its number of flows change. */
+struct measure_tally *
+measure_control_create_tally(struct monitor *monitor,
+                             const struct monitor_thread *thread,
+                             uint64_t limit)
 {
-    struct measure_set *set = measure_set_create(&secret, &monitor->budget,
-                                                 writer->numa_id);
+    struct measure_tally *tally = measure_tally_create(&secret,
+                                                       &monitor->budget,
+                                                       thread->numa_id);
 
-    measure_prepare_set(set, monitor->config.structure, writer->n_flows,
-                        MIN(limit, measure_start_limit(monitor)));
-    return set;
+    measure_tally_prepare(tally, monitor->config.structure, thread->n_flows,
+                          MIN(limit, measure_start_limit(monitor)));
+    return tally;
 }
 
 /* Epochs. */
 
-/* Adds to 'core' what 'writer' sampled. */
+/* Adds to 'core' what 'thread' sampled. */
 void
 measure_core_add_samples(struct monitor_core *core,
-                         const struct monitor_writer *writer)
+                         const struct monitor_thread *thread)
 {
-    core->sampled_packets += __atomic_load_n(&writer->writer.sampled_packets,
+    core->sampled_packets += __atomic_load_n(&thread->thread.sampled_packets,
                                              __ATOMIC_RELAXED);
-    core->sampled_cycles += __atomic_load_n(&writer->writer.sampled_cycles,
+    core->sampled_cycles += __atomic_load_n(&thread->thread.sampled_cycles,
                                             __ATOMIC_RELAXED);
-    core->timing_cycles += __atomic_load_n(&writer->writer.timing_cycles,
+    core->timing_cycles += __atomic_load_n(&thread->thread.timing_cycles,
                                            __ATOMIC_RELAXED);
 }
 
-/* Has 'writer', new in 'monitor', count in its idle set. */
+/* Has 'thread', new in 'monitor', count in its idle tally. */
 void
-measure_control_add_set(struct monitor *monitor,
-                        struct monitor_writer *writer)
+measure_control_add_tally(struct monitor *monitor,
+                          struct monitor_thread *thread)
 {
-    struct measure_set *set = writer->idle;
+    struct measure_tally *tally = thread->idle;
 
-    writer->idle = NULL;
-    measure_begin_set(monitor, writer, set);
-    measure_writer_swap(&writer->writer, set);
+    thread->idle = NULL;
+    measure_tally_begin_for(monitor, thread, tally);
+    measure_thread_swap(&thread->thread, tally);
     measure_control_wake();
 }
 
-/* A set that is made, or made anew, for a writer of a monitor. */
+/* A tally that is made, or made anew, for a thread of a monitor. */
 struct supply {
     struct monitor *monitor;
-    struct monitor_writer *writer;
-    struct measure_set *set;        /* Or NULL. */
+    struct monitor_thread *thread;
+    struct measure_tally *tally;    /* Or NULL. */
     enum measure_structure_kind kind;
     uint64_t n_flows[MEASURE_N_FAMILIES];
     uint64_t limit;
@@ -236,27 +237,27 @@ struct supply {
     bool hold_cache;
 };
 
-/* Takes the idle set of 'writer', which need not have one, to make it fit the
- * next epoch. */
+/* Takes the idle tally of 'thread', which need not have one, to make it fit
+ * the next epoch. */
 static void
-take_idle(struct monitor *monitor, struct monitor_writer *writer,
+take_idle(struct monitor *monitor, struct monitor_thread *thread,
           struct supply *supply)
     OVS_REQUIRES(measure_mutex)
 {
     struct measure_load load;
 
     supply->monitor = monitor;
-    supply->writer = writer;
-    supply->set = writer->idle;
-    writer->idle = NULL;
+    supply->thread = thread;
+    supply->tally = thread->idle;
+    thread->idle = NULL;
     supply->kind = monitor->config.structure;
-    supply->limit = measure_set_limit(monitor, writer);
-    supply->quiet = measure_writer_is_quiet(writer);
-    supply->hold_cache = (measure_wants_cache(monitor, writer)
-                          && measure_writer_keys(&writer->writer));
-    measure_set_load(measure_writer_set(&writer->writer), &load);
+    supply->limit = measure_tally_limit(monitor, thread);
+    supply->quiet = measure_thread_is_quiet(thread);
+    supply->hold_cache = (measure_wants_cache(monitor, thread)
+                          && measure_thread_keys(&thread->thread));
+    measure_tally_load(measure_thread_tally(&thread->thread), &load);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        supply->n_flows[family] = MAX(writer->n_flows[family],
+        supply->n_flows[family] = MAX(thread->n_flows[family],
                                       load.n_used[family]);
     }
 }
@@ -265,64 +266,64 @@ static void
 make_idle(struct supply *supply)
     OVS_EXCLUDED(measure_mutex)
 {
-    if (!supply->set) {
-        supply->set = measure_set_create(&secret, &supply->monitor->budget,
-                                         supply->writer->numa_id);
+    if (!supply->tally) {
+        supply->tally = measure_tally_create(&secret, &supply->monitor->budget,
+                                             supply->thread->numa_id);
     }
-    measure_prepare_set(supply->set, supply->kind, supply->n_flows,
-                        supply->limit);
-    measure_set_hold_cache(supply->set, supply->hold_cache);
+    measure_tally_prepare(supply->tally, supply->kind, supply->n_flows,
+                          supply->limit);
+    measure_tally_hold_cache(supply->tally, supply->hold_cache);
 }
 
-/* Gives the writer the set that is made.  The caller must destroy what is left
- * in 'supply', without the lock. */
+/* Gives the thread the tally that is made.  The caller must destroy what is
+ * left in 'supply', without the lock. */
 static void
 give_idle(struct supply *supply)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor_writer *writer = supply->writer;
+    struct monitor_thread *thread = supply->thread;
 
-    if (!writer->idle) {
-        writer->idle = supply->set;
-        writer->idle_kind = supply->kind;
-        writer->idle_limit = supply->limit;
-        writer->idle_quiet = supply->quiet;
-        supply->set = NULL;
+    if (!thread->idle) {
+        thread->idle = supply->tally;
+        thread->idle_kind = supply->kind;
+        thread->idle_limit = supply->limit;
+        thread->idle_quiet = supply->quiet;
+        supply->tally = NULL;
     }
 }
 
 /* Returns true if the next epoch of 'monitor' can begin. */
 static bool
-has_idle_sets(const struct monitor *monitor)
+has_idle_tallies(const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct monitor_writer *writer;
+    const struct monitor_thread *thread;
 
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        if (writer->thread && !measure_set_fits(monitor, writer,
-                                                writer->idle)) {
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        if (thread->dp_thread && !measure_tally_fits(monitor, thread,
+                                                     thread->idle)) {
             return false;
         }
     }
     return true;
 }
 
-/* Gives each writer of 'monitor' that has no idle set that fits a small one,
- * without the lock.  For the main thread, while which nobody adds writers. */
+/* Gives each thread of 'monitor' that has no idle tally that fits a small one,
+ * without the lock.  For the main thread, while which nobody adds threads. */
 static void
-make_idle_sets(struct monitor *monitor)
+make_idle_tallies(struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
-    while (!has_idle_sets(monitor)) {
+    while (!has_idle_tallies(monitor)) {
         size_t n = 0;
-        struct supply *supplies = xcalloc(ovs_list_size(&monitor->writers),
+        struct supply *supplies = xcalloc(ovs_list_size(&monitor->threads),
                                           sizeof *supplies);
-        struct monitor_writer *writer;
+        struct monitor_thread *thread;
 
-        LIST_FOR_EACH (writer, node, &monitor->writers) {
-            if (writer->thread
-                && !measure_set_fits(monitor, writer, writer->idle)) {
-                take_idle(monitor, writer, &supplies[n]);
+        LIST_FOR_EACH (thread, node, &monitor->threads) {
+            if (thread->dp_thread
+                && !measure_tally_fits(monitor, thread, thread->idle)) {
+                take_idle(monitor, thread, &supplies[n]);
                 supplies[n].limit = MIN(supplies[n].limit,
                                         measure_start_limit(monitor));
                 n++;
@@ -338,7 +339,7 @@ make_idle_sets(struct monitor *monitor)
         }
         ovs_mutex_unlock(&measure_mutex);
         for (size_t i = 0; i < n; i++) {
-            measure_set_destroy(supplies[i].set);
+            measure_tally_destroy(supplies[i].tally);
         }
         free(supplies);
         ovs_mutex_lock(&measure_mutex);
@@ -367,7 +368,7 @@ oldest_closing(const struct monitor *monitor)
 }
 
 /* Returns the number of the oldest epoch of 'monitor' of which there are
- * counts: in a report, in sets that are being merged, or running. */
+ * counts: in a report, in tallies that are being merged, or running. */
 uint64_t
 measure_monitor_oldest_epoch(const struct monitor *monitor)
 {
@@ -378,50 +379,50 @@ measure_monitor_oldest_epoch(const struct monitor *monitor)
 }
 
 /* Closes the running epoch of 'monitor', and begins the next one unless the
- * monitor is not running any more: then it must have idle sets.  Returns the
- * number of the closed epoch. */
+ * monitor is not running any more: then it must have idle tallies.  Returns
+ * the number of the closed epoch. */
 static uint64_t
 close_epoch(struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
     struct closing_epoch *closing = xzalloc(sizeof *closing);
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
     size_t n;
 
     monitor->close_requested = false;
     measure_monitor_number_ports(monitor);
-    n = ovs_list_size(&monitor->writers);
+    n = ovs_list_size(&monitor->threads);
     closing->number = monitor->epoch;
     closing->by = monitor->by;
     closing->start_ms = monitor->start_ms;
     closing->duration_ms = time_msec() - monitor->start;
-    closing->sets = xmalloc(n * sizeof *closing->sets);
-    closing->writers = xmalloc(n * sizeof *closing->writers);
+    closing->tallies = xmalloc(n * sizeof *closing->tallies);
+    closing->threads = xmalloc(n * sizeof *closing->threads);
     closing->cores = xmalloc(n * sizeof *closing->cores);
     ovs_list_init(&closing->retired);
 
     if (monitor->running) {
         measure_monitor_begin_epoch(monitor);
     }
-    LIST_FOR_EACH_SAFE (writer, node, &monitor->writers) {
-        struct measure_set *old = measure_writer_set(&writer->writer);
+    LIST_FOR_EACH_SAFE (thread, node, &monitor->threads) {
+        struct measure_tally *old = measure_thread_tally(&thread->thread);
 
-        if (!monitor->running || !writer->thread) {
-            measure_writer_leave_thread(writer);
-            measure_core_add_samples(writer->core, writer);
-            ovs_list_remove(&writer->node);
-            ovs_list_push_back(&closing->retired, &writer->node);
+        if (!monitor->running || !thread->dp_thread) {
+            measure_thread_leave(thread);
+            measure_core_add_samples(thread->core, thread);
+            ovs_list_remove(&thread->node);
+            ovs_list_push_back(&closing->retired, &thread->node);
         } else {
-            struct measure_set *new = writer->idle;
+            struct measure_tally *new = thread->idle;
 
-            writer->idle = NULL;
-            writer->cache_ticket = 0;
-            measure_begin_set(monitor, writer, new);
-            measure_writer_swap(&writer->writer, new);
+            thread->idle = NULL;
+            thread->cache_ticket = 0;
+            measure_tally_begin_for(monitor, thread, new);
+            measure_thread_swap(&thread->thread, new);
         }
-        closing->sets[closing->n] = old;
-        closing->cores[closing->n] = writer->core_id;
-        closing->writers[closing->n++] = writer;
+        closing->tallies[closing->n] = old;
+        closing->cores[closing->n] = thread->core_id;
+        closing->threads[closing->n++] = thread;
     }
     measure_monitor_apply_limit(monitor);
     closing->closed_us = time_usec();
@@ -430,14 +431,14 @@ close_epoch(struct monitor *monitor)
     return closing->number;
 }
 
-/* The same for the main thread, with or without idle sets.  Lets go of
+/* The same for the main thread, with or without idle tallies.  Lets go of
  * 'measure_mutex' to make them.  The report of the closed epoch follows:
  * measure_report_seq() changes then. */
 uint64_t
 measure_monitor_close_epoch(struct monitor *monitor)
 {
     if (monitor->running) {
-        make_idle_sets(monitor);
+        make_idle_tallies(monitor);
     }
     return close_epoch(monitor);
 }
@@ -458,7 +459,7 @@ measure_monitor_sum_closed(const struct monitor *monitor,
     *lost = monitor->closed_lost;
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
-            measure_set_load(closing->sets[i], &load);
+            measure_tally_load(closing->tallies[i], &load);
             measure_counters_add(sum, &load.counters);
             *lost += load.n_lost;
         }
@@ -473,21 +474,21 @@ measure_core_sum_unmerged(const struct monitor *monitor,
                           struct measure_counters *sum)
 {
     const struct closing_epoch *closing;
-    const struct monitor_writer *writer;
+    const struct monitor_thread *thread;
     struct measure_load load;
 
     memset(sum, 0, sizeof *sum);
     LIST_FOR_EACH (closing, node, &monitor->closing) {
         for (size_t i = 0; i < closing->n; i++) {
-            if (closing->writers[i]->core == core) {
-                measure_set_load(closing->sets[i], &load);
+            if (closing->threads[i]->core == core) {
+                measure_tally_load(closing->tallies[i], &load);
                 measure_counters_add(sum, &load.counters);
             }
         }
     }
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        if (writer->core == core) {
-            measure_set_load(measure_writer_set(&writer->writer), &load);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        if (thread->core == core) {
+            measure_tally_load(measure_thread_tally(&thread->thread), &load);
             measure_counters_add(sum, &load.counters);
         }
     }
@@ -509,7 +510,7 @@ measure_control_destroy(struct monitor *monitor)
 
 /* The thread "measure-merge". */
 
-/* Waits until the other thread has let go of all sets, writers and monitors
+/* Waits until the other thread has let go of all tallies, threads and monitors
  * that it has found before. */
 static void
 wait_for_growth(void)
@@ -571,17 +572,17 @@ note_probes(const struct closing_epoch *closing)
     OVS_EXCLUDED(measure_mutex)
 {
     for (size_t i = 0; i < closing->n; i++) {
-        const struct measure_set *set = closing->sets[i];
+        const struct measure_tally *tally = closing->tallies[i];
         struct measure_probes probes = { 0, 0, 0 };
 
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            for (uint32_t j = 0; j < set->n_tables[family]; j++) {
-                measure_table_add_probes(&set->tables[family][j], &secret,
+            for (uint32_t j = 0; j < tally->n_tables[family]; j++) {
+                measure_table_add_probes(&tally->tables[family][j], &secret,
                                          PROBED_ROWS, &probes);
             }
         }
         ovs_mutex_lock(&measure_mutex);
-        closing->writers[i]->probes = probes;
+        closing->threads[i]->probes = probes;
         ovs_mutex_unlock(&measure_mutex);
     }
 }
@@ -596,36 +597,36 @@ expect_flows(const struct closing_epoch *closing)
 {
     ovs_mutex_lock(&measure_mutex);
     for (size_t i = 0; i < closing->n; i++) {
-        struct monitor_writer *writer = closing->writers[i];
+        struct monitor_thread *thread = closing->threads[i];
         struct measure_load load;
 
-        measure_set_load(closing->sets[i], &load);
+        measure_tally_load(closing->tallies[i], &load);
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            writer->n_flows[family] = MAX(load.n_used[family],
-                                          writer->n_flows[family] * 7 / 8);
+            thread->n_flows[family] = MAX(load.n_used[family],
+                                          thread->n_flows[family] * 7 / 8);
         }
         if (load.counters.packets) {
-            writer->n_quiet = 0;
-        } else if (writer->n_quiet < MEASURE_QUIET_EPOCHS) {
-            writer->n_quiet++;
+            thread->n_quiet = 0;
+        } else if (thread->n_quiet < MEASURE_QUIET_EPOCHS) {
+            thread->n_quiet++;
         }
     }
     ovs_mutex_unlock(&measure_mutex);
 }
 
-/* Makes 'set', which is merged, the idle one of 'writer'. */
+/* Makes 'tally', which is merged, the idle one of 'thread'. */
 static void
-hand_back(struct monitor *monitor, struct monitor_writer *writer,
-          struct measure_set *set)
+hand_back(struct monitor *monitor, struct monitor_thread *thread,
+          struct measure_tally *tally)
 {
     struct supply supply;
 
     ovs_mutex_lock(&measure_mutex);
-    struct measure_set *idle = writer->idle;
-    take_idle(monitor, writer, &supply);
-    writer->idle = idle;
-    supply.set = set;
-    supply.limit = MIN(supply.limit, (measure_set_bytes(set)
+    struct measure_tally *idle = thread->idle;
+    take_idle(monitor, thread, &supply);
+    thread->idle = idle;
+    supply.tally = tally;
+    supply.limit = MIN(supply.limit, (measure_tally_bytes(tally)
                                       + measure_memory_room(monitor) / 2));
     ovs_mutex_unlock(&measure_mutex);
 
@@ -634,28 +635,28 @@ hand_back(struct monitor *monitor, struct monitor_writer *writer,
     ovs_mutex_lock(&measure_mutex);
     give_idle(&supply);
     ovs_mutex_unlock(&measure_mutex);
-    measure_set_destroy(supply.set);
+    measure_tally_destroy(supply.tally);
 }
 
-/* Frees the keys of writers of 'monitor' none of whose sets counts with them
- * any more. */
+/* Frees the keys of threads of 'monitor' none of whose tallies counts with
+ * them any more. */
 static void
 free_keys(struct monitor *monitor)
     OVS_EXCLUDED(measure_mutex)
 {
     struct measure_cache_keys **keys;
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
     size_t n = 0;
 
     ovs_mutex_lock(&grow_mutex);
     ovs_mutex_lock(&measure_mutex);
-    keys = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *keys);
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
+    keys = xmalloc(MAX(ovs_list_size(&monitor->threads), 1) * sizeof *keys);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
         if (ovs_list_is_empty(&monitor->closing)
-            && !measure_writer_set(&writer->writer)->cache_keys
-            && measure_writer_keys(&writer->writer)
-            && !measure_wants_cache(monitor, writer)) {
-            keys[n++] = measure_writer_take_keys(&writer->writer);
+            && !measure_thread_tally(&thread->thread)->cache_keys
+            && measure_thread_keys(&thread->thread)
+            && !measure_wants_cache(monitor, thread)) {
+            keys[n++] = measure_thread_take_keys(&thread->thread);
         }
     }
     ovs_mutex_unlock(&measure_mutex);
@@ -755,8 +756,8 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     measure_counters_add(&monitor->closed, &report->counters);
     note_lost(monitor, report);
     for (size_t i = 0; i < closing->n; i++) {
-        measure_counters_add(&closing->writers[i]->core->closed,
-                             &closing->sets[i]->counters);
+        measure_counters_add(&closing->threads[i]->core->closed,
+                             &closing->tallies[i]->counters);
     }
     monitor->n_handovers++;
     monitor->handover_us += closing->handover_us;
@@ -790,7 +791,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     seq_change(report_seq);
 }
 
-/* Makes the report of 'closing', and its sets ready for another epoch.
+/* Makes the report of 'closing', and its tallies ready for another epoch.
  *
  * Merging and clearing take long, and touch nothing that RCU protects:
  * meanwhile this thread must not hold up grace periods.  Between pieces of
@@ -798,7 +799,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 static void
 finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
 {
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
     struct measure_report *report;
     uint64_t period_ms;
 
@@ -814,31 +815,31 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     ovsrcu_quiesce_start();
     measure_pace_begin(&monitor->merging, period_ms);
     for (size_t i = 0; i < closing->n; i++) {
-        measure_set_move_cache(closing->sets[i]);
+        measure_tally_move_cache(closing->tallies[i]);
     }
-    report = measure_report_merge(closing->sets, closing->n, closing->by,
+    report = measure_report_merge(closing->tallies, closing->n, closing->by,
                                   &secret, &monitor->budget);
-    measure_report_keep_sections(report, closing->sets, closing->cores,
-                                 closing->n);
+    measure_report_keep_threads(report, closing->tallies, closing->cores,
+                                closing->n);
     ovsrcu_quiesce_end();
 
     publish(monitor, closing, report);
 
     ovsrcu_quiesce_start();
-    LIST_FOR_EACH_POP (writer, node, &closing->retired) {
+    LIST_FOR_EACH_POP (thread, node, &closing->retired) {
         for (size_t i = 0; i < closing->n; i++) {
-            if (closing->writers[i] == writer) {
-                measure_set_destroy(closing->sets[i]);
-                closing->writers[i] = NULL;
+            if (closing->threads[i] == thread) {
+                measure_tally_destroy(closing->tallies[i]);
+                closing->threads[i] = NULL;
             }
         }
-        measure_set_destroy(writer->idle);
-        measure_writer_free_keys(&writer->writer, &monitor->budget);
-        free(writer);
+        measure_tally_destroy(thread->idle);
+        measure_thread_free_keys(&thread->thread, &monitor->budget);
+        free(thread);
     }
     for (size_t i = 0; i < closing->n; i++) {
-        if (closing->writers[i]) {
-            hand_back(monitor, closing->writers[i], closing->sets[i]);
+        if (closing->threads[i]) {
+            hand_back(monitor, closing->threads[i], closing->tallies[i]);
         }
     }
     measure_pace_end();
@@ -849,8 +850,8 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     ovs_mutex_unlock(&measure_mutex);
     free_keys(monitor);
 
-    free(closing->sets);
-    free(closing->writers);
+    free(closing->tallies);
+    free(closing->threads);
     free(closing->cores);
     free(closing);
 }
@@ -914,26 +915,27 @@ take_off(uint64_t *left, uint64_t bytes)
     *left -= MIN(*left, bytes);
 }
 
-/* Prepares tables for the writers of 'monitor' that need one, out of
+/* Prepares tables for the threads of 'monitor' that need one, out of
  * '*pass_left' bytes: if 'quick', only small ones for those that need one at
  * once. */
 static void
 grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
     OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
-    struct { struct measure_set *set; uint64_t limit; } *grow;
-    const struct monitor_writer *writer;
+    struct { struct measure_tally *tally; uint64_t limit; } *grow;
+    const struct monitor_thread *thread;
     size_t n = 0;
     uint64_t want;
 
     ovs_mutex_lock(&measure_mutex);
-    grow = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *grow);
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        struct measure_set *set = measure_writer_set(&writer->writer);
-        uint64_t limit = measure_writer_limit(monitor, writer);
+    grow = xmalloc(MAX(ovs_list_size(&monitor->threads), 1) * sizeof *grow);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        struct measure_tally *tally = measure_thread_tally(&thread->thread);
+        uint64_t limit = measure_thread_limit(monitor, thread);
 
-        if (writer->thread && measure_set_needs_table(set, limit, quick)) {
-            grow[n].set = set;
+        if (thread->dp_thread && measure_tally_needs_table(tally, limit,
+                                                           quick)) {
+            grow[n].tally = tally;
             grow[n++].limit = limit;
         }
     }
@@ -959,7 +961,7 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
         ovsrcu_quiesce_start();
         for (size_t i = 0; i < n && *pass_left; i++) {
             take_off(pass_left,
-                     measure_set_grow(grow[i].set, grow[i].limit, left));
+                     measure_tally_grow(grow[i].tally, grow[i].limit, left));
         }
         ovsrcu_quiesce_end();
         monitor->growing = interlude;
@@ -967,7 +969,7 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
     free(grow);
 }
 
-/* Two tiers for writers that have begun to count.
+/* Two tiers for threads that have begun to count.
  *
  * Packet threads may not use them before each of them has been seen between
  * two bursts: one that still knew an older number of a port could give it to
@@ -991,30 +993,33 @@ ask_grace_period(void)
     return grace_asked;
 }
 
-/* Gives the writers of 'monitor' two tiers that shall have them. */
+/* Gives the threads of 'monitor' two tiers that shall have them. */
 static void
 join_caches(struct monitor *monitor, uint64_t *pass_left)
     OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
     uint64_t passed = __atomic_load_n(&grace_passed, __ATOMIC_ACQUIRE);
-    struct { struct monitor_writer *writer; struct measure_set *set; } *join;
-    struct monitor_writer *writer;
+    struct {
+        struct monitor_thread *thread;
+        struct measure_tally *tally;
+    } *join;
+    struct monitor_thread *thread;
     uint64_t ticket = 0;
     size_t n = 0;
 
     ovs_mutex_lock(&measure_mutex);
-    join = xmalloc(MAX(ovs_list_size(&monitor->writers), 1) * sizeof *join);
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        struct measure_set *set = measure_writer_set(&writer->writer);
+    join = xmalloc(MAX(ovs_list_size(&monitor->threads), 1) * sizeof *join);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        struct measure_tally *tally = measure_thread_tally(&thread->thread);
 
-        if (writer->cache_ticket && writer->cache_ticket <= passed) {
-            writer->cache_ticket = 0;
-            measure_set_begin_cache(set);
-        } else if (writer->thread && monitor->tiers == 2
-                   && !set->cache_keys && !set->structure
-                   && measure_wants_cache(monitor, writer)) {
-            join[n].writer = writer;
-            join[n++].set = set;
+        if (thread->cache_ticket && thread->cache_ticket <= passed) {
+            thread->cache_ticket = 0;
+            measure_tally_begin_cache(tally);
+        } else if (thread->dp_thread && monitor->tiers == 2
+                   && !tally->cache_keys && !tally->structure
+                   && measure_wants_cache(monitor, thread)) {
+            join[n].thread = thread;
+            join[n++].tally = tally;
         }
     }
     ovs_mutex_unlock(&measure_mutex);
@@ -1022,42 +1027,42 @@ join_caches(struct monitor *monitor, uint64_t *pass_left)
     for (size_t i = 0; i < n && *pass_left; i++) {
         struct measure_cache_keys *keys;
 
-        writer = join[i].writer;
-        keys = measure_writer_get_keys(&writer->writer, &monitor->budget,
-                                       writer->numa_id);
-        if (!keys || !measure_set_hold_cache(join[i].set, true)) {
+        thread = join[i].thread;
+        keys = measure_thread_get_keys(&thread->thread, &monitor->budget,
+                                       thread->numa_id);
+        if (!keys || !measure_tally_hold_cache(join[i].tally, true)) {
             continue;
         }
-        take_off(pass_left, sizeof *keys + sizeof *join[i].set->held_cache);
+        take_off(pass_left, sizeof *keys + sizeof *join[i].tally->held_cache);
         ovs_mutex_lock(&measure_mutex);
-        if (measure_writer_set(&writer->writer) == join[i].set) {
+        if (measure_thread_tally(&thread->thread) == join[i].tally) {
             ticket = ticket ? ticket : ask_grace_period();
-            measure_set_join_cache(join[i].set, keys);
-            writer->cache_ticket = ticket;
+            measure_tally_join_cache(join[i].tally, keys);
+            thread->cache_ticket = ticket;
         }
         ovs_mutex_unlock(&measure_mutex);
     }
     free(join);
 }
 
-/* Gives the writers of 'monitor' idle sets that fit the next epoch, unless the
- * merge thread is about to. */
+/* Gives the threads of 'monitor' idle tallies that fit the next epoch, unless
+ * the merge thread is about to. */
 static void
-supply_idle_sets(struct monitor *monitor, uint64_t *pass_left)
+supply_idle_tallies(struct monitor *monitor, uint64_t *pass_left)
     OVS_REQUIRES(grow_mutex) OVS_EXCLUDED(measure_mutex)
 {
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
     struct supply *supplies;
     size_t n = 0;
 
     ovs_mutex_lock(&measure_mutex);
-    supplies = xcalloc(MAX(ovs_list_size(&monitor->writers), 1),
+    supplies = xcalloc(MAX(ovs_list_size(&monitor->threads), 1),
                        sizeof *supplies);
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        if (writer->thread && *pass_left && !monitor->handing_back
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        if (thread->dp_thread && *pass_left && !monitor->handing_back
             && ovs_list_is_empty(&monitor->closing)
-            && !measure_set_fits(monitor, writer, writer->idle)) {
-            take_idle(monitor, writer, &supplies[n]);
+            && !measure_tally_fits(monitor, thread, thread->idle)) {
+            take_idle(monitor, thread, &supplies[n]);
             take_off(pass_left, supplies[n++].limit);
         }
     }
@@ -1069,7 +1074,7 @@ supply_idle_sets(struct monitor *monitor, uint64_t *pass_left)
         ovs_mutex_lock(&measure_mutex);
         give_idle(&supplies[i]);
         ovs_mutex_unlock(&measure_mutex);
-        measure_set_destroy(supplies[i].set);
+        measure_tally_destroy(supplies[i].tally);
     }
     ovsrcu_quiesce_end();
     free(supplies);
@@ -1077,7 +1082,7 @@ supply_idle_sets(struct monitor *monitor, uint64_t *pass_left)
 
 /* Closes the epochs of all monitors that are due, and returns when the next
  * one is.  An epoch lasts longer while the one before it is being merged, so
- * that sets do not pile up, and until there are sets for the next one. */
+ * that tallies do not pile up, and until there are sets for the next one. */
 static long long int
 close_due_epochs(void)
     OVS_REQUIRES(measure_mutex)
@@ -1091,7 +1096,7 @@ close_due_epochs(void)
         if (monitor->running) {
             if (ovs_list_is_empty(&monitor->closing)
                 && time_msec() >= monitor->start + monitor->config.epoch_ms
-                && has_idle_sets(monitor)) {
+                && has_idle_tallies(monitor)) {
                 close_epoch(monitor);
             }
             next = MIN(next, monitor->start + monitor->config.epoch_ms);
@@ -1109,7 +1114,7 @@ close_due_epochs(void)
 static struct monitor **supplied;
 static size_t n_supplied;
 
-/* Gives all monitors what their writers need at once, if the last look at them
+/* Gives all monitors what their threads need at once, if the last look at them
  * was a while ago. */
 static void
 supply_urgent(void)
@@ -1135,7 +1140,7 @@ supply_urgent(void)
     }
 }
 
-/* Gives all monitors what their writers need, the most urgent first, also
+/* Gives all monitors what their threads need, the most urgent first, also
  * while memory for the rest is being prepared.  Returns false if there is more
  * to do. */
 static bool
@@ -1158,7 +1163,7 @@ supply_monitors(void)
     for (size_t i = 0; i < n_supplied && left; i++) {
         grow_monitor(supplied[i], false, &left);
         join_caches(supplied[i], &left);
-        supply_idle_sets(supplied[i], &left);
+        supply_idle_tallies(supplied[i], &left);
     }
     measure_memory_interlude = NULL;
     free(supplied);

@@ -36,21 +36,21 @@
 
 VLOG_DEFINE_THIS_MODULE(measure);
 
-/* A thread of a datapath.
+/* A thread of a datapath: what monitors have a thread for, each its own.
  *
  * The map of its ports (struct measure_ports) is read by the thread itself,
- * without a lock.  A port that has no writer gets one in place.  Any other
- * change needs another map: 'next', a copy that collects all changes of a
- * configuration and is then put into effect. */
-struct measure_thread {
+ * without a lock.  A port that nobody counts gets a thread in place.  Any
+ * other change needs another map: 'next', a copy that collects all changes of
+ * a configuration and is then put into effect. */
+struct datapath_thread {
     struct ovs_list node;           /* In 'threads'. */
     const void *dp;
     struct pmd_perf_stats *perf;
     unsigned int core_id;
     int numa_id;
-    struct hmap writers;            /* "struct monitor_writer"s. */
-    size_t n_ports;                 /* That have a writer. */
-    struct measure_ports *next;     /* Its 'writers' are not set yet. */
+    struct hmap threads;            /* "struct monitor_thread"s. */
+    size_t n_ports;                 /* That have a thread. */
+    struct measure_ports *next;     /* Its 'threads' are not set yet. */
 };
 
 /* A port of a datapath. */
@@ -112,7 +112,7 @@ init(void)
     }
 }
 
-/* Writers and the ports of threads. */
+/* Threads and the ports of threads. */
 
 /* Returns the running monitor that measures the ports called 'name', or
  * NULL. */
@@ -135,83 +135,84 @@ port_monitor(const char *name)
     return monitor;
 }
 
-/* Returns the core of 'thread' in 'monitor'. */
+/* Returns the core of 'dp_thread' in 'monitor'. */
 static struct monitor_core *
-get_core(struct monitor *monitor, const struct measure_thread *thread)
+get_core(struct monitor *monitor, const struct datapath_thread *dp_thread)
 {
     struct monitor_core *core, *next = NULL;
 
     LIST_FOR_EACH (core, node, &monitor->cores) {
-        if (core->core_id == thread->core_id) {
-            core->numa_id = thread->numa_id;
+        if (core->core_id == dp_thread->core_id) {
+            core->numa_id = dp_thread->numa_id;
             return core;
         }
         /* The main thread, whose number is the largest, comes first. */
-        if (core->core_id + 1 > thread->core_id + 1) {
+        if (core->core_id + 1 > dp_thread->core_id + 1) {
             next = core;
             break;
         }
     }
     core = xzalloc(sizeof *core);
-    core->core_id = thread->core_id;
-    core->numa_id = thread->numa_id;
+    core->core_id = dp_thread->core_id;
+    core->numa_id = dp_thread->numa_id;
     ovs_list_insert(next ? &next->node : &monitor->cores, &core->node);
     return core;
 }
 
-/* Returns the writer of 'monitor' for 'thread', or NULL. */
-static struct monitor_writer *
-find_writer(const struct monitor *monitor, const struct measure_thread *thread)
+/* Returns the thread of 'monitor' for 'dp_thread', or NULL. */
+static struct monitor_thread *
+find_thread(const struct monitor *monitor,
+            const struct datapath_thread *dp_thread)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
 
-    HMAP_FOR_EACH_WITH_HASH (writer, thread_node, hash_pointer(monitor, 0),
-                             &thread->writers) {
-        if (writer->monitor == monitor) {
-            return writer;
+    HMAP_FOR_EACH_WITH_HASH (thread, dp_thread_node, hash_pointer(monitor, 0),
+                             &dp_thread->threads) {
+        if (thread->monitor == monitor) {
+            return thread;
         }
     }
     return NULL;
 }
 
-/* Adds to 'new' a writer of 'monitor' for 'thread' if it has none.
- * add_writers() must follow. */
+/* Adds to 'new' a thread of 'monitor' for 'dp_thread' if it has none.
+ * add_threads() must follow. */
 static void
-need_writer(struct monitor *monitor, struct measure_thread *thread,
+need_thread(struct monitor *monitor, struct datapath_thread *dp_thread,
             struct ovs_list *new)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
 
-    if (find_writer(monitor, thread)) {
+    if (find_thread(monitor, dp_thread)) {
         return;
     }
-    writer = xzalloc(sizeof *writer);
-    writer->monitor = monitor;
-    writer->thread = thread;
-    writer->core = get_core(monitor, thread);
-    writer->core_id = thread->core_id;
-    writer->numa_id = thread->numa_id;
-    writer->n_quiet = MEASURE_QUIET_EPOCHS;
-    ovs_list_push_back(new, &writer->node);
-    hmap_insert(&thread->writers, &writer->thread_node,
+    thread = xzalloc(sizeof *thread);
+    thread->monitor = monitor;
+    thread->dp_thread = dp_thread;
+    thread->core = get_core(monitor, dp_thread);
+    thread->core_id = dp_thread->core_id;
+    thread->numa_id = dp_thread->numa_id;
+    thread->n_quiet = MEASURE_QUIET_EPOCHS;
+    ovs_list_push_back(new, &thread->node);
+    hmap_insert(&dp_thread->threads, &thread->dp_thread_node,
                 hash_pointer(monitor, 0));
 }
 
 /* Puts the limit of the memory of 'monitor' into effect, which depends on its
- * writers.  Warns if those that have a thread need more than its setting. */
+ * threads.  Warns if those that have not ended need more than its setting. */
 void
 measure_monitor_apply_limit(struct monitor *monitor)
 {
-    const struct monitor_writer *writer;
+    const struct monitor_thread *thread;
     uint32_t least_mb;
     size_t n = 0;
 
     __atomic_store_n(&monitor->budget.limit, measure_memory_limit(monitor),
                      __ATOMIC_RELAXED);
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        n += writer->thread != NULL;
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        n += thread->dp_thread != NULL;
     }
     least_mb = measure_least_mb(n);
     if (monitor->config.memory_mb >= least_mb) {
@@ -225,60 +226,61 @@ measure_monitor_apply_limit(struct monitor *monitor)
     }
 }
 
-/* Gives the writers in 'new' sets, and their monitors the writers.  Lets go of
- * 'measure_mutex' to make the sets: only the main thread adds and removes
- * threads, ports and monitors, and others do not know of a writer before it is
- * in its monitor. */
+/* Gives the threads in 'new' tallies, and their monitors the threads.  Lets go
+ * of 'measure_mutex' to make the tallies: only the main thread adds and
+ * removes threads, ports and monitors, and others do not know of a thread
+ * before it is in its monitor. */
 static void
-add_writers(struct ovs_list *new)
+add_threads(struct ovs_list *new)
     OVS_REQUIRES(measure_mutex)
 {
-    struct monitor_writer *writer;
+    struct monitor_thread *thread;
     const struct shash_node *node;
 
-    LIST_FOR_EACH (writer, node, new) {
-        writer->monitor->n_new++;
-        writer->monitor->new_weight += measure_writer_weight(writer);
+    LIST_FOR_EACH (thread, node, new) {
+        thread->monitor->n_new++;
+        thread->monitor->new_weight += measure_thread_weight(thread);
     }
-    LIST_FOR_EACH (writer, node, new) {
-        writer->idle_limit = measure_set_limit(writer->monitor, writer);
+    LIST_FOR_EACH (thread, node, new) {
+        thread->idle_limit = measure_tally_limit(thread->monitor, thread);
     }
-    LIST_FOR_EACH (writer, node, new) {
-        writer->monitor->n_new = writer->monitor->new_weight = 0;
+    LIST_FOR_EACH (thread, node, new) {
+        thread->monitor->n_new = thread->monitor->new_weight = 0;
     }
     if (ovs_list_is_empty(new)) {
         return;
     }
     ovs_mutex_unlock(&measure_mutex);
-    LIST_FOR_EACH (writer, node, new) {
-        writer->idle = measure_control_create_set(writer->monitor, writer,
-                                                  writer->idle_limit);
+    LIST_FOR_EACH (thread, node, new) {
+        thread->idle = measure_control_create_tally(thread->monitor, thread,
+                                                    thread->idle_limit);
     }
     ovs_mutex_lock(&measure_mutex);
-    LIST_FOR_EACH_POP (writer, node, new) {
-        ovs_list_push_back(&writer->monitor->writers, &writer->node);
-        measure_control_add_set(writer->monitor, writer);
+    LIST_FOR_EACH_POP (thread, node, new) {
+        ovs_list_push_back(&thread->monitor->threads, &thread->node);
+        measure_control_add_tally(thread->monitor, thread);
     }
     SHASH_FOR_EACH (node, &measure_monitors) {
         measure_monitor_apply_limit(node->data);
     }
 }
 
-/* Takes 'writer', which no map names any more, away from its thread. */
+/* Takes 'thread', which no map names any more, away from its datapath
+ * thread. */
 void
-measure_writer_leave_thread(struct monitor_writer *writer)
+measure_thread_leave(struct monitor_thread *thread)
 {
-    if (writer->thread) {
-        hmap_remove(&writer->thread->writers, &writer->thread_node);
-        writer->thread = NULL;
+    if (thread->dp_thread) {
+        hmap_remove(&thread->dp_thread->threads, &thread->dp_thread_node);
+        thread->dp_thread = NULL;
     }
 }
 
-/* Makes 'writer' forget what entries of the flow cache stand for. */
+/* Makes 'thread' forget what entries of the flow cache stand for. */
 static void
-forget_keys(struct measure_writer *writer)
+forget_keys(struct measure_thread *thread)
 {
-    struct measure_cache_keys *keys = measure_writer_keys(writer);
+    struct measure_cache_keys *keys = measure_thread_keys(thread);
 
     if (keys) {
         measure_cache_forget(keys);
@@ -286,24 +288,24 @@ forget_keys(struct measure_writer *writer)
 }
 
 static struct measure_ports *
-get_map(const struct measure_thread *thread)
+get_map(const struct datapath_thread *dp_thread)
     OVS_REQUIRES(measure_mutex)
 {
-    return (thread->next ? thread->next
+    return (dp_thread->next ? dp_thread->next
             : ovsrcu_get_protected(struct measure_ports *,
-                                   &thread->perf->measure_ports));
+                                   &dp_thread->perf->measure_ports));
 }
 
-/* Returns the next map of 'thread', with room for port 'i'.  It is as large
+/* Returns the next map of 'dp_thread', with room for port 'i'.  It is as large
  * again, so that ports which are added one by one are seldom copied. */
 static struct measure_ports *
-get_next_map(struct measure_thread *thread, uint32_t i)
+get_next_map(struct datapath_thread *dp_thread, uint32_t i)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct measure_ports *map = get_map(thread);
+    const struct measure_ports *map = get_map(dp_thread);
     size_t n = map ? map->n : 0;
 
-    if (!thread->next || i >= n) {
+    if (!dp_thread->next || i >= n) {
         size_t new_n = MAX(n, 16);
         struct measure_ports *new;
 
@@ -316,96 +318,96 @@ get_next_map(struct measure_thread *thread, uint32_t i)
             memcpy(new->ports, map->ports, n * sizeof map->ports[0]);
             COVERAGE_ADD(measure_port_entries, n);
         }
-        free(thread->next);
-        thread->next = new;
+        free(dp_thread->next);
+        dp_thread->next = new;
     }
-    return thread->next;
+    return dp_thread->next;
 }
 
-/* Has no writer count what 'thread' receives from port 'i' any more.
+/* Has nobody count what 'dp_thread' receives from port 'i' any more.
  *
- * From now on a port may be called by another number, or a writer be left out
- * when an entry of the flow cache is given to another flow: the writer forgets
+ * From now on a port may be called by another number, or a thread be left out
+ * when an entry of the flow cache is given to another flow: the thread forgets
  * what entries stand for. */
 static void
-remove_port_writer(struct measure_thread *thread, uint32_t i)
+remove_port_thread(struct datapath_thread *dp_thread, uint32_t i)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct measure_ports *map = get_map(thread);
+    const struct measure_ports *map = get_map(dp_thread);
 
-    if (map && i < map->n && map->ports[i].writer) {
-        struct monitor_writer *writer = CONTAINER_OF(map->ports[i].writer,
-                                                     struct monitor_writer,
-                                                     writer);
-        struct measure_ports *next = get_next_map(thread, i);
+    if (map && i < map->n && map->ports[i].thread) {
+        struct monitor_thread *thread = CONTAINER_OF(map->ports[i].thread,
+                                                     struct monitor_thread,
+                                                     thread);
+        struct measure_ports *next = get_next_map(dp_thread, i);
 
-        next->ports[i] = (struct measure_port_writer) { NULL, 0 };
+        next->ports[i] = (struct measure_port_thread) { NULL, 0 };
         COVERAGE_INC(measure_port_entries);
-        forget_keys(&writer->writer);
-        writer->n_ports--;
-        writer->left_out = !writer->n_ports;
+        forget_keys(&thread->thread);
         thread->n_ports--;
+        thread->left_out = !thread->n_ports;
+        dp_thread->n_ports--;
     }
 }
 
-/* Has 'writer' count what 'thread' receives from port 'i', which nobody counts
- * yet and which keys call 'number'. */
+/* Has 'thread' count what 'dp_thread' receives from port 'i', which nobody
+ * counts yet and which keys call 'number'. */
 static void
-add_port_writer(struct measure_thread *thread, uint32_t i,
-                struct monitor_writer *writer, uint16_t number)
+add_port_thread(struct datapath_thread *dp_thread, uint32_t i,
+                struct monitor_thread *thread, uint16_t number)
     OVS_REQUIRES(measure_mutex)
 {
-    struct measure_ports *map = get_map(thread);
+    struct measure_ports *map = get_map(dp_thread);
 
-    if (!map || i >= map->n || !writer->n_ports) {
-        map = get_next_map(thread, i);
+    if (!map || i >= map->n || !thread->n_ports) {
+        map = get_next_map(dp_thread, i);
     }
-    if (writer->left_out) {
+    if (thread->left_out) {
         /* Nobody has told it of entries that were given to other flows. */
-        forget_keys(&writer->writer);
-        writer->left_out = false;
+        forget_keys(&thread->thread);
+        thread->left_out = false;
     }
     COVERAGE_INC(measure_port_entries);
     map->ports[i].number = number;
-    __atomic_store_n(&map->ports[i].writer, &writer->writer,
+    __atomic_store_n(&map->ports[i].thread, &thread->thread,
                      __ATOMIC_RELEASE);
-    writer->n_ports++;
     thread->n_ports++;
+    dp_thread->n_ports++;
 }
 
-/* Puts the next map of 'thread' into effect if there is one.  Without a
+/* Puts the next map of 'dp_thread' into effect if there is one.  Without a
  * measured port the thread gets NULL. */
 static void
-update_thread(struct measure_thread *thread)
+update_thread(struct datapath_thread *dp_thread)
     OVS_REQUIRES(measure_mutex)
 {
     struct measure_ports *old
         = ovsrcu_get_protected(struct measure_ports *,
-                               &thread->perf->measure_ports);
-    struct measure_ports *new = thread->next;
+                               &dp_thread->perf->measure_ports);
+    struct measure_ports *new = dp_thread->next;
 
     if (!new) {
         return;
     }
-    thread->next = NULL;
-    if (thread->n_ports) {
-        const struct monitor_writer *writer;
+    dp_thread->next = NULL;
+    if (dp_thread->n_ports) {
+        const struct monitor_thread *thread;
 
         new = xrealloc(new, sizeof *new + new->n * sizeof new->ports[0]
-                       + (hmap_count(&thread->writers)
-                          * sizeof new->writers[0]));
-        new->writers = (struct measure_writer **) &new->ports[new->n];
-        HMAP_FOR_EACH (writer, thread_node, &thread->writers) {
-            if (writer->n_ports) {
-                new->writers[new->n_writers++]
-                    = CONST_CAST(struct measure_writer *, &writer->writer);
+                       + (hmap_count(&dp_thread->threads)
+                          * sizeof new->threads[0]));
+        new->threads = (struct measure_thread **) &new->ports[new->n];
+        HMAP_FOR_EACH (thread, dp_thread_node, &dp_thread->threads) {
+            if (thread->n_ports) {
+                new->threads[new->n_threads++]
+                    = CONST_CAST(struct measure_thread *, &thread->thread);
             }
         }
     } else {
         free(new);
         new = NULL;
     }
-    ovsrcu_set(&thread->perf->measure_ports, new);
+    ovsrcu_set(&dp_thread->perf->measure_ports, new);
     if (old) {
         ovsrcu_postpone(free, old);
     }
@@ -415,10 +417,10 @@ static void
 update_threads(void)
     OVS_REQUIRES(measure_mutex)
 {
-    struct measure_thread *thread;
+    struct datapath_thread *dp_thread;
 
-    LIST_FOR_EACH (thread, node, &threads) {
-        update_thread(thread);
+    LIST_FOR_EACH (dp_thread, node, &threads) {
+        update_thread(dp_thread);
     }
 }
 
@@ -479,13 +481,14 @@ update_port(const struct measure_port *port)
     OVS_REQUIRES(measure_mutex)
 {
     uint32_t i = odp_to_u32(port->port_no);
-    struct measure_thread *thread;
+    struct datapath_thread *dp_thread;
 
-    LIST_FOR_EACH (thread, node, &threads) {
-        if (thread->dp == port->dp) {
-            remove_port_writer(thread, i);
+    LIST_FOR_EACH (dp_thread, node, &threads) {
+        if (dp_thread->dp == port->dp) {
+            remove_port_thread(dp_thread, i);
             if (port->monitor) {
-                add_port_writer(thread, i, find_writer(port->monitor, thread),
+                add_port_thread(dp_thread, i,
+                                find_thread(port->monitor, dp_thread),
                                 port->number);
             }
         }
@@ -548,19 +551,19 @@ measure_monitor_number_ports(struct monitor *monitor)
     update_threads();
 }
 
-/* Adds to 'new' the writers that are missing for 'monitor', or nobody if it is
+/* Adds to 'new' the threads that are missing for 'monitor', or nobody if it is
  * NULL, to measure 'port'. */
 static void
-need_port_writers(const struct measure_port *port, struct monitor *monitor,
+need_port_threads(const struct measure_port *port, struct monitor *monitor,
                   struct ovs_list *new)
     OVS_REQUIRES(measure_mutex)
 {
-    struct measure_thread *thread;
+    struct datapath_thread *dp_thread;
 
     if (monitor && monitor != port->monitor) {
-        LIST_FOR_EACH (thread, node, &threads) {
-            if (thread->dp == port->dp) {
-                need_writer(monitor, thread, new);
+        LIST_FOR_EACH (dp_thread, node, &threads) {
+            if (dp_thread->dp == port->dp) {
+                need_thread(monitor, dp_thread, new);
             }
         }
     }
@@ -575,9 +578,9 @@ update_ports(void)
     struct measure_port *port;
 
     HMAP_FOR_EACH (port, number_node, &ports) {
-        need_port_writers(port, port_monitor(port->name), &new);
+        need_port_threads(port, port_monitor(port->name), &new);
     }
-    add_writers(&new);
+    add_threads(&new);
     HMAP_FOR_EACH (port, number_node, &ports) {
         measure_port_by(port, port_monitor(port->name));
     }
@@ -588,35 +591,37 @@ void
 measure_thread_added(const void *dp, struct pmd_perf_stats *perf,
                      unsigned int core_id, int numa_id)
 {
-    struct measure_thread *thread = xzalloc(sizeof *thread);
+    struct datapath_thread *dp_thread = xzalloc(sizeof *dp_thread);
     struct ovs_list new = OVS_LIST_INITIALIZER(&new);
     const struct measure_port *port;
 
     init();
-    thread->dp = dp;
-    thread->perf = perf;
-    thread->core_id = core_id;
-    thread->numa_id = numa_id == OVS_NUMA_UNSPEC ? MEASURE_ANY_NODE : numa_id;
-    hmap_init(&thread->writers);
+    dp_thread->dp = dp;
+    dp_thread->perf = perf;
+    dp_thread->core_id = core_id;
+    dp_thread->numa_id
+        = numa_id == OVS_NUMA_UNSPEC ? MEASURE_ANY_NODE : numa_id;
+    hmap_init(&dp_thread->threads);
     ovsrcu_init(&perf->measure_ports, NULL);
     perf->measure_port = NULL;
 
     ovs_mutex_lock(&measure_mutex);
     HMAP_FOR_EACH (port, number_node, &ports) {
         if (port->dp == dp && port->monitor) {
-            need_writer(port->monitor, thread, &new);
+            need_thread(port->monitor, dp_thread, &new);
         }
     }
-    add_writers(&new);
+    add_threads(&new);
     /* Not before: others can change the ports of threads that are in there. */
-    ovs_list_push_back(&threads, &thread->node);
+    ovs_list_push_back(&threads, &dp_thread->node);
     HMAP_FOR_EACH (port, number_node, &ports) {
         if (port->dp == dp && port->monitor) {
-            add_port_writer(thread, odp_to_u32(port->port_no),
-                            find_writer(port->monitor, thread), port->number);
+            add_port_thread(dp_thread, odp_to_u32(port->port_no),
+                            find_thread(port->monitor,
+                                        dp_thread), port->number);
         }
     }
-    update_thread(thread);
+    update_thread(dp_thread);
     ovs_mutex_unlock(&measure_mutex);
 }
 
@@ -675,8 +680,8 @@ measure_port_added(const void *dp, odp_port_t port_no, const char *name)
                     hash_port_number(dp, port_no));
         hmap_insert(&ports_by_name, &port->name_node, hash_string(name, 0));
     }
-    need_port_writers(port, port_monitor(name), &new);
-    add_writers(&new);
+    need_port_threads(port, port_monitor(name), &new);
+    add_threads(&new);
     measure_port_by(port, port_monitor(name));
     update_threads();
     ovs_mutex_unlock(&measure_mutex);
@@ -686,31 +691,32 @@ static bool
 datapath_has_threads(const void *dp)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct measure_thread *thread;
+    const struct datapath_thread *dp_thread;
 
-    LIST_FOR_EACH (thread, node, &threads) {
-        if (thread->dp == dp) {
+    LIST_FOR_EACH (dp_thread, node, &threads) {
+        if (dp_thread->dp == dp) {
             return true;
         }
     }
     return false;
 }
 
-/* What the thread counted stays with the writers until their epoch ends. */
+/* What the datapath thread counted stays with the monitors' threads until
+ * their epoch ends. */
 void
 measure_thread_removed(struct pmd_perf_stats *perf)
 {
-    struct monitor_writer *writer;
-    struct measure_thread *thread;
+    struct monitor_thread *thread;
+    struct datapath_thread *dp_thread;
 
     ovs_mutex_lock(&measure_mutex);
-    LIST_FOR_EACH (thread, node, &threads) {
-        if (thread->perf == perf) {
+    LIST_FOR_EACH (dp_thread, node, &threads) {
+        if (dp_thread->perf == perf) {
             break;
         }
     }
-    HMAP_FOR_EACH_SAFE (writer, thread_node, &thread->writers) {
-        measure_writer_leave_thread(writer);
+    HMAP_FOR_EACH_SAFE (thread, dp_thread_node, &dp_thread->threads) {
+        measure_thread_leave(thread);
     }
     struct measure_ports *old
         = ovsrcu_get_protected(struct measure_ports *, &perf->measure_ports);
@@ -718,14 +724,14 @@ measure_thread_removed(struct pmd_perf_stats *perf)
     if (old) {
         ovsrcu_postpone(free, old);
     }
-    ovs_list_remove(&thread->node);
-    if (!datapath_has_threads(thread->dp)) {
-        forget_ports(thread->dp);
+    ovs_list_remove(&dp_thread->node);
+    if (!datapath_has_threads(dp_thread->dp)) {
+        forget_ports(dp_thread->dp);
     }
     ovs_mutex_unlock(&measure_mutex);
 
-    hmap_destroy(&thread->writers);
-    free(thread);
+    hmap_destroy(&dp_thread->threads);
+    free(dp_thread);
 }
 
 /* Adds the names of the datapath ports that 'monitor' measures to 'names'. */
@@ -752,10 +758,10 @@ static bool
 is_quiet(const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
-    const struct monitor_writer *writer;
+    const struct monitor_thread *thread;
 
-    LIST_FOR_EACH (writer, node, &monitor->writers) {
-        if (!measure_writer_is_quiet(writer)) {
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        if (!measure_thread_is_quiet(thread)) {
             return false;
         }
     }
@@ -763,7 +769,7 @@ is_quiet(const struct monitor *monitor)
 }
 
 /* Frees spare memory of 'monitor': what is more than an eighth of its memory,
- * and all of it if less than 'want' bytes are left, all writers are quiet or
+ * and all of it if less than 'want' bytes are left, all threads are quiet or
  * measurement is off.  If these bytes are not left, the newest report forgets
  * its groupings, too. */
 void
@@ -951,7 +957,7 @@ configure_bridge(const char *name, const struct smap *config)
         monitor->name = xstrdup(name);
         measure_config_init(&monitor->config);
         sset_init(&monitor->unknown);
-        ovs_list_init(&monitor->writers);
+        ovs_list_init(&monitor->threads);
         ovs_list_init(&monitor->cores);
         ovs_list_init(&monitor->closing);
         measure_history_init(&monitor->history);
@@ -1102,15 +1108,15 @@ measure_configure(const struct ovsrec_open_vswitch *cfg)
     configured = true;
 }
 
-/* Returns why the thread of 'writer' counts with one tier at the moment,
- * whatever its set is ready for, or NULL.  'has_polled' says whether it is
+/* Returns why 'thread' counts with one tier at the moment, whatever its tally
+ * is ready for, or NULL.  'has_polled' says whether it is
  * sure to have polled a port. */
 const char *
-measure_writer_one_tier_cause(const struct monitor_writer *writer,
+measure_thread_one_tier_cause(const struct monitor_thread *thread,
                               bool has_polled)
 {
-    return (writer->thread
-            ? measure_one_tier_cause(writer->thread->perf, has_polled)
+    return (thread->dp_thread
+            ? measure_one_tier_cause(thread->dp_thread->perf, has_polled)
             : NULL);
 }
 

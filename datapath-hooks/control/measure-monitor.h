@@ -35,12 +35,12 @@ struct ovsrec_open_vswitch;
 /* Monitors: the measurement of bridges
  * ====================================
  *
- * A monitor is the measurement of one bridge.  It has a writer for each thread
- * of the datapath that may receive the bridge's packets.  At the end of an
- * epoch each writer is given a new set, and the old ones become a closing
+ * A monitor is the measurement of one bridge.  It has a packet thread for each
+ * thread of the datapath that may receive the bridge's packets.  At the end of
+ * an epoch each thread is given a new tally, and the old ones become a closing
  * epoch, which the merge thread merges into a report as soon as every packet
- * thread has been seen between two bursts (ovsrcu_synchronize()).  The
- * monitor keeps the last reports (measure-history.h).
+ * thread has been seen between two bursts (ovsrcu_synchronize()).  The monitor
+ * keeps the last reports (measure-history.h).
  *
  * Which bridge a packet belongs to is decided by the port that it came in by,
  * so the bridge of each port must be known before the first packet arrives:
@@ -60,7 +60,7 @@ struct ovsrec_open_vswitch;
 
 #define MEASURE_TICK_MS 5
 
-struct measure_thread;
+struct datapath_thread;
 
 /* What the threads of a core counted for a monitor, those included that have
  * ended: counters that others read must not fall. */
@@ -70,25 +70,25 @@ struct monitor_core {
     int numa_id;
     struct measure_counters closed; /* Sum of merged epochs. */
 
-    /* Of the writers that are gone: see struct measure_writer. */
+    /* Of the threads that are gone: see struct measure_thread. */
     uint64_t sampled_packets;
     uint64_t sampled_cycles;
     uint64_t timing_cycles;
 };
 
-/* The writer of a monitor for a thread, and its sets. */
-struct monitor_writer {
-    struct measure_writer writer;
+/* A packet thread of a monitor, and its tallies. */
+struct monitor_thread {
+    struct measure_thread thread;
     struct ovs_list node;           /* In a monitor, or a closing epoch. */
-    struct hmap_node thread_node;   /* In 'thread'. */
-    struct measure_thread *thread;  /* NULL when it has ended. */
+    struct hmap_node dp_thread_node;   /* In 'dp_thread'. */
+    struct datapath_thread *dp_thread;  /* NULL when it has ended. */
     struct monitor *monitor;
     size_t n_ports;                 /* That it counts packets of. */
     bool left_out;                  /* It had ports and has none now. */
     struct monitor_core *core;
     unsigned int core_id;
     int numa_id;
-    struct measure_set *idle;       /* Ready for the next epoch, or NULL. */
+    struct measure_tally *idle;     /* Ready for the next epoch, or NULL. */
     enum measure_structure_kind idle_kind;  /* What it was made for... */
     uint64_t idle_limit;            /* ...in how many bytes... */
     bool idle_quiet;                /* ...and whether these were few. */
@@ -122,10 +122,10 @@ struct monitor {
 
     struct measure_port_names ports;
     size_t n_unnumbered;            /* Ports that got no number there. */
-    struct ovs_list writers;        /* Contains "struct monitor_writer"s. */
+    struct ovs_list threads;        /* Contains "struct monitor_thread"s. */
     struct ovs_list cores;          /* "struct monitor_core"s, until the end
                                      * of the monitor. */
-    size_t n_new;                   /* Writers that will be in 'writers'... */
+    size_t n_new;                   /* Threads that will be in 'threads'... */
     unsigned int new_weight;        /* ...and their weight. */
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     bool close_requested;           /* The running epoch shall be closed when
@@ -156,7 +156,7 @@ extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 uint64_t measure_period_ms(long long int duration_ms)
     OVS_REQUIRES(measure_mutex);
 
-const char *measure_writer_one_tier_cause(const struct monitor_writer *,
+const char *measure_thread_one_tier_cause(const struct monitor_thread *,
                                           bool has_polled)
     OVS_REQUIRES(measure_mutex);
 
@@ -170,7 +170,7 @@ struct monitor *measure_monitor_ref(struct monitor *);
 void measure_monitor_unref(struct monitor *);
 void measure_monitor_trim(struct monitor *, uint64_t want)
     OVS_EXCLUDED(measure_mutex);
-void measure_writer_leave_thread(struct monitor_writer *)
+void measure_thread_leave(struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_apply_limit(struct monitor *)
     OVS_REQUIRES(measure_mutex);
@@ -184,10 +184,10 @@ void measure_control_init(void);
 void measure_control_wake(void);
 uint64_t measure_memory_room(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
-struct measure_set *measure_control_create_set(struct monitor *,
-                                               const struct monitor_writer *,
-                                               uint64_t limit);
-void measure_control_add_set(struct monitor *, struct monitor_writer *)
+struct measure_tally *
+measure_control_create_tally(struct monitor *, const struct monitor_thread *,
+                             uint64_t limit);
+void measure_control_add_tally(struct monitor *, struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
 void measure_control_destroy(struct monitor *)
     OVS_REQUIRES(measure_mutex);
@@ -205,7 +205,7 @@ void measure_core_sum_unmerged(const struct monitor *,
                                struct measure_counters *)
     OVS_REQUIRES(measure_mutex);
 void measure_core_add_samples(struct monitor_core *,
-                              const struct monitor_writer *)
+                              const struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
 struct seq *measure_report_seq(void);
 

@@ -45,15 +45,15 @@
  * One of MEASURE_SAMPLE_BATCHES batches is timed.  With one tier this is one
  * piece of work, and another when the batch ends.  With two tiers hits are
  * counted in the classification, whose code shall not ask for each packet
- * whether it is timed.  Therefore the classification gets 'timed_set' then, in
- * which no entry of the exact-match cache counts: each hit comes to
- * measure_first_hit(), which counts it in the true set and takes the time.
+ * whether it is timed.  Therefore the classification gets 'timed_tally' then,
+ * in which no entry of the exact-match cache counts: each hit comes to
+ * measure_first_hit(), which counts it in the true tally and takes the time.
  * What reading the clock takes, the fewest cycles that have been seen, is
  * subtracted and reported by itself.
  *
- * 'timed_set' is never written. */
+ * 'timed_tally' is never written. */
 static struct measure_cache timed_cache;
-static struct measure_set timed_set = { .cache = &timed_cache };
+static struct measure_tally timed_tally = { .cache = &timed_cache };
 
 /* What measure_parse() knows for no header of IP: reserved by IEEE. */
 #define ETHERTYPE_UNKNOWN 0xffff
@@ -84,7 +84,7 @@ parse(const struct dp_packet *packet, uint16_t port,
  * Keys that are less than a flow have no tunnel id, so that theirs are as
  * those of other packets. */
 static inline void __attribute__((always_inline))
-count_packets(struct measure_set *set, const struct dp_packet_batch *batch,
+count_packets(struct measure_tally *tally, const struct dp_packet_batch *batch,
               uint16_t port, bool inner)
 {
     struct measure_record records[MEASURE_BURST];
@@ -97,21 +97,21 @@ count_packets(struct measure_set *set, const struct dp_packet_batch *batch,
             const struct dp_packet *packet = batch->packets[done + i];
 
             parse(packet, port, &records[i]);
-            if (inner && set->by == MEASURE_BY_FLOW) {
+            if (inner && tally->by == MEASURE_BY_FLOW) {
                 measure_record_set_tunnel(&records[i],
                                           ntohll(packet->md.tunnel.tun_id));
             }
         }
-        measure_set_count(set, records, burst);
+        measure_tally_count(tally, records, burst);
     }
 }
 
-static const struct measure_port_writer *
+static const struct measure_port_thread *
 find_port(const struct measure_ports *ports, odp_port_t port_no)
 {
     uint32_t i = odp_to_u32(port_no);
 
-    return (i < ports->n && __atomic_load_n(&ports->ports[i].writer,
+    return (i < ports->n && __atomic_load_n(&ports->ports[i].thread,
                                             __ATOMIC_ACQUIRE)
             ? &ports->ports[i] : NULL);
 }
@@ -156,7 +156,7 @@ process_batch(struct pmd_perf_stats *perf OVS_UNUSED,
 }
 
 /* Returns what makes the thread of 'perf' count with one tier, whatever its
- * sets are ready for, or NULL if nothing does.  Whether it asks the
+ * tallies are ready for, or NULL if nothing does.  Whether it asks the
  * exact-match cache is only known if it 'has_polled' a port. */
 const char *
 measure_one_tier_cause(const struct pmd_perf_stats *perf, bool has_polled)
@@ -185,7 +185,7 @@ get_cache(const struct pmd_perf_stats *perf)
 }
 
 static void
-receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
+receive_batch(struct measure_tally *tally, const struct dp_packet_batch *batch)
 {
     size_t n = dp_packet_batch_size(batch);
     uint64_t bytes = 0;
@@ -194,7 +194,7 @@ receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
     for (size_t i = 0; i < n; i++) {
         bytes += dp_packet_size(batch->packets[i]);
     }
-    measure_set_receive(set, n, bytes);
+    measure_tally_receive(tally, n, bytes);
 }
 
 /* Parses the packets of 'batch', which came in by the port that keys call
@@ -202,7 +202,7 @@ receive_batch(struct measure_set *set, const struct dp_packet_batch *batch)
  * here together, not one by one where they are looked up, so that the code for
  * it need not come to the processor again and again. */
 static void
-fetch_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+fetch_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
             uint16_t port)
 {
     size_t n = dp_packet_batch_size(batch);
@@ -211,16 +211,17 @@ fetch_batch(struct measure_set *set, const struct dp_packet_batch *batch,
         size_t burst = MIN(n - done, MEASURE_BURST);
 
         for (size_t i = 0; i < burst; i++) {
-            parse(batch->packets[done + i], port, measure_set_record(set, i));
+            parse(batch->packets[done + i], port,
+                  measure_tally_record(tally, i));
         }
-        measure_set_fetch(set, burst);
+        measure_tally_fetch(tally, burst);
     }
 }
 
 /* Counts a batch whose packets nobody has looked at yet: a structure at once,
  * a table when the batch ends. */
 static void
-take_batch(struct measure_set *set, const struct dp_packet_batch *batch,
+take_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
            uint16_t port)
 {
     size_t n = dp_packet_batch_size(batch);
@@ -228,71 +229,71 @@ take_batch(struct measure_set *set, const struct dp_packet_batch *batch,
     for (size_t i = 0; i < n; i++) {
         OVS_PREFETCH(dp_packet_data(batch->packets[i]));
     }
-    if (set->structure) {
-        count_packets(set, batch, port, false);
+    if (tally->structure) {
+        count_packets(tally, batch, port, false);
     } else {
-        receive_batch(set, batch);
-        fetch_batch(set, batch, port);
+        receive_batch(tally, batch);
+        fetch_batch(tally, batch, port);
     }
 }
 
-/* Begins to count 'batch' in 'set'.  Returns true if that shall be timed. */
+/* Begins to count 'batch' in 'tally'.  Returns true if that shall be timed. */
 static bool
-begin_batch(struct pmd_perf_stats *perf, struct measure_writer *writer,
-            struct measure_set *set, const struct dp_packet_batch *batch)
+begin_batch(struct pmd_perf_stats *perf, struct measure_thread *thread,
+            struct measure_tally *tally, const struct dp_packet_batch *batch)
 {
     uint64_t start;
     uint32_t one;
 
-    writer->batch_set = set;
-    writer->n_timed = 0;
-    if (OVS_LIKELY(++writer->n_batches % MEASURE_SAMPLE_BATCHES)) {
+    thread->batch_tally = tally;
+    thread->n_timed = 0;
+    if (OVS_LIKELY(++thread->n_batches % MEASURE_SAMPLE_BATCHES)) {
         return false;
     }
-    writer->n_timed = dp_packet_batch_size(batch);
+    thread->n_timed = dp_packet_batch_size(batch);
     start = cycles_counter_update(perf);
     one = cycles_counter_update(perf) - start;
-    if (!writer->one_timing || one < writer->one_timing) {
-        writer->one_timing = one;
+    if (!thread->one_timing || one < thread->one_timing) {
+        thread->one_timing = one;
     }
-    writer->timed_cycles = 0;
-    writer->n_timings = 0;
+    thread->timed_cycles = 0;
+    thread->n_timings = 0;
     return true;
 }
 
 static void
-add_timing(struct pmd_perf_stats *perf, struct measure_writer *writer,
+add_timing(struct pmd_perf_stats *perf, struct measure_thread *thread,
            uint64_t start)
 {
-    writer->timed_cycles += cycles_counter_update(perf) - start;
-    writer->n_timings++;
+    thread->timed_cycles += cycles_counter_update(perf) - start;
+    thread->n_timings++;
 }
 
 static void
-finish_sample(struct measure_writer *writer)
+finish_sample(struct measure_thread *thread)
 {
-    uint64_t timing = (uint64_t) writer->n_timings * writer->one_timing;
+    uint64_t timing = (uint64_t) thread->n_timings * thread->one_timing;
 
-    timing = MIN(timing, writer->timed_cycles);
-    measure_counter_add(&writer->sampled_packets, writer->n_timed);
-    measure_counter_add(&writer->sampled_cycles,
-                        writer->timed_cycles - timing);
-    measure_counter_add(&writer->timing_cycles, timing);
+    timing = MIN(timing, thread->timed_cycles);
+    measure_counter_add(&thread->sampled_packets, thread->n_timed);
+    measure_counter_add(&thread->sampled_cycles,
+                        thread->timed_cycles - timing);
+    measure_counter_add(&thread->timing_cycles, timing);
 }
 
 /* Counts all packets of 'batch', which came in by 'port', with one tier. */
 static void
 count_batch(struct pmd_perf_stats *perf,
-            const struct measure_port_writer *port, struct measure_set *set,
-            const struct dp_packet_batch *batch)
+            const struct measure_port_thread *port,
+            struct measure_tally *tally, const struct dp_packet_batch *batch)
 {
-    if (OVS_LIKELY(!begin_batch(perf, port->writer, set, batch))) {
-        take_batch(set, batch, port->number);
+    if (OVS_LIKELY(!begin_batch(perf, port->thread, tally, batch))) {
+        take_batch(tally, batch, port->number);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        take_batch(set, batch, port->number);
-        add_timing(perf, port->writer, start);
+        take_batch(tally, batch, port->number);
+        add_timing(perf, port->thread, start);
     }
 }
 
@@ -300,100 +301,100 @@ bool
 measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
                 struct dp_packet_batch *batch, odp_port_t port_no)
 {
-    const struct measure_port_writer *port = find_port(ports, port_no);
-    struct measure_set *set;
+    const struct measure_port_thread *port = find_port(ports, port_no);
+    struct measure_tally *tally;
 
     if (!port) {
         return false;
     }
-    set = measure_writer_set(port->writer);
+    tally = measure_thread_tally(port->thread);
     perf->measure_port = port;
-    if (set->cache && classification_has_hooks(perf)) {
+    if (tally->cache && classification_has_hooks(perf)) {
         return process_batch(perf, batch, port_no);
     }
-    count_batch(perf, port, set, batch);
+    count_batch(perf, port, tally, batch);
     return false;
 }
 
 /* Begins with 'batch', for which the exact-match cache will be asked. */
 static void
-receive_cached(const struct pmd_perf_stats *perf, struct measure_set *set,
+receive_cached(const struct pmd_perf_stats *perf, struct measure_tally *tally,
                const struct dp_packet_batch *batch)
 {
-    if (OVS_UNLIKELY(set->n_carried < MEASURE_CACHE_ENTRIES)) {
-        measure_set_carry_entries(set);
+    if (OVS_UNLIKELY(tally->n_carried < MEASURE_CACHE_ENTRIES)) {
+        measure_tally_carry_entries(tally);
     }
-    if (OVS_LIKELY(set->prefetch)) {
+    if (OVS_LIKELY(tally->prefetch)) {
         measure_prefetch_entries(get_cache(perf), batch);
     }
-    receive_batch(set, batch);
+    receive_batch(tally, batch);
 }
 
-struct measure_set *
+struct measure_tally *
 measure_classify__(struct pmd_perf_stats *perf,
                    const struct dp_packet_batch *batch, bool ask_cache)
 {
-    const struct measure_port_writer *port = perf->measure_port;
-    struct measure_writer *writer = port->writer;
-    struct measure_set *set;
+    const struct measure_port_thread *port = perf->measure_port;
+    struct measure_thread *thread = port->thread;
+    struct measure_tally *tally;
 
-    if (writer->batch_set) {
+    if (thread->batch_tally) {
         return NULL;
     }
-    set = measure_writer_set(writer);
-    if (!ask_cache || !set->cache
-        || measure_cache_is_forgotten(set->cache_keys, set->number)) {
-        count_batch(perf, port, set, batch);
+    tally = measure_thread_tally(thread);
+    if (!ask_cache || !tally->cache
+        || measure_cache_is_forgotten(tally->cache_keys, tally->number)) {
+        count_batch(perf, port, tally, batch);
         return NULL;
     }
-    if (OVS_LIKELY(!begin_batch(perf, writer, set, batch))) {
-        receive_cached(perf, set, batch);
-        return set;
+    if (OVS_LIKELY(!begin_batch(perf, thread, tally, batch))) {
+        receive_cached(perf, tally, batch);
+        return tally;
     }
 
     uint64_t start = cycles_counter_update(perf);
 
-    receive_cached(perf, set, batch);
-    add_timing(perf, writer, start);
-    return &timed_set;
+    receive_cached(perf, tally, batch);
+    add_timing(perf, thread, start);
+    return &timed_tally;
 }
 
 void
 measure_missed__(struct pmd_perf_stats *perf,
                  const struct dp_packet_batch *batch)
 {
-    const struct measure_port_writer *port = perf->measure_port;
-    struct measure_writer *writer = port->writer;
+    const struct measure_port_thread *port = perf->measure_port;
+    struct measure_thread *thread = port->thread;
 
-    if (OVS_LIKELY(!writer->n_timed)) {
-        fetch_batch(writer->batch_set, batch, port->number);
+    if (OVS_LIKELY(!thread->n_timed)) {
+        fetch_batch(thread->batch_tally, batch, port->number);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        fetch_batch(writer->batch_set, batch, port->number);
-        add_timing(perf, writer, start);
+        fetch_batch(thread->batch_tally, batch, port->number);
+        add_timing(perf, thread, start);
     }
 }
 
 void
 measure_batch_end__(struct pmd_perf_stats *perf)
 {
-    struct measure_writer *writer = perf->measure_port->writer;
-    struct measure_set *set = writer->batch_set;
+    struct measure_thread *thread = perf->measure_port->thread;
+    struct measure_tally *tally = thread->batch_tally;
 
     perf->measure_port = NULL;
-    if (OVS_UNLIKELY(!set)) {
+    if (OVS_UNLIKELY(!tally)) {
         return;
     }
-    writer->batch_set = NULL;
-    if (OVS_LIKELY(!writer->n_timed)) {
-        measure_set_count_fetched(set);
+    thread->batch_tally = NULL;
+    if (OVS_LIKELY(!thread->n_timed)) {
+        measure_tally_count_fetched(tally);
     } else {
         uint64_t start = cycles_counter_update(perf);
 
-        measure_set_count_fetched(set);
-        add_timing(perf, writer, start);
-        finish_sample(writer);
+        measure_tally_count_fetched(tally);
+        add_timing(perf, thread, start);
+        finish_sample(thread);
     }
 }
 
@@ -401,10 +402,10 @@ void
 measure_tunnel_batch__(const struct measure_ports *ports,
                        const struct dp_packet_batch *batch, odp_port_t port_no)
 {
-    const struct measure_port_writer *port = find_port(ports, port_no);
+    const struct measure_port_thread *port = find_port(ports, port_no);
 
     if (port) {
-        count_packets(measure_writer_set(port->writer), batch, port->number,
+        count_packets(measure_thread_tally(port->thread), batch, port->number,
                       true);
     }
 }
@@ -413,11 +414,11 @@ measure_tunnel_batch__(const struct measure_ports *ports,
 void
 measure_packet__(struct pmd_perf_stats *perf, const struct dp_packet *packet)
 {
-    const struct measure_port_writer *port = perf->measure_port;
-    struct measure_set *set = port->writer->batch_set;
+    const struct measure_port_thread *port = perf->measure_port;
+    struct measure_tally *tally = port->thread->batch_tally;
 
-    parse(packet, port->number, measure_set_record(set, 0));
-    measure_set_fetch(set, 1);
+    parse(packet, port->number, measure_tally_record(tally, 0));
+    measure_tally_fetch(tally, 1);
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
@@ -485,46 +486,46 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
 /* Counts 'packet', which has found 'entry' of the exact-match cache, where the
  * entry does not count yet, or not any more, or never will. */
 static void
-count_first_hit(const struct pmd_perf_stats *perf, struct measure_set *set,
+count_first_hit(const struct pmd_perf_stats *perf, struct measure_tally *tally,
                 uint32_t entry, const struct miniflow *mf,
                 const struct dp_packet *packet)
 {
-    struct measure_record *record = measure_set_record(set, 0);
+    struct measure_record *record = measure_tally_record(tally, 0);
     uint16_t port = perf->measure_port->number;
-    uint64_t known = measure_cache_known(set->cache_keys, entry, port);
+    uint64_t known = measure_cache_known(tally->cache_keys, entry, port);
 
-    if (OVS_LIKELY(known) && !set->cache->counts[entry]
+    if (OVS_LIKELY(known) && !tally->cache->counts[entry]
         && measure_header_is_plain(packet, measure_cache_version(known))
         && dp_packet_size(packet) <= MEASURE_CACHE_MAX_FRAME) {
-        set->cache->counts[entry]
+        tally->cache->counts[entry]
             = known | measure_cache_packet(dp_packet_size(packet));
         return;
     }
     parse(packet, port, record);
     if (miniflow_tells_key(mf, packet, record)) {
-        measure_set_move_entry(set, entry);
-        if (measure_set_begin_entry(set, entry, port, record)) {
+        measure_tally_move_entry(tally, entry);
+        if (measure_tally_begin_entry(tally, entry, port, record)) {
             return;
         }
     }
-    measure_set_fetch(set, 1);
+    measure_tally_fetch(tally, 1);
 }
 
 void
-measure_first_hit(struct pmd_perf_stats *perf, struct measure_set *set,
+measure_first_hit(struct pmd_perf_stats *perf, struct measure_tally *tally,
                   uint32_t entry, const struct miniflow *mf,
                   const struct dp_packet *packet)
 {
-    if (OVS_LIKELY(set != &timed_set)) {
-        count_first_hit(perf, set, entry, mf, packet);
+    if (OVS_LIKELY(tally != &timed_tally)) {
+        count_first_hit(perf, tally, entry, mf, packet);
     } else {
-        struct measure_writer *writer = perf->measure_port->writer;
+        struct measure_thread *thread = perf->measure_port->thread;
         uint64_t start = cycles_counter_update(perf);
 
-        if (!measure_hit(writer->batch_set->cache, entry, packet)) {
-            count_first_hit(perf, writer->batch_set, entry, mf, packet);
+        if (!measure_hit(thread->batch_tally->cache, entry, packet)) {
+            count_first_hit(perf, thread->batch_tally, entry, mf, packet);
         }
-        add_timing(perf, writer, start);
+        add_timing(perf, thread, start);
     }
 }
 
@@ -539,13 +540,13 @@ measure_emc_replace(struct emc_cache *cache, const struct emc_entry *entry)
     const struct measure_ports *ports
         = ovsrcu_get(struct measure_ports *, &pmd->perf_stats.measure_ports);
 
-    for (size_t i = 0; ports && i < ports->n_writers; i++) {
-        struct measure_writer *writer = ports->writers[i];
-        struct measure_set *set = measure_writer_set(writer);
-        struct measure_cache_keys *keys = measure_writer_keys(writer);
+    for (size_t i = 0; ports && i < ports->n_threads; i++) {
+        struct measure_thread *thread = ports->threads[i];
+        struct measure_tally *tally = measure_thread_tally(thread);
+        struct measure_cache_keys *keys = measure_thread_keys(thread);
 
-        if (set->cache) {
-            measure_set_move_entry(set, entry - cache->entries);
+        if (tally->cache) {
+            measure_tally_move_entry(tally, entry - cache->entries);
         }
         if (keys) {
             measure_cache_forget_entry(keys, entry - cache->entries);

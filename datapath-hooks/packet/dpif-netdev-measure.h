@@ -91,33 +91,33 @@
 BUILD_ASSERT_DECL(EM_FLOW_HASH_ENTRIES == MEASURE_CACHE_ENTRIES);
 
 /* Who counts the packets that a thread receives from a port.  Once there is a
- * writer, neither member changes. */
-struct measure_port_writer {
-    struct measure_writer *writer;  /* NULL if the port is not measured.
+ * thread, neither member changes. */
+struct measure_port_thread {
+    struct measure_thread *thread;  /* NULL if the port is not measured.
                                      * Atomic. */
     uint16_t number;            /* Of the port, in the keys of the monitor. */
 };
 
-/* By datapath port number.  A port of one of the writers that are there can be
+/* By datapath port number.  A port of one of the threads that are there can be
  * added while the thread reads; any other change makes a map of its own. */
 struct measure_ports {
     size_t n;                   /* A power of 2. */
-    size_t n_writers;
-    struct measure_writer **writers;    /* Each one that 'ports' names. */
-    struct measure_port_writer ports[];
+    size_t n_threads;
+    struct measure_thread **threads;    /* Each one that 'ports' names. */
+    struct measure_port_thread ports[];
 };
 
 bool measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
                      struct dp_packet_batch *, odp_port_t);
 void measure_tunnel_batch__(const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
-struct measure_set *measure_classify__(struct pmd_perf_stats *,
-                                       const struct dp_packet_batch *,
-                                       bool ask_cache);
+struct measure_tally *measure_classify__(struct pmd_perf_stats *,
+                                         const struct dp_packet_batch *,
+                                         bool ask_cache);
 void measure_packet__(struct pmd_perf_stats *, const struct dp_packet *);
 void measure_missed__(struct pmd_perf_stats *, const struct dp_packet_batch *);
 void measure_batch_end__(struct pmd_perf_stats *);
-void measure_first_hit(struct pmd_perf_stats *, struct measure_set *,
+void measure_first_hit(struct pmd_perf_stats *, struct measure_tally *,
                        uint32_t entry, const struct miniflow *,
                        const struct dp_packet *);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
@@ -158,11 +158,11 @@ measure_counts(const struct pmd_perf_stats *perf, bool recirculated)
     return perf->measure_port && !recirculated;
 }
 
-/* Returns the set in which the packets of 'batch', which are going to be
+/* Returns the tally in which the packets of 'batch', which are going to be
  * classified, must be counted one by one, or NULL if they are counted already,
  * or not 'measured' (see measure_counts()).  'ask_cache' says whether the
  * exact-match cache will be asked for them. */
-static inline struct measure_set *
+static inline struct measure_tally *
 measure_classify(struct pmd_perf_stats *perf,
                  const struct dp_packet_batch *batch, bool measured,
                  bool ask_cache)
@@ -172,20 +172,20 @@ measure_classify(struct pmd_perf_stats *perf,
 
 /* Counts 'packet', for which the exact-match cache will not be asked. */
 static inline void
-measure_packet(struct pmd_perf_stats *perf, const struct measure_set *set,
+measure_packet(struct pmd_perf_stats *perf, const struct measure_tally *tally,
                const struct dp_packet *packet)
 {
-    if (set) {
+    if (tally) {
         measure_packet__(perf, packet);
     }
 }
 
 /* Counts the packets of 'batch', which the exact-match cache did not know. */
 static inline void
-measure_missed(struct pmd_perf_stats *perf, const struct measure_set *set,
+measure_missed(struct pmd_perf_stats *perf, const struct measure_tally *tally,
                const struct dp_packet_batch *batch)
 {
-    if (set && !dp_packet_batch_is_empty(batch)) {
+    if (tally && !dp_packet_batch_is_empty(batch)) {
         measure_missed__(perf, batch);
     }
 }
@@ -233,10 +233,10 @@ measure_hit(struct measure_cache *cache, uint32_t entry,
     return false;
 }
 
-/* emc_lookup(), and counts a packet that is found in 'set', unless that is
+/* emc_lookup(), and counts a packet that is found in 'tally', unless that is
  * NULL. */
 static inline struct dp_netdev_flow *
-measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
+measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_tally *tally,
                    struct emc_cache *cache, const struct netdev_flow_key *key,
                    const struct dp_packet *packet)
 {
@@ -247,8 +247,8 @@ measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_set *set,
             && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
             uint32_t i = srch_hash__ & EM_FLOW_HASH_MASK;
 
-            if (set && !OVS_LIKELY(measure_hit(set->cache, i, packet))) {
-                measure_first_hit(perf, set, i, &key->mf, packet);
+            if (tally && !OVS_LIKELY(measure_hit(tally->cache, i, packet))) {
+                measure_first_hit(perf, tally, i, &key->mf, packet);
             }
             return entry->flow;
         }

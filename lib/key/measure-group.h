@@ -24,8 +24,8 @@
 /* By what rows are grouped
  * ========================
  *
- * A question groups the rows of a report by a set of fields, chosen when it is
- * asked.  The text of a group, as in "by=source/24", is one of
+ * A question groups the rows of a report by a set of fields, chosen when it
+ * is asked.  The text of a group, as in "by=source/24", is one of
  *
  *     flow, pair, source, destination, source-port, destination-port,
  *     protocol, port, vlan, tunnel

@@ -108,7 +108,7 @@ enum measure_verdict {
 
 struct measure_record {
     uint64_t key[MEASURE_KEY_WORDS];
-    uint64_t hash;              /* Set by measure_set_count(). */
+    uint64_t hash;              /* Set by measure_tally_count(). */
     uint32_t bytes;             /* Length of the frame without its FCS. */
     uint8_t verdict;            /* enum measure_verdict. */
 };

@@ -164,12 +164,12 @@ split_table__(struct query *q, enum measure_family layout,
     }
 }
 
-/* Returns the tables of 'section', or what 'q' has in place of them. */
+/* Returns the tables of 'thread', or what 'q' has in place of them. */
 static const struct measure_table *
-section_tables(const struct query *q,
-               const struct measure_scope_section *section)
+thread_tables(const struct query *q,
+              const struct measure_scope_thread *thread)
 {
-    return q->base ? q->base->tables : section->tables;
+    return q->base ? q->base->tables : thread->tables;
 }
 
 /* Writes all rows in the scope to partitions.  Returns false if there is no
@@ -179,8 +179,8 @@ split_scope(struct query *q)
 {
     uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
 
-    MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
-        const struct measure_table *tables = section_tables(q, &section);
+    MEASURE_SCOPE_FOR_EACH_THREAD (thread, q->scope) {
+        const struct measure_table *tables = thread_tables(q, &thread);
 
         for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
             n_rows[layout] += measure_table_n_used(&tables[layout]);
@@ -207,8 +207,8 @@ split_scope(struct query *q)
             return false;
         }
     }
-    MEASURE_SCOPE_FOR_EACH_SECTION (section, q->scope) {
-        const struct measure_table *tables = section_tables(q, &section);
+    MEASURE_SCOPE_FOR_EACH_THREAD (thread, q->scope) {
+        const struct measure_table *tables = thread_tables(q, &thread);
 
         split_table__(q, MEASURE_IPV4, &tables[MEASURE_IPV4]);
         split_table__(q, MEASURE_IPV6, &tables[MEASURE_IPV6]);

@@ -25,33 +25,33 @@
 
 #include "report/measure-report-structures.h"
 
-/* Moves 'c' to the next section in 'scope'.  Returns false if there is
+/* Moves 'c' to the next thread in 'scope'.  Returns false if there is
  * none. */
 bool
-measure_scope_next_section(const struct measure_scope *scope,
-                           struct measure_scope_section *c)
+measure_scope_next_thread(const struct measure_scope *scope,
+                          struct measure_scope_thread *c)
 {
-    for (; c->report < scope->n_reports; c->report++, c->section = 0) {
+    for (; c->report < scope->n_reports; c->report++, c->thread = 0) {
         const struct measure_report *report = scope->reports[c->report];
 
         c->of = report;
         if (!scope->one_core) {
-            if (!c->section++) {
+            if (!c->thread++) {
                 c->counters = &report->counters;
                 c->tables = report->tables;
                 return true;
             }
             continue;
         }
-        while (c->section < report->n_sections) {
-            const struct measure_section *section
-                = &report->sections[c->section++];
+        while (c->thread < report->n_threads) {
+            const struct measure_report_thread *thread
+                = &report->threads[c->thread++];
 
-            if (section->core == scope->core) {
-                c->of = section->report ? section->report : report;
-                c->counters = &section->counters;
-                c->tables = (section->report || report->n_sections == 1
-                             ? c->of->tables : section->tables);
+            if (thread->core == scope->core) {
+                c->of = thread->report ? thread->report : report;
+                c->counters = &thread->counters;
+                c->tables = (thread->report || report->n_threads == 1
+                             ? c->of->tables : thread->tables);
                 return true;
             }
         }
@@ -78,15 +78,15 @@ measure_scope_sum(const struct measure_scope *scope,
         totals->start_ms = scope->reports[0]->start_ms;
         totals->number = scope->reports[scope->n_reports - 1]->number;
     }
-    MEASURE_SCOPE_FOR_EACH_SECTION (section, scope) {
-        measure_counters_add(&totals->counters, section.counters);
-        totals->n_sections++;
-        totals->n_lost += section.of->n_lost;
-        if (section.of->estimates) {
+    MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {
+        measure_counters_add(&totals->counters, thread.counters);
+        totals->n_threads++;
+        totals->n_lost += thread.of->n_lost;
+        if (thread.of->estimates) {
             /* Then it is alone: measure_scope_check(). */
             totals->estimates = true;
-            totals->error_probability = section.of->error_probability;
-            totals->missed = section.of->missed;
+            totals->error_probability = thread.of->error_probability;
+            totals->missed = thread.of->missed;
         }
     }
 }
@@ -115,9 +115,9 @@ measure_scope_rows(const struct measure_scope *scope, uint64_t max)
 {
     uint64_t n = 0;
 
-    MEASURE_SCOPE_FOR_EACH_SECTION (section, scope) {
+    MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {
         for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-            n += measure_table_n_used(&section.tables[layout]);
+            n += measure_table_n_used(&thread.tables[layout]);
         }
     }
     return n < max ? n : max;
@@ -192,8 +192,8 @@ measure_scope_add_error(const struct measure_scope *scope,
                         enum measure_family layout, const uint64_t *key,
                         uint64_t *packets_error, uint64_t *bytes_error)
 {
-    MEASURE_SCOPE_FOR_EACH_SECTION (section, scope) {
-        measure_report_add_error(section.of, layout, key, packets_error,
+    MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {
+        measure_report_add_error(thread.of, layout, key, packets_error,
                                  bytes_error);
     }
 }
@@ -234,7 +234,7 @@ measure_scope_check(const struct measure_scope *scope,
     if (scope->one_core) {
         bool known = false;
 
-        MEASURE_SCOPE_FOR_EACH_SECTION (section, scope) {
+        MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {
             known = true;
         }
         if (!known && scope->n_reports) {

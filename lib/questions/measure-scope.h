@@ -51,7 +51,7 @@ struct measure_totals {
     uint64_t first_number;      /* Of the oldest. */
     int64_t start_ms;           /* Of the oldest. */
     uint64_t duration_ms;       /* Of all. */
-    size_t n_sections;          /* Packet threads, in each epoch. */
+    size_t n_threads;           /* Packet threads, in each epoch. */
 
     /* See measure-report.h. */
     enum measure_structure_kind structure;
@@ -62,22 +62,22 @@ struct measure_totals {
     struct measure_cell missed;
 };
 
-/* Goes through the sections in a scope: all that the threads counted in an
+/* Goes through the threads in a scope: all that each counted in an
  * epoch, or what the one on a core did.  All zeros is before the first. */
-struct measure_scope_section {
+struct measure_scope_thread {
     size_t report;
-    size_t section;
+    size_t thread;
     const struct measure_report *of;
     const struct measure_counters *counters;
     const struct measure_table *tables;
 };
 
-bool measure_scope_next_section(const struct measure_scope *,
-                                struct measure_scope_section *);
+bool measure_scope_next_thread(const struct measure_scope *,
+                               struct measure_scope_thread *);
 
-#define MEASURE_SCOPE_FOR_EACH_SECTION(SECTION, SCOPE)              \
-    for (struct measure_scope_section SECTION = { 0 };              \
-         measure_scope_next_section(SCOPE, &SECTION); )
+#define MEASURE_SCOPE_FOR_EACH_THREAD(SECTION, SCOPE)               \
+    for (struct measure_scope_thread SECTION = { 0 };               \
+         measure_scope_next_thread(SCOPE, &SECTION); )
 
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_totals_exact(const struct measure_totals *);

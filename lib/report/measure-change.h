@@ -87,7 +87,7 @@
  * key that finds no place is refused, and what it would have added is counted:
  * none of its changes is seen.
  *
- * Thread safety: one writer.  measure_change_add() does not allocate, lock,
+ * Thread safety: one thread.  measure_change_add() does not allocate, lock,
  * wait, log or clear, but for the rests of a thread that has begun to pace
  * itself (measure-pace.h).  measure_change_close() goes through all keys and
  * belongs to the control thread. */

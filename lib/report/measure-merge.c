@@ -56,18 +56,18 @@ struct closed_tables {
 static void
 find_tables(const struct measure_report *report,
             struct closed_tables *closed, enum measure_family family,
-            struct measure_set *const sets[], size_t n_sets)
+            struct measure_tally *const tallies[], size_t n_tallies)
 {
     memset(closed, 0, sizeof *closed);
     closed->family = family;
-    closed->tables = measure_xzalloc(n_sets * MEASURE_SET_TABLES
+    closed->tables = measure_xzalloc(n_tallies * MEASURE_TALLY_TABLES
                                      * sizeof *closed->tables);
-    closed->cuckoos = measure_xzalloc(n_sets * sizeof *closed->cuckoos);
-    for (size_t i = 0; i < n_sets; i++) {
-        const struct measure_structure *structure = sets[i]->structure;
+    closed->cuckoos = measure_xzalloc(n_tallies * sizeof *closed->cuckoos);
+    for (size_t i = 0; i < n_tallies; i++) {
+        const struct measure_structure *structure = tallies[i]->structure;
 
-        for (uint32_t j = 0; j < sets[i]->n_tables[family]; j++) {
-            const struct measure_table *from = &sets[i]->tables[family][j];
+        for (uint32_t j = 0; j < tallies[i]->n_tables[family]; j++) {
+            const struct measure_table *from = &tallies[i]->tables[family][j];
 
             if (measure_table_n_used(from)) {
                 closed->n_rows += measure_table_n_used(from);
@@ -327,8 +327,8 @@ merge_parts(struct measure_report *report, const struct closed_tables *closed)
 }
 
 /* The same for a report that will not have every key: its rows are those of
- * its own kind of key, in a linear table.  There are few here, those of sets
- * that had no memory for their structure. */
+ * its own kind of key, in a linear table.  There are few here, those of
+ * tallies that had no memory for their structure. */
 static bool
 merge_linear(struct measure_report *report, const struct closed_tables *closed)
 {
@@ -358,11 +358,11 @@ merge_family(struct measure_report *report, const struct closed_tables *closed)
     }
 }
 
-/* Returns the report of what the 'n_sets' sets counted, all of which must have
- * counted keys of kind 'by' hashed with 'secret'.  No packet thread may use
- * them any more. */
+/* Returns the report of what the 'n_tallies' tallies counted, all of which
+ * must have counted keys of kind 'by' hashed with 'secret'.  No packet thread
+ * may use them any more. */
 struct measure_report *
-measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
                      enum measure_by by,
                      const struct measure_hash_secret *secret,
                      struct measure_budget *budget)
@@ -376,19 +376,19 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
     report->budget = budget;
     report->complete = true;
 
-    for (size_t i = 0; i < n_sets; i++) {
-        const struct measure_set *set = sets[i];
+    for (size_t i = 0; i < n_tallies; i++) {
+        const struct measure_tally *tally = tallies[i];
 
-        assert(set->by == by && set->secret == secret);
-        measure_counters_add(&report->counters, &set->counters);
-        if (set->structure) {
-            measure_report_note_structure(report, set->structure);
+        assert(tally->by == by && tally->secret == secret);
+        measure_counters_add(&report->counters, &tally->counters);
+        if (tally->structure) {
+            measure_report_note_structure(report, tally->structure);
         }
-        if (set->counters.overflow_packets) {
+        if (tally->counters.overflow_packets) {
             for (uint32_t j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
                 measure_report_add_overflow(report, j,
-                                            set->overflow[j].packets,
-                                            set->overflow[j].bytes);
+                                            tally->overflow[j].packets,
+                                            tally->overflow[j].bytes);
             }
         }
     }
@@ -397,7 +397,7 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
                        (measure_by_has_source(by) ? MEASURE_FIELD_SOURCE
                         : MEASURE_FIELD_DESTINATION), 128, 128);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        find_tables(report, &closed[family], family, sets, n_sets);
+        find_tables(report, &closed[family], family, tallies, n_tallies);
         n_rows += closed[family].n_rows;
     }
     report->n_parts = report->complete ? measure_partitions_for(n_rows) : 0;
@@ -409,14 +409,14 @@ measure_report_merge(struct measure_set *const sets[], size_t n_sets,
     if (report->complete) {
         report->groupings = measure_groupings_create(budget);
     } else {
-        measure_report_merge_structures(report, sets, n_sets);
+        measure_report_merge_structures(report, tallies, n_tallies);
     }
     return report;
 }
 
 /* Adds a copy of 'row' at '*to', or counts it as overflow if that is NULL. */
 MEASURE_SPECIALISED void
-keep_row(struct measure_section *section, enum measure_family family,
+keep_row(struct measure_report_thread *thread, enum measure_family family,
          uint64_t *row, uint64_t **to)
 {
     if (*to) {
@@ -424,31 +424,31 @@ keep_row(struct measure_section *section, enum measure_family family,
 
         memcpy(*to, row, row_words * sizeof *row);
         *to += row_words;
-        section->tables[family].n_used++;
+        thread->tables[family].n_used++;
     } else {
-        section->counters.overflow_packets
+        thread->counters.overflow_packets
             += *measure_row_packets(row, family);
-        section->counters.overflow_bytes += *measure_row_bytes(row, family);
+        thread->counters.overflow_bytes += *measure_row_bytes(row, family);
     }
 }
 
-/* Copies the rows of 'set' to 'section', or counts them as overflow if there
+/* Copies the rows of 'tally' to 'thread', or counts them as overflow if there
  * is no memory. */
 static void
-keep_rows(struct measure_report *report, struct measure_section *section,
-          enum measure_family family, const struct measure_set *set)
+keep_rows(struct measure_report *report, struct measure_report_thread *thread,
+          enum measure_family family, const struct measure_tally *tally)
 {
-    struct measure_table *table = &section->tables[family];
+    struct measure_table *table = &thread->tables[family];
     size_t per_line = measure_rows_per_line(family);
     uint64_t n_rows = 0;
     uint64_t *to;
 
     table->family = family;
-    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
-        n_rows += measure_table_n_used(&set->tables[family][i]);
+    for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
+        n_rows += measure_table_n_used(&tally->tables[family][i]);
     }
-    if (set->structure) {
-        n_rows += measure_structure_n_keys(set->structure, family);
+    if (tally->structure) {
+        n_rows += measure_structure_n_keys(tally->structure, family);
     }
     if (!n_rows) {
         return;
@@ -457,79 +457,81 @@ keep_rows(struct measure_report *report, struct measure_section *section,
                              (n_rows + per_line - 1) / per_line,
                              report->budget, MEASURE_ANY_NODE)
           ? table->rows : NULL);
-    for (uint32_t i = 0; i < set->n_tables[family]; i++) {
-        MEASURE_TABLE_FOR_EACH (row, &set->tables[family][i]) {
-            keep_row(section, family, row, &to);
+    for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
+        MEASURE_TABLE_FOR_EACH (row, &tally->tables[family][i]) {
+            keep_row(thread, family, row, &to);
         }
     }
-    if (set->structure) {
-        MEASURE_CUCKOO_FOR_EACH (row, &set->structure->u[family].cuckoo) {
-            keep_row(section, family, row, &to);
+    if (tally->structure) {
+        MEASURE_CUCKOO_FOR_EACH (row, &tally->structure->u[family].cuckoo) {
+            keep_row(thread, family, row, &to);
         }
     }
 }
 
-/* Keeps in 'section' the report of what the threads on its core counted in
+/* Keeps in 'thread' the report of what the threads on its core counted in
  * structures that do not have every key: what each of them knows of a key must
  * be added up now. */
 static void
-keep_report(struct measure_report *report, struct measure_section *section,
-            struct measure_set *const sets[], const unsigned int cores[],
-            size_t n_sets)
+keep_report(struct measure_report *report,
+            struct measure_report_thread *thread,
+            struct measure_tally *const tallies[], const unsigned int cores[],
+            size_t n_tallies)
 {
-    struct measure_set **chosen = measure_xzalloc(n_sets * sizeof *chosen);
+    struct measure_tally **chosen
+        = measure_xzalloc(n_tallies * sizeof *chosen);
     size_t n = 0;
 
-    for (size_t i = 0; i < n_sets; i++) {
-        if (cores[i] == section->core) {
-            chosen[n++] = sets[i];
+    for (size_t i = 0; i < n_tallies; i++) {
+        if (cores[i] == thread->core) {
+            chosen[n++] = tallies[i];
         }
     }
-    section->report = measure_report_merge(chosen, n, report->by,
-                                           report->secret, report->budget);
-    section->counters = section->report->counters;
+    thread->report = measure_report_merge(chosen, n, report->by,
+                                          report->secret, report->budget);
+    thread->counters = thread->report->counters;
     free(chosen);
 }
 
 static bool
-has_section(const struct measure_report *report, unsigned int core)
+has_thread(const struct measure_report *report, unsigned int core)
 {
-    for (size_t i = 0; i < report->n_sections; i++) {
-        if (report->sections[i].core == core) {
+    for (size_t i = 0; i < report->n_threads; i++) {
+        if (report->threads[i].core == core) {
             return true;
         }
     }
     return false;
 }
 
-/* Keeps in 'report', which was made from the 'n_sets' 'sets', what each of
- * them counted, so that it can be asked about the threads on 'cores' one by
- * one.  Several sets may be of the same core. */
+/* Keeps in 'report', which was made from the 'n_tallies' 'tallies', what each
+ * of them counted, so that it can be asked about the threads on 'cores' one by
+ * one.  Several tallies may be of the same core. */
 void
-measure_report_keep_sections(struct measure_report *report,
-                             struct measure_set *const sets[],
-                             const unsigned int cores[], size_t n_sets)
+measure_report_keep_threads(struct measure_report *report,
+                            struct measure_tally *const tallies[],
+                            const unsigned int cores[], size_t n_tallies)
 {
-    report->sections = measure_xzalloc(n_sets * sizeof *report->sections);
-    for (size_t i = 0; i < n_sets; i++) {
-        struct measure_section *section
-            = &report->sections[report->n_sections];
+    report->threads = measure_xzalloc(n_tallies * sizeof *report->threads);
+    for (size_t i = 0; i < n_tallies; i++) {
+        struct measure_report_thread *thread
+            = &report->threads[report->n_threads];
 
-        if (!report->complete && has_section(report, cores[i])) {
+        if (!report->complete && has_thread(report, cores[i])) {
             continue;
         }
-        report->n_sections++;
-        section->core = cores[i];
-        section->counters = sets[i]->counters;
+        report->n_threads++;
+        thread->core = cores[i];
+        thread->counters = tallies[i]->counters;
         if (!report->complete) {
-            if (n_sets > 1) {
-                keep_report(report, section, sets, cores, n_sets);
+            if (n_tallies > 1) {
+                keep_report(report, thread, tallies, cores, n_tallies);
             }
             continue;
         }
-        for (int family = 0; family < MEASURE_N_FAMILIES && n_sets > 1;
+        for (int family = 0; family < MEASURE_N_FAMILIES && n_tallies > 1;
              family++) {
-            keep_rows(report, section, family, sets[i]);
+            keep_rows(report, thread, family, tallies[i]);
         }
     }
 }

@@ -19,10 +19,10 @@
 
 #include "report/measure-report.h"
 
-/* From the sets of a closed epoch to its report
+/* From the tallies of a closed epoch to its report
  * =============================================
  *
- * measure_report_merge() adds the tables of the sets that an epoch closed,
+ * measure_report_merge() adds the tables of the tallies that an epoch closed,
  * those of all packet threads, by the method of measure-partition.h and
  * measure-groups.h: rows are first written to partitions, each of which then
  * fits the cache.  Where there is no memory for that, what was counted is
@@ -31,15 +31,15 @@
  * Memory, while a report is made: for each row of the tables as much as the
  * row once more, out of the spare blocks of the budget (measure-memory.h).
  *
- * Thread safety: none.  The sets must be closed: no packet thread may use
+ * Thread safety: none.  The tallies must be closed: no packet thread may use
  * them any more. */
 
 struct measure_report *
-measure_report_merge(struct measure_set *const sets[], size_t n_sets,
+measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
                      enum measure_by, const struct measure_hash_secret *,
                      struct measure_budget *);
-void measure_report_keep_sections(struct measure_report *,
-                                  struct measure_set *const sets[],
-                                  const unsigned int cores[], size_t n_sets);
+void measure_report_keep_threads(struct measure_report *,
+                                 struct measure_tally *const tallies[],
+                                 const unsigned int cores[], size_t n_tallies);
 
 #endif /* measure-merge.h */

@@ -36,7 +36,7 @@ saturating_add(uint64_t a, uint64_t b)
     return a + b < a ? UINT64_MAX : a + b;
 }
 
-/* Takes note, in 'report', of what it means that one of its sets counted in
+/* Takes note, in 'report', of what it means that one of its tallies counted in
  * 'structure'. */
 void
 measure_report_note_structure(struct measure_report *report,
@@ -222,22 +222,22 @@ overflow_structures(const struct merging *m)
     m->report->counters.overflow_bytes += sum.bytes;
 }
 
-/* Adds to the rows of 'report' what the structures of the 'n_sets' sets know.
- * measure_report_note_structure() must have been told of all of them. */
+/* Adds to the rows of 'report' what the structures of the 'n_tallies' sets
+ * know. measure_report_note_structure() must have been told of all of them. */
 void
 measure_report_merge_structures(struct measure_report *report,
-                                struct measure_set *const sets[],
-                                size_t n_sets)
+                                struct measure_tally *const tallies[],
+                                size_t n_tallies)
 {
     struct merging m = {
         .report = report,
-        .structures = measure_xzalloc(n_sets * sizeof *m.structures),
+        .structures = measure_xzalloc(n_tallies * sizeof *m.structures),
     };
 
-    for (size_t i = 0; i < n_sets; i++) {
-        struct measure_structure *structure = sets[i]->structure;
+    for (size_t i = 0; i < n_tallies; i++) {
+        struct measure_structure *structure = tallies[i]->structure;
 
-        if (structure && sets[i]->counters.packets) {
+        if (structure && tallies[i]->counters.packets) {
             m.structures[m.n++] = structure;
             for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
                 m.packets[layout] += structure->packets[layout];

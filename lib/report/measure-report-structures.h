@@ -22,14 +22,14 @@
 /* Reports of structures
  * =====================
  *
- * What measure-report.h says of tables, for sets that counted in one of the
+ * What measure-report.h says of tables, for tallies that counted in one of the
  * other structures (measure-structure.h).
  *
  * Complete or not.  A cuckoo table has a row for each key, which is merged
  * like those of the linear tables.  A report is complete then: it can be asked
  * whatever one of linear tables can.  The other structures have only some
- * keys.  Of each key that any set has, what all sets know of it is added up,
- * and nothing can be made of other keys.
+ * keys.  Of each key that any tally has, what all tallies know of it is added
+ * up, and nothing can be made of other keys.
  *
  * One key may be in two layouts (measure-record.h): without its tunnel, a
  * packet of IPv4 that came out of one is of the same pair, source or
@@ -46,8 +46,8 @@
 void measure_report_note_structure(struct measure_report *,
                                    const struct measure_structure *);
 void measure_report_merge_structures(struct measure_report *,
-                                     struct measure_set *const sets[],
-                                     size_t n_sets);
+                                     struct measure_tally *const tallies[],
+                                     size_t n_tallies);
 void measure_report_add_error(const struct measure_report *,
                               enum measure_family layout, const uint64_t *key,
                               uint64_t *packets_error,

@@ -96,14 +96,14 @@ measure_report_destroy(struct measure_report *report)
             measure_table_destroy(&report->errors[family], report->budget);
             free(report->parts[family]);
         }
-        for (size_t i = 0; i < report->n_sections; i++) {
+        for (size_t i = 0; i < report->n_threads; i++) {
             for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-                measure_table_destroy(&report->sections[i].tables[family],
+                measure_table_destroy(&report->threads[i].tables[family],
                                       report->budget);
             }
-            measure_report_destroy(report->sections[i].report);
+            measure_report_destroy(report->threads[i].report);
         }
-        free(report->sections);
+        free(report->threads);
         free(report->overflow);
         free(report);
     }
@@ -115,7 +115,7 @@ measure_report_bytes(const struct measure_report *report)
 {
     uint64_t bytes = (sizeof *report
                       + (report->overflow ? OVERFLOW_SIZE : 0)
-                      + report->n_sections * sizeof *report->sections);
+                      + report->n_threads * sizeof *report->threads);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         bytes += ((report->complete
@@ -125,14 +125,14 @@ measure_report_bytes(const struct measure_report *report)
                    : measure_table_bytes(&report->tables[family]))
                   + measure_table_bytes(&report->errors[family]));
     }
-    for (size_t i = 0; i < report->n_sections; i++) {
-        const struct measure_section *section = &report->sections[i];
+    for (size_t i = 0; i < report->n_threads; i++) {
+        const struct measure_report_thread *thread = &report->threads[i];
 
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            bytes += measure_table_bytes(&section->tables[family]);
+            bytes += measure_table_bytes(&thread->tables[family]);
         }
-        if (section->report) {
-            bytes += measure_report_bytes(section->report);
+        if (thread->report) {
+            bytes += measure_report_bytes(thread->report);
         }
     }
     return bytes;

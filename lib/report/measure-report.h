@@ -36,10 +36,11 @@
  * missed at most what all cells hold together.  Counts are never too high.
  * Without overflow each count is exact and the bound is 0.
  *
- * Where the sets counted in a structure that estimates (measure-structure.h),
- * counts are never too low, but by at most their error too high, each with the
- * probability 1 - 'error_probability'.  Only keys that were recorded have a
- * row, so that only rows of the configured key can be asked for.
+ * Where the tallies counted in a structure that estimates
+ * (measure-structure.h), counts are never too low, but by at most their error
+ * too high, each with the probability 1 - 'error_probability'.  Only keys that
+ * were recorded have a row, so that only rows of the configured key can be
+ * asked for.
  *
  * Parts.  The rows of a report lie without gaps, and those of one source (of
  * one destination, if the key has no source) together, in one of 'n_parts'
@@ -52,7 +53,7 @@
  * the budget (measure-memory.h).  A key in a linear table takes twice as much,
  * and once more as much for its error if counts are estimates.
  *
- * Sections.  For questions about one packet thread a report keeps, if there
+ * Threads.  For questions about one packet thread a report keeps, if there
  * is more than one, also what each of them counted: 32 bytes for a row of IPv4
  * and 64 for one of IPv6, without gaps, or of estimates a report of its own.
  *
@@ -61,7 +62,7 @@
 
 /* What one packet thread counted.  The tables are only to be gone through:
  * they have no gaps. */
-struct measure_section {
+struct measure_report_thread {
     unsigned int core;
     struct measure_counters counters;
     struct measure_table tables[MEASURE_N_FAMILIES];
@@ -92,8 +93,8 @@ struct measure_report {
     struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
 
     /* See measure-merge.h. */
-    size_t n_sections;
-    struct measure_section *sections;
+    size_t n_threads;
+    struct measure_report_thread *threads;
 
     /* See measure-report-structures.h. */
     enum measure_structure_kind structure;

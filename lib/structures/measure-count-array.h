@@ -48,7 +48,7 @@
  * first.  That key must have a share of the cell, thus for a threshold of T
  * packets the probability is about N / (m T).
  *
- * Thread safety: one writer; others read when it has let go.
+ * Thread safety: one thread writes, others read when it has let go.
  * measure_count_array_prefetch(), _add() and _add_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear. */
 

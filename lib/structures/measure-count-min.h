@@ -61,7 +61,7 @@
  * the first rows is independent of what happens in the second ones.
  * measure-estimate.h says what the probability is of.
  *
- * Thread safety: one writer; others read when it has let go.
+ * Thread safety: one thread writes, others read when it has let go.
  * measure_count_min_prefetch(), _add() and _add_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear. */
 

@@ -51,8 +51,8 @@
  * Error: none.  A key has a row with its exact counts, or measure_cuckoo_add()
  * refuses it, and 'n_refused' counts that.
  *
- * Thread safety: one writer.  'n_used' and 'n_refused' may be read by any
- * thread at any time, rows when the writer has let go.
+ * Thread safety: one thread writes.  'n_used' and 'n_refused' may be read by
+ * any thread at any time, rows when that has let go.
  * measure_cuckoo_prefetch(), _add() and _add_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear, and the number of
  * their steps is bounded. */

@@ -80,8 +80,8 @@
  * at any time, and sketches add those that share their cells.  With half of
  * its rows used, practically no key finds both of its buckets full.
  *
- * Thread safety: one writer.  'lost' may be read by any thread at any time,
- * the rest when the writer has let go. */
+ * Thread safety: one thread writes.  'lost' may be read by any thread at any
+ * time, the rest when that has let go. */
 
 struct measure_estimate {
     uint64_t packets;

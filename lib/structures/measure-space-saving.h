@@ -49,8 +49,8 @@
  * Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012.  The bound of the
  * result is that for the sum of the packets.
  *
- * Thread safety: one writer; 'n_used' and 'n_refused' may be read by any
- * thread at any time, the rest when the writer has let go.
+ * Thread safety: one thread writes; 'n_used' and 'n_refused' may be read by
+ * any thread at any time, the rest when that has let go.
  * measure_space_saving_prefetch(), _add() and _add_burst() belong to the
  * packet path: they do not allocate, lock, wait, log or clear.  Steps: those
  * of the heap, log2(n_entries), of the index, at most

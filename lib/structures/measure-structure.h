@@ -23,11 +23,12 @@
 #include "structures/measure-cuckoo.h"
 #include "structures/measure-space-saving.h"
 
-/* The structures that a set can count in
+/* The structures that a tally can count in
  * ======================================
  *
- * A set (measure-epoch.h) counts in linear tables, which grow with the flows,
- * or in one of the structures here, whose memory is fixed for the epoch.
+ * A tally (measure-epoch.h) counts in linear tables, which grow with the
+ * flows, or in one of the structures here, whose memory is fixed for the
+ * epoch.
  *
  * A structure has an instance for each family; three quarters of the memory
  * are for IPv4.  Of the memory of a count array or Count-Min sketch, an eighth

@@ -245,13 +245,13 @@ all_set(const struct measure_superspreader *s, const struct row *row,
 {
     const uint64_t *line = filter_line(s, row, fingerprint);
     uint32_t bits = fingerprint >> 1;
-    uint64_t set = UINT64_MAX;
+    uint64_t all = UINT64_MAX;
 
     for (int i = 0; i < MEASURE_SPREADER_HASHES; i++) {
-        set &= line[bits % LINE_BITS / 64] >> bits % 64;
+        all &= line[bits % LINE_BITS / 64] >> bits % 64;
         bits >>= BIT_INDEX_BITS;
     }
-    return set & 1;
+    return all & 1;
 }
 
 SPECIALISED void

@@ -92,10 +92,10 @@
  * The first report of a bitmap computes the bounds of all of them, 8 KiB, in
  * some milliseconds.
  *
- * Thread safety: one writer.  measure_superspreader_add() and _finish(), which
- * must come before a report, belong to the packet path: they do not allocate,
- * lock, wait, log or clear, and the number of their steps is bounded.  All
- * else belongs to the control thread when the writer has let go. */
+ * Thread safety: one thread writes.  measure_superspreader_add() and
+ * _finish(), which must come before a report, belong to the packet path: they
+ * do not allocate, lock, wait, log or clear, and the number of their steps is
+ * bounded.  All else belongs to the control thread when that has let go. */
 
 #define MEASURE_SPREADER_THRESHOLD 128      /* Of the paper. */
 #define MEASURE_SPREADER_BITS 1024          /* Of a filter. */

@@ -48,8 +48,8 @@
  * Error: none.  A key has a row with its exact counts, or measure_table_add()
  * refuses it.
  *
- * Thread safety: one writer.  'n_used' may be read by any thread at any time;
- * rows by others only when the writer has let go of the table (see measure-
+ * Thread safety: one thread writes.  'n_used' may be read by any thread at any
+ * time; rows by others only when that has let go of the table (see measure-
  * epoch.h).  measure_table_home(), measure_table_prefetch() and
  * measure_table_add() belong to the packet path: they do not allocate, lock,
  * wait, log or clear, and the number of their steps is bounded. */

@@ -35,35 +35,35 @@
  *
  * The first packet that finds an entry brings its key.  When the entry is
  * given to another flow, or its word is nearly full, or the epoch has been
- * closed, the counts move to the flow table (measure_set_move_entry()).
+ * closed, the counts move to the flow table (measure_tally_move_entry()).
  *
- * The counts belong to a set (measure-epoch.h), hence an epoch ends without
- * any work for the packet thread.  The keys belong to the writer, for its
+ * The counts belong to a tally (measure-epoch.h), hence an epoch ends without
+ * any work for the packet thread.  The keys belong to the thread, for its
  * entries outlast the epoch.  In the first bursts of an epoch
- * measure_set_carry_entries() gives the words of the entries that have keys
+ * measure_tally_carry_entries() gives the words of the entries that have keys
  * their low bits, some in each burst: the first packet of an entry in the
- * epoch is then counted like any other.  While a closed set is being moved to
- * the flow table its keys must stay as they were.  Hence each entry has two
+ * epoch is then counted like any other.  While a closed tally is being moved
+ * to the flow table its keys must stay as they were.  Hence each entry has two
  * places for a key, of which a word names its own.  A new key goes to the
- * other place than the one before it, and only if no set is left that could
+ * other place than the one before it, and only if no tally is left that could
  * name that.
  *
  *     bits 0 to 2    version of IP of the key: 4 or 6
  *     bit 3          place of the key
  *     bits 4 to 42   bytes
- *     bits 43 to 63  packets; a word with bit 63 set takes no more
+ *     bits 43 to 63  packets; a word with bit 63 tally takes no more
  *
  * A word of 0 counts nothing: as a signed number, a word that takes packets is
  * more than 0, whether it has counted any or not.  2^20 packets of at most
  * 2^17 bytes fit.
  *
- * Memory: 8 bytes for each entry in each set, and 105 in each writer.  Error:
- * none.
+ * Memory: 8 bytes for each entry in each tally, and 105 in each thread.
+ * Error: none.
  *
- * Thread safety: that of the set.  measure_cache_takes(), measure_cache_add(),
- * and the functions of an entry belong to the packet path: they do not
- * allocate, lock, wait, log or clear.  measure_cache_forget() belongs to the
- * control thread. */
+ * Thread safety: that of the tally.  measure_cache_takes(),
+ * measure_cache_add(), and the functions of an entry belong to the packet
+ * path: they do not allocate, lock, wait, log or clear.
+ * measure_cache_forget() belongs to the control thread. */
 
 #define MEASURE_CACHE_ENTRIES 8192
 #define MEASURE_CACHE_CARRIED 1024      /* Entries that a burst carries. */
@@ -88,7 +88,7 @@ struct measure_cache {
 
 /* What an entry stands for. */
 struct measure_cache_state {
-    uint32_t since;             /* The set in which it got its last key. */
+    uint32_t since;             /* The tally in which it got its last key. */
     uint16_t port;              /* That its packets come in by. */
     uint8_t place;              /* Of that key. */
 };
@@ -97,7 +97,7 @@ static_assert(sizeof(struct measure_cache_state) == 8,
               "states of entries are as small as their counts");
 
 struct measure_cache_keys {
-    uint32_t n_sets;            /* Begun with these keys. */
+    uint32_t n_tallies;         /* Begun with these keys. */
     uint32_t n_moved;           /* Of these, moved to tables.  Atomic. */
     uint32_t forgotten;         /* Set up to which keys mean nothing.
                                  * Atomic. */
@@ -182,7 +182,7 @@ measure_cache_forget_entry(struct measure_cache_keys *keys, uint32_t entry)
     keys->low[entry] = 0;
 }
 
-/* Returns true if words of the set 'number' may belong to entries that stand
+/* Returns true if words of the tally 'number' may belong to entries that stand
  * for another flow by now: in the rest of its epoch they must not count. */
 static inline bool
 measure_cache_is_forgotten(const struct measure_cache_keys *keys,
@@ -193,12 +193,12 @@ measure_cache_is_forgotten(const struct measure_cache_keys *keys,
 
 /* Says that any entry may stand for another flow without a word to the packet
  * thread.  Must come before the packet thread can see what made it so.  The
- * next set waits for a grace period before it counts with two tiers, see
- * measure_set_use_cache(). */
+ * next tally waits for a grace period before it counts with two tiers, see
+ * measure_tally_use_cache(). */
 static inline void
 measure_cache_forget(struct measure_cache_keys *keys)
 {
-    __atomic_store_n(&keys->forgotten, keys->n_sets, __ATOMIC_RELAXED);
+    __atomic_store_n(&keys->forgotten, keys->n_tallies, __ATOMIC_RELAXED);
 }
 
 #endif /* measure-cache.h */

@@ -87,7 +87,8 @@ parse_threshold(const char *s, struct measure_threshold *threshold)
     size_t digits = strspn(s, "0123456789.");
     char *end;
 
-    /* measure_decimal_parse() takes more than digits: "inf", "0x1p3", "1e3". */
+    /* measure_decimal_parse() takes more than digits: "inf", "0x1p3",
+     * "1e3". */
     double value = measure_decimal_parse(s, &end);
     if (!digits || end != s + digits) {
         return false;

@@ -52,88 +52,89 @@ measure_overflow_cell(uint64_t hash)
 /* Moves on to the next table of 'family' if the control thread has given one.
  * Returns false if not. */
 static bool
-next_table(struct measure_set *set, enum measure_family family)
+next_table(struct measure_tally *tally, enum measure_family family)
 {
-    struct measure_table *next = set->current[family] + 1;
-    uint32_t n = __atomic_load_n(&set->n_tables[family], __ATOMIC_ACQUIRE);
+    struct measure_table *next = tally->current[family] + 1;
+    uint32_t n = __atomic_load_n(&tally->n_tables[family], __ATOMIC_ACQUIRE);
 
-    if (next >= &set->tables[family][n]) {
+    if (next >= &tally->tables[family][n]) {
         return false;
     }
-    /* Who sees it must see at least as many tables: measure_set_load(). */
-    __atomic_store_n(&set->current[family], next, __ATOMIC_RELEASE);
+    /* Who sees it must see at least as many tables: measure_tally_load(). */
+    __atomic_store_n(&tally->current[family], next, __ATOMIC_RELEASE);
     return true;
 }
 
 static void __attribute__((noinline))
-add_in_next(struct measure_set *set, enum measure_family family,
+add_in_next(struct measure_tally *tally, enum measure_family family,
             const uint64_t *key, uint64_t hash, uint64_t packets,
             uint64_t bytes)
 {
-    if (next_table(set, family)
-        && measure_table_add(set->current[family], family,
+    if (next_table(tally, family)
+        && measure_table_add(tally->current[family], family,
                              MEASURE_TABLE_MAX_PROBES, key, hash, packets,
                              bytes)) {
         return;
     }
 
-    uint64_t cell_hash = measure_masked_hash(set->secret, family, key,
-                                             &measure_masks[set->by]);
+    uint64_t cell_hash = measure_masked_hash(tally->secret, family, key,
+                                             &measure_masks[tally->by]);
     struct measure_overflow_cell *cell
-        = &set->overflow[measure_overflow_cell(cell_hash)];
+        = &tally->overflow[measure_overflow_cell(cell_hash)];
 
     cell->packets += packets;
     cell->bytes += bytes;
-    measure_counter_add(&set->counters.overflow_packets, packets);
-    measure_counter_add(&set->counters.overflow_bytes, bytes);
+    measure_counter_add(&tally->counters.overflow_packets, packets);
+    measure_counter_add(&tally->counters.overflow_bytes, bytes);
 }
 
 /* Masks and hashes the key of 'record', and prefetches its place. */
 static inline void __attribute__((always_inline))
-prepare(const struct measure_set *set, enum measure_structure_kind kind,
+prepare(const struct measure_tally *tally, enum measure_structure_kind kind,
         enum measure_family family, struct measure_record *record)
 {
-    const uint64_t *mask = set->mask->words[family];
+    const uint64_t *mask = tally->mask->words[family];
 
     for (unsigned int i = 0; i < measure_key_words(family); i++) {
         record->key[i] &= mask[i];
     }
-    record->hash = measure_hash(set->secret, record->key,
+    record->hash = measure_hash(tally->secret, record->key,
                                 measure_key_words(family));
     if (kind == MEASURE_LINEAR_TABLE) {
-        measure_table_prefetch(set->current[family], record->hash);
+        measure_table_prefetch(tally->current[family], record->hash);
     } else {
-        measure_structure_prefetch(set->structure, kind, family,
+        measure_structure_prefetch(tally->structure, kind, family,
                                    record->hash);
     }
 }
 
 static inline void
-count(struct measure_set *set, enum measure_family family,
+count(struct measure_tally *tally, enum measure_family family,
       const struct measure_record *record)
 {
-    if (!measure_table_add(set->current[family], family,
+    if (!measure_table_add(tally->current[family], family,
                            MEASURE_TABLE_MAX_PROBES, record->key,
                            record->hash, 1, record->bytes)) {
-        add_in_next(set, family, record->key, record->hash, 1, record->bytes);
+        add_in_next(tally, family, record->key, record->hash, 1,
+                    record->bytes);
     }
 }
 
 /* Counts the packet of 'record' in the structure if there is one and the key
  * finds a place there, else in the tables. */
 static inline void __attribute__((always_inline))
-count_in(struct measure_set *set, enum measure_structure_kind kind,
+count_in(struct measure_tally *tally, enum measure_structure_kind kind,
          enum measure_family family, const struct measure_record *record)
 {
     if (kind == MEASURE_LINEAR_TABLE
-        || !measure_structure_add(set->structure, kind, family, record->key,
+        || !measure_structure_add(tally->structure, kind, family, record->key,
                                   record->hash, 1, record->bytes)) {
-        count(set, family, record);
+        count(tally, family, record);
     }
 }
 
 static inline void __attribute__((always_inline))
-count_burst(struct measure_set *set, enum measure_structure_kind kind,
+count_burst(struct measure_tally *tally, enum measure_structure_kind kind,
             struct measure_record *records, size_t n)
 {
     uint64_t packets[MEASURE_N_FAMILIES] = { 0 };
@@ -147,9 +148,9 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
         struct measure_record *record = &records[i];
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            prepare(set, kind, MEASURE_IPV4, record);
+            prepare(tally, kind, MEASURE_IPV4, record);
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            prepare(set, kind, MEASURE_IPV6, record);
+            prepare(tally, kind, MEASURE_IPV6, record);
         } else if (record->verdict == MEASURE_NOT_IP) {
             not_ip++;
         } else {
@@ -161,53 +162,53 @@ count_burst(struct measure_set *set, enum measure_structure_kind kind,
         const struct measure_record *record = &records[i];
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            count_in(set, kind, MEASURE_IPV4, record);
+            count_in(tally, kind, MEASURE_IPV4, record);
             packets[MEASURE_IPV4]++;
             bytes[MEASURE_IPV4] += record->bytes;
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            count_in(set, kind, MEASURE_IPV6, record);
+            count_in(tally, kind, MEASURE_IPV6, record);
             packets[ipv6]++;
             bytes[ipv6] += record->bytes;
         }
     }
 
-    measure_counter_add(&set->counters.packets,
+    measure_counter_add(&tally->counters.packets,
                         packets[MEASURE_IPV4] + packets[MEASURE_IPV6]);
-    measure_counter_add(&set->counters.bytes,
+    measure_counter_add(&tally->counters.bytes,
                         bytes[MEASURE_IPV4] + bytes[MEASURE_IPV6]);
     if (not_ip) {
-        measure_counter_add(&set->counters.not_ip, not_ip);
+        measure_counter_add(&tally->counters.not_ip, not_ip);
     }
     if (malformed) {
-        measure_counter_add(&set->counters.malformed, malformed);
+        measure_counter_add(&tally->counters.malformed, malformed);
     }
     if (kind != MEASURE_LINEAR_TABLE) {
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_structure_end_burst(set->structure, kind, family,
+            measure_structure_end_burst(tally->structure, kind, family,
                                         packets[family], bytes[family]);
         }
     }
 }
 
 static void __attribute__((noinline))
-count_in_structure(struct measure_set *set, struct measure_record *records,
+count_in_structure(struct measure_tally *tally, struct measure_record *records,
                    size_t n)
 {
-    switch (set->structure->kind) {
+    switch (tally->structure->kind) {
     case MEASURE_COUNT_ARRAY:
-        count_burst(set, MEASURE_COUNT_ARRAY, records, n);
+        count_burst(tally, MEASURE_COUNT_ARRAY, records, n);
         break;
 
     case MEASURE_COUNT_MIN:
-        count_burst(set, MEASURE_COUNT_MIN, records, n);
+        count_burst(tally, MEASURE_COUNT_MIN, records, n);
         break;
 
     case MEASURE_CUCKOO_TABLE:
-        count_burst(set, MEASURE_CUCKOO_TABLE, records, n);
+        count_burst(tally, MEASURE_CUCKOO_TABLE, records, n);
         break;
 
     case MEASURE_SPACE_SAVING:
-        count_burst(set, MEASURE_SPACE_SAVING, records, n);
+        count_burst(tally, MEASURE_SPACE_SAVING, records, n);
         break;
 
     case MEASURE_LINEAR_TABLE:
@@ -219,21 +220,21 @@ count_in_structure(struct measure_set *set, struct measure_record *records,
 /* Counts the 'n' packets (at most MEASURE_BURST) that 'records' describe as
  * measure_parse() left them.  Masks their keys and sets their hashes. */
 void
-measure_set_count(struct measure_set *set, struct measure_record *records,
-                  size_t n)
+measure_tally_count(struct measure_tally *tally,
+                    struct measure_record *records, size_t n)
 {
-    if (__builtin_expect(set->structure != NULL, 0)) {
-        count_in_structure(set, records, n);
+    if (__builtin_expect(tally->structure != NULL, 0)) {
+        count_in_structure(tally, records, n);
     } else {
-        count_burst(set, MEASURE_LINEAR_TABLE, records, n);
+        count_burst(tally, MEASURE_LINEAR_TABLE, records, n);
     }
 }
 
 static inline void
-move_entry(struct measure_set *set, enum measure_family family,
+move_entry(struct measure_tally *tally, enum measure_family family,
            const uint64_t *whole, uint64_t word)
 {
-    const uint64_t *mask = set->mask->words[family];
+    const uint64_t *mask = tally->mask->words[family];
     uint64_t packets = measure_cache_packets(word);
     uint64_t bytes = measure_cache_bytes(word);
     uint64_t key[MEASURE_KEY_WORDS];
@@ -242,37 +243,37 @@ move_entry(struct measure_set *set, enum measure_family family,
     for (unsigned int i = 0; i < measure_key_words(family); i++) {
         key[i] = whole[i] & mask[i];
     }
-    hash = measure_hash(set->secret, key, measure_key_words(family));
+    hash = measure_hash(tally->secret, key, measure_key_words(family));
 
-    if (!measure_table_add(set->current[family], family,
+    if (!measure_table_add(tally->current[family], family,
                            MEASURE_TABLE_MAX_PROBES, key, hash, packets,
                            bytes)) {
-        add_in_next(set, family, key, hash, packets, bytes);
+        add_in_next(tally, family, key, hash, packets, bytes);
     }
 }
 
-/* Moves what 'set', which has two tiers, counts for 'entry' to the tables,
+/* Moves what 'tally', which has two tiers, counts for 'entry' to the tables,
  * after which the entry may stand for another flow. */
 void
-measure_set_move_entry(struct measure_set *set, uint32_t entry)
+measure_tally_move_entry(struct measure_tally *tally, uint32_t entry)
 {
-    uint64_t word = set->cache->counts[entry];
+    uint64_t word = tally->cache->counts[entry];
     const uint64_t *key
-        = set->cache_keys->keys[entry][measure_cache_place(word)];
+        = tally->cache_keys->keys[entry][measure_cache_place(word)];
 
-    set->cache->counts[entry] = 0;
+    tally->cache->counts[entry] = 0;
     if (!measure_cache_packets(word)) {
         return;
     }
     if (measure_cache_version(word) == 4) {
-        move_entry(set, MEASURE_IPV4, key, word);
+        move_entry(tally, MEASURE_IPV4, key, word);
     } else {
-        move_entry(set, MEASURE_IPV6, key, word);
+        move_entry(tally, MEASURE_IPV6, key, word);
     }
 }
 
 /* Of the MEASURE_CACHE_CARRIED entries from 'first' on, leaves out those that
- * got their keys in sets up to 'forgotten'. */
+ * got their keys in tallies up to 'forgotten'. */
 static void __attribute__((noinline))
 leave_forgotten(struct measure_cache_keys *keys, uint32_t first,
                 uint32_t forgotten)
@@ -284,37 +285,37 @@ leave_forgotten(struct measure_cache_keys *keys, uint32_t first,
     }
 }
 
-/* Makes the words of the next MEASURE_CACHE_CARRIED entries of 'set', in
+/* Makes the words of the next MEASURE_CACHE_CARRIED entries of 'tally', in
  * whose epoch they may have counted nothing yet, take packets under the keys
  * that the entries have from epochs before.
  *
  * All words are cold, for the control thread has cleared them: those of the
  * next burst are prefetched. */
 void
-measure_set_carry_entries(struct measure_set *set)
+measure_tally_carry_entries(struct measure_tally *tally)
 {
-    struct measure_cache_keys *keys = set->cache_keys;
-    const uint8_t *low = &keys->low[set->n_carried];
-    uint64_t *counts = &set->cache->counts[set->n_carried];
+    struct measure_cache_keys *keys = tally->cache_keys;
+    const uint8_t *low = &keys->low[tally->n_carried];
+    uint64_t *counts = &tally->cache->counts[tally->n_carried];
 
-    if (!set->n_carried) {
-        set->carry_forgotten = __atomic_load_n(&keys->forgotten,
-                                               __ATOMIC_RELAXED);
+    if (!tally->n_carried) {
+        tally->carry_forgotten = __atomic_load_n(&keys->forgotten,
+                                                 __ATOMIC_RELAXED);
     }
-    if (set->carry_forgotten != keys->unready) {
-        leave_forgotten(keys, set->n_carried, set->carry_forgotten);
+    if (tally->carry_forgotten != keys->unready) {
+        leave_forgotten(keys, tally->n_carried, tally->carry_forgotten);
     }
     for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i++) {
         /* A word that counts already has these bits. */
         counts[i] |= low[i];
     }
-    set->n_carried += MEASURE_CACHE_CARRIED;
-    if (set->n_carried < MEASURE_CACHE_ENTRIES) {
+    tally->n_carried += MEASURE_CACHE_CARRIED;
+    if (tally->n_carried < MEASURE_CACHE_ENTRIES) {
         for (uint32_t i = 0; i < MEASURE_CACHE_CARRIED; i += 8) {
             __builtin_prefetch(&counts[MEASURE_CACHE_CARRIED + i], 1);
         }
     } else {
-        keys->unready = set->carry_forgotten;
+        keys->unready = tally->carry_forgotten;
     }
 }
 
@@ -323,21 +324,21 @@ measure_set_carry_entries(struct measure_set *set)
  * Returns false, with nothing changed, if the packet is none that counts, or
  * the entry is in use, or has no place for another key yet. */
 bool
-measure_set_begin_entry(struct measure_set *set, uint32_t entry,
-                        uint16_t port, const struct measure_record *record)
+measure_tally_begin_entry(struct measure_tally *tally, uint32_t entry,
+                          uint16_t port, const struct measure_record *record)
 {
-    struct measure_cache_keys *keys = set->cache_keys;
+    struct measure_cache_keys *keys = tally->cache_keys;
     struct measure_cache_state *state = &keys->states[entry];
     unsigned int place = state->place;
     enum measure_family family = record->verdict;
 
     if (record->verdict >= MEASURE_N_FAMILIES
         || record->bytes > MEASURE_CACHE_MAX_FRAME
-        || set->cache->counts[entry]) {
+        || tally->cache->counts[entry]) {
         return false;
     }
-    if (state->since != set->number) {
-        /* The other place is named by sets before 'since'. */
+    if (state->since != tally->number) {
+        /* The other place is named by tallies before 'since'. */
         if (state->since
             > __atomic_load_n(&keys->n_moved, __ATOMIC_ACQUIRE) + 1) {
             return false;
@@ -347,249 +348,251 @@ measure_set_begin_entry(struct measure_set *set, uint32_t entry,
     for (unsigned int i = 0; i < measure_key_words(family); i++) {
         keys->keys[entry][place][i] = record->key[i];
     }
-    state->since = set->number;
+    state->since = tally->number;
     state->port = port;
     state->place = place;
     keys->low[entry] = ((family == MEASURE_IPV4 ? 4 : 6)
                         | place << MEASURE_CACHE_PLACE_SHIFT);
-    set->cache->counts[entry] = (measure_cache_packet(record->bytes)
-                                 | keys->low[entry]);
+    tally->cache->counts[entry] = (measure_cache_packet(record->bytes)
+                                   | keys->low[entry]);
     return true;
 }
 
 static inline void
-count_oldest(struct measure_set *set)
+count_oldest(struct measure_tally *tally)
 {
     const struct measure_record *record
-        = &set->waiting[set->n_counted++ % MEASURE_WAITING];
+        = &tally->waiting[tally->n_counted++ % MEASURE_WAITING];
 
     if (record->verdict == MEASURE_COUNT_IPV4) {
-        count(set, MEASURE_IPV4, record);
+        count(tally, MEASURE_IPV4, record);
     } else if (record->verdict == MEASURE_COUNT_IPV6) {
-        count(set, MEASURE_IPV6, record);
+        count(tally, MEASURE_IPV6, record);
     }
 }
 
 /* Fetches the rows of the 'n' (up to MEASURE_BURST) packets that
- * measure_parse() has described in measure_set_record(set, 0) and so on, which
- * then wait to be counted.  Packets for which there is no more room are
+ * measure_parse() has described in measure_tally_record(tally, 0) and so on,
+ * which then wait to be counted.  Packets for which there is no more room are
  * counted, one for each new one: as many rows are always on their way.
  *
  * The records stay where they are parsed: what was just written in small
  * pieces cannot be copied in large ones without a wait. */
 void
-measure_set_fetch(struct measure_set *set, size_t n)
+measure_tally_fetch(struct measure_tally *tally, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct measure_record *record = measure_set_record(set, 0);
+        struct measure_record *record = measure_tally_record(tally, 0);
 
         if (record->verdict == MEASURE_COUNT_IPV4) {
-            prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV4, record);
+            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_IPV4, record);
         } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            prepare(set, MEASURE_LINEAR_TABLE, MEASURE_IPV6, record);
+            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_IPV6, record);
         } else {
-            set->received_packets--;
-            set->received_bytes -= record->bytes;
+            tally->received_packets--;
+            tally->received_bytes -= record->bytes;
             measure_counter_add(record->verdict == MEASURE_NOT_IP
-                                ? &set->counters.not_ip
-                                : &set->counters.malformed, 1);
+                                ? &tally->counters.not_ip
+                                : &tally->counters.malformed, 1);
         }
-        if (++set->n_fetched - set->n_counted > MEASURE_BURST) {
-            count_oldest(set);
+        if (++tally->n_fetched - tally->n_counted > MEASURE_BURST) {
+            count_oldest(tally);
         }
     }
 }
 
 /* Counts the packets that wait, and all that were received in the totals,
  * which other threads may read: there they must never become fewer.  It must
- * come before the thread lets go of the set. */
+ * come before the thread lets go of the tally. */
 void
-measure_set_count_fetched(struct measure_set *set)
+measure_tally_count_fetched(struct measure_tally *tally)
 {
-    while (set->n_counted != set->n_fetched) {
-        count_oldest(set);
+    while (tally->n_counted != tally->n_fetched) {
+        count_oldest(tally);
     }
     /* The same few lines again for the next few packets. */
-    set->n_counted = set->n_fetched = 0;
+    tally->n_counted = tally->n_fetched = 0;
 
-    measure_counter_add(&set->counters.packets, set->received_packets);
-    measure_counter_add(&set->counters.bytes, set->received_bytes);
-    set->received_packets = set->received_bytes = 0;
+    measure_counter_add(&tally->counters.packets, tally->received_packets);
+    measure_counter_add(&tally->counters.bytes, tally->received_bytes);
+    tally->received_packets = tally->received_bytes = 0;
 }
 
-/* Makes the packet thread count in 'set' from its next burst on.  Returns the
- * set that it counted in until now, which it may still use until a grace
+/* Makes the packet thread count in 'tally' from its next burst on.  Returns
+ * the tally that it counted in until now, which it may still use until a grace
  * period has passed. */
-struct measure_set *
-measure_writer_swap(struct measure_writer *writer, struct measure_set *set)
+struct measure_tally *
+measure_thread_swap(struct measure_thread *thread, struct measure_tally *tally)
 {
-    return __atomic_exchange_n(&writer->set, set, __ATOMIC_ACQ_REL);
+    return __atomic_exchange_n(&thread->tally, tally, __ATOMIC_ACQ_REL);
 }
 
-/* Returns the keys of 'writer' for two tiers, with memory from 'node' the
+/* Returns the keys of 'thread' for two tiers, with memory from 'node' the
  * first time, or NULL if there is none. */
 struct measure_cache_keys *
-measure_writer_get_keys(struct measure_writer *writer,
+measure_thread_get_keys(struct measure_thread *thread,
                         struct measure_budget *budget, int node)
 {
-    if (!writer->cache_keys) {
-        __atomic_store_n(&writer->cache_keys,
+    if (!thread->cache_keys) {
+        __atomic_store_n(&thread->cache_keys,
                          measure_memory_alloc(budget,
-                                              sizeof *writer->cache_keys,
+                                              sizeof *thread->cache_keys,
                                               node),
                          __ATOMIC_RELEASE);
     }
-    return writer->cache_keys;
+    return thread->cache_keys;
 }
 
-/* Takes the keys of 'writer', with which no set counts any more, for the
+/* Takes the keys of 'thread', with which no tally counts any more, for the
  * caller to free when a grace period has passed. */
 struct measure_cache_keys *
-measure_writer_take_keys(struct measure_writer *writer)
+measure_thread_take_keys(struct measure_thread *thread)
 {
-    return __atomic_exchange_n(&writer->cache_keys, NULL, __ATOMIC_ACQ_REL);
+    return __atomic_exchange_n(&thread->cache_keys, NULL, __ATOMIC_ACQ_REL);
 }
 
-/* Frees the keys of 'writer', of which no set is left. */
+/* Frees the keys of 'thread', of which no tally is left. */
 void
-measure_writer_free_keys(struct measure_writer *writer,
+measure_thread_free_keys(struct measure_thread *thread,
                          struct measure_budget *budget)
 {
-    measure_memory_free(budget, writer->cache_keys,
-                        sizeof *writer->cache_keys);
-    writer->cache_keys = NULL;
+    measure_memory_free(budget, thread->cache_keys,
+                        sizeof *thread->cache_keys);
+    thread->cache_keys = NULL;
 }
 
-/* A set and its overflow count array, on pages of their own: no other thread
+/* A tally and its overflow count array, on pages of their own: no other thread
  * writes to their cache lines. */
 struct set_memory {
-    struct measure_set set;
+    struct measure_tally tally;
     struct measure_overflow_cell overflow[MEASURE_OVERFLOW_CELLS];
 };
 
-/* Makes a set whose memory comes from NUMA node 'node' (or MEASURE_ANY_NODE)
- * and is accounted in 'budget'.  measure_set_reset() must follow. */
-struct measure_set *
-measure_set_create(const struct measure_hash_secret *secret,
-                   struct measure_budget *budget, int node)
+/* Makes a tally whose memory comes from NUMA node 'node' (or MEASURE_ANY_NODE)
+ * and is accounted in 'budget'.  measure_tally_reset() must follow. */
+struct measure_tally *
+measure_tally_create(const struct measure_hash_secret *secret,
+                     struct measure_budget *budget, int node)
 {
     struct set_memory *memory
         = measure_check_memory(measure_memory_alloc(budget, sizeof *memory,
                                                     node));
-    struct measure_set *set = &memory->set;
+    struct measure_tally *tally = &memory->tally;
 
-    set->secret = secret;
-    set->budget = budget;
-    set->node = node;
-    set->overflow = memory->overflow;
-    return set;
+    tally->secret = secret;
+    tally->budget = budget;
+    tally->node = node;
+    tally->overflow = memory->overflow;
+    return tally;
 }
 
 void
-measure_set_destroy(struct measure_set *set)
+measure_tally_destroy(struct measure_tally *tally)
 {
-    if (set) {
+    if (tally) {
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            for (uint32_t i = 0; i < set->n_tables[family]; i++) {
-                measure_table_destroy(&set->tables[family][i], set->budget);
+            for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
+                measure_table_destroy(&tally->tables[family][i],
+                                      tally->budget);
             }
         }
-        measure_set_hold_cache(set, false);
-        measure_structure_destroy(set->structure);
-        measure_memory_free(set->budget, set, sizeof(struct set_memory));
+        measure_tally_hold_cache(tally, false);
+        measure_structure_destroy(tally->structure);
+        measure_memory_free(tally->budget, tally, sizeof(struct set_memory));
     }
 }
 
-/* Gives 'set' memory for two tiers if 'hold', which may be while the packet
+/* Gives 'tally' memory for two tiers if 'hold', which may be while the packet
  * thread counts in it, or frees what it has, which may not.  Returns false if
  * there is no memory. */
 bool
-measure_set_hold_cache(struct measure_set *set, bool hold)
+measure_tally_hold_cache(struct measure_tally *tally, bool hold)
 {
-    if (hold && !set->held_cache) {
-        set->held_cache = measure_memory_alloc(set->budget,
-                                               sizeof *set->held_cache,
-                                               set->node);
-    } else if (!hold && set->held_cache) {
-        measure_memory_free(set->budget, set->held_cache,
-                            sizeof *set->held_cache);
-        set->held_cache = set->cache = NULL;
+    if (hold && !tally->held_cache) {
+        tally->held_cache = measure_memory_alloc(tally->budget,
+                                                 sizeof *tally->held_cache,
+                                                 tally->node);
+    } else if (!hold && tally->held_cache) {
+        measure_memory_free(tally->budget, tally->held_cache,
+                            sizeof *tally->held_cache);
+        tally->held_cache = tally->cache = NULL;
         for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_table_destroy(&set->spare[family], set->budget);
+            measure_table_destroy(&tally->spare[family], tally->budget);
         }
     }
-    return !hold || set->held_cache;
+    return !hold || tally->held_cache;
 }
 
-/* Makes 'set', which has memory for two tiers and counts with one, the next
- * set that counts with 'keys', those of its writer. */
+/* Makes 'tally', which has memory for two tiers and counts with one, the next
+ * tally that counts with 'keys', those of its thread. */
 void
-measure_set_join_cache(struct measure_set *set,
-                       struct measure_cache_keys *keys)
+measure_tally_join_cache(struct measure_tally *tally,
+                         struct measure_cache_keys *keys)
 {
-    set->cache_keys = keys;
-    set->number = ++keys->n_sets;
-    set->n_carried = 0;
+    tally->cache_keys = keys;
+    tally->number = ++keys->n_tallies;
+    tally->n_carried = 0;
 }
 
-/* Makes 'set' count with two tiers from now on. */
+/* Makes 'tally' count with two tiers from now on. */
 void
-measure_set_begin_cache(struct measure_set *set)
+measure_tally_begin_cache(struct measure_tally *tally)
 {
-    __atomic_store_n(&set->cache, set->held_cache, __ATOMIC_RELEASE);
+    __atomic_store_n(&tally->cache, tally->held_cache, __ATOMIC_RELEASE);
 }
 
-/* Gives the empty 'set', which is the next one of its writer, two tiers with
- * 'keys', those of the writer, or one if 'keys' is NULL.  Returns false if
+/* Gives the empty 'tally', which is the next one of its thread, two tiers with
+ * 'keys', those of the thread, or one if 'keys' is NULL.  Returns false if
  * there is no memory: then it has one.
  *
- * It has one, too, if 'keys' have been forgotten since the last set began with
- * them, or none has.  A burst that began before that may still come to this
- * set, and must not give an entry for good what is no longer true: two tiers
- * must wait for a grace period, see measure_set_join_cache(). */
+ * It has one, too, if 'keys' have been forgotten since the last tally began
+ * with them, or none has.  A burst that began before that may still come to
+ * this tally, and must not give an entry for good what is no longer true: two
+ * tiers must wait for a grace period, see measure_tally_join_cache(). */
 bool
-measure_set_use_cache(struct measure_set *set, struct measure_cache_keys *keys)
+measure_tally_use_cache(struct measure_tally *tally,
+                        struct measure_cache_keys *keys)
 {
-    set->cache = NULL;
-    set->cache_keys = NULL;
-    if (!keys || measure_cache_is_forgotten(keys, keys->n_sets)) {
+    tally->cache = NULL;
+    tally->cache_keys = NULL;
+    if (!keys || measure_cache_is_forgotten(keys, keys->n_tallies)) {
         return true;
     }
-    if (!measure_set_hold_cache(set, true)) {
+    if (!measure_tally_hold_cache(tally, true)) {
         return false;
     }
-    measure_set_join_cache(set, keys);
-    measure_set_begin_cache(set);
+    measure_tally_join_cache(tally, keys);
+    measure_tally_begin_cache(tally);
     return true;
 }
 
-/* Returns the kind of structure that 'set' counts in. */
+/* Returns the kind of structure that 'tally' counts in. */
 enum measure_structure_kind
-measure_set_structure(const struct measure_set *set)
+measure_tally_structure(const struct measure_tally *tally)
 {
-    return set->structure ? set->structure->kind : MEASURE_LINEAR_TABLE;
+    return tally->structure ? tally->structure->kind : MEASURE_LINEAR_TABLE;
 }
 
-/* Makes the empty 'set' count in a structure of 'kind' of about 'limit' bytes.
- * One that it has stays if it is of that kind, and not larger nor much
- * smaller.  Returns false if there is no memory: then the set counts in its
- * tables.  measure_set_begin() must follow. */
+/* Makes the empty 'tally' count in a structure of 'kind' of about 'limit'
+ * bytes. One that it has stays if it is of that kind, and not larger nor much
+ * smaller.  Returns false if there is no memory: then the tally counts in its
+ * tables.  measure_tally_begin() must follow. */
 bool
-measure_set_use_structure(struct measure_set *set,
-                          enum measure_structure_kind kind, size_t limit)
+measure_tally_use_structure(struct measure_tally *tally,
+                            enum measure_structure_kind kind, size_t limit)
 {
-    if (measure_set_structure(set) == kind
-        && (!set->structure || (set->structure->limit <= limit
-                                && set->structure->limit >= limit / 2))) {
+    if (measure_tally_structure(tally) == kind
+        && (!tally->structure || (tally->structure->limit <= limit
+                                  && tally->structure->limit >= limit / 2))) {
         return true;
     }
-    measure_structure_destroy(set->structure);
-    set->structure = NULL;
+    measure_structure_destroy(tally->structure);
+    tally->structure = NULL;
     if (kind != MEASURE_LINEAR_TABLE) {
-        set->structure = measure_structure_create(kind, limit, set->secret,
-                                                  set->budget, set->node);
+        tally->structure = measure_structure_create(
+            kind, limit, tally->secret, tally->budget, tally->node);
     }
-    return measure_set_structure(set) == kind;
+    return measure_tally_structure(tally) == kind;
 }
 
 /* Lines of a table for all entries of a flow cache. */
@@ -599,40 +602,40 @@ spare_lines(enum measure_family family)
     return measure_table_lines_for(family, MEASURE_CACHE_ENTRIES);
 }
 
-/* Makes what is counted in 'set' for 'family' from now on go to its spare
+/* Makes what is counted in 'tally' for 'family' from now on go to its spare
  * table, if there is memory for one. */
 static void
-begin_spare_table(struct measure_set *set, enum measure_family family)
+begin_spare_table(struct measure_tally *tally, enum measure_family family)
 {
-    struct measure_table *spare = &set->spare[family];
-    uint32_t n = set->n_tables[family];
+    struct measure_table *spare = &tally->spare[family];
+    uint32_t n = tally->n_tables[family];
 
-    if (n >= MEASURE_SET_TABLES
+    if (n >= MEASURE_TALLY_TABLES
         || (!spare->rows
             && !measure_table_init(spare, family, spare_lines(family),
-                                   set->budget, MEASURE_ANY_NODE))) {
-        measure_table_destroy(spare, set->budget);
+                                   tally->budget, MEASURE_ANY_NODE))) {
+        measure_table_destroy(spare, tally->budget);
         return;
     }
-    set->tables[family][n] = *spare;
+    tally->tables[family][n] = *spare;
     memset(spare, 0, sizeof *spare);
-    __atomic_store_n(&set->n_tables[family], n + 1, __ATOMIC_RELEASE);
-    __atomic_store_n(&set->current[family], &set->tables[family][n],
+    __atomic_store_n(&tally->n_tables[family], n + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&tally->current[family], &tally->tables[family][n],
                      __ATOMIC_RELEASE);
 }
 
-/* Moves what 'set', which is closed, counts for the entries of the flow cache
- * to a table. */
+/* Moves what 'tally', which is closed, counts for the entries of the flow
+ * cache to a table. */
 void
-measure_set_move_cache(struct measure_set *set)
+measure_tally_move_cache(struct measure_tally *tally)
 {
     bool begun[MEASURE_N_FAMILIES] = { false, false };
 
-    if (!set->cache) {
+    if (!tally->cache) {
         return;
     }
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
-        uint64_t word = set->cache->counts[i];
+        uint64_t word = tally->cache->counts[i];
 
         if (measure_cache_packets(word)) {
             enum measure_family family
@@ -640,15 +643,16 @@ measure_set_move_cache(struct measure_set *set)
                    ? MEASURE_IPV4 : MEASURE_IPV6);
 
             if (!begun[family]) {
-                begin_spare_table(set, family);
+                begin_spare_table(tally, family);
                 begun[family] = true;
             }
-            measure_set_move_entry(set, i);
+            measure_tally_move_entry(tally, i);
         }
         measure_pace(1);
     }
-    /* The packet thread may overwrite the keys that only this set named. */
-    __atomic_store_n(&set->cache_keys->n_moved, set->number, __ATOMIC_RELEASE);
+    /* The packet thread may overwrite the keys that only this tally named. */
+    __atomic_store_n(&tally->cache_keys->n_moved, tally->number,
+                     __ATOMIC_RELEASE);
 }
 
 static uint64_t
@@ -663,18 +667,18 @@ max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Returns what the tables of a set may take whose thread, of 'weight', has
+/* Returns what the tables of a tally may take whose thread, of 'weight', has
  * not had a packet for a while, if an idle bridge may take 'idle_bytes'.  Of
- * such a limit measure_set_choose_lines() uses 5/8. */
+ * such a limit measure_tally_choose_lines() uses 5/8. */
 uint64_t
-measure_set_quiet_limit(uint64_t idle_bytes, unsigned int weight,
-                        unsigned int all_weights)
+measure_tally_quiet_limit(uint64_t idle_bytes, unsigned int weight,
+                          unsigned int all_weights)
 {
     return max(idle_bytes * 3 / 2 * weight / all_weights,
                MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT) / 2;
 }
 
-/* Returns what each table of 'family' in a set for which there are 'limit'
+/* Returns what each table of 'family' in a tally for which there are 'limit'
  * bytes may take: of two tables for each family, three quarters are for
  * IPv4. */
 uint64_t
@@ -689,17 +693,17 @@ static uint32_t
 choose_lines(uint64_t lines, uint64_t limit)
 {
     lines = min(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
-    lines = min(max(lines, MEASURE_SET_MIN_LINES), MEASURE_TABLE_MAX_LINES);
+    lines = min(max(lines, MEASURE_TALLY_MIN_LINES), MEASURE_TABLE_MAX_LINES);
     return UINT64_C(1) << (63 - __builtin_clzll(lines));
 }
 
-/* Chooses the sizes of the first table of a set and of the one in reserve, for
- * an epoch of about 'n_flows' flows, within 'limit' bytes. */
+/* Chooses the sizes of the first table of a tally and of the one in reserve,
+ * for an epoch of about 'n_flows' flows, within 'limit' bytes. */
 void
-measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
-                         uint64_t limit,
-                         uint32_t n_lines[MEASURE_N_FAMILIES],
-                         uint32_t next_lines[MEASURE_N_FAMILIES])
+measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+                           uint64_t limit,
+                           uint32_t n_lines[MEASURE_N_FAMILIES],
+                           uint32_t next_lines[MEASURE_N_FAMILIES])
 {
     static const uint32_t first[MEASURE_N_FAMILIES] = {
         [MEASURE_IPV4] = 2048,
@@ -716,7 +720,7 @@ measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
         next_lines[family] = max(min(max(UINT64_C(4) * n_lines[family],
                                          MEASURE_NEXT_LINES),
                                      most / MEASURE_LINE_SIZE),
-                                 MEASURE_SET_MIN_LINES);
+                                 MEASURE_TALLY_MIN_LINES);
     }
 }
 
@@ -738,23 +742,23 @@ take_table(struct measure_table *pool, uint32_t n_pool, uint32_t n_lines,
     return false;
 }
 
-/* Empties 'set' and gives it, for each family, one table of 'n_lines' lines,
+/* Empties 'tally' and gives it, for each family, one table of 'n_lines' lines,
  * and unless that is 0 a next one of 'next_lines' lines.  Tables that have the
- * right size already are cleared and kept.  measure_set_begin() must follow.
+ * right size already are cleared and kept.  measure_tally_begin() must follow.
  *
- * Returns false if there is no memory.  The set is usable all the same, but
+ * Returns false if there is no memory.  The tally is usable all the same, but
  * counts in the overflow count array what finds no table. */
 bool
-measure_set_reset(struct measure_set *set,
-                  const uint32_t n_lines[MEASURE_N_FAMILIES],
-                  const uint32_t next_lines[MEASURE_N_FAMILIES])
+measure_tally_reset(struct measure_tally *tally,
+                    const uint32_t n_lines[MEASURE_N_FAMILIES],
+                    const uint32_t next_lines[MEASURE_N_FAMILIES])
 {
     bool complete = true;
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_table *tables = set->tables[family];
-        struct measure_table pool[MEASURE_SET_TABLES];
-        uint32_t n_pool = set->n_tables[family];
+        struct measure_table *tables = tally->tables[family];
+        struct measure_table pool[MEASURE_TALLY_TABLES];
+        uint32_t n_pool = tally->n_tables[family];
         bool have_first, have_next;
 
         memcpy(pool, tables, n_pool * sizeof *pool);
@@ -762,73 +766,76 @@ measure_set_reset(struct measure_set *set,
         have_next = (next_lines[family]
                      && take_table(pool, n_pool, next_lines[family],
                                    &tables[1]));
-        if (set->held_cache && !set->spare[family].rows) {
-            take_table(pool, n_pool, spare_lines(family), &set->spare[family]);
+        if (tally->held_cache && !tally->spare[family].rows) {
+            take_table(pool, n_pool, spare_lines(family),
+                       &tally->spare[family]);
         }
         for (uint32_t i = 0; i < n_pool; i++) {
-            measure_table_destroy(&pool[i], set->budget);
+            measure_table_destroy(&pool[i], tally->budget);
         }
 
         if (!have_first) {
             complete &= measure_table_init(&tables[0], family, n_lines[family],
-                                           set->budget, set->node);
+                                           tally->budget, tally->node);
         }
-        set->n_tables[family] = have_next ? 2 : 1;
-        set->current[family] = &tables[0];
+        tally->n_tables[family] = have_next ? 2 : 1;
+        tally->current[family] = &tables[0];
         if (next_lines[family] && !have_next) {
-            complete &= measure_set_add_table(set, family,
-                                              next_lines[family]);
+            complete &= measure_tally_add_table(tally, family,
+                                                next_lines[family]);
         }
     }
 
-    if (set->counters.overflow_packets) {
-        memset(set->overflow, 0,
-               MEASURE_OVERFLOW_CELLS * sizeof *set->overflow);
+    if (tally->counters.overflow_packets) {
+        memset(tally->overflow, 0,
+               MEASURE_OVERFLOW_CELLS * sizeof *tally->overflow);
     }
-    if (set->structure && set->counters.packets) {
-        measure_structure_clear(set->structure);
+    if (tally->structure && tally->counters.packets) {
+        measure_structure_clear(tally->structure);
     }
-    memset(&set->counters, 0, sizeof set->counters);
-    if (set->held_cache) {
-        memset(set->held_cache->counts, 0, sizeof set->held_cache->counts);
+    memset(&tally->counters, 0, sizeof tally->counters);
+    if (tally->held_cache) {
+        memset(tally->held_cache->counts, 0, sizeof tally->held_cache->counts);
     }
     return complete;
 }
 
-/* Says that 'set', which is empty, will count keys of kind 'by'.  What a
+/* Says that 'tally', which is empty, will count keys of kind 'by'.  What a
  * structure estimates is the whole of a key, whichever port it came in by. */
 void
-measure_set_begin(struct measure_set *set, enum measure_by by)
+measure_tally_begin(struct measure_tally *tally, enum measure_by by)
 {
-    set->by = by;
-    set->mask = (measure_structure_is_complete(measure_set_structure(set))
-                 ? &measure_count_masks[by] : &measure_masks[by]);
+    enum measure_structure_kind kind = measure_tally_structure(tally);
+
+    tally->by = by;
+    tally->mask = (measure_structure_is_complete(kind)
+                   ? &measure_count_masks[by] : &measure_masks[by]);
 }
 
-/* Gives 'set' another table of 'family', of 'n_lines' lines, for when the
+/* Gives 'tally' another table of 'family', of 'n_lines' lines, for when the
  * ones that it has are full.  May be called while the packet thread counts.
- * Returns false if the set has MEASURE_SET_TABLES tables, or there is no
+ * Returns false if the tally has MEASURE_TALLY_TABLES tables, or there is no
  * memory. */
 bool
-measure_set_add_table(struct measure_set *set, enum measure_family family,
-                      uint32_t n_lines)
+measure_tally_add_table(struct measure_tally *tally,
+                        enum measure_family family, uint32_t n_lines)
 {
     struct measure_table table;
     uint32_t n;
 
-    if (set->n_tables[family] >= MEASURE_SET_TABLES
-        || !measure_table_init(&table, family, n_lines, set->budget,
-                               set->node)) {
+    if (tally->n_tables[family] >= MEASURE_TALLY_TABLES
+        || !measure_table_init(&table, family, n_lines, tally->budget,
+                               tally->node)) {
         return false;
     }
-    /* While memory was prepared the set may have been given another one. */
-    n = set->n_tables[family];
-    if (n >= MEASURE_SET_TABLES) {
-        measure_table_destroy(&table, set->budget);
+    /* While memory was prepared the tally may have been given another one. */
+    n = tally->n_tables[family];
+    if (n >= MEASURE_TALLY_TABLES) {
+        measure_table_destroy(&table, tally->budget);
         return false;
     }
-    set->tables[family][n] = table;
-    __atomic_store_n(&set->n_tables[family], n + 1, __ATOMIC_RELEASE);
+    tally->tables[family][n] = table;
+    __atomic_store_n(&tally->n_tables[family], n + 1, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -845,22 +852,24 @@ measure_counters_add(struct measure_counters *sum,
 }
 
 void
-measure_set_load(const struct measure_set *set, struct measure_load *load)
+measure_tally_load(const struct measure_tally *tally,
+                   struct measure_load *load)
 {
     memset(load, 0, sizeof *load);
-    load->counters.packets = counter_get(&set->counters.packets);
-    load->counters.bytes = counter_get(&set->counters.bytes);
-    load->counters.not_ip = counter_get(&set->counters.not_ip);
-    load->counters.malformed = counter_get(&set->counters.malformed);
+    load->counters.packets = counter_get(&tally->counters.packets);
+    load->counters.bytes = counter_get(&tally->counters.bytes);
+    load->counters.not_ip = counter_get(&tally->counters.not_ip);
+    load->counters.malformed = counter_get(&tally->counters.malformed);
     load->counters.overflow_packets
-        = counter_get(&set->counters.overflow_packets);
-    load->counters.overflow_bytes = counter_get(&set->counters.overflow_bytes);
+        = counter_get(&tally->counters.overflow_packets);
+    load->counters.overflow_bytes
+        = counter_get(&tally->counters.overflow_bytes);
 
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        const struct measure_table *tables = set->tables[family];
+        const struct measure_table *tables = tally->tables[family];
         const struct measure_table *current
-            = __atomic_load_n(&set->current[family], __ATOMIC_ACQUIRE);
-        uint32_t n = __atomic_load_n(&set->n_tables[family],
+            = __atomic_load_n(&tally->current[family], __ATOMIC_ACQUIRE);
+        uint32_t n = __atomic_load_n(&tally->n_tables[family],
                                      __ATOMIC_ACQUIRE);
 
         for (uint32_t i = 0; i < n; i++) {
@@ -875,10 +884,10 @@ measure_set_load(const struct measure_set *set, struct measure_load *load)
         load->last_lines[family] = tables[n - 1].n_lines;
     }
     load->report_bytes = load->table_bytes;
-    if (set->structure) {
+    if (tally->structure) {
         struct measure_structure_load structure;
 
-        measure_structure_load(set->structure, &structure);
+        measure_structure_load(tally->structure, &structure);
         load->table_bytes += structure.bytes;
         load->structure_bytes = structure.bytes;
         load->n_lost = structure.n_lost;

@@ -24,98 +24,100 @@
 #include "structures/measure-table.h"
 #include "tally/measure-cache.h"
 
-/* Sets, writers and the end of an epoch
- * =====================================
+/* Tallies, packet threads and the end of an epoch
+ * ===============================================
  *
- * A set is all that one thread counts for one monitor in one epoch: verdict
- * counters, linear tables (measure-table.h), and the overflow count array.
- * A writer is the place where a packet thread finds its set.
+ * A tally is all that one packet thread counts for one monitor in one epoch:
+ * verdict counters, linear tables (measure-table.h), and the overflow count
+ * array.  struct measure_thread is the place where a packet thread finds its
+ * tally.
  *
  * The end of an epoch is a swap of that pointer:
  *
  *     packet thread                       control thread
  *     -------------                       --------------
- *     set = measure_writer_set(w)         old = measure_writer_swap(w, new)
- *     measure_set_count(set, ...)         wait until every packet thread has
+ *     tally = measure_thread_tally(t)     old = measure_thread_swap(t, new)
+ *     measure_tally_count(tally, ...)     wait until every packet thread has
  *     ... (next burst) ...                been seen between two bursts
- *                                         read, measure_set_reset(old, ...)
+ *                                         read, measure_tally_reset(old, ...)
  *
  * The packet thread gets the pointer once for a burst and does not keep it.
  * It never waits.  The control thread does: whoever calls
- * measure_writer_swap() must let a grace period pass (in the switch,
- * ovsrcu_synchronize()) before touching anything of the old set but its
+ * measure_thread_swap() must let a grace period pass (in the switch,
+ * ovsrcu_synchronize()) before touching anything of the old tally but its
  * counters.
  *
- * Tables in a set.  For each family, a set has a row of tables of growing
+ * Tables in a tally.  For each family, a tally has a row of tables of growing
  * size, of which the packet thread fills one.  When that one takes no new key
  * the thread moves on to the next, which the control thread has put there
- * before (measure_set_add_table()), and forgets the old one until the end of
- * the epoch.  A flow may thus have a row in several tables of a set; the
+ * before (measure_tally_add_table()), and forgets the old one until the end of
+ * the epoch.  A flow may thus have a row in several tables of a tally; the
  * report adds them up (measure-report.h).  Without a next table, a key that
  * has no row is counted in the overflow count array: a fixed number of cells,
  * one for each value of some hash bits.  The count of a key in the report is
  * then too low by at most what its cell holds.
  *
- * A burst.  Its packets are described in records of the set and counted in
+ * A burst.  Its packets are described in records of the tally and counted in
  * the tables:
  *
- *     measure_set_receive(set, packets, bytes)    all packets of the burst
- *     measure_set_record(set, i)                  where to describe them
- *     measure_set_fetch(set, n)                   fetches their rows
- *     measure_set_count_fetched(set)              counts them there
+ *     measure_tally_receive(tally, packets, bytes)  all packets of the burst
+ *     measure_tally_record(tally, i)                where to describe them
+ *     measure_tally_fetch(tally, n)                 fetches their rows
+ *     measure_tally_count_fetched(tally)            counts them there
  *
- * measure_set_receive() adds up the whole burst, which is faster than each
+ * measure_tally_receive() adds up the whole burst, which is faster than each
  * packet by itself; what turns out not to count is taken out again, before
- * measure_set_count_fetched() takes the sum into the totals.
+ * measure_tally_count_fetched() takes the sum into the totals.
  * The longer the caller has to do in the meantime, the more surely the rows
- * have come when measure_set_count_fetched() needs them.  Who does not call it
- * after each burst has the burst before counted while the rows of the next one
- * are fetched.  measure_set_count() is all of it in one, for records of the
- * caller.
+ * have come when measure_tally_count_fetched() needs them.  A caller that does
+ * not call it after each burst has the burst before counted while the rows of
+ * the next one are fetched.  measure_tally_count() is all of it in one, for
+ * records of the caller.
  *
- * Two tiers.  A set may have counts for the entries of a flow cache
+ * Two tiers.  A tally may have counts for the entries of a flow cache
  * (measure-cache.h).  Of a burst that has been received, a packet that finds
  * an entry is counted there, by measure_cache_add(), and only the others are
- * fetched.  Before the packets of a burst, measure_set_carry_entries() must
+ * fetched.  Before the packets of a burst, measure_tally_carry_entries() must
  * be called while 'n_carried' is less than MEASURE_CACHE_ENTRIES.
- * measure_set_move_entry() moves the counts of an entry to the
- * tables; measure_set_move_cache() those of all entries, which must be done
- * before a report is made, and for the sets of a writer in their order.  It
+ * measure_tally_move_entry() moves the counts of an entry to the
+ * tables; measure_tally_move_cache() those of all entries, which must be done
+ * before a report is made, and for the tallies of a thread in their order.  It
  * uses a table of its own, so that the tables of packets need not be larger
  * than these want.
  *
- * A set that counts with one tier may be given two while its packet thread
- * counts: measure_set_hold_cache() takes the memory, measure_set_join_cache()
- * the next number of the writer's keys, and measure_set_begin_cache(), a grace
- * period later, says so to the packet thread.  What makes the keys mean
- * nothing in between (measure_cache_forget()) is thus seen by it.  So must a
- * set begin whose keys have been forgotten in the epoch before.
+ * A tally that counts with one tier may be given two while its packet thread
+ * counts: measure_tally_hold_cache() takes the memory,
+ * measure_tally_join_cache() the next number of the thread's keys, and
+ * measure_tally_begin_cache(), a grace period later, says so to the packet
+ * thread.  What makes the keys mean nothing in between
+ * (measure_cache_forget()) is thus seen by it.  So must a tally begin whose
+ * keys have been forgotten in the epoch before.
  *
- * Structures.  Instead of the tables a set may have another structure
+ * Structures.  Instead of the tables a tally may have another structure
  * (measure-structure.h), in which everything is counted whose key finds a
  * place there.  The rest is counted in the tables, and in the overflow count
  * array if they are full.
  *
- * Memory of a set: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_WAITING records,
- * the tables, that of its structure, a few hundred bytes, and with two tiers
- * sizeof(struct measure_cache) and a table of MEASURE_CACHE_ENTRIES keys for
- * each family that finds entries.
+ * Memory of a tally: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_WAITING
+ * records, the tables, that of its structure, a few hundred bytes, and with
+ * two tiers sizeof(struct measure_cache) and a table of MEASURE_CACHE_ENTRIES
+ * keys for each family that finds entries.
  *
- * Thread safety: measure_writer_set(), measure_set_count(), the functions of
- * the two tiers and measure_set_move_entry() belong to the one packet thread
- * of the writer; they do not allocate, lock, wait, log or clear.
- * measure_set_add_table(), the three functions that give a set two tiers and
- * measure_writer_swap() belong to the control thread while the packet thread
- * counts, and measure_set_load() to any thread
- * that knows that the set is not being destroyed; all else to the control
- * thread when the set is not in use. */
+ * Thread safety: measure_thread_tally(), measure_tally_count(), the functions
+ * of the two tiers and measure_tally_move_entry() belong to the one packet
+ * thread; they do not allocate, lock, wait, log or clear.
+ * measure_tally_add_table(), the three functions that give a tally two tiers
+ * and measure_thread_swap() belong to the control thread while the packet
+ * thread counts, and measure_tally_load() to any thread that knows that the
+ * tally is not being destroyed; all else to the control thread when the tally
+ * is not in use. */
 
 #define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
-#define MEASURE_SET_TABLES 12       /* Tables of a family in a set. */
+#define MEASURE_TALLY_TABLES 12     /* Tables of a family in a tally. */
 #define MEASURE_OVERFLOW_CELLS 1024
 #define MEASURE_WAITING (2 * MEASURE_BURST)
 
-/* How large tables of a set are
+/* How large tables of a tally are
  * =============================
  *
  * The first table of an epoch should stay in a cache of the core, and take the
@@ -123,14 +125,14 @@
  * thread has prepared another, even if each packet is a new flow:
  * MEASURE_NEXT_LINES, 2^18 IPv4 flows, last 50 ms at 5 Mpps.
  *
- * All sets of threads that have not had a packet for a while share what an
+ * All tallies of threads that have not had a packet for a while share what an
  * idle bridge may take by their weights, but each thread of
- * MEASURE_QUIET_WEIGHT has MEASURE_QUIET_LEAST_BYTES at least, for two sets.
- * With 4 MiB one such thread beside one of weight 1 finds room for 18,400 IPv4
- * flows, each of four for 4,900, of eight for 2,500.
+ * MEASURE_QUIET_WEIGHT has MEASURE_QUIET_LEAST_BYTES at least, for two
+ * tallies. With 4 MiB one such thread beside one of weight 1 finds room for
+ * 18,400 IPv4 flows, each of four for 4,900, of eight for 2,500.
  * MEASURE_QUICK_LINES, 2^15 flows, are soon there when packets come: they last
  * 6 ms at 5 Mpps. */
-#define MEASURE_SET_MIN_LINES 16
+#define MEASURE_TALLY_MIN_LINES 16
 #define MEASURE_NEXT_LINES (UINT32_C(1) << 18)
 #define MEASURE_QUICK_LINES (UINT32_C(1) << 15)
 #define MEASURE_QUIET_LEAST_BYTES (UINT64_C(768) << 10)
@@ -150,14 +152,14 @@ struct measure_overflow_cell {
     uint64_t bytes;
 };
 
-struct measure_set {
+struct measure_tally {
     /* Written by the packet thread. */
     struct measure_table *current[MEASURE_N_FAMILIES];
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
     uint32_t n_carried;         /* Entries whose words are ready. */
-    uint32_t carry_forgotten;   /* Keys up to this set are not carried. */
+    uint32_t carry_forgotten;   /* Keys up to this tally are not carried. */
     uint32_t n_fetched;         /* Packets since it had none waiting... */
     uint32_t n_counted;         /* ...and those that wait no more. */
     uint64_t received_packets;  /* Not in 'counters' yet: some may turn... */
@@ -172,22 +174,22 @@ struct measure_set {
     bool prefetch;              /* The entries of the flow cache. */
     int node;
     struct measure_budget *budget;
-    struct measure_cache_keys *cache_keys;  /* Of the writer; or NULL. */
-    uint32_t number;            /* Of the sets that count with these. */
+    struct measure_cache_keys *cache_keys;  /* Of the thread; or NULL. */
+    uint32_t number;            /* Of the tallies that count with these. */
 
     /* Written by the control thread.  The packet thread reads 'n_tables' and
      * those tables that it covers. */
     uint32_t n_tables[MEASURE_N_FAMILIES];
-    struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_SET_TABLES];
+    struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_TALLY_TABLES];
 
     struct measure_cache *held_cache;   /* What 'cache' is with two tiers. */
 
-    /* Empty tables for measure_set_move_cache(). */
+    /* Empty tables for measure_tally_move_cache(). */
     struct measure_table spare[MEASURE_N_FAMILIES];
 };
 
-struct measure_writer {
-    struct measure_set *set;    /* Atomic. */
+struct measure_thread {
+    struct measure_tally *tally;    /* Atomic. */
     struct measure_cache_keys *cache_keys;  /* Atomic.  NULL with one tier. */
 
     /* Written by the packet thread: what counting costs it, of a sample. */
@@ -197,7 +199,7 @@ struct measure_writer {
     uint64_t timing_cycles;     /* Atomic.  ...and for timing that. */
 
     /* Of the batch that is being counted. */
-    struct measure_set *batch_set;  /* NULL when it is counted. */
+    struct measure_tally *batch_tally;  /* NULL when it is counted. */
     uint32_t n_timed;           /* Its packets if it is timed, else 0. */
     uint32_t n_timings;
     uint64_t timed_cycles;      /* Timing included. */
@@ -206,95 +208,98 @@ struct measure_writer {
 
 /* The packet path. */
 
-/* Returns the set to count the next burst in.  The acquire order makes what
- * the control thread wrote into the set visible. */
-static inline struct measure_set *
-measure_writer_set(const struct measure_writer *writer)
+/* Returns the tally to count the next burst in.  The acquire order makes what
+ * the control thread wrote into the tally visible. */
+static inline struct measure_tally *
+measure_thread_tally(const struct measure_thread *thread)
 {
-    return __atomic_load_n(&writer->set, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&thread->tally, __ATOMIC_ACQUIRE);
 }
 
 /* Returns what the entries of the flow cache stand for, or NULL. */
 static inline struct measure_cache_keys *
-measure_writer_keys(const struct measure_writer *writer)
+measure_thread_keys(const struct measure_thread *thread)
 {
-    return __atomic_load_n(&writer->cache_keys, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&thread->cache_keys, __ATOMIC_ACQUIRE);
 }
 
-void measure_set_count(struct measure_set *, struct measure_record *records,
-                       size_t n);
+void measure_tally_count(struct measure_tally *,
+                         struct measure_record *records, size_t n);
 
-void measure_set_carry_entries(struct measure_set *);
-bool measure_set_begin_entry(struct measure_set *, uint32_t entry,
-                             uint16_t port, const struct measure_record *);
-void measure_set_move_entry(struct measure_set *, uint32_t entry);
-void measure_set_fetch(struct measure_set *, size_t n);
-void measure_set_count_fetched(struct measure_set *);
+void measure_tally_carry_entries(struct measure_tally *);
+bool measure_tally_begin_entry(struct measure_tally *, uint32_t entry,
+                               uint16_t port, const struct measure_record *);
+void measure_tally_move_entry(struct measure_tally *, uint32_t entry);
+void measure_tally_fetch(struct measure_tally *, size_t n);
+void measure_tally_count_fetched(struct measure_tally *);
 
 /* Returns where measure_parse() may describe the packet 'i' (less than
- * MEASURE_BURST) of those that measure_set_fetch() will be told of. */
+ * MEASURE_BURST) of those that measure_tally_fetch() will be told of. */
 static inline struct measure_record *
-measure_set_record(struct measure_set *set, size_t i)
+measure_tally_record(struct measure_tally *tally, size_t i)
 {
-    return &set->waiting[(set->n_fetched + i) % MEASURE_WAITING];
+    return &tally->waiting[(tally->n_fetched + i) % MEASURE_WAITING];
 }
 
 static inline void
 measure_counter_add(uint64_t *counter, uint64_t value)
 {
     /* Counters are read by other threads while the packet thread, their only
-     * writer, counts: no locked instruction, just no torn value. */
+     * thread, counts: no locked instruction, just no torn value. */
     __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
 /* Adds up a burst of 'packets' packets of together 'bytes' bytes for the
- * totals of 'set'.  Each of them must follow, as one that is fetched or one
+ * totals of 'tally'.  Each of them must follow, as one that is fetched or one
  * that finds an entry of the flow cache, and then
- * measure_set_count_fetched(). */
+ * measure_tally_count_fetched(). */
 static inline void
-measure_set_receive(struct measure_set *set, uint64_t packets, uint64_t bytes)
+measure_tally_receive(struct measure_tally *tally, uint64_t packets,
+                      uint64_t bytes)
 {
-    set->received_packets += packets;
-    set->received_bytes += bytes;
+    tally->received_packets += packets;
+    tally->received_bytes += bytes;
 }
 
 /* The control thread. */
 
-struct measure_set *
-measure_writer_swap(struct measure_writer *, struct measure_set *);
+struct measure_tally *
+measure_thread_swap(struct measure_thread *, struct measure_tally *);
 struct measure_cache_keys *
-measure_writer_get_keys(struct measure_writer *, struct measure_budget *,
+measure_thread_get_keys(struct measure_thread *, struct measure_budget *,
                         int node);
 struct measure_cache_keys *
-measure_writer_take_keys(struct measure_writer *);
-void measure_writer_free_keys(struct measure_writer *,
+measure_thread_take_keys(struct measure_thread *);
+void measure_thread_free_keys(struct measure_thread *,
                               struct measure_budget *);
 
-struct measure_set *measure_set_create(const struct measure_hash_secret *,
-                                       struct measure_budget *, int node);
-void measure_set_destroy(struct measure_set *);
-uint64_t measure_set_quiet_limit(uint64_t idle_bytes, unsigned int weight,
-                                 unsigned int all_weights);
+struct measure_tally *measure_tally_create(const struct measure_hash_secret *,
+                                           struct measure_budget *, int node);
+void measure_tally_destroy(struct measure_tally *);
+uint64_t measure_tally_quiet_limit(uint64_t idle_bytes, unsigned int weight,
+                                   unsigned int all_weights);
 uint64_t measure_table_limit(enum measure_family, uint64_t limit);
-void measure_set_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
-                              uint64_t limit,
-                              uint32_t n_lines[MEASURE_N_FAMILIES],
-                              uint32_t next_lines[MEASURE_N_FAMILIES]);
-bool measure_set_reset(struct measure_set *,
-                       const uint32_t n_lines[MEASURE_N_FAMILIES],
-                       const uint32_t next_lines[MEASURE_N_FAMILIES]);
-void measure_set_begin(struct measure_set *, enum measure_by);
-bool measure_set_use_cache(struct measure_set *, struct measure_cache_keys *);
-bool measure_set_hold_cache(struct measure_set *, bool hold);
-void measure_set_join_cache(struct measure_set *, struct measure_cache_keys *);
-void measure_set_begin_cache(struct measure_set *);
-bool measure_set_use_structure(struct measure_set *,
-                               enum measure_structure_kind, size_t limit);
+void measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+                                uint64_t limit,
+                                uint32_t n_lines[MEASURE_N_FAMILIES],
+                                uint32_t next_lines[MEASURE_N_FAMILIES]);
+bool measure_tally_reset(struct measure_tally *,
+                         const uint32_t n_lines[MEASURE_N_FAMILIES],
+                         const uint32_t next_lines[MEASURE_N_FAMILIES]);
+void measure_tally_begin(struct measure_tally *, enum measure_by);
+bool measure_tally_use_cache(struct measure_tally *,
+                             struct measure_cache_keys *);
+bool measure_tally_hold_cache(struct measure_tally *, bool hold);
+void measure_tally_join_cache(struct measure_tally *,
+                              struct measure_cache_keys *);
+void measure_tally_begin_cache(struct measure_tally *);
+bool measure_tally_use_structure(struct measure_tally *,
+                                 enum measure_structure_kind, size_t limit);
 enum measure_structure_kind
-measure_set_structure(const struct measure_set *);
-void measure_set_move_cache(struct measure_set *);
-bool measure_set_add_table(struct measure_set *, enum measure_family,
-                           uint32_t n_lines);
+measure_tally_structure(const struct measure_tally *);
+void measure_tally_move_cache(struct measure_tally *);
+bool measure_tally_add_table(struct measure_tally *, enum measure_family,
+                             uint32_t n_lines);
 
 uint64_t measure_masked_hash(const struct measure_hash_secret *,
                              enum measure_family, const uint64_t *key,
@@ -303,7 +308,7 @@ uint32_t measure_overflow_cell(uint64_t hash);
 void measure_counters_add(struct measure_counters *,
                           const struct measure_counters *);
 
-/* What a set holds, read while the packet thread counts: each number by
+/* What a tally holds, read while the packet thread counts: each number by
  * itself is right. */
 struct measure_load {
     struct measure_counters counters;
@@ -320,6 +325,6 @@ struct measure_load {
     uint32_t last_lines[MEASURE_N_FAMILIES];   /* Lines of the last table. */
 };
 
-void measure_set_load(const struct measure_set *, struct measure_load *);
+void measure_tally_load(const struct measure_tally *, struct measure_load *);
 
 #endif /* measure-epoch.h */

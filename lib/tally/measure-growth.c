@@ -54,7 +54,7 @@ needs_table(const struct measure_load *load, enum measure_family family,
 
 /* Returns true if it needs one at once, before a large one: it has filled half
  * of its last table, or a large one would come too late for a small one.  A
- * set can have MEASURE_SET_TABLES: some are left for large ones. */
+ * tally can have MEASURE_TALLY_TABLES: some are left for large ones. */
 static bool
 needs_quick_table(const struct measure_load *load, enum measure_family family,
                   uint64_t limit)
@@ -62,7 +62,7 @@ needs_quick_table(const struct measure_load *load, enum measure_family family,
     uint32_t n_tables = load->n_tables[family] + load->n_unused[family];
     bool small = load->n_lines[family] <= MEASURE_QUICK_LINES;
 
-    return (n_tables + 4 <= MEASURE_SET_TABLES
+    return (n_tables + 4 <= MEASURE_TALLY_TABLES
             && (small || load->current_used[family]
                          > load->max_used[family] / 2)
             && needs_table(load, family,
@@ -70,36 +70,36 @@ needs_quick_table(const struct measure_load *load, enum measure_family family,
                                        MEASURE_QUICK_LINES) : 1));
 }
 
-/* Returns true if 'set', whose writer has 'limit', needs another table: if
+/* Returns true if 'tally', whose thread has 'limit', needs another table: if
  * 'quick', one before all that can wait. */
 bool
-measure_set_needs_table(const struct measure_set *set, uint64_t limit,
-                        bool quick)
+measure_tally_needs_table(const struct measure_tally *tally, uint64_t limit,
+                          bool quick)
 {
     struct measure_load load;
 
-    measure_set_load(set, &load);
+    measure_tally_load(tally, &load);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         if (quick ? needs_quick_table(&load, family, limit)
             : needs_table(&load, family, reserve_lines(family, limit))) {
-            return !set->structure;
+            return !tally->structure;
         }
     }
     return false;
 }
 
-/* Gives 'set', whose writer has 'limit', another table if it needs one, out of
- * half of the '*left' bytes.  The table counts twice, for its report can be as
- * large.  Returns the bytes of the new tables.
+/* Gives 'tally', whose thread has 'limit', another table if it needs one, out
+ * of half of the '*left' bytes.  The table counts twice, for its report can be
+ * as large.  Returns the bytes of the new tables.
  *
  * An interlude may take from '*left', too. */
 uint64_t
-measure_set_grow(struct measure_set *set, uint64_t limit, uint64_t *left)
+measure_tally_grow(struct measure_tally *tally, uint64_t limit, uint64_t *left)
 {
     struct measure_load load;
     uint64_t bytes = 0;
 
-    measure_set_load(set, &load);
+    measure_tally_load(tally, &load);
     for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
         uint64_t want = (needs_quick_table(&load, family, limit)
                          ? MEASURE_QUICK_LINES
@@ -110,9 +110,9 @@ measure_set_grow(struct measure_set *set, uint64_t limit, uint64_t *left)
         uint64_t size = measure_table_size(lines);
 
         if (needs_table(&load, family, reserve_lines(family, limit))
-            && lines >= MEASURE_SET_MIN_LINES) {
+            && lines >= MEASURE_TALLY_MIN_LINES) {
             *left -= 2 * size;
-            if (measure_set_add_table(set, family, lines)) {
+            if (measure_tally_add_table(tally, family, lines)) {
                 bytes += size;
             } else {
                 *left += 2 * size;
