@@ -42,7 +42,7 @@
 #define BENCH_LATENCY_BATCH 64  /* Packets in one sample of the latency. */
 
 struct bench_key {
-    uint64_t words[2];          /* Of MEASURE_IPV4. */
+    uint64_t words[2];          /* Of MEASURE_NARROW. */
 };
 
 /* Packets to draw, and what they really were. */

@@ -193,7 +193,7 @@ pointer_create(struct bench_settings *settings, const char **why_not)
 
     (void) why_not;
     entries->params = (struct measure_table_pointer_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .max_keys = settings->n_flows,
         .value_words = entries->words,
         .secret = &entries->secret,
@@ -224,7 +224,7 @@ pointer_update(void *entries_, const struct bench_key *keys,
 
     for (int i = 0; i < BENCH_BURST; i++) {
         hashes[i] = measure_hash(&entries->secret, keys[i].words, 2);
-        measure_table_pointer_prefetch(&entries->pointer, MEASURE_IPV4,
+        measure_table_pointer_prefetch(&entries->pointer, MEASURE_NARROW,
                                        hashes[i]);
     }
     for (int i = 0; i < BENCH_BURST; i++) {

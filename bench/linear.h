@@ -41,7 +41,7 @@ static inline void
 bench_linear_count(struct bench_linear *linear,
                    const struct bench_waiting *packet)
 {
-    if (!measure_table_add_at(&linear->table, MEASURE_IPV4,
+    if (!measure_table_add_at(&linear->table, MEASURE_NARROW,
                               MEASURE_TABLE_MAX_PROBES, packet->key.words,
                               packet->home, 1, packet->bytes)) {
         linear->refused++;
@@ -53,7 +53,7 @@ bench_linear_fetch(struct bench_linear *linear, int i,
                    const struct bench_key *key, uint16_t bytes, bool count)
 {
     uint64_t hash = measure_hash(&linear->secret, key->words,
-                                 measure_key_words(MEASURE_IPV4));
+                                 measure_key_words(MEASURE_NARROW));
     uint64_t *home = measure_table_home(&linear->table, hash);
 
     __builtin_prefetch(home, 1);

@@ -136,7 +136,7 @@ make_record(struct measure_record *record, uint32_t i)
     }
     record->key[1] = measure_ports_word(1024 + i % FLOWS_PER_PAIR, 443, 6);
     record->bytes = 60 + i % 1400;
-    record->verdict = MEASURE_COUNT_IPV4;
+    record->verdict = MEASURE_COUNT_NARROW;
 }
 
 /* Counts the flows of the 'number'th thread. */
@@ -168,10 +168,10 @@ fill_main(void *set_)
 static void
 reset(struct measure_tally *tally)
 {
-    uint32_t n_lines[MEASURE_N_FAMILIES] = {
-        measure_table_lines_for(MEASURE_IPV4, n_flows), 64
+    uint32_t n_lines[MEASURE_N_LAYOUTS] = {
+        measure_table_lines_for(MEASURE_NARROW, n_flows), 64
     };
-    uint32_t next_lines[MEASURE_N_FAMILIES] = { 64, 64 };
+    uint32_t next_lines[MEASURE_N_LAYOUTS] = { 64, 64 };
 
     measure_tally_reset(tally, n_lines, next_lines);
     measure_tally_begin(tally, MEASURE_BY_FLOW);
@@ -308,7 +308,7 @@ static void
 find_changes(const struct measure_report *report)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
-    struct measure_change *changes[MEASURE_N_FAMILIES] = { &change };
+    struct measure_change *changes[MEASURE_N_LAYOUTS] = { &change };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
 
     if (!measure_query_changes(&scope, MEASURE_BY_PAIR, changes)) {
@@ -362,8 +362,8 @@ epochs(const char *name)
         report = measure_report_merge(tallies, n_threads, MEASURE_BY_FLOW,
                                       &secret, &budget);
         ms[MERGE][round] = since(&start);
-        n_rows = measure_table_n_used(&report->tables[MEASURE_IPV4]);
-        bytes = report->table_sizes[MEASURE_IPV4];
+        n_rows = measure_table_n_used(&report->tables[MEASURE_NARROW]);
+        bytes = report->table_sizes[MEASURE_NARROW];
         for (int i = 0; i < N_DEFAULT_QUESTIONS; i++) {
             ask(report, &questions[i]);
             ms[1 + i][round] = since(&start);
@@ -460,7 +460,7 @@ ask_all(const char *name)
     measure_output_close(out);
     measure_output_open_line(out, "target");
     measure_output_uint(out, "flows", measure_table_n_used(
-                            &report->tables[MEASURE_IPV4]));
+                            &report->tables[MEASURE_NARROW]));
     measure_output_decimal(out, "at-most-ms", MAX_QUESTION_MS);
     measure_output_bool(out, "met", met);
     measure_output_close(out);
@@ -776,7 +776,7 @@ main(int argc, char *argv[])
         { NULL, 0, NULL, 0 },
     };
     struct measure_change_config config = {
-        .family = MEASURE_IPV4, .alpha = .25, .factor = 3, .floor = 100,
+        .layout = MEASURE_NARROW, .alpha = .25, .factor = 3, .floor = 100,
         .max_keys = CHANGE_KEYS,
     };
     enum measure_format format = MEASURE_TEXT;

@@ -192,7 +192,7 @@ static void
 count_array_fill(struct sketch *sketch, const struct bench_settings *settings)
 {
     sketch->count_array_params = (struct measure_count_array_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .n_cells = memory_or_default(settings) / sizeof(struct measure_cell),
         .heavy = sketch->heavy,
         .secret = &sketch->secret,
@@ -215,7 +215,7 @@ count_array_update(void *sketch_, const struct bench_key *keys,
     for (int i = 0; i < BENCH_BURST; i++) {
         cells[i] = measure_count_array_cell(
             array, measure_hash(&sketch->secret, keys[i].words,
-                                measure_key_words(MEASURE_IPV4)));
+                                measure_key_words(MEASURE_NARROW)));
         __builtin_prefetch(cells[i], 1);
     }
 #pragma GCC unroll 4
@@ -257,7 +257,7 @@ static void
 count_min_fill(struct sketch *sketch, const struct bench_settings *settings)
 {
     sketch->count_min_params = (struct measure_count_min_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .depth = MEASURE_COUNT_MIN_DEPTH,
         .width = (memory_or_default(settings) / MEASURE_COUNT_MIN_DEPTH
                   / sizeof(struct measure_cell)),
@@ -282,7 +282,7 @@ count_min_update(void *sketch_, const struct bench_key *keys,
 
     for (int i = 0; i < BENCH_BURST; i++) {
         uint64_t hash = measure_hash(&sketch->secret, keys[i].words,
-                                     measure_key_words(MEASURE_IPV4));
+                                     measure_key_words(MEASURE_NARROW));
 
         measure_count_min_find(count_min, DEPTH, hash, cells[i]);
 #pragma GCC unroll 8
@@ -335,7 +335,7 @@ cuckoo_fill(struct sketch *sketch, const struct bench_settings *settings)
     size_t bucket = rows * sizeof(struct measure_row_ipv4);
 
     sketch->cuckoo_params = (struct measure_cuckoo_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .n_buckets = (settings->memory ? settings->memory / bucket
                       : measure_cuckoo_buckets_for(rows, settings->n_flows)),
         .rows_per_bucket = rows,
@@ -353,7 +353,7 @@ cuckoo_report(void *sketch_, uint64_t threshold,
     struct sketch *sketch = sketch_;
 
     MEASURE_CUCKOO_FOR_EACH (row, &sketch->cuckoo) {
-        report_row(row, *measure_row_packets(row, MEASURE_IPV4), threshold,
+        report_row(row, *measure_row_packets(row, MEASURE_NARROW), threshold,
                    report, aux);
     }
 }
@@ -367,7 +367,7 @@ static void
 space_saving_fill(struct sketch *sketch, const struct bench_settings *settings)
 {
     sketch->space_saving_params = (struct measure_space_saving_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .n_entries = memory_or_default(settings) / 128,
         .secret = &sketch->secret,
     };
@@ -401,7 +401,7 @@ table_pointer_fill(struct sketch *sketch,
                    const struct bench_settings *settings)
 {
     sketch->pointer_params = (struct measure_table_pointer_params) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .max_keys = (settings->memory ? settings->memory / 64
                      : settings->n_flows),
         .value_words = 2,

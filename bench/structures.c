@@ -43,7 +43,7 @@ table_lines(const struct bench_settings *settings)
 {
     uint64_t lines = (settings->memory
                       ? settings->memory / MEASURE_LINE_SIZE
-                      : measure_table_lines_for(MEASURE_IPV4,
+                      : measure_table_lines_for(MEASURE_NARROW,
                                                 settings->n_flows));
 
     return lines < 2 ? 2 : lines;
@@ -94,7 +94,7 @@ floor_update(void *floor_, const struct bench_key *keys,
 
     for (int i = 0; i < BENCH_BURST; i++) {
         uint64_t hash = measure_hash(&floor->secret, keys[i].words,
-                                     measure_key_words(MEASURE_IPV4));
+                                     measure_key_words(MEASURE_NARROW));
         uint64_t line = ((hash >> 32) * floor->n_lines) >> 32;
 
         lines[i] = &floor->lines[line * (MEASURE_LINE_SIZE
@@ -132,7 +132,7 @@ linear_create(struct bench_settings *settings, const char **why_not)
     struct bench_linear *linear = measure_xzalloc(sizeof *linear);
 
     linear->secret = settings->secret;
-    if (!measure_table_init(&linear->table, MEASURE_IPV4,
+    if (!measure_table_init(&linear->table, MEASURE_NARROW,
                             table_lines(settings), &settings->budget,
                             MEASURE_ANY_NODE)) {
         *why_not = no_memory;
@@ -172,7 +172,7 @@ linear_report(void *linear_, uint64_t threshold,
 
     bench_linear_finish(linear);
     MEASURE_TABLE_FOR_EACH (row, &linear->table) {
-        uint64_t packets = *measure_row_packets(row, MEASURE_IPV4);
+        uint64_t packets = *measure_row_packets(row, MEASURE_NARROW);
 
         if (packets >= threshold) {
             struct bench_key key = { { row[0], row[1] } };

@@ -59,7 +59,7 @@ spread_create(struct bench_settings *settings, const char **why_not)
     spread->secret = settings->secret;
     spread->config = (struct measure_superspreader_config) {
         .kind = bench_creating->parameter,
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .max_sources = settings->n_flows,
         .max_filters = settings->n_flows / 16 + 1,
         .source_mask = { LOW },
@@ -145,8 +145,8 @@ derived_create(struct bench_settings *settings, const char **why_not)
 
     (void) why_not;
     derived->linear.secret = settings->secret;
-    measure_table_init(&derived->linear.table, MEASURE_IPV4,
-                       measure_table_lines_for(MEASURE_IPV4,
+    measure_table_init(&derived->linear.table, MEASURE_NARROW,
+                       measure_table_lines_for(MEASURE_NARROW,
                                                settings->n_flows),
                        &settings->budget, MEASURE_ANY_NODE);
     return derived;
@@ -230,7 +230,7 @@ change_config(const struct bench_settings *settings,
               struct measure_change_config *config)
 {
     *config = (struct measure_change_config) {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .max_keys = settings->n_flows * 4,
         .alpha = BENCH_CHANGE_ALPHA,
         .factor = BENCH_CHANGE_FACTOR,
@@ -285,8 +285,8 @@ change_derived_report(void *derived_, uint64_t threshold,
     MEASURE_TABLE_FOR_EACH (row, &derived->linear.table) {
         struct measure_change_item item = {
             .key = { row[0], row[1] },
-            .packets = *measure_row_packets(row, MEASURE_IPV4),
-            .bytes = *measure_row_bytes(row, MEASURE_IPV4),
+            .packets = *measure_row_packets(row, MEASURE_NARROW),
+            .bytes = *measure_row_bytes(row, MEASURE_NARROW),
         };
 
         measure_change_add(&derived->change, &item, 1);
@@ -439,7 +439,7 @@ pair_create(struct bench_settings *settings, const char **why_not)
     pair->sides[0].pair = pair->sides[1].pair = pair;
     if (shared) {
         pair->shared_params = (struct measure_shared_array_params) {
-            .family = MEASURE_IPV4,
+            .layout = MEASURE_NARROW,
             .n_cells = memory / sizeof(struct measure_cell),
             .max_keys = 2000,
             .threshold = settings->threshold,
@@ -448,7 +448,7 @@ pair_create(struct bench_settings *settings, const char **why_not)
         pair->size = measure_shared_array_size(&pair->shared_params);
     } else {
         pair->array_params = (struct measure_count_array_params) {
-            .family = MEASURE_IPV4,
+            .layout = MEASURE_NARROW,
             .n_cells = memory / sizeof(struct measure_cell),
             .heavy = {
                 .max_keys = 2000,

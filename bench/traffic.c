@@ -243,7 +243,7 @@ bench_traffic_capture(const char *file, bool pairs, uint32_t epoch_packets)
             memset(whole + header->caplen, 0, size - header->caplen);
         }
         measure_parse(whole, size, MEASURE_ETHERTYPE_ETHERNET, &record);
-        if (record.verdict != MEASURE_COUNT_IPV4) {
+        if (record.verdict != MEASURE_COUNT_NARROW) {
             continue;
         }
         keys = grow(keys, n, sizeof *keys);

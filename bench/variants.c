@@ -46,8 +46,8 @@ variant_create(struct bench_settings *settings, const char **why_not)
 
     (void) why_not;
     v->secret = settings->secret;
-    measure_table_init(&v->table, MEASURE_IPV4,
-                       measure_table_lines_for(MEASURE_IPV4,
+    measure_table_init(&v->table, MEASURE_NARROW,
+                       measure_table_lines_for(MEASURE_NARROW,
                                                settings->n_flows
                                                * bench_creating->parameter
                                                + BENCH_BURST),
@@ -76,7 +76,7 @@ static void
 count_waiting(struct variant *v)
 {
     for (int i = 0; v->waiting && i < BENCH_BURST; i++) {
-        measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
+        measure_table_add(&v->table, MEASURE_NARROW, MEASURE_TABLE_MAX_PROBES,
                           v->keys[i].words, v->hashes[i], 1, v->bytes[i]);
     }
     v->waiting = false;
@@ -121,7 +121,7 @@ find_homes(struct variant *v, const struct bench_key *keys, uint64_t **rows)
 static inline void
 add(struct variant *v, const struct bench_key *key, uint64_t bytes)
 {
-    measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
+    measure_table_add(&v->table, MEASURE_NARROW, MEASURE_TABLE_MAX_PROBES,
                       key->words, measure_hash(&v->secret, key->words, 2), 1,
                       bytes);
 }
@@ -150,7 +150,7 @@ plain_update(void *v_, const struct bench_key *keys, const uint16_t *bytes)
 
     fetch_homes(v, keys, hashes);
     for (int i = 0; i < BENCH_BURST; i++) {
-        measure_table_add(&v->table, MEASURE_IPV4, MEASURE_TABLE_MAX_PROBES,
+        measure_table_add(&v->table, MEASURE_NARROW, MEASURE_TABLE_MAX_PROBES,
                           keys[i].words, hashes[i], 1, bytes[i]);
     }
 }
@@ -168,7 +168,7 @@ second_line_update(void *v_, const struct bench_key *keys,
 
     fetch_homes(v, keys, hashes);
     for (int i = 0; i < BENCH_BURST; i++) {
-        if (!measure_table_add(&v->table, MEASURE_IPV4, 2, keys[i].words,
+        if (!measure_table_add(&v->table, MEASURE_NARROW, 2, keys[i].words,
                                hashes[i], 1, bytes[i])) {
             __builtin_prefetch(measure_table_home(&v->table, hashes[i]) + 8,
                                1);

@@ -105,8 +105,8 @@ stated_probability(enum measure_structure_kind kind)
 static void
 reset_tally(struct measure_tally *tally)
 {
-    static const uint32_t lines[MEASURE_N_FAMILIES] = { 16, 16 };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t lines[MEASURE_N_LAYOUTS] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     ck_assert(measure_tally_reset(tally, lines, none));
 }
@@ -212,9 +212,9 @@ send_tight(struct run *run, struct measure_tally *tally, uint32_t first)
     const struct measure_structure *s = tally->structure;
     uint32_t n_cells = (!s ? 100
                         : s->kind == MEASURE_COUNT_ARRAY
-                        ? s->u[MEASURE_IPV4].count_array.n_cells
+                        ? s->u[MEASURE_NARROW].count_array.n_cells
                         : s->kind == MEASURE_COUNT_MIN
-                        ? s->u[MEASURE_IPV4].count_min.width : 100);
+                        ? s->u[MEASURE_NARROW].count_min.width : 100);
     uint32_t n = tight_flows(run, n_cells);
 
     uint32_t i = 0;
@@ -274,8 +274,8 @@ static void
 name_keys(struct run *run)
 {
     struct measure_tally *tally = run->tallies[run->setting->n_threads];
-    static const uint32_t lines[MEASURE_N_FAMILIES] = { 512, 512 };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t lines[MEASURE_N_LAYOUTS] = { 512, 512 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     ck_assert(measure_tally_reset(tally, lines, none));
     measure_tally_begin(tally, MEASURE_BY_SOURCE);
@@ -479,12 +479,12 @@ struct spreader {
 };
 
 static void
-open_spreader(struct spreader *t, enum measure_family family,
+open_spreader(struct spreader *t, enum measure_layout layout,
               enum measure_spreader_kind kind, uint32_t n_sources)
 {
     struct measure_superspreader_config config = {
         .kind = kind,
-        .family = family,
+        .layout = layout,
         .max_sources = n_sources,
         .max_filters = n_sources,
         .source_mask = { UINT32_MAX },
@@ -520,8 +520,8 @@ add_pair(struct spreader *t, uint32_t source, uint32_t destination)
 START_TEST(bitmap_bounds_hold_for_every_number)
 {
     enum { M = MEASURE_SPREADER_BITS, MAX_N = 30000 };
-    enum measure_family family = _i;
-    uint32_t listed = (family == MEASURE_IPV4 ? MEASURE_SPREADER_LISTED_IPV4
+    enum measure_layout layout = _i;
+    uint32_t listed = (layout == MEASURE_NARROW ? MEASURE_SPREADER_LISTED_IPV4
                        : MEASURE_SPREADER_LISTED_IPV6);
     static uint64_t min[M + 1], max[M + 1];
     static double p[M + 1];
@@ -532,7 +532,7 @@ START_TEST(bitmap_bounds_hold_for_every_number)
     double worst = 0;
 
     memset(known, 0, sizeof known);
-    open_spreader(&t, family, MEASURE_SPREADER_BITMAP, 1);
+    open_spreader(&t, layout, MEASURE_SPREADER_BITMAP, 1);
     for (uint32_t n = 1; n_bits < M; n++) {
         REQUIRE(n < 100000);
         add_pair(&t, 1, n);
@@ -643,7 +643,7 @@ main(void)
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, stated_probability_holds, 0, N_SETTINGS);
     tcase_add_loop_test(tests, bitmap_bounds_hold_for_every_number,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, spreader_bounds_hold, 0, 15 * 2);
     return tests_run(tests);
 }

@@ -147,8 +147,8 @@ START_TEST(full_entries_lose_nothing)
 
     measure_hash_secret_init(&secret, test_seed);
     tally = open_tally(64);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_fields fields = make_fields(family, 7);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_fields fields = make_fields(layout, 7);
 
         for (int i = 0; i < N_PACKETS; i++) {
             flow_cache_hit(tally, 8191, 0, &fields, MEASURE_CACHE_MAX_FRAME);
@@ -168,8 +168,8 @@ END_TEST
  * no other key. */
 START_TEST(entries_refuse_what_is_not_theirs)
 {
-    struct measure_fields v4 = make_fields(MEASURE_IPV4, 1);
-    struct measure_fields v6 = make_fields(MEASURE_IPV6, 1);
+    struct measure_fields v4 = make_fields(MEASURE_NARROW, 1);
+    struct measure_fields v6 = make_fields(MEASURE_WIDE, 1);
     struct measure_record record = make_record(&v4, 100);
     struct measure_record other = make_record(&v6, 100);
     struct measure_record not_ip = { .verdict = MEASURE_NOT_IP };
@@ -179,22 +179,22 @@ START_TEST(entries_refuse_what_is_not_theirs)
 
     measure_hash_secret_init(&secret, test_seed);
     tally = open_tally(64);
-    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_NARROW, 100));
     ck_assert(!measure_tally_begin_entry(tally, 5, 0, &not_ip));
     ck_assert(!measure_tally_begin_entry(tally, 5, 0, &giant));
     ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
     ck_assert(!measure_tally_begin_entry(tally, 5, 0, &other));
-    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV6, 100));
-    ck_assert(flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
-    ck_assert(!flow_cache_add(tally->cache, 6, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_WIDE, 100));
+    ck_assert(flow_cache_add(tally->cache, 5, MEASURE_NARROW, 100));
+    ck_assert(!flow_cache_add(tally->cache, 6, MEASURE_NARROW, 100));
 
     /* An epoch later nothing is left. */
     measure_tally_move_cache(tally);
-    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_IPV4][0]),
+    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_NARROW][0]),
                       0);
-    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_IPV4][1]),
+    ck_assert_uint_eq(measure_table_n_used(&tally->tables[MEASURE_NARROW][1]),
                       1);
-    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_IPV4, 100));
+    ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_NARROW, 100));
     close_tally(tally);
 }
 END_TEST
@@ -205,7 +205,7 @@ START_TEST(what_does_not_count_is_taken_out)
 {
     struct measure_record not_ip = { .verdict = MEASURE_NOT_IP, .bytes = 64 };
     struct measure_record bad = { .verdict = MEASURE_MALFORMED, .bytes = 99 };
-    struct measure_fields fields = make_fields(MEASURE_IPV6, 1);
+    struct measure_fields fields = make_fields(MEASURE_WIDE, 1);
     struct measure_record good = make_record(&fields, 100);
     struct measure_tally *tally;
 
@@ -259,7 +259,7 @@ END_TEST
 START_TEST(reset_and_one_tier)
 {
     const uint32_t lines[] = { 64, 64 }, next[] = { 0, 0 };
-    struct measure_fields fields = make_fields(MEASURE_IPV4, 1);
+    struct measure_fields fields = make_fields(MEASURE_NARROW, 1);
     struct measure_record record = make_record(&fields, 100);
     struct measure_tally *tally;
 
@@ -267,14 +267,14 @@ START_TEST(reset_and_one_tier)
     tally = open_tally(64);
     ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
     measure_tally_move_cache(tally);
-    ck_assert_uint_eq(tally->n_tables[MEASURE_IPV4], 2);
+    ck_assert_uint_eq(tally->n_tables[MEASURE_NARROW], 2);
     ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
     ck_assert(measure_tally_reset(tally, lines, next));
     ck_assert(!tally->cache->counts[5]);
-    ck_assert_uint_eq(tally->n_tables[MEASURE_IPV4], 1);
+    ck_assert_uint_eq(tally->n_tables[MEASURE_NARROW], 1);
     /* The table for the entries is kept for the next time. */
-    ck_assert_ptr_nonnull(tally->spare[MEASURE_IPV4].rows);
-    ck_assert_uint_eq(measure_table_n_used(&tally->spare[MEASURE_IPV4]), 0);
+    ck_assert_ptr_nonnull(tally->spare[MEASURE_NARROW].rows);
+    ck_assert_uint_eq(measure_table_n_used(&tally->spare[MEASURE_NARROW]), 0);
     ck_assert_uint_eq(tally->counters.packets, 0);
     ck_assert(measure_tally_use_cache(tally, NULL));
     ck_assert_ptr_null(tally->cache);
@@ -488,8 +488,8 @@ START_TEST(entries_are_carried)
      * neither. */
     hit(tally, 0, 1, true, &oracle);
     flow_cache_replace(tally, last);
-    ck_assert_uint_eq(measure_table_n_used(tally->current[MEASURE_IPV4])
-                      + measure_table_n_used(tally->current[MEASURE_IPV6]), 0);
+    ck_assert_uint_eq(measure_table_n_used(tally->current[MEASURE_NARROW])
+                      + measure_table_n_used(tally->current[MEASURE_WIDE]), 0);
     hit(tally, last, 6, false, &oracle);
     close_epoch(tally, &oracle);
 

@@ -28,7 +28,7 @@ draw_secret(void)
 
 /* What a tester would set first. */
 static const struct measure_change_config plain = {
-    .family = MEASURE_IPV4,
+    .layout = MEASURE_NARROW,
     .max_keys = 1000,
     .alpha = .25,
 };
@@ -61,7 +61,7 @@ table_close(struct table *t)
 static void
 add(struct table *t, uint32_t number, uint64_t packets, uint64_t bytes)
 {
-    struct measure_fields fields = make_fields(t->c.config.family, number);
+    struct measure_fields fields = make_fields(t->c.config.layout, number);
     struct measure_change_item item;
 
     memset(&item, 0, sizeof item);
@@ -311,7 +311,7 @@ slow_close(struct slow *s)
             } else {
                 struct measure_change_row *row = &s->rows[s->n_rows++];
                 struct measure_fields fields
-                    = make_fields(s->config.family, i);
+                    = make_fields(s->config.layout, i);
 
                 memset(row, 0, sizeof *row);
                 measure_key_from_fields(row->key, &fields);
@@ -356,7 +356,7 @@ START_TEST(same_as_the_oracle)
     uint32_t n_changes = 0;
     struct slow s = {
         .config = {
-            .family = _i % 2,
+            .layout = _i % 2,
             .max_keys = N_KEYS,
             .bytes = _i / 2 % 2,
             .alpha = .05 + random_below(&r, 90) / 100.0,
@@ -453,17 +453,17 @@ slow_nearly_changed(const struct slow *s, const struct slow_key *key)
 
 /* What key 'number' can have missed, for measure_change_missed(). */
 static uint64_t
-missed_by_number(enum measure_family family, const uint64_t *key,
+missed_by_number(enum measure_layout layout, const uint64_t *key,
                  const void *missed_)
 {
     const uint64_t *missed = missed_;
 
     for (uint32_t i = 0;; i++) {
-        struct measure_fields fields = make_fields(family, i);
+        struct measure_fields fields = make_fields(layout, i);
         uint64_t other[MEASURE_KEY_WORDS];
 
         measure_key_from_fields(other, &fields);
-        if (!memcmp(key, other, measure_key_words(family) * 8)) {
+        if (!memcmp(key, other, measure_key_words(layout) * 8)) {
             return missed[i];
         }
     }
@@ -475,12 +475,12 @@ add_row(struct table *t, uint32_t number, uint64_t packets)
     static const uint64_t mask[MEASURE_KEY_WORDS] = {
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
     };
-    struct measure_fields fields = make_fields(t->c.config.family, number);
+    struct measure_fields fields = make_fields(t->c.config.layout, number);
     uint64_t row[MEASURE_KEY_WORDS + 2];
 
     measure_key_from_fields(row, &fields);
-    row[measure_key_words(t->c.config.family)] = packets;
-    row[measure_key_words(t->c.config.family) + 1] = 0;
+    row[measure_key_words(t->c.config.layout)] = packets;
+    row[measure_key_words(t->c.config.layout) + 1] = 0;
     measure_change_add_rows(&t->c, row, 1, mask);
 }
 
@@ -496,7 +496,7 @@ START_TEST(only_what_is_certain_is_a_change)
     uint64_t missed[N_KEYS];
     struct slow s = {
         .config = {
-            .family = _i % 2,
+            .layout = _i % 2,
             .max_keys = too_small ? N_KEYS / 2 : N_KEYS,
             .alpha = .1 + random_below(&r, 80) / 100.0,
             .factor = _i % 3 ? 1 + random_below(&r, 4) : 0,
@@ -563,7 +563,7 @@ START_TEST(only_what_is_certain_is_a_change)
 
             for (uint32_t j = 0; j < N_KEYS && !key; j++) {
                 struct measure_fields fields
-                    = make_fields(s.config.family, j);
+                    = make_fields(s.config.layout, j);
                 uint64_t words[MEASURE_KEY_WORDS] = { 0 };
 
                 measure_key_from_fields(words, &fields);
@@ -634,7 +634,7 @@ START_TEST(skipped_epochs_teach_nothing)
     struct measure_change_config config = plain;
     struct table t;
 
-    config.family = _i;
+    config.layout = _i;
     config.hold_down = 1;
     t = table_open(&config);
     EPOCH(100, NONE);
@@ -684,7 +684,7 @@ START_TEST(full_table_refuses_and_counts)
     struct measure_change_config config = plain;
     struct table t;
 
-    config.family = _i;
+    config.layout = _i;
     config.max_keys = 300;
     config.floor = 160;
     t = table_open(&config);
@@ -729,7 +729,7 @@ START_TEST(probes_are_bounded)
     struct random r = random_from(test_seed);
     struct table t;
 
-    config.family = _i;
+    config.layout = _i;
     t = table_open(&config);
     t.c.n_rows = 1;
     for (uint32_t i = 0; i < N; i++) {
@@ -782,7 +782,7 @@ START_TEST(packets_count_one_each)
     struct table a, b;
     size_t n;
 
-    config.family = _i;
+    config.layout = _i;
     a = table_open(&config);
     b = table_open(&config);
     for (int epoch = 0; epoch < 5; epoch++) {
@@ -840,13 +840,13 @@ main(void)
     tcase_add_loop_test(tests, only_what_is_certain_is_a_change, 0, 40);
     tcase_add_test(tests, errors_wear_off);
     tcase_add_loop_test(tests, skipped_epochs_teach_nothing,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, largest_changes_are_listed_and_the_rest_counted);
     tcase_add_loop_test(tests, full_table_refuses_and_counts,
-                        0, MEASURE_N_FAMILIES);
-    tcase_add_loop_test(tests, probes_are_bounded, 0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
+    tcase_add_loop_test(tests, probes_are_bounded, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, packets_count_one_each,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, largest_values_make_no_nonsense);
     return tests_run(tests);
 }

@@ -199,16 +199,24 @@ put_be32(uint8_t *p, uint32_t value)
     p[3] = value;
 }
 
-/* The 'i'th flow of 'family': neighbours in 'i' share addresses, as they do in
- * traffic, so that groups of all kinds have several members. */
+/* The family of packets, not out of a tunnel, whose key is in 'layout'. */
+static UNUSED enum measure_family
+family_of(enum measure_layout layout)
+{
+    return layout == MEASURE_WIDE ? MEASURE_IPV6 : MEASURE_IPV4;
+}
+
+/* The 'i'th flow whose key is in 'layout', not out of a tunnel: neighbours in
+ * 'i' share addresses, as they do in traffic, so that groups of all kinds have
+ * several members. */
 static UNUSED struct measure_fields
-make_fields(enum measure_family family, uint32_t i)
+make_fields(enum measure_layout layout, uint32_t i)
 {
     struct measure_fields fields;
 
     memset(&fields, 0, sizeof fields);
-    fields.family = family;
-    if (family == MEASURE_IPV6) {
+    fields.family = family_of(layout);
+    if (layout == MEASURE_WIDE) {
         put_be32(fields.source, 0x20010db8);
         put_be32(fields.destination, 0x20010db8);
         put_be32(fields.source + 12, i / 8);

@@ -23,11 +23,11 @@ struct fixture {
 };
 
 static void
-open_array(struct fixture *f, enum measure_family family, uint32_t n_cells,
+open_array(struct fixture *f, enum measure_layout layout, uint32_t n_cells,
            const struct measure_heavy_params *heavy)
 {
     struct measure_count_array_params params = {
-        .family = family,
+        .layout = layout,
         .n_cells = n_cells,
         .heavy = *heavy,
         .secret = &secret,
@@ -59,7 +59,7 @@ add_packets(void *array_, struct measure_record *records, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         uint64_t hash = measure_hash(&secret, records[i].key,
-                                     measure_key_words(array->family));
+                                     measure_key_words(array->layout));
 
         measure_count_array_add(array, records[i].key, hash, 1,
                                 records[i].bytes);
@@ -106,7 +106,7 @@ START_TEST(cells_add_up)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 5000);
     struct fixture f;
 
-    open_array(&f, t.family, 1001, &no_keys);
+    open_array(&f, t.layout, 1001, &no_keys);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &f.array);
     check_cells(&f.array, &t);
     ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 0);
@@ -126,7 +126,7 @@ START_TEST(bound_holds)
     double sum = 0;
     struct fixture f;
 
-    open_array(&f, t.family, N_CELLS, &no_keys);
+    open_array(&f, t.layout, N_CELLS, &no_keys);
     traffic_send(&t, _i / 2 % 2 ? STREAM_ZIPF : STREAM_UNIFORM, N_PACKETS,
                  test_seed, add_burst, &f.array);
     for (uint32_t i = 0; i < N_KEYS; i++) {
@@ -158,19 +158,19 @@ END_TEST
  * average has, with probability 1e-9 for all 1024, no more than 124. */
 START_TEST(crc_collisions_do_not_collide)
 {
-    enum measure_family family = _i;
+    enum measure_layout layout = _i;
     enum { N_KEYS = 65536, N_CELLS = 1024 };
-    struct traffic t = traffic_open(family, KEYS_COLLIDING, N_KEYS);
+    struct traffic t = traffic_open(layout, KEYS_COLLIDING, N_KEYS);
     uint64_t key[MEASURE_KEY_WORDS];
     uint64_t max = 0;
     struct fixture f;
 
     for (uint32_t i = 0; i < 100; i++) {
-        make_key(family, KEYS_COLLIDING, i * 653, key);
-        ck_assert_uint_eq(crc32c(0, key, measure_key_words(family)),
+        make_key(layout, KEYS_COLLIDING, i * 653, key);
+        ck_assert_uint_eq(crc32c(0, key, measure_key_words(layout)),
                           0x12345678);
     }
-    open_array(&f, family, N_CELLS, &no_keys);
+    open_array(&f, layout, N_CELLS, &no_keys);
     traffic_send(&t, STREAM_ALL_NEW, N_KEYS, test_seed, add_burst, &f.array);
     for (uint32_t i = 0; i < N_CELLS; i++) {
         max = (f.array.cells[i].packets > max
@@ -199,7 +199,7 @@ START_TEST(heavy_keys_are_recorded)
     uint32_t n_true = 0, n_found = 0, n_right = 0, n_asked = 0;
     struct fixture f;
 
-    open_array(&f, t.family, N_CELLS, &heavy);
+    open_array(&f, t.layout, N_CELLS, &heavy);
     traffic_send(&t, STREAM_ZIPF, N_PACKETS, test_seed, add_burst, &f.array);
     /* The share is rounded. */
     ck_assert_uint_eq(f.array.heavy.packets_threshold, threshold - 1);
@@ -221,7 +221,7 @@ START_TEST(heavy_keys_are_recorded)
 
         measure_count_array_estimate(&f.array, traffic_hash(&t, i, key),
                                      &estimate);
-        REQUIRE(*measure_row_packets(row, t.family) <= estimate.packets);
+        REQUIRE(*measure_row_packets(row, t.layout) <= estimate.packets);
         if (estimate.packets >= threshold) {
             n_found++;
             n_right += t.key_packets[i] >= threshold;
@@ -246,13 +246,13 @@ START_TEST(threshold_is_crossed_once)
         .min_packets = 10,
         .min_bytes = 100000,
     };
-    enum measure_family family = _i;
-    struct traffic t = traffic_open(family, KEYS_PLAIN, 4);
+    enum measure_layout layout = _i;
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, 4);
     uint64_t keys[4][MEASURE_KEY_WORDS];
     uint64_t hashes[4];
     struct fixture f;
 
-    open_array(&f, family, 1 << 20, &heavy);
+    open_array(&f, layout, 1 << 20, &heavy);
     for (int i = 0; i < 4; i++) {
         hashes[i] = traffic_hash(&t, i, keys[i]);
     }
@@ -291,7 +291,7 @@ START_TEST(threshold_is_crossed_once)
         uint32_t number = traffic_number(&t, row);
 
         ck_assert(number == 1 || number == 2);
-        ck_assert_uint_eq(*measure_row_packets(row, family),
+        ck_assert_uint_eq(*measure_row_packets(row, layout),
                           number == 1 ? 3 : 33);
     }
     traffic_close(&t);
@@ -330,8 +330,8 @@ START_TEST(work_for_a_key_is_bounded)
         .min_packets = 10,
         .min_bytes = MEASURE_NEVER,
     };
-    enum measure_family family = _i;
-    size_t size = measure_heavy_keys_size(family, &params);
+    enum measure_layout layout = _i;
+    size_t size = measure_heavy_keys_size(layout, &params);
     enum { N_ROWS = 2 * MEASURE_HEAVY_BUCKET };
     struct asked asked = { .packets = 20 };
     struct measure_heavy_keys heavy;
@@ -339,7 +339,7 @@ START_TEST(work_for_a_key_is_bounded)
     void *memory = get_memory(size);
     const uint64_t hash = UINT64_C(0x4000000080000000);
 
-    measure_heavy_keys_init(&heavy, family, &params, memory);
+    measure_heavy_keys_init(&heavy, layout, &params, memory);
     for (uint32_t i = 0; i < N_ROWS; i++) {
         key[1] = i;
         ck_assert(measure_heavy_keys_record(&heavy, &class, &asked, &secret,
@@ -395,7 +395,7 @@ START_TEST(all_keys_find_room)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), _i / 2, N_KEYS);
     struct fixture f;
 
-    open_array(&f, t.family, 1 << 20, &heavy);
+    open_array(&f, t.layout, 1 << 20, &heavy);
     for (uint32_t i = 0; i < N_KEYS; i++) {
         uint64_t key[MEASURE_KEY_WORDS];
         uint64_t hash = traffic_hash(&t, i, key);
@@ -421,7 +421,7 @@ START_TEST(thresholds_follow_shares)
     };
     struct fixture f;
 
-    open_array(&f, MEASURE_IPV4, 4, &heavy);
+    open_array(&f, MEASURE_NARROW, 4, &heavy);
     ck_assert_uint_eq(f.array.heavy.packets_threshold, 10);
     ck_assert_uint_eq(f.array.heavy.bytes_threshold, 5);
     measure_heavy_keys_advance(&f.array.heavy, 40, 100);
@@ -449,8 +449,8 @@ START_TEST(merge_adds)
     struct fixture a, b;
     uint32_t n_a, n_b;
 
-    open_array(&a, t.family, 997, &heavy);
-    open_array(&b, t.family, 997, &heavy);
+    open_array(&a, t.layout, 997, &heavy);
+    open_array(&b, t.layout, 997, &heavy);
     traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.array);
     traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.array);
     n_a = measure_table_n_used(&a.array.heavy.table);
@@ -463,7 +463,7 @@ START_TEST(merge_adds)
                       n_a > n_b ? n_a : n_b);
     MEASURE_TABLE_FOR_EACH (row, &b.array.heavy.table) {
         uint64_t hash = measure_hash(&secret, row,
-                                     measure_key_words(t.family));
+                                     measure_key_words(t.layout));
         uint32_t n = measure_table_n_used(&a.array.heavy.table);
 
         /* It is there already. */
@@ -482,7 +482,7 @@ START_TEST(counters_have_64_bits)
     struct measure_estimate estimate;
     struct fixture f;
 
-    open_array(&f, MEASURE_IPV4, 16, &no_keys);
+    open_array(&f, MEASURE_NARROW, 16, &no_keys);
     measure_count_array_add(&f.array, key, 7, UINT32_MAX, UINT32_MAX);
     measure_count_array_add(&f.array, key, 7, 1, UINT64_C(1) << 62);
     measure_count_array_estimate(&f.array, 7, &estimate);
@@ -509,7 +509,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     uint64_t key[MEASURE_KEY_WORDS];
     struct fixture f;
 
-    open_array(&f, t.family, N_CELLS, &heavy);
+    open_array(&f, t.layout, N_CELLS, &heavy);
     cell = measure_count_array_cell(&f.array, traffic_hash(&t, 0, key));
     cell->packets = most - 4;
     cell->bytes = most - 181;
@@ -517,7 +517,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     memset(records, 0, sizeof records);
     for (int i = 0; i < 3; i++) {
         memcpy(records[i].key, key, sizeof key);
-        records[i].verdict = t.family;
+        records[i].verdict = t.layout;
         records[i].bytes = 60;
     }
     measure_count_array_add_burst(&f.array, records, 2);
@@ -526,7 +526,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 1);
     measure_count_array_add(&f.array, key, records[0].hash, 1, 1);
     MEASURE_TABLE_FOR_EACH (row, &f.array.heavy.table) {
-        ck_assert_uint_eq(*measure_row_packets(row, t.family), most - 1);
+        ck_assert_uint_eq(*measure_row_packets(row, t.layout), most - 1);
     }
     for (int i = 0; i < N_CELLS; i++) {
         bool same = &f.array.cells[i] == cell;
@@ -552,8 +552,8 @@ START_TEST(bursts_are_their_packets)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
     struct fixture a, b;
 
-    open_array(&a, t.family, 997, &heavy);
-    open_array(&b, t.family, 997, &heavy);
+    open_array(&a, t.layout, 997, &heavy);
+    open_array(&b, t.layout, 997, &heavy);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &a.array);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_packets,
                  &b.array);
@@ -583,8 +583,8 @@ START_TEST(bursts_lose_what_their_packets_lose)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
     struct fixture a, b;
 
-    open_array(&a, t.family, 97, &heavy);
-    open_array(&b, t.family, 97, &heavy);
+    open_array(&a, t.layout, 97, &heavy);
+    open_array(&b, t.layout, 97, &heavy);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &a.array);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_packets,
                  &b.array);
@@ -610,19 +610,19 @@ main(void)
     tcase_add_loop_test(tests, cells_add_up, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, bound_holds, 0, 8);
     tcase_add_loop_test(tests, crc_collisions_do_not_collide,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, heavy_keys_are_recorded,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, threshold_is_crossed_once,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, work_for_a_key_is_bounded,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, all_keys_find_room, 0, 4);
     tcase_add_test(tests, thresholds_follow_shares);
-    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, counters_have_64_bits);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, bursts_are_their_packets, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, bursts_lose_what_their_packets_lose,
                         0, N_TRAFFIC);

@@ -31,12 +31,12 @@ static const struct measure_heavy_params no_keys = {
 };
 
 static void
-open_sketch(struct fixture *f, enum measure_family family, uint32_t depth,
+open_sketch(struct fixture *f, enum measure_layout layout, uint32_t depth,
             uint32_t width, bool conservative,
             const struct measure_heavy_params *heavy)
 {
     struct measure_count_min_params params = {
-        .family = family,
+        .layout = layout,
         .depth = depth,
         .width = width,
         .conservative = conservative,
@@ -70,7 +70,7 @@ add_packets(void *sketch_, struct measure_record *records, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         uint64_t hash = measure_hash(&secret, records[i].key,
-                                     measure_key_words(sketch->family));
+                                     measure_key_words(sketch->layout));
 
         measure_count_min_add(sketch, records[i].key, hash, 1,
                               records[i].bytes);
@@ -125,7 +125,7 @@ START_TEST(cells_add_up)
         struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 2000);
         struct fixture f;
 
-        open_sketch(&f, t.family, depths[i % 3], 501, i / 3, &no_keys);
+        open_sketch(&f, t.layout, depths[i % 3], 501, i / 3, &no_keys);
         traffic_send(&t, LOOP_STREAM(_i), 10000, test_seed, add_burst,
                      &f.sketch);
         check_cells(&f.sketch, &t);
@@ -140,17 +140,17 @@ END_TEST
  * all of them. */
 START_TEST(rows_are_independent)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum { N_KEYS = 4000, WIDTH = 256 };
     /* Rows 0 and 1 are halves of one hash. */
     static const int pairs[3][2] = { { 0, 1 }, { 1, 2 }, { 0, 2 } };
     const int *rows = pairs[_i / 4];
-    struct traffic t = traffic_open(family, _i / 2 % 2, N_KEYS);
+    struct traffic t = traffic_open(layout, _i / 2 % 2, N_KEYS);
     size_t n_first = 0, n_second = 0;
     size_t (*columns)[2] = calloc(N_KEYS, sizeof *columns);
     struct fixture f;
 
-    open_sketch(&f, family, 3, WIDTH, false, &no_keys);
+    open_sketch(&f, layout, 3, WIDTH, false, &no_keys);
     for (uint32_t i = 0; i < N_KEYS; i++) {
         uint64_t key[MEASURE_KEY_WORDS];
         struct measure_cell *cells[3];
@@ -213,7 +213,7 @@ START_TEST(bound_holds)
 
         traffic_close(&t);
         t = traffic_open(_i % 2, _i / 8 % 2, N_KEYS);
-        open_sketch(&f, t.family, depth, WIDTH, conservative, &no_keys);
+        open_sketch(&f, t.layout, depth, WIDTH, conservative, &no_keys);
         traffic_send(&t, kinds[_i / 8], N_PACKETS, test_seed, add_burst,
                      &f.sketch);
         for (uint32_t i = 0; i < N_KEYS; i++) {
@@ -260,7 +260,7 @@ START_TEST(heavy_keys_are_recorded)
     uint32_t n_found = 0, n_right = 0;
     struct fixture f;
 
-    open_sketch(&f, t.family, 3, 20000, _i / 2, &heavy);
+    open_sketch(&f, t.layout, 3, 20000, _i / 2, &heavy);
     traffic_send(&t, STREAM_ZIPF, N_PACKETS, test_seed, add_burst, &f.sketch);
     ck_assert_uint_eq(measure_heavy_keys_lost(&f.sketch.heavy), 0);
     MEASURE_TABLE_FOR_EACH (row, &f.sketch.heavy.table) {
@@ -270,8 +270,8 @@ START_TEST(heavy_keys_are_recorded)
 
         measure_count_min_estimate(&f.sketch, traffic_hash(&t, i, key),
                                    &estimate);
-        REQUIRE(*measure_row_packets(row, t.family) <= estimate.packets);
-        REQUIRE(*measure_row_bytes(row, t.family) <= estimate.bytes);
+        REQUIRE(*measure_row_packets(row, t.layout) <= estimate.packets);
+        REQUIRE(*measure_row_bytes(row, t.layout) <= estimate.bytes);
         if (estimate.packets >= threshold) {
             n_found++;
             n_right += t.key_packets[i] >= threshold;
@@ -298,7 +298,7 @@ START_TEST(lost_keys_are_counted)
     struct traffic t = traffic_open(_i, KEYS_PLAIN, 30);
     struct fixture f;
 
-    open_sketch(&f, t.family, 3, 100000, false, &heavy);
+    open_sketch(&f, t.layout, 3, 100000, false, &heavy);
     /* 10 are recorded, and the next one lifts the threshold to 3. */
     traffic_send(&t, STREAM_SEQUENTIAL, 2 * 30, test_seed, add_packets,
                  &f.sketch);
@@ -344,7 +344,7 @@ START_TEST(keys_that_gave_way_come_back)
     struct traffic t = traffic_open(_i, KEYS_PLAIN, 2);
     struct fixture f;
 
-    open_sketch(&f, t.family, 3, 100000, false, &heavy);
+    open_sketch(&f, t.layout, 3, 100000, false, &heavy);
     for (uint64_t i = 0, n = 100; i < 10; i++, n *= 4) {
         uint64_t key[MEASURE_KEY_WORDS];
         uint64_t hash = traffic_hash(&t, i % 2, key);
@@ -375,8 +375,8 @@ START_TEST(merge_adds)
     struct traffic t = traffic_open(_i % 2, KEYS_PLAIN, 3000);
     struct fixture a, b;
 
-    open_sketch(&a, t.family, 3, 997, _i / 2, &heavy);
-    open_sketch(&b, t.family, 3, 997, _i / 2, &heavy);
+    open_sketch(&a, t.layout, 3, 997, _i / 2, &heavy);
+    open_sketch(&b, t.layout, 3, 997, _i / 2, &heavy);
     traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.sketch);
     traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.sketch);
     measure_count_min_merge(&a.sketch, &b.sketch);
@@ -395,7 +395,7 @@ START_TEST(counters_have_64_bits)
     struct measure_estimate estimate;
     struct fixture f;
 
-    open_sketch(&f, MEASURE_IPV4, 3, 16, _i, &no_keys);
+    open_sketch(&f, MEASURE_NARROW, 3, 16, _i, &no_keys);
     measure_count_min_add(&f.sketch, key, 7, UINT32_MAX, UINT32_MAX);
     measure_count_min_add(&f.sketch, key, 7, 1, UINT64_C(1) << 62);
     measure_count_min_estimate(&f.sketch, 7, &estimate);
@@ -423,7 +423,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     uint64_t hash = traffic_hash(&t, 0, key);
     struct fixture f;
 
-    open_sketch(&f, t.family, DEPTH, WIDTH, _i / 2, &heavy);
+    open_sketch(&f, t.layout, DEPTH, WIDTH, _i / 2, &heavy);
     measure_count_min_find(&f.sketch, DEPTH, hash, cells);
     for (int i = 0; i < DEPTH; i++) {
         cells[i]->packets = most - 4;
@@ -432,7 +432,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     memset(records, 0, sizeof records);
     for (int i = 0; i < 3; i++) {
         memcpy(records[i].key, key, sizeof key);
-        records[i].verdict = t.family;
+        records[i].verdict = t.layout;
         records[i].bytes = 60;
     }
     measure_count_min_add_burst(&f.sketch, records, 2);
@@ -471,8 +471,8 @@ START_TEST(bursts_are_their_packets)
         struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
         struct fixture a, b;
 
-        open_sketch(&a, t.family, depths[i], 997, i % 2, &heavy);
-        open_sketch(&b, t.family, depths[i], 997, i % 2, &heavy);
+        open_sketch(&a, t.layout, depths[i], 997, i % 2, &heavy);
+        open_sketch(&b, t.layout, depths[i], 997, i % 2, &heavy);
         traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_burst,
                      &a.sketch);
         traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_packets,
@@ -485,7 +485,7 @@ START_TEST(bursts_are_their_packets)
             bool found = false;
 
             MEASURE_TABLE_FOR_EACH (other, &b.sketch.heavy.table) {
-                found |= measure_key_equal(row, other, t.family);
+                found |= measure_key_equal(row, other, t.layout);
             }
             REQUIRE(found);
         }
@@ -512,9 +512,9 @@ main(void)
     tcase_add_test(tests, signs_of_a_pair);
     tcase_add_loop_test(tests, bound_holds, 0, 24);
     tcase_add_loop_test(tests, heavy_keys_are_recorded, 0, 4);
-    tcase_add_loop_test(tests, lost_keys_are_counted, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, lost_keys_are_counted, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, keys_that_gave_way_come_back,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, merge_adds, 0, 4);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, 2);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,

@@ -23,11 +23,11 @@ struct fixture {
 };
 
 static void
-open_table(struct fixture *f, enum measure_family family,
+open_table(struct fixture *f, enum measure_layout layout,
            uint32_t rows_per_bucket, uint32_t n_buckets)
 {
     struct measure_cuckoo_params params = {
-        .family = family,
+        .layout = layout,
         .n_buckets = n_buckets,
         .rows_per_bucket = rows_per_bucket,
         .secret = &secret,
@@ -62,16 +62,16 @@ check_table(const struct measure_cuckoo *table, struct traffic *t,
     MEASURE_CUCKOO_FOR_EACH (row, table) {
         uint32_t number = traffic_number(t, row);
         uint64_t hash = measure_hash(&secret, row,
-                                     measure_key_words(t->family));
-        size_t words = (measure_row_words(t->family)
+                                     measure_key_words(t->layout));
+        size_t words = (measure_row_words(t->layout)
                         * table->rows_per_bucket);
         bool at_home = false;
 
-        REQUIRE(*measure_row_packets(row, t->family)
+        REQUIRE(*measure_row_packets(row, t->layout)
                 == t->key_packets[number]);
-        REQUIRE(*measure_row_bytes(row, t->family) == t->key_bytes[number]);
+        REQUIRE(*measure_row_bytes(row, t->layout) == t->key_bytes[number]);
         for (int i = 0; i < 2; i++) {
-            const uint64_t *bucket = measure_cuckoo_bucket(table, t->family,
+            const uint64_t *bucket = measure_cuckoo_bucket(table, t->layout,
                                                            hash, i);
 
             at_home |= row >= bucket && row < bucket + words;
@@ -89,14 +89,14 @@ check_table(const struct measure_cuckoo *table, struct traffic *t,
 
 START_TEST(counts_are_exact)
 {
-    enum measure_family family = LOOP_FAMILY(_i);
+    enum measure_layout layout = LOOP_FAMILY(_i);
 
     for (uint32_t rows = 1; rows <= 4; rows += 3) {
         enum { N_KEYS = 5000 };
-        struct traffic t = traffic_open(family, LOOP_KEYS(_i), N_KEYS);
+        struct traffic t = traffic_open(layout, LOOP_KEYS(_i), N_KEYS);
         struct fixture f;
 
-        open_table(&f, family, rows,
+        open_table(&f, layout, rows,
                    measure_cuckoo_buckets_for(rows, N_KEYS));
         ck_assert_uint_ge(f.table.max_used, N_KEYS);
         traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst,
@@ -112,18 +112,18 @@ END_TEST
  * in the stash, with four none or nearly so. */
 START_TEST(fills_to_its_limit)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint32_t rows = _i / 2 % 2 ? 4 : 1;
     enum key_kind kind = _i / 4;
     enum { N_KEYS = 100000 };
-    struct traffic t = traffic_open(family, kind, N_KEYS);
+    struct traffic t = traffic_open(layout, kind, N_KEYS);
     char what[64];
     struct fixture f;
 
-    open_table(&f, family, rows, measure_cuckoo_buckets_for(rows, N_KEYS));
+    open_table(&f, layout, rows, measure_cuckoo_buckets_for(rows, N_KEYS));
     traffic_send(&t, STREAM_ALL_NEW, N_KEYS, test_seed, add_burst, &f.table);
     snprintf(what, sizeof what, "%s, %u rows a bucket: keys in the stash",
-             family == MEASURE_IPV4 ? "IPv4" : "IPv6", rows);
+             layout == MEASURE_NARROW ? "IPv4" : "IPv6", rows);
     require_between(what, 0, f.table.n_stash, rows == 1 ? 6 : 1);
     check_table(&f.table, &t, true);
     traffic_close(&t);
@@ -135,17 +135,17 @@ END_TEST
  * counted as refused. */
 START_TEST(refuses_what_does_not_fit)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint32_t rows = _i / 2 ? 4 : 1;
     enum { N_KEYS = 20000 };
-    struct traffic t = traffic_open(family, KEYS_PLAIN, N_KEYS);
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, N_KEYS);
     uint64_t counted = 0;
     struct fixture f;
 
-    open_table(&f, family, rows, measure_cuckoo_buckets_for(rows, 1000));
+    open_table(&f, layout, rows, measure_cuckoo_buckets_for(rows, 1000));
     traffic_send(&t, STREAM_UNIFORM, 100000, test_seed, add_burst, &f.table);
     MEASURE_CUCKOO_FOR_EACH (row, &f.table) {
-        counted += *measure_row_packets(row, family);
+        counted += *measure_row_packets(row, layout);
     }
     ck_assert_uint_le(measure_cuckoo_n_used(&f.table), f.table.max_used);
     ck_assert_uint_ge(measure_cuckoo_n_used(&f.table), 990);
@@ -155,7 +155,7 @@ START_TEST(refuses_what_does_not_fit)
     /* Once a key has a row, all of it is there. */
     traffic_forget(&t);
     MEASURE_CUCKOO_FOR_EACH (row, &f.table) {
-        REQUIRE(*measure_row_packets(row, family)
+        REQUIRE(*measure_row_packets(row, layout)
                 <= t.key_packets[traffic_number(&t, row)]);
     }
     traffic_close(&t);
@@ -167,14 +167,14 @@ END_TEST
  * closed for new keys, without another search. */
 START_TEST(full_table_is_closed)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint32_t rows = _i / 2 ? 4 : 1;
-    struct traffic t = traffic_open(family, KEYS_PLAIN, 100);
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, 100);
     uint64_t key[MEASURE_KEY_WORDS];
     struct fixture f;
     uint32_t n = 0;
 
-    open_table(&f, family, rows, 2);
+    open_table(&f, layout, rows, 2);
     f.table.max_used = 100;
     for (; n < 100; n++) {
         uint64_t hash = traffic_hash(&t, n, key);
@@ -207,12 +207,12 @@ END_TEST
 /* Keys in the stash are counted on there. */
 START_TEST(stash_counts)
 {
-    enum measure_family family = _i;
-    struct traffic t = traffic_open(family, KEYS_PLAIN, 4000);
+    enum measure_layout layout = _i;
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, 4000);
     struct fixture f;
 
     /* Twice the load that cuckoo hashing with one row a bucket can have. */
-    open_table(&f, family, 1, 4000);
+    open_table(&f, layout, 1, 4000);
     f.table.max_used = 4000;
     traffic_send(&t, STREAM_ALL_NEW, 4000, test_seed, add_burst, &f.table);
     ck_assert_uint_eq(f.table.n_stash, MEASURE_CUCKOO_STASH);
@@ -229,13 +229,13 @@ END_TEST
 
 START_TEST(merge_adds)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint32_t rows = _i / 2 ? 4 : 1;
-    struct traffic t = traffic_open(family, KEYS_PLAIN, 3000);
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, 3000);
     struct fixture a, b;
 
-    open_table(&a, family, rows, measure_cuckoo_buckets_for(rows, 3000));
-    open_table(&b, family, 5 - rows,
+    open_table(&a, layout, rows, measure_cuckoo_buckets_for(rows, 3000));
+    open_table(&b, layout, 5 - rows,
                measure_cuckoo_buckets_for(5 - rows, 4000));
     traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.table);
     traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.table);
@@ -249,19 +249,19 @@ END_TEST
 
 START_TEST(counters_have_64_bits)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint64_t key[MEASURE_KEY_WORDS] = { 1 };
-    uint64_t hash = measure_hash(&secret, key, measure_key_words(family));
+    uint64_t hash = measure_hash(&secret, key, measure_key_words(layout));
     uint64_t *row;
     struct fixture f;
 
-    open_table(&f, family, _i / 2 ? 4 : 1, 10);
+    open_table(&f, layout, _i / 2 ? 4 : 1, 10);
     ck_assert(measure_cuckoo_add(&f.table, key, hash, UINT32_MAX,
                                  UINT32_MAX));
     ck_assert(measure_cuckoo_add(&f.table, key, hash, 1, UINT64_C(1) << 62));
     row = measure_cuckoo_next(&f.table, NULL);
-    ck_assert_uint_eq(*measure_row_packets(row, family), UINT64_C(1) << 32);
-    ck_assert_uint_eq(*measure_row_bytes(row, family),
+    ck_assert_uint_eq(*measure_row_packets(row, layout), UINT64_C(1) << 32);
+    ck_assert_uint_eq(*measure_row_bytes(row, layout),
                       (UINT64_C(1) << 62) + UINT32_MAX);
     ck_assert_ptr_null(measure_cuckoo_next(&f.table, row));
     close_table(&f);
@@ -272,14 +272,14 @@ END_TEST
  * fills up to its limit. */
 START_TEST(counters_near_their_end_disturb_no_neighbour)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint32_t rows = _i / 2 ? 4 : 1;
     enum { N_LARGE = 500, N_KEYS = 10000 };
-    struct traffic t = traffic_open(family, KEYS_PLAIN, N_KEYS);
+    struct traffic t = traffic_open(layout, KEYS_PLAIN, N_KEYS);
     uint64_t key[MEASURE_KEY_WORDS];
     struct fixture f;
 
-    open_table(&f, family, rows, measure_cuckoo_buckets_for(rows, N_KEYS));
+    open_table(&f, layout, rows, measure_cuckoo_buckets_for(rows, N_KEYS));
     for (uint32_t i = 0; i < N_LARGE; i++) {
         uint64_t hash = traffic_hash(&t, i, key);
 
@@ -307,7 +307,7 @@ main(void)
     tcase_add_loop_test(tests, fills_to_its_limit, 0, 8);
     tcase_add_loop_test(tests, refuses_what_does_not_fit, 0, 4);
     tcase_add_loop_test(tests, full_table_is_closed, 0, 4);
-    tcase_add_loop_test(tests, stash_counts, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, stash_counts, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, merge_adds, 0, 4);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, 4);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,

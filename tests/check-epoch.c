@@ -70,8 +70,8 @@ make_tally(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
 {
     struct measure_tally *tally = measure_tally_create(&secret, &budget,
                                                        MEASURE_ANY_NODE);
-    uint32_t first[MEASURE_N_FAMILIES] = { n_lines, n_lines };
-    uint32_t next[MEASURE_N_FAMILIES] = { next_lines, next_lines };
+    uint32_t first[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
+    uint32_t next[MEASURE_N_LAYOUTS] = { next_lines, next_lines };
 
     ck_assert(measure_tally_reset(tally, first, next));
     measure_tally_begin(tally, by);
@@ -146,7 +146,7 @@ send_packets(struct traffic *t, struct measure_tally *tally, uint32_t n)
                 t->malformed += !kind;
             } else {
                 struct measure_fields fields
-                    = make_fields(kind % MEASURE_N_FAMILIES,
+                    = make_fields(kind % MEASURE_N_LAYOUTS,
                                   stream_next(&t->stream));
 
                 records[i] = make_record(&fields, bytes);
@@ -197,33 +197,33 @@ check_report(struct measure_tally *const tallies[], size_t n_tallies,
     for (size_t i = 0; i < keys.n; i++) {
         keys.rows[i].seen = false;
     }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        MEASURE_TABLE_FOR_EACH (row, &report->tables[family]) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        MEASURE_TABLE_FOR_EACH (row, &report->tables[layout]) {
             struct measure_fields fields;
             struct oracle_row *expected;
 
-            measure_fields_from_key(&fields, family, row);
+            measure_fields_from_key(&fields, layout, row);
             expected = oracle_find(&keys, &fields);
             REQUIRE(expected && !expected->seen);
             expected->seen = true;
-            REQUIRE(*measure_row_packets(row, family) <= expected->packets);
-            REQUIRE(*measure_row_bytes(row, family) <= expected->bytes);
-            packets += *measure_row_packets(row, family);
-            bytes += *measure_row_bytes(row, family);
+            REQUIRE(*measure_row_packets(row, layout) <= expected->packets);
+            REQUIRE(*measure_row_bytes(row, layout) <= expected->bytes);
+            packets += *measure_row_packets(row, layout);
+            bytes += *measure_row_bytes(row, layout);
             n_rows++;
             if (exact) {
-                REQUIRE(*measure_row_packets(row, family)
+                REQUIRE(*measure_row_packets(row, layout)
                         == expected->packets);
-                REQUIRE(*measure_row_bytes(row, family) == expected->bytes);
+                REQUIRE(*measure_row_bytes(row, layout) == expected->bytes);
             } else {
                 uint64_t hash = measure_hash(&secret, row,
-                                             measure_key_words(family));
+                                             measure_key_words(layout));
                 const struct measure_overflow_cell *cell
                     = &report->overflow[measure_overflow_cell(hash)];
 
-                REQUIRE(*measure_row_packets(row, family) + cell->packets
+                REQUIRE(*measure_row_packets(row, layout) + cell->packets
                         >= expected->packets);
-                REQUIRE(*measure_row_bytes(row, family) + cell->bytes
+                REQUIRE(*measure_row_bytes(row, layout) + cell->bytes
                         >= expected->bytes);
             }
         }
@@ -240,13 +240,12 @@ check_report(struct measure_tally *const tallies[], size_t n_tallies,
     for (size_t i = 0; i < keys.n && !exact; i++) {
         if (!keys.rows[i].seen) {
             uint64_t key[MEASURE_KEY_WORDS];
-            uint64_t hash;
+            enum measure_layout layout
+                = measure_key_from_fields(key, &keys.rows[i].fields);
+            uint64_t hash = measure_hash(&secret, key,
+                                         measure_key_words(layout));
             uint32_t cell;
 
-            measure_key_from_fields(key, &keys.rows[i].fields);
-            hash = measure_hash(&secret, key,
-                                measure_key_words(
-                                    keys.rows[i].fields.family));
             cell = measure_overflow_cell(hash);
             REQUIRE(report->overflow[cell].packets >= keys.rows[i].packets);
             REQUIRE(report->overflow[cell].bytes >= keys.rows[i].bytes);
@@ -268,12 +267,12 @@ START_TEST(one_table_counts_exactly)
     check_counters(&load.counters, &t);
     check_counters(&tally->counters, &t);
     ck_assert_uint_eq(load.counters.overflow_packets, 0);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        ck_assert_uint_eq(load.n_tables[family], 1);
-        ck_assert_uint_eq(load.n_unused[family], 0);
-        ck_assert_uint_eq(load.n_lines[family], 6000);
-        ck_assert_uint_eq(load.last_lines[family], 6000);
-        ck_assert_uint_eq(load.n_used[family], load.current_used[family]);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        ck_assert_uint_eq(load.n_tables[layout], 1);
+        ck_assert_uint_eq(load.n_unused[layout], 0);
+        ck_assert_uint_eq(load.n_lines[layout], 6000);
+        ck_assert_uint_eq(load.last_lines[layout], 6000);
+        ck_assert_uint_eq(load.n_used[layout], load.current_used[layout]);
     }
     ck_assert_uint_eq(load.table_bytes, 2 * 6000 * MEASURE_LINE_SIZE);
     check_report(&tally, 1, by, &t, true);
@@ -315,32 +314,32 @@ START_TEST(full_tables_move_on_and_stay_exact)
     for (int i = 0; i < 3000; i++) {
         send_packets(&t, tally, 8);
         measure_tally_load(tally, &load);
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            if (!load.n_unused[family]) {
-                ck_assert(measure_tally_add_table(tally, family, next_lines));
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            if (!load.n_unused[layout]) {
+                ck_assert(measure_tally_add_table(tally, layout, next_lines));
             }
         }
-        if (load.n_tables[MEASURE_IPV4] > 1) {
+        if (load.n_tables[MEASURE_NARROW] > 1) {
             next_lines = 20000;
         }
     }
     measure_tally_load(tally, &load);
     check_counters(&load.counters, &t);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         uint64_t n_used = 0;
 
-        ck_assert_uint_gt(load.n_tables[family], 2);
-        ck_assert_uint_eq(load.n_tables[family] + load.n_unused[family],
-                          tally->n_tables[family]);
-        for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
-            n_used += measure_table_n_used(&tally->tables[family][i]);
+        ck_assert_uint_gt(load.n_tables[layout], 2);
+        ck_assert_uint_eq(load.n_tables[layout] + load.n_unused[layout],
+                          tally->n_tables[layout]);
+        for (uint32_t i = 0; i < tally->n_tables[layout]; i++) {
+            n_used += measure_table_n_used(&tally->tables[layout][i]);
         }
-        ck_assert_uint_eq(load.n_used[family], n_used);
-        ck_assert_uint_eq(load.last_lines[family], 20000);
-        ck_assert_uint_eq(load.max_used[family],
-                          tally->current[family]->max_used);
-        ck_assert_uint_eq(load.current_used[family],
-                          measure_table_n_used(tally->current[family]));
+        ck_assert_uint_eq(load.n_used[layout], n_used);
+        ck_assert_uint_eq(load.last_lines[layout], 20000);
+        ck_assert_uint_eq(load.max_used[layout],
+                          tally->current[layout]->max_used);
+        ck_assert_uint_eq(load.current_used[layout],
+                          measure_table_n_used(tally->current[layout]));
     }
     ck_assert_uint_eq(load.counters.overflow_packets, 0);
     check_report(&tally, 1, by, &t, true);
@@ -353,12 +352,12 @@ START_TEST(tables_of_a_tally_are_limited)
 {
     struct measure_tally *tally = make_tally(MEASURE_BY_FLOW, 4, 0);
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         for (int i = 1; i < MEASURE_TALLY_TABLES; i++) {
-            ck_assert(measure_tally_add_table(tally, family, 4));
+            ck_assert(measure_tally_add_table(tally, layout, 4));
         }
-        ck_assert(!measure_tally_add_table(tally, family, 4));
-        ck_assert_uint_eq(tally->n_tables[family], MEASURE_TALLY_TABLES);
+        ck_assert(!measure_tally_add_table(tally, layout, 4));
+        ck_assert_uint_eq(tally->n_tables[layout], MEASURE_TALLY_TABLES);
     }
 
     /* All of them are filled, one after the other. */
@@ -367,9 +366,9 @@ START_TEST(tables_of_a_tally_are_limited)
 
     send_packets(&t, tally, 5000);
     measure_tally_load(tally, &load);
-    ck_assert_uint_eq(load.n_tables[MEASURE_IPV4], MEASURE_TALLY_TABLES);
-    ck_assert_uint_eq(load.n_used[MEASURE_IPV4], MEASURE_TALLY_TABLES * 4);
-    ck_assert_uint_eq(load.n_used[MEASURE_IPV6], MEASURE_TALLY_TABLES * 2);
+    ck_assert_uint_eq(load.n_tables[MEASURE_NARROW], MEASURE_TALLY_TABLES);
+    ck_assert_uint_eq(load.n_used[MEASURE_NARROW], MEASURE_TALLY_TABLES * 4);
+    ck_assert_uint_eq(load.n_used[MEASURE_WIDE], MEASURE_TALLY_TABLES * 2);
     ck_assert_uint_eq(load.counters.overflow_packets,
                       t.flows.packets - MEASURE_TALLY_TABLES * 6);
     check_report(&tally, 1, MEASURE_BY_FLOW, &t, false);
@@ -388,7 +387,7 @@ START_TEST(overflow_is_bounded_and_adds_up)
     tallies[1] = make_tally(by, 20, 0);
     /* One that has no table for IPv6, as when there is no memory at all. */
     tallies[2] = make_tally(by, 1, 0);
-    ck_assert_uint_eq(tallies[2]->tables[MEASURE_IPV6][0].max_used, 0);
+    ck_assert_uint_eq(tallies[2]->tables[MEASURE_WIDE][0].max_used, 0);
     for (int i = 0; i < 300; i++) {
         send_packets(&t, tallies[i % ARRAY_SIZE(tallies)], 200);
     }
@@ -411,15 +410,15 @@ START_TEST(quiet_tallies_take_some_flows)
         uint64_t idle_mb;
     } cases[] = { { 1, 18400, 4 }, { 4, 4900, 4 }, { 7, 2800, 4 },
                   { 8, 2500, 4 }, { 32, 2500, 4 }, { 1, 262000, 64 } };
-    static const uint64_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint64_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
     unsigned int pmds = cases[_i].pmds;
     unsigned int weights = pmds * MEASURE_QUIET_WEIGHT + 1;
     uint64_t limit = measure_tally_quiet_limit(cases[_i].idle_mb << 20,
                                                MEASURE_QUIET_WEIGHT, weights);
     uint64_t before = measure_budget_used(&budget);
     struct random r = random_from(test_seed);
-    uint32_t n_lines[MEASURE_N_FAMILIES];
-    uint32_t next_lines[MEASURE_N_FAMILIES];
+    uint32_t n_lines[MEASURE_N_LAYOUTS];
+    uint32_t next_lines[MEASURE_N_LAYOUTS];
     struct measure_load load;
     struct measure_tally *tally;
     uint64_t n_sent = 0;
@@ -440,7 +439,7 @@ START_TEST(quiet_tallies_take_some_flows)
 
         memset(records, 0, sizeof records);
         for (int i = 0; i < MEASURE_BURST; i++) {
-            records[i].verdict = MEASURE_COUNT_IPV4;
+            records[i].verdict = MEASURE_COUNT_NARROW;
             records[i].bytes = 100;
             records[i].key[0] = n_sent + i;
             records[i].key[1] = random_next(&r);
@@ -452,8 +451,8 @@ START_TEST(quiet_tallies_take_some_flows)
                   || n_sent > cases[_i].flows);
     } while (n_sent < 2 * cases[_i].flows);
 
-    ck_assert_uint_ge(load.n_used[MEASURE_IPV4], cases[_i].flows);
-    ck_assert_uint_eq(load.n_used[MEASURE_IPV4]
+    ck_assert_uint_ge(load.n_used[MEASURE_NARROW], cases[_i].flows);
+    ck_assert_uint_eq(load.n_used[MEASURE_NARROW]
                       + load.counters.overflow_packets, n_sent);
     ck_assert_uint_eq(load.counters.packets, n_sent);
     measure_tally_destroy(tally);
@@ -469,34 +468,34 @@ grow_urgent_tally(void)
     /* The memory that is being prepared is not there for others. */
     ck_assert_uint_ge(measure_budget_used(&budget),
                       measure_table_size(65536));
-    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 1024));
+    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_NARROW, 1024));
 }
 
 /* While a large table is prepared, a small one that is needed at once comes
  * first, also to the same tally. */
 START_TEST(small_tables_do_not_wait_for_large_ones)
 {
-    static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t n_lines[MEASURE_N_LAYOUTS] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     urgent_tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(urgent_tally, n_lines, none));
     measure_memory_interlude = grow_urgent_tally;
-    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 65536));
+    ck_assert(measure_tally_add_table(urgent_tally, MEASURE_NARROW, 65536));
     ck_assert_ptr_null(measure_memory_interlude);
-    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_IPV4], 3);
-    ck_assert_uint_eq(urgent_tally->tables[MEASURE_IPV4][1].n_lines, 1024);
-    ck_assert_uint_eq(urgent_tally->tables[MEASURE_IPV4][2].n_lines, 65536);
+    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_NARROW], 3);
+    ck_assert_uint_eq(urgent_tally->tables[MEASURE_NARROW][1].n_lines, 1024);
+    ck_assert_uint_eq(urgent_tally->tables[MEASURE_NARROW][2].n_lines, 65536);
 
     /* The last place may go to the small one. */
-    while (urgent_tally->n_tables[MEASURE_IPV4] < MEASURE_TALLY_TABLES - 1) {
-        ck_assert(measure_tally_add_table(urgent_tally, MEASURE_IPV4, 16));
+    while (urgent_tally->n_tables[MEASURE_NARROW] < MEASURE_TALLY_TABLES - 1) {
+        ck_assert(measure_tally_add_table(urgent_tally, MEASURE_NARROW, 16));
     }
     measure_memory_interlude = grow_urgent_tally;
-    ck_assert(!measure_tally_add_table(urgent_tally, MEASURE_IPV4, 65536));
-    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_IPV4],
+    ck_assert(!measure_tally_add_table(urgent_tally, MEASURE_NARROW, 65536));
+    ck_assert_uint_eq(urgent_tally->n_tables[MEASURE_NARROW],
                       MEASURE_TALLY_TABLES);
-    ck_assert_uint_eq((urgent_tally->tables[MEASURE_IPV4]
+    ck_assert_uint_eq((urgent_tally->tables[MEASURE_NARROW]
                        [MEASURE_TALLY_TABLES - 1].n_lines), 1024);
     measure_tally_destroy(urgent_tally);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
@@ -518,17 +517,17 @@ START_TEST(reset_leaves_nothing_behind)
     for (int i = 0; i < 30; i++) {
         struct traffic t = traffic_open(STREAM_UNIFORM, 2000);
         enum measure_by by = random_below(&r, MEASURE_N_BY);
-        uint32_t first[MEASURE_N_FAMILIES], next[MEASURE_N_FAMILIES];
+        uint32_t first[MEASURE_N_LAYOUTS], next[MEASURE_N_LAYOUTS];
         struct measure_counters none;
         uint64_t size = own_size;
         bool roomy = random_below(&r, 2);
 
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             /* Often the sizes of the time before. */
-            first[family] = 50 << random_below(&r, 2);
-            next[family] = (roomy ? 8000
+            first[layout] = 50 << random_below(&r, 2);
+            next[layout] = (roomy ? 8000
                             : random_below(&r, 3) * 50);
-            size += (first[family] + next[family]) * MEASURE_LINE_SIZE;
+            size += (first[layout] + next[layout]) * MEASURE_LINE_SIZE;
         }
         ck_assert(measure_tally_reset(tally, first, next));
         measure_tally_begin(tally, by);
@@ -539,16 +538,16 @@ START_TEST(reset_leaves_nothing_behind)
         for (int j = 0; j < MEASURE_OVERFLOW_CELLS; j++) {
             REQUIRE(!tally->overflow[j].packets && !tally->overflow[j].bytes);
         }
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            const struct measure_table *tables = tally->tables[family];
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            const struct measure_table *tables = tally->tables[layout];
 
-            ck_assert_uint_eq(tally->n_tables[family], next[family] ? 2 : 1);
-            ck_assert_uint_eq(tables[0].n_lines, first[family]);
-            ck_assert_ptr_eq(tally->current[family], tables);
-            if (next[family]) {
-                ck_assert_uint_eq(tables[1].n_lines, next[family]);
+            ck_assert_uint_eq(tally->n_tables[layout], next[layout] ? 2 : 1);
+            ck_assert_uint_eq(tables[0].n_lines, first[layout]);
+            ck_assert_ptr_eq(tally->current[layout], tables);
+            if (next[layout]) {
+                ck_assert_uint_eq(tables[1].n_lines, next[layout]);
             }
-            for (uint32_t j = 0; j < tally->n_tables[family]; j++) {
+            for (uint32_t j = 0; j < tally->n_tables[layout]; j++) {
                 ck_assert_uint_eq(measure_table_n_used(&tables[j]), 0);
                 ck_assert_ptr_eq(measure_table_next(&tables[j], NULL), NULL);
             }
@@ -569,21 +568,21 @@ END_TEST
 /* Tables that have the right size already are kept. */
 START_TEST(reset_keeps_tables)
 {
-    static const uint32_t first[MEASURE_N_FAMILIES] = { 100, 200 };
-    static const uint32_t next[MEASURE_N_FAMILIES] = { 300, 400 };
+    static const uint32_t first[MEASURE_N_LAYOUTS] = { 100, 200 };
+    static const uint32_t next[MEASURE_N_LAYOUTS] = { 300, 400 };
     struct measure_tally *tally = measure_tally_create(&secret, &budget,
                                                        MEASURE_ANY_NODE);
-    uint64_t *rows[MEASURE_N_FAMILIES][2];
+    uint64_t *rows[MEASURE_N_LAYOUTS][2];
 
     ck_assert(measure_tally_reset(tally, first, next));
     measure_tally_begin(tally, MEASURE_BY_FLOW);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        rows[family][0] = tally->tables[family][0].rows;
-        rows[family][1] = tally->tables[family][1].rows;
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        rows[layout][0] = tally->tables[layout][0].rows;
+        rows[layout][1] = tally->tables[layout][1].rows;
     }
 
     /* In the other order, and back. */
-    ck_assert(measure_tally_add_table(tally, MEASURE_IPV4, 64));
+    ck_assert(measure_tally_add_table(tally, MEASURE_NARROW, 64));
     for (int i = 0; i < 2; i++) {
         n_calls = 0;
         watching = true;
@@ -591,12 +590,12 @@ START_TEST(reset_keeps_tables)
         watching = false;
         /* Only the table too many is given back, at the first time. */
         ck_assert_uint_eq(n_calls, i ? 0 : 1);
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            ck_assert_ptr_eq(tally->tables[family][0].rows,
-                             rows[family][i ? 0 : 1]);
-            ck_assert_ptr_eq(tally->tables[family][1].rows,
-                             rows[family][i ? 1 : 0]);
-            ck_assert_uint_eq(tally->n_tables[family], 2);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            ck_assert_ptr_eq(tally->tables[layout][0].rows,
+                             rows[layout][i ? 0 : 1]);
+            ck_assert_ptr_eq(tally->tables[layout][1].rows,
+                             rows[layout][i ? 1 : 0]);
+            ck_assert_uint_eq(tally->n_tables[layout], 2);
         }
     }
     measure_tally_destroy(tally);
@@ -691,8 +690,8 @@ START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
     ck_assert_uint_eq(n_calls, 0);
     /* It did all that it can do: filled tables, moved on, overflowed. */
     ck_assert_uint_gt(tally->counters.overflow_packets, 0);
-    ck_assert_ptr_eq(tally->current[MEASURE_IPV4],
-                     &tally->tables[MEASURE_IPV4][1]);
+    ck_assert_ptr_eq(tally->current[MEASURE_NARROW],
+                     &tally->tables[MEASURE_NARROW][1]);
     free(records);
     measure_tally_destroy(tally);
 }

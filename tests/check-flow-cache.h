@@ -38,12 +38,12 @@ flow_cache_begin(struct measure_tally *tally, struct measure_cache_keys *keys)
 /* Counts a packet for 'entry' if that takes it. */
 static UNUSED bool
 flow_cache_add(struct measure_cache *cache, uint32_t entry,
-               enum measure_family family, uint32_t bytes)
+               enum measure_layout layout, uint32_t bytes)
 {
     uint64_t word = cache->counts[entry];
 
     if (!measure_cache_takes(word)
-        || measure_cache_version(word) != (family == MEASURE_IPV4 ? 4 : 6)) {
+        || measure_cache_version(word) != (layout == MEASURE_NARROW ? 4 : 6)) {
         return false;
     }
     measure_cache_add(cache, entry, bytes);

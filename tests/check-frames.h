@@ -54,8 +54,8 @@ struct frame_case {
 #define IP4_TCP "0800" IP4("0028", "0000", "06") TCP
 #define IP6_UDP "86dd" IP6("0008", "11") UDP
 
-#define V4 MEASURE_COUNT_IPV4
-#define V6 MEASURE_COUNT_IPV6
+#define V4 MEASURE_COUNT_NARROW
+#define V6 MEASURE_COUNT_WIDE
 #define BAD MEASURE_MALFORMED
 #define NOT MEASURE_NOT_IP
 

@@ -217,7 +217,7 @@ make_grouping(uint64_t max_packets)
     struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
 
     grouping->max_packets = max_packets;
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         grouping->sizes[i] = 100000;
         grouping->tables[i].rows
             = measure_memory_take(&budget, &grouping->sizes[i], SIZE_MAX,
@@ -350,7 +350,7 @@ START_TEST(threads_that_ask_at_once_share_groupings)
 
             ask_at_once(by, false);
             grouping = measure_groupings_get(reports[0]->groupings, by);
-            for (int j = 0; j < MEASURE_N_FAMILIES; j++) {
+            for (int j = 0; j < MEASURE_N_LAYOUTS; j++) {
                 kept += grouping->tables[j].rows ? grouping->sizes[j] : 0;
             }
             ck_assert_uint_eq(measure_budget_used(&budget), used + kept);

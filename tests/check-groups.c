@@ -20,14 +20,14 @@
 /* Keys that differ in their number, and for every other number only by the
  * port of the switch. */
 static void
-make_row(uint64_t *row, enum measure_family layout, uint32_t number,
+make_row(uint64_t *row, enum measure_layout layout, uint32_t number,
          uint64_t packets, uint64_t bytes)
 {
     unsigned int n_words = measure_key_words(layout);
 
     memset(row, 0, n_words * sizeof *row);
     row[0] = number / 2 * UINT64_C(0x100000001);
-    row[n_words - 1] = layout == MEASURE_IPV6 ? number / 2 : 0;
+    row[n_words - 1] = layout == MEASURE_WIDE ? number / 2 : 0;
     row[measure_key_ports(layout)]
         |= (uint64_t) (number % 2) << MEASURE_PORT_SHIFT;
     row[n_words] = packets;
@@ -66,7 +66,7 @@ check_rows(const struct measure_groups *groups, uint32_t n_numbers)
 START_TEST(groups_add_up)
 {
     static const uint32_t sizes[] = { 1, 2, 63, 64, 65, 1000, MAX_NUMBERS };
-    enum measure_family layout = _i;
+    enum measure_layout layout = _i;
     struct random r = random_from(test_seed);
     struct measure_hash_secret secret;
     struct measure_groups groups;
@@ -207,7 +207,7 @@ END_TEST
 /* Each row comes out of the partition that its hash chose, in order. */
 START_TEST(partitions_keep_their_rows)
 {
-    enum measure_family layout = _i;
+    enum measure_layout layout = _i;
     struct random r = random_from(test_seed);
 
     for (uint32_t n = 1; n <= 64; n *= 4) {
@@ -222,11 +222,11 @@ START_TEST(partitions_keep_their_rows)
             uint64_t hash = random_below(&r, n) | random_below(&r, n);
 
             make_row(row, layout, i, i + 1, hash);
-            if (layout == MEASURE_IPV4) {
-                measure_partitions_add(&p, MEASURE_IPV4, hash, row, i + 1,
+            if (layout == MEASURE_NARROW) {
+                measure_partitions_add(&p, MEASURE_NARROW, hash, row, i + 1,
                                        hash);
             } else {
-                measure_partitions_add(&p, MEASURE_IPV6, hash, row, i + 1,
+                measure_partitions_add(&p, MEASURE_WIDE, hash, row, i + 1,
                                        hash);
             }
         }
@@ -260,13 +260,13 @@ main(void)
 {
     TCase *tests = tests_begin("measure-groups");
 
-    tcase_add_loop_test(tests, groups_add_up, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, groups_add_up, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, groups_of_parts_are_apart, 0,
-                        MEASURE_N_FAMILIES);
-    tcase_add_loop_test(tests, masked_rows_add_up, 0, MEASURE_N_FAMILIES);
+                        MEASURE_N_LAYOUTS);
+    tcase_add_loop_test(tests, masked_rows_add_up, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, flows_by_several_ports_are_seen, 0,
-                        MEASURE_N_FAMILIES);
+                        MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, partitions_keep_their_rows, 0,
-                        MEASURE_N_FAMILIES);
+                        MEASURE_N_LAYOUTS);
     return tests_run(tests);
 }

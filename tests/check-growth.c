@@ -25,8 +25,8 @@ static uint32_t n_sent;
 static struct measure_tally *
 make_tally(void)
 {
-    static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t n_lines[MEASURE_N_LAYOUTS] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
     struct measure_tally *tally;
 
     r = random_from(test_seed);
@@ -46,7 +46,8 @@ send_flows(struct measure_tally *tally, uint32_t n)
         uint32_t burst = n < MEASURE_BURST ? n : MEASURE_BURST;
 
         for (uint32_t i = 0; i < burst; i++) {
-            struct measure_fields fields = make_fields(MEASURE_IPV4, n_sent++);
+            struct measure_fields fields = make_fields(MEASURE_NARROW,
+                                                       n_sent++);
 
             records[i] = make_record(&fields, 100);
         }
@@ -58,13 +59,13 @@ send_flows(struct measure_tally *tally, uint32_t n)
 static uint32_t
 n_tables(const struct measure_tally *tally)
 {
-    return tally->n_tables[MEASURE_IPV4];
+    return tally->n_tables[MEASURE_NARROW];
 }
 
 static uint32_t
 last_lines(const struct measure_tally *tally)
 {
-    return tally->tables[MEASURE_IPV4][n_tables(tally) - 1].n_lines;
+    return tally->tables[MEASURE_NARROW][n_tables(tally) - 1].n_lines;
 }
 
 /* While a large table is prepared, in a flood of new flows, quick ones are all
@@ -85,9 +86,9 @@ START_TEST(quick_tables_leave_places_for_large_ones)
         send_flows(tally, 1000);
         measure_tally_load(tally, &load);
         ck_assert_uint_le(n_tables(tally), MEASURE_TALLY_TABLES - 3);
-    } while (load.n_unused[MEASURE_IPV4]
-             || (load.current_used[MEASURE_IPV4]
-                 <= load.max_used[MEASURE_IPV4] / 2));
+    } while (load.n_unused[MEASURE_NARROW]
+             || (load.current_used[MEASURE_NARROW]
+                 <= load.max_used[MEASURE_NARROW] / 2));
     ck_assert_uint_eq(tally->counters.overflow_packets, 0);
     ck_assert_uint_ge(n_tables(tally), 4);
 
@@ -125,7 +126,7 @@ START_TEST(nothing_grows_without_need)
                       measure_table_size(MEASURE_QUICK_LINES));
     ck_assert_uint_eq(left,
                       LIMIT - 2 * measure_table_size(MEASURE_QUICK_LINES));
-    ck_assert_uint_eq(tally->n_tables[MEASURE_IPV6], 1);
+    ck_assert_uint_eq(tally->n_tables[MEASURE_WIDE], 1);
     ck_assert(!measure_tally_needs_table(tally, LIMIT, true));
     measure_tally_destroy(tally);
 }

@@ -111,7 +111,7 @@ count_burst(struct packet_thread *t, struct measure_tally *s, struct random *r,
         measure_tally_carry_entries(s);
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (records[i].verdict < MEASURE_N_FAMILIES) {
+        if (records[i].verdict < MEASURE_N_LAYOUTS) {
             count_with_cache(t, s, r, &fields[i], records[i].bytes);
         } else {
             measure_tally_receive(s, 1, records[i].bytes);
@@ -197,10 +197,10 @@ feed(struct measure_tally *const tallies[], uint32_t next_lines,
         struct measure_load load;
 
         measure_tally_load(tallies[i], &load);
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            REQUIRE(load.n_tables[family] >= 1);
-            if (!load.n_unused[family]) {
-                *n_added += measure_tally_add_table(tallies[i], family,
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            REQUIRE(load.n_tables[layout] >= 1);
+            if (!load.n_unused[layout]) {
+                *n_added += measure_tally_add_table(tallies[i], layout,
                                                     next_lines);
             }
         }
@@ -231,16 +231,16 @@ add_report(struct sums *sums, struct measure_tally *const tallies[])
                    answer.rows[i].packets, answer.rows[i].bytes);
     }
     if (!is_exact(report)) {
-        for (int i = 0; i < MEASURE_N_FAMILIES * N_KEYS; i++) {
-            enum measure_family family = i % MEASURE_N_FAMILIES;
+        for (int i = 0; i < MEASURE_N_LAYOUTS * N_KEYS; i++) {
+            enum measure_layout layout = i % MEASURE_N_LAYOUTS;
             struct measure_fields fields
-                = make_fields(family, i / MEASURE_N_FAMILIES);
+                = make_fields(layout, i / MEASURE_N_LAYOUTS);
             uint64_t key[MEASURE_KEY_WORDS];
             uint32_t cell;
 
             measure_key_from_fields(key, &fields);
             cell = measure_overflow_cell(
-                measure_hash(&secret, key, measure_key_words(family)));
+                measure_hash(&secret, key, measure_key_words(layout)));
             oracle_add(&sums->bounds, &fields, report->overflow[cell].packets,
                        report->overflow[cell].bytes);
         }

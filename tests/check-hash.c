@@ -53,15 +53,15 @@ set_number(const struct measure_fields *fields, uint8_t *address,
 }
 
 static struct measure_fields
-pattern_fields(enum pattern pattern, enum measure_family family, uint32_t i,
+pattern_fields(enum pattern pattern, enum measure_layout layout, uint32_t i,
                struct random *r)
 {
     struct measure_fields fields = {
-        .family = family, .protocol = 6, .source_port = 40000,
+        .family = family_of(layout), .protocol = 6, .source_port = 40000,
         .destination_port = 443,
     };
 
-    if (family == MEASURE_IPV6) {
+    if (layout == MEASURE_WIDE) {
         put_be32(fields.source, 0x20010db8);
         put_be32(fields.destination, 0x20010db8);
     }
@@ -95,7 +95,7 @@ pattern_fields(enum pattern pattern, enum measure_family family, uint32_t i,
         fields.source_port = fields.destination_port = 0;
         break;
     case FLOODS_FROM_RANDOM_SOURCES:
-        random_fill(r, fields.source, family == MEASURE_IPV4 ? 4 : 16);
+        random_fill(r, fields.source, layout == MEASURE_NARROW ? 4 : 16);
         break;
     case PORTS_REPEAT_THE_SOURCE:
         /* The sum of the two words of the key is always the same. */
@@ -130,12 +130,12 @@ check_even(const uint32_t *counts, size_t n_cells, size_t n, const char *what)
 
 START_TEST(patterns_spread_over_lines_and_cells)
 {
-    enum measure_family family = _i % MEASURE_N_FAMILIES;
-    enum pattern pattern = _i / MEASURE_N_FAMILIES;
+    enum measure_layout layout = _i % MEASURE_N_LAYOUTS;
+    enum pattern pattern = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 65536, N_LINES = 1021 };
     static uint64_t rows[N_LINES * 8];
     struct measure_table table = {
-        .rows = rows, .n_lines = N_LINES, .family = family
+        .rows = rows, .n_lines = N_LINES, .layout = layout
     };
     struct random r = random_from(test_seed);
 
@@ -147,13 +147,13 @@ START_TEST(patterns_spread_over_lines_and_cells)
         memset(cells, 0, sizeof cells);
         measure_hash_secret_init(&secret, random_next(&r));
         for (uint32_t j = 0; j < N_KEYS; j++) {
-            struct measure_fields fields = pattern_fields(pattern, family, j,
+            struct measure_fields fields = pattern_fields(pattern, layout, j,
                                                           &r);
             uint64_t key[MEASURE_KEY_WORDS];
             uint64_t hash;
 
             measure_key_from_fields(key, &fields);
-            hash = measure_hash(&secret, key, measure_key_words(family));
+            hash = measure_hash(&secret, key, measure_key_words(layout));
             lines[(measure_table_home(&table, hash) - rows) / 8]++;
             cells[measure_overflow_cell(hash)]++;
         }
@@ -186,8 +186,8 @@ END_TEST
  * Each should in half of the cases. */
 START_TEST(each_bit_of_the_key_changes_half_of_the_hash)
 {
-    enum measure_family family = _i;
-    unsigned int n_words = measure_key_words(family);
+    enum measure_layout layout = _i;
+    unsigned int n_words = measure_key_words(layout);
     enum { N_KEYS = 4096 };
     struct random r = random_from(test_seed);
 
@@ -225,7 +225,7 @@ START_TEST(another_secret_chooses_other_lines)
     enum { N_KEYS = 65536, N_LINES = 1024 };
     struct random r = random_from(test_seed);
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_hash_secret a, b;
         double expected = (double) N_KEYS / N_LINES;
         unsigned int n_same = 0;
@@ -235,12 +235,12 @@ START_TEST(another_secret_chooses_other_lines)
         measure_hash_secret_init(&b, test_seed + 1);
         for (uint32_t i = 0; i < N_KEYS; i++) {
             struct measure_fields fields
-                = pattern_fields(ONE_SOURCE_SCANS_A_NETWORK, family, i, &r);
+                = pattern_fields(ONE_SOURCE_SCANS_A_NETWORK, layout, i, &r);
             uint64_t key[MEASURE_KEY_WORDS];
 
             measure_key_from_fields(key, &fields);
-            n_same += (measure_hash(&a, key, measure_key_words(family)) >> 54
-                       == measure_hash(&b, key, measure_key_words(family))
+            n_same += (measure_hash(&a, key, measure_key_words(layout)) >> 54
+                       == measure_hash(&b, key, measure_key_words(layout))
                           >> 54);
         }
         ck_assert_double_le(n_same,
@@ -366,10 +366,10 @@ main(void)
     TCase *tests = tests_begin("measure-hash");
 
     tcase_add_loop_test(tests, patterns_spread_over_lines_and_cells,
-                        0, N_PATTERNS * MEASURE_N_FAMILIES);
+                        0, N_PATTERNS * MEASURE_N_LAYOUTS);
     tcase_add_test(tests, both_ways_to_fold_agree);
     tcase_add_loop_test(tests, each_bit_of_the_key_changes_half_of_the_hash,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, another_secret_chooses_other_lines);
     tcase_add_test(tests, hash_depends_on_key_and_secret_only);
     tcase_add_test(tests, keys_that_collide_under_crc32c_spread);

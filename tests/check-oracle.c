@@ -257,19 +257,19 @@ count(struct measure_tally *const tallies[], size_t first)
 static struct measure_tally *
 open_tally(bool full, uint32_t max_lines)
 {
-    uint32_t lines[MEASURE_N_FAMILIES], none[MEASURE_N_FAMILIES] = { 0 };
+    uint32_t lines[MEASURE_N_LAYOUTS], none[MEASURE_N_LAYOUTS] = { 0 };
     struct measure_structure_threshold threshold = {
         .min_packets = 1 + below(3), .min_bytes = 1 + below(300),
     };
     struct measure_tally *tally = measure_tally_create(&world.secret, &budget,
                                                        MEASURE_ANY_NODE);
 
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         lines[i] = full ? 1 + below(max_lines) : 4 * MAX_PACKETS;
     }
     CHECK(measure_tally_reset(tally, lines, none));
     if (full) {
-        for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
             for (int j = below(3); j > 0; j--) {
                 CHECK(measure_tally_add_table(tally, i, 1 + below(max_lines)));
             }
@@ -1474,7 +1474,7 @@ has_changed(const struct history *h, const struct expected *e, double x,
 static void
 check_changes(struct history *h, const struct rows *truth,
               const struct measure_change_row *rows, size_t n_rows,
-              enum measure_family layout, bool exact)
+              enum measure_layout layout, bool exact)
 {
     struct expected *e = h->keys;
     bool warm = h->epoch > 1 && h->epoch > (int) h->config.warm_up;
@@ -1563,7 +1563,7 @@ static void
 ask_changes(void)
 {
     static struct measure_change_row rows[2 * MAX_EPOCHS * MAX_PACKETS];
-    static struct history histories[MEASURE_N_FAMILIES];
+    static struct history histories[MEASURE_N_LAYOUTS];
     enum measure_by by = below(MEASURE_N_BY);
     struct group g = { fields_by[by], 128, 128 };
     bool too_small = one_in(4);
@@ -1577,17 +1577,17 @@ ask_changes(void)
         .warm_up = below(3),
         .hold_down = below(3),
     };
-    struct measure_change change[MEASURE_N_FAMILIES];
-    struct measure_change *pointers[MEASURE_N_FAMILIES];
+    struct measure_change change[MEASURE_N_LAYOUTS];
+    struct measure_change *pointers[MEASURE_N_LAYOUTS];
     struct scope s;
 
     if (!complete() || !has_fields(fields_by[by])) {
         return;
     }
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         void *memory;
 
-        config.family = i;
+        config.layout = i;
         CHECK(!posix_memalign(&memory, 64, measure_change_size(&config)));
         measure_change_init(&change[i], &config, &world.secret, memory);
         pointers[i] = &change[i];
@@ -1617,7 +1617,7 @@ ask_changes(void)
         budget.limit = 0;
         CHECK(ok || starved);
         seen.no_memory += !ok;
-        for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
             /* Packets of IPv4 out of a tunnel have the other layout if that
              * is part of the key. */
             struct rows part = { .n = 0 };
@@ -1632,7 +1632,7 @@ ask_changes(void)
             part.rows = calloc(truth.n + 1, sizeof *part.rows);
             for (size_t j = 0; j < truth.n; j++) {
                 if ((truth.rows[j].key.family == 6
-                     || truth.rows[j].key.tunnelled) == (i == MEASURE_IPV6)) {
+                     || truth.rows[j].key.tunnelled) == (i == MEASURE_WIDE)) {
                     part.rows[part.n++] = truth.rows[j];
                 }
             }
@@ -1645,7 +1645,7 @@ ask_changes(void)
         }
         free(truth.rows);
     }
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         free(change[i].rows);
     }
     seen.changes++;

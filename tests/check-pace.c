@@ -177,12 +177,12 @@ check_looks(uint64_t min_looks)
 START_TEST(long_loops_can_rest)
 {
     static const struct measure_change_config config = {
-        .family = MEASURE_IPV4,
+        .layout = MEASURE_NARROW,
         .max_keys = N_ROWS,
         .alpha = .25,
     };
     static uint64_t rows[N_ROWS * (MEASURE_KEY_WORDS + 2)];
-    static const uint32_t n_lines[MEASURE_N_FAMILIES] = { 16, 16 };
+    static const uint32_t n_lines[MEASURE_N_LAYOUTS] = { 16, 16 };
     struct measure_pace pace = { .last_ns = 0 };
     struct measure_thread thread = { .tally = NULL };
     struct measure_hash_secret secret;
@@ -200,20 +200,20 @@ START_TEST(long_loops_can_rest)
     n_looks = 0;
 
     /* A table is gone through, and cleared. */
-    ck_assert(measure_table_init(&table, MEASURE_IPV4, N_ROWS, &budget,
+    ck_assert(measure_table_init(&table, MEASURE_NARROW, N_ROWS, &budget,
                                  MEASURE_ANY_NODE));
     for (uint64_t i = 0; i < N_ROWS; i++) {
         uint64_t key[MEASURE_KEY_WORDS] = { i };
 
-        REQUIRE(measure_table_add(&table, MEASURE_IPV4,
+        REQUIRE(measure_table_add(&table, MEASURE_NARROW,
                                   MEASURE_TABLE_MAX_PROBES, key,
-                                  measure_key_hash(&secret, MEASURE_IPV4,
+                                  measure_key_hash(&secret, MEASURE_NARROW,
                                                    key), 1, 60));
     }
     check_looks(0);
     MEASURE_TABLE_FOR_EACH (row, &table) {
-        memcpy(&rows[n * measure_row_words(MEASURE_IPV4)], row,
-               measure_row_words(MEASURE_IPV4) * sizeof *row);
+        memcpy(&rows[n * measure_row_words(MEASURE_NARROW)], row,
+               measure_row_words(MEASURE_NARROW) * sizeof *row);
         n++;
     }
     ck_assert_uint_eq(n, N_ROWS);
@@ -223,7 +223,7 @@ START_TEST(long_loops_can_rest)
     measure_table_destroy(&table, &budget);
 
     /* Rows are grouped. */
-    measure_groups_init(&groups, MEASURE_IPV4, &secret, &budget);
+    measure_groups_init(&groups, MEASURE_NARROW, &secret, &budget);
     ck_assert(measure_groups_begin(&groups, N_ROWS));
     check_looks(0);
     ck_assert(measure_groups_add(&groups, rows, N_ROWS));
@@ -235,7 +235,7 @@ START_TEST(long_loops_can_rest)
                                   MEASURE_ANY_NODE);
     measure_change_init(&change, &config, &secret, memory);
     check_looks(0);
-    measure_change_count(&change, rows, measure_row_words(MEASURE_IPV4),
+    measure_change_count(&change, rows, measure_row_words(MEASURE_NARROW),
                          N_ROWS);
     check_looks(MIN_LOOKS);
     measure_change_close(&change, &changed, 1);

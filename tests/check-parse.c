@@ -75,7 +75,7 @@ oracle_ipv4(const struct bytes *b, size_t at, struct measure_fields *fields)
     if (get16(b, at + 6) % 0x2000 == 0) {
         oracle_ports(b, at + header, fields);
     }
-    return MEASURE_COUNT_IPV4;
+    return MEASURE_COUNT_NARROW;
 }
 
 static bool
@@ -120,7 +120,7 @@ oracle_ipv6(const struct bytes *b, size_t at, struct measure_fields *fields)
     if (whole && !is_extension(fields->protocol)) {
         oracle_ports(b, at, fields);
     }
-    return MEASURE_COUNT_IPV6;
+    return MEASURE_COUNT_WIDE;
 }
 
 static enum measure_verdict
@@ -192,7 +192,7 @@ describe(const uint8_t *frame, size_t size, uint16_t ethertype, char *s)
 static bool
 counts(enum measure_verdict verdict)
 {
-    return verdict == MEASURE_COUNT_IPV4 || verdict == MEASURE_COUNT_IPV6;
+    return verdict == MEASURE_COUNT_NARROW || verdict == MEASURE_COUNT_WIDE;
 }
 
 /* Checks what the parser says of 'frame' against the oracle.  Returns its
@@ -214,12 +214,12 @@ check_frame(const uint8_t *frame, size_t size, uint16_t ethertype)
     if (counts(verdict)) {
         struct measure_fields fields;
         uint64_t key[MEASURE_KEY_WORDS];
+        enum measure_layout layout = measure_key_from_fields(key, &expected);
 
-        measure_fields_from_key(&fields, expected.family, record.key);
-        measure_key_from_fields(key, &expected);
+        measure_fields_from_key(&fields, layout, record.key);
         if (!fields_equal(&fields, &expected)
             || memcmp(key, record.key,
-                      measure_key_words(expected.family) * sizeof *key)) {
+                      measure_key_words(layout) * sizeof *key)) {
             describe(frame, size, ethertype, text);
             ck_abort_msg("protocol %u ports %u %u, not %u %u %u, or other "
                          "addresses: %s", fields.protocol,
@@ -245,10 +245,11 @@ START_TEST(hand_made_frames)
     if (counts(c->verdict)) {
         static const uint8_t v6[16] = { 0x20, 0x01, 0x0d, 0xb8 };
         static const uint8_t v4[4] = { 10, 0, 0, 0 };
-        size_t n = c->verdict == MEASURE_COUNT_IPV4 ? 4 : 16;
+        size_t n = c->verdict == MEASURE_COUNT_NARROW ? 4 : 16;
         const uint8_t *network = n == 4 ? v4 : v6;
 
-        measure_fields_from_key(&fields, n == 4 ? MEASURE_IPV4 : MEASURE_IPV6,
+        measure_fields_from_key(&fields,
+                                n == 4 ? MEASURE_NARROW : MEASURE_WIDE,
                                 record.key);
         ck_assert_mem_eq(fields.source, network, n - 1);
         ck_assert_mem_eq(fields.destination, network, n - 1);
@@ -299,7 +300,7 @@ START_TEST(ipv4_lengths_at_their_boundaries)
                     ip[3] = total;
                     ip[9] = 17;
                     REQUIRE(check_frame(frame, 14 + size, 0)
-                            == (sane ? MEASURE_COUNT_IPV4
+                            == (sane ? MEASURE_COUNT_NARROW
                                 : MEASURE_MALFORMED));
                     n_sane += sane;
                 }
@@ -329,7 +330,7 @@ START_TEST(ipv6_lengths_at_their_boundaries)
                 ip[5] = payload;
                 ip[6] = 17;
                 REQUIRE(check_frame(frame, 14 + size, 0)
-                        == (sane ? MEASURE_COUNT_IPV6 : MEASURE_MALFORMED));
+                        == (sane ? MEASURE_COUNT_WIDE : MEASURE_MALFORMED));
                 n_sane += sane;
             }
         }
@@ -355,9 +356,9 @@ START_TEST(frames_of_64_kib)
         ck_assert_int_eq(check_frame(frame, 14 + total - 1, 0),
                          MEASURE_MALFORMED);
         ck_assert_int_eq(check_frame(frame, 14 + total, 0),
-                         MEASURE_COUNT_IPV4);
+                         MEASURE_COUNT_NARROW);
         ck_assert_int_eq(check_frame(frame, 14 + total + 1, 0),
-                         MEASURE_COUNT_IPV4);
+                         MEASURE_COUNT_NARROW);
     }
 
     frame[12] = 0x86;
@@ -367,8 +368,8 @@ START_TEST(frames_of_64_kib)
     ip[4] = ip[5] = 0xff;
     ip[6] = 6;
     ck_assert_int_eq(check_frame(frame, max - 1, 0), MEASURE_MALFORMED);
-    ck_assert_int_eq(check_frame(frame, max, 0), MEASURE_COUNT_IPV6);
-    ck_assert_int_eq(check_frame(frame, max + 1, 0), MEASURE_COUNT_IPV6);
+    ck_assert_int_eq(check_frame(frame, max, 0), MEASURE_COUNT_WIDE);
+    ck_assert_int_eq(check_frame(frame, max + 1, 0), MEASURE_COUNT_WIDE);
     free(frame);
 }
 END_TEST
@@ -410,7 +411,7 @@ START_TEST(ipv6_chains_of_any_length)
         *next = random_below(&r, 4) ? 17 : random_next(&r) >> 56;
         random_fill(&r, &frame[at], 8);
 
-        ck_assert_int_eq(check_frame(frame, at + 8, 0), MEASURE_COUNT_IPV6);
+        ck_assert_int_eq(check_frame(frame, at + 8, 0), MEASURE_COUNT_WIDE);
         check_frame(frame, at + 4, 0);
         check_frame(frame, at + 3, 0);
         check_frame(frame, at, 0);
@@ -567,12 +568,12 @@ START_TEST(captures_add_up_to_their_truth)
     ck_assert_msg(truth != NULL, "%s: %s", name, strerror(errno));
 
     ck_assert_uint_eq(n_frames, read_total(truth, "packets"));
-    ck_assert_uint_eq(verdicts[MEASURE_COUNT_IPV4],
+    ck_assert_uint_eq(verdicts[MEASURE_COUNT_NARROW],
                       read_total(truth, "ipv4"));
-    ck_assert_uint_eq(verdicts[MEASURE_COUNT_IPV6],
+    ck_assert_uint_eq(verdicts[MEASURE_COUNT_WIDE],
                       read_total(truth, "ipv6"));
-    ck_assert_uint_eq(verdicts[MEASURE_COUNT_IPV4]
-                      + verdicts[MEASURE_COUNT_IPV6],
+    ck_assert_uint_eq(verdicts[MEASURE_COUNT_NARROW]
+                      + verdicts[MEASURE_COUNT_WIDE],
                       read_total(truth, "counted_packets"));
     ck_assert_uint_eq(bytes, read_total(truth, "counted_bytes"));
     ck_assert_uint_eq(verdicts[MEASURE_NOT_IP], read_total(truth, "not_ip"));
@@ -636,8 +637,8 @@ START_TEST(each_malformed_frame_has_one_verdict)
     ck_assert_uint_gt(n_captures, 100);
     printf("%u captures and %u other files with %"PRIu64" frames: %"PRIu64
            " IPv4, %"PRIu64" IPv6, %"PRIu64" not IP, %"PRIu64" malformed\n",
-           n_captures, n_others, n_frames, verdicts[MEASURE_COUNT_IPV4],
-           verdicts[MEASURE_COUNT_IPV6], verdicts[MEASURE_NOT_IP],
+           n_captures, n_others, n_frames, verdicts[MEASURE_COUNT_NARROW],
+           verdicts[MEASURE_COUNT_WIDE], verdicts[MEASURE_NOT_IP],
            verdicts[MEASURE_MALFORMED]);
     fflush(stdout);
 }

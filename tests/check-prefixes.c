@@ -113,8 +113,8 @@ static struct measure_report *
 make_report(struct random *r, enum measure_by by, uint32_t n,
             uint32_t n_lines, bool destination)
 {
-    uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
-    uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
+    uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
     uint32_t n_values = 1 + random_below(r, MAX_ADDRESSES);
     struct measure_report *report;
     struct measure_tally *tally;
@@ -418,9 +418,9 @@ make_address(int kind, uint32_t i)
 START_TEST(work_and_memory_are_bounded)
 {
     bool ipv4 = _i < 2;
-    uint32_t lines[MEASURE_N_FAMILIES] = { ipv4 ? N_MANY : 16,
+    uint32_t lines[MEASURE_N_LAYOUTS] = { ipv4 ? N_MANY : 16,
                                            ipv4 ? 16 : 2 * N_MANY };
-    uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
     const uint64_t row_size = ipv4 ? 32 : 64;
     struct measure_hitters_question q = {
         .heavy_only = true, .threshold = { MEASURE_SHARE, 30 },

@@ -25,7 +25,7 @@
  * answer may have. */
 START_TEST(many_rows_are_cut)
 {
-    uint32_t lines[MEASURE_N_FAMILIES] = { 100000, 100 };
+    uint32_t lines[MEASURE_N_LAYOUTS] = { 100000, 100 };
     struct measure_hitters_question q = {
         .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
     };
@@ -38,10 +38,10 @@ START_TEST(many_rows_are_cut)
     measure_hash_secret_init(&secret, test_seed);
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, lines));
-    ck_assert(measure_tally_add_table(tally, MEASURE_IPV4, 200000));
+    ck_assert(measure_tally_add_table(tally, MEASURE_NARROW, 200000));
     measure_tally_begin(tally, MEASURE_BY_FLOW);
     for (uint32_t i = 0; i < n; i++) {
-        struct measure_fields fields = make_fields(MEASURE_IPV4, i * 8);
+        struct measure_fields fields = make_fields(MEASURE_NARROW, i * 8);
         struct measure_record record = make_record(&fields, 100);
 
         measure_tally_count(tally, &record, 1);
@@ -59,7 +59,7 @@ START_TEST(many_rows_are_cut)
     ck_assert_uint_eq(answer.other_keys, 5000);
     ck_assert_uint_eq(answer.other_packets, 5000);
     for (uint32_t i = 0; i < answer.n_rows; i++) {
-        struct measure_fields fields = make_fields(MEASURE_IPV4, i * 8);
+        struct measure_fields fields = make_fields(MEASURE_NARROW, i * 8);
 
         REQUIRE(!memcmp(answer.rows[i].fields.source, fields.source, 4));
     }
@@ -248,11 +248,11 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
     ck_assert_uint_eq(answer.packets, addresses.packets);
     for (unsigned int bits = 128; bits > 0; bits -= 8) {
-        for (int family = 0; family < 2; family++) {
+        for (int layout = 0; layout < 2; layout++) {
             struct measure_group group;
             struct oracle left = oracle_open(), all = oracle_open();
 
-            if (family == MEASURE_IPV4 ? bits > 32 : bits % 16) {
+            if (layout == MEASURE_NARROW ? bits > 32 : bits % 16) {
                 oracle_close(&left);
                 oracle_close(&all);
                 continue;
@@ -262,7 +262,7 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
                 struct oracle_row *row = &addresses.rows[i];
                 struct measure_fields f = row->fields;
 
-                if ((int) f.family != family) {
+                if ((int) f.family != layout) {
                     continue;
                 }
                 cut_fields(&f, &group);
@@ -327,17 +327,17 @@ END_TEST
 
 /* Expectations of either layout, for 'max_keys'. */
 struct expectations {
-    struct measure_change change[MEASURE_N_FAMILIES];
-    struct measure_change *pointers[MEASURE_N_FAMILIES];
-    void *memory[MEASURE_N_FAMILIES];
+    struct measure_change change[MEASURE_N_LAYOUTS];
+    struct measure_change *pointers[MEASURE_N_LAYOUTS];
+    void *memory[MEASURE_N_LAYOUTS];
 };
 
 static void
 expectations_init(struct expectations *e, uint32_t max_keys)
 {
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         struct measure_change_config config = {
-            .family = i, .max_keys = max_keys, .alpha = 1,
+            .layout = i, .max_keys = max_keys, .alpha = 1,
         };
         size_t size = measure_change_size(&config);
 
@@ -350,7 +350,7 @@ expectations_init(struct expectations *e, uint32_t max_keys)
 static void
 expectations_destroy(struct expectations *e)
 {
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         free(e->memory[i]);
     }
 }
@@ -390,21 +390,21 @@ START_TEST(changes_are_those_of_all_packets)
         struct measure_record record = make_record(&packets[i].fields,
                                                    packets[i].bytes);
         struct measure_change_item item = { .packets = 1 };
-        enum measure_family layout
+        enum measure_layout layout
             = measure_group_key(&group, record.verdict, record.key, item.key);
 
         if (in_scope(&packets[i], &scope_of_one)) {
             measure_change_add(expected.pointers[layout], &item, 1);
         }
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_change_row *a, *b;
         size_t n_a, n_b;
 
         a = expected_values(got.pointers[layout], &n_a);
         b = expected_values(expected.pointers[layout], &n_b);
         ck_assert_uint_eq(n_a, n_b);
-        ck_assert(n_a > 0 || layout == MEASURE_IPV6);
+        ck_assert(n_a > 0 || layout == MEASURE_WIDE);
         for (size_t i = 0; i < n_a; i++) {
             REQUIRE(!memcmp(a[i].key, b[i].key, sizeof a[i].key));
             REQUIRE(a[i].expectation == b[i].expectation);
@@ -417,8 +417,8 @@ START_TEST(changes_are_those_of_all_packets)
 
     expectations_init(&got, 100);
     ck_assert(measure_query_changes(&scope, _i, got.pointers));
-    ck_assert_uint_eq(got.change[MEASURE_IPV4].n_keys, 100);
-    ck_assert_uint_gt(got.change[MEASURE_IPV4].refused_adds, 0);
+    ck_assert_uint_eq(got.change[MEASURE_NARROW].n_keys, 100);
+    ck_assert_uint_gt(got.change[MEASURE_NARROW].refused_adds, 0);
     expectations_destroy(&got);
     destroy_reports();
     many_flows = false;
@@ -431,8 +431,8 @@ static struct measure_report *
 report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
                        uint32_t n_first, uint32_t n_last)
 {
-    uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
-    static const uint32_t none[MEASURE_N_FAMILIES];
+    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
+    static const uint32_t none[MEASURE_N_LAYOUTS];
     struct measure_tally *tally = measure_tally_create(&secret, &budget,
                                                        MEASURE_ANY_NODE);
     struct measure_report *report;
@@ -442,11 +442,11 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
     for (uint32_t i = 0; i < n_first + n_steady + n_last; i++) {
         bool steady = i >= n_first && i < n_first + n_steady;
 
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             struct measure_fields fields
-                = make_fields(family, 8 * (steady ? i - n_first : 1000 + i));
+                = make_fields(layout, 8 * (steady ? i - n_first : 1000 + i));
 
-            put_be32(fields.destination + (family ? 12 : 0),
+            put_be32(fields.destination + (layout ? 12 : 0),
                      0x01000000 + 8 * (steady ? i - n_first : 1000 + i));
             for (int j = 0; j < (steady ? 50 : 1); j++) {
                 struct measure_record record = make_record(&fields, 100);
@@ -471,7 +471,7 @@ close_epoch(struct expectations *e, const struct measure_report *report,
     size_t n = 0;
 
     ck_assert_int_eq(measure_query_changes(&scope, by, e->pointers), ok);
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         n += measure_change_close(e->pointers[i], rows, ARRAY_SIZE(rows));
     }
     return n;
@@ -490,7 +490,7 @@ START_TEST(overflow_is_no_change)
     }
     measure_hash_secret_init(&secret, test_seed);
     expectations_init(&e, 20000);
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         e.change[i].config.alpha = .25;
         e.change[i].config.floor = 10;
     }
@@ -509,7 +509,7 @@ START_TEST(overflow_is_no_change)
     /* It is certain, though, of keys that had more than can be missing. */
     full = report_of_steady_flows(counted, 64, 0, 300, 0);
     ck_assert_uint_gt(full->counters.overflow_packets, 100);
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         uint64_t key[MEASURE_KEY_WORDS + 2] = { 0xffff };
 
         e.change[i].config.floor = 100;
@@ -534,7 +534,7 @@ START_TEST(no_memory_is_no_change)
 
     measure_hash_secret_init(&secret, test_seed);
     expectations_init(&e, 20000);
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         e.change[i].config.floor = 10;
     }
     report = report_of_steady_flows(MEASURE_BY_FLOW, 20000, 20, 0, 0);
@@ -549,7 +549,7 @@ START_TEST(no_memory_is_no_change)
     for (int i = 0; i < 5; i++) {
         ck_assert_uint_eq(close_epoch(&e, report, _i, true), 0);
     }
-    ck_assert_uint_eq(e.change[MEASURE_IPV4].n_keys, 20);
+    ck_assert_uint_eq(e.change[MEASURE_NARROW].n_keys, 20);
     measure_report_destroy(report);
     measure_report_destroy(large);
     expectations_destroy(&e);
@@ -661,7 +661,7 @@ skewed_flow(enum skew skew, uint32_t i)
 static struct measure_report *
 make_skewed_report(enum skew skew, struct oracle *flows)
 {
-    uint32_t lines[MEASURE_N_FAMILIES] = { N_SKEWED, 16 };
+    uint32_t lines[MEASURE_N_LAYOUTS] = { N_SKEWED, 16 };
     struct measure_report *report;
     struct measure_tally *tallies[2];
 

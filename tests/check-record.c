@@ -115,19 +115,19 @@ START_TEST(key_layout_is_that_of_the_packet)
 
     v4.vlan = 0xabc;
     v4.port = 0xdef;
-    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_IPV4);
+    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_NARROW);
     ck_assert_uint_eq(key[1], UINT64_C(0xdefabc0656781234));
     v4.tunnelled = true;
     v4.tunnel = 0x87654321;
-    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_IPV6);
+    ck_assert_int_eq(measure_key_from_fields(key, &v4), MEASURE_WIDE);
     memcpy(bytes, key, sizeof bytes);
     ck_assert_mem_eq(bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\1\2\3\4", 16);
     ck_assert_mem_eq(bytes + 16, "\0\0\0\0\0\0\0\0\0\0\0\0\5\6\7\10", 16);
     ck_assert_uint_eq(key[4], UINT64_C(0xdefabc0656781234));
     ck_assert_uint_eq(key[5], UINT64_C(0x387654321));
 
-    ck_assert_uint_eq(measure_key_words(MEASURE_IPV4), 2);
-    ck_assert_uint_eq(measure_key_words(MEASURE_IPV6), 6);
+    ck_assert_uint_eq(measure_key_words(MEASURE_NARROW), 2);
+    ck_assert_uint_eq(measure_key_words(MEASURE_WIDE), 6);
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(fields_survive_the_way_through_a_key)
         struct measure_fields fields = random_tunnelled_fields(&r);
         struct measure_fields again;
         uint64_t key[MEASURE_KEY_WORDS], key_again[MEASURE_KEY_WORDS];
-        enum measure_family layout = measure_key_from_fields(key, &fields);
+        enum measure_layout layout = measure_key_from_fields(key, &fields);
 
         memset(&again, 0xff, sizeof again);
         measure_fields_from_key(&again, layout, key);
@@ -207,7 +207,7 @@ START_TEST(masks_keep_the_fields_of_by)
         for (int by = 0; by < MEASURE_N_BY; by++) {
             struct measure_fields expected = fields, got;
             uint64_t key[MEASURE_KEY_WORDS], masked[MEASURE_KEY_WORDS];
-            enum measure_family layout = measure_key_from_fields(key, &fields);
+            enum measure_layout layout = measure_key_from_fields(key, &fields);
 
             for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
                 masked[j] = key[j] & measure_masks[by].words[layout][j];
@@ -314,7 +314,7 @@ START_TEST(order_is_total_and_as_documented)
     /* What is said to follow does, and of most keys it is said. */
     for (int i = 0; i < N; i++) {
         uint64_t key[MEASURE_KEY_WORDS];
-        enum measure_family layout = measure_key_from_fields(key, &fields[i]);
+        enum measure_layout layout = measure_key_from_fields(key, &fields[i]);
 
         for (int j = 0; j < N; j++) {
             bool follows = measure_key_follows(layout, key, &fields[j]);

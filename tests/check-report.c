@@ -81,8 +81,8 @@ struct epoch {
 static struct epoch
 epoch_open(enum measure_by by, uint32_t n_lines)
 {
-    uint32_t first[MEASURE_N_FAMILIES] = { n_lines, n_lines };
-    uint32_t next[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    uint32_t first[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
+    uint32_t next[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     struct epoch e = { .flows = oracle_open() };
 
     for (size_t i = 0; i < ARRAY_SIZE(e.tallies); i++) {
@@ -459,7 +459,7 @@ START_TEST(errors_are_bounded_when_memory_is_used_up)
 {
     struct epoch e = make_epoch(_i, 40, 30000);
 
-    ck_assert_uint_gt(measure_table_n_used(&e.report->tables[MEASURE_IPV4]),
+    ck_assert_uint_gt(measure_table_n_used(&e.report->tables[MEASURE_NARROW]),
                       0);
     check_bounds(&e);
     epoch_close(&e);
@@ -694,7 +694,7 @@ small_epoch(uint32_t n_lines)
 
     for (int i = 0; i < 8; i++) {
         struct measure_fields fields
-            = make_fields(i < 6 ? MEASURE_IPV4 : MEASURE_IPV6, i < 5);
+            = make_fields(i < 6 ? MEASURE_NARROW : MEASURE_WIDE, i < 5);
 
         epoch_count(&e, &fields, 100);
     }

@@ -104,7 +104,7 @@ draw_one_of_many(struct random *r)
 static UNUSED void
 make_reports(enum measure_by by, uint32_t n_lines)
 {
-    uint32_t lines[MEASURE_N_FAMILIES] = { n_lines, n_lines };
+    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     struct random r = random_from(test_seed);
 
     measure_hash_secret_init(&secret, test_seed);

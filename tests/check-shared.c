@@ -33,11 +33,11 @@ struct array_fixture {
 };
 
 static void
-open_table(struct table_fixture *f, enum measure_family family,
+open_table(struct table_fixture *f, enum measure_layout layout,
            uint32_t max_keys)
 {
     struct measure_shared_table_params params = {
-        .family = family,
+        .layout = layout,
         .max_keys = max_keys,
         .secret = &secret,
     };
@@ -48,11 +48,11 @@ open_table(struct table_fixture *f, enum measure_family family,
 }
 
 static void
-open_array(struct array_fixture *f, enum measure_family family,
+open_array(struct array_fixture *f, enum measure_layout layout,
            uint32_t n_cells, uint64_t threshold)
 {
     struct measure_shared_array_params params = {
-        .family = family,
+        .layout = layout,
         .n_cells = n_cells,
         .max_keys = 5000,
         .threshold = threshold,
@@ -102,11 +102,11 @@ send_main(void *sender_)
 
 /* Returns what all threads sent. */
 static struct traffic
-send_from_threads(enum measure_family family, enum key_kind key_kind,
+send_from_threads(enum measure_layout layout, enum key_kind key_kind,
                   enum stream_kind kind, uint32_t n_keys, uint32_t n_packets,
                   add_burst_func *add_burst, void *structure)
 {
-    struct traffic sum = traffic_open(family, key_kind, n_keys);
+    struct traffic sum = traffic_open(layout, key_kind, n_keys);
     struct sender senders[N_THREADS];
     pthread_barrier_t barrier;
 
@@ -114,7 +114,7 @@ send_from_threads(enum measure_family family, enum key_kind key_kind,
     for (int i = 0; i < N_THREADS; i++) {
         senders[i] = (struct sender) {
             .barrier = &barrier,
-            .traffic = traffic_open(family, key_kind, n_keys),
+            .traffic = traffic_open(layout, key_kind, n_keys),
             .kind = kind,
             .n_packets = n_packets,
             .seed = test_seed + i,
@@ -155,9 +155,9 @@ START_TEST(table_is_exact)
     MEASURE_SHARED_TABLE_FOR_EACH (row, &f.table) {
         uint32_t number = traffic_number(&t, measure_shared_row_key(row));
 
-        REQUIRE(*measure_shared_row_packets(row, t.family)
+        REQUIRE(*measure_shared_row_packets(row, t.layout)
                 == t.key_packets[number]);
-        REQUIRE(*measure_shared_row_bytes(row, t.family)
+        REQUIRE(*measure_shared_row_bytes(row, t.layout)
                 == t.key_bytes[number]);
         n++;
     }
@@ -183,9 +183,9 @@ START_TEST(full_table_refuses)
     MEASURE_SHARED_TABLE_FOR_EACH (row, &f.table) {
         uint32_t number = traffic_number(&t, measure_shared_row_key(row));
 
-        REQUIRE(*measure_shared_row_packets(row, t.family)
+        REQUIRE(*measure_shared_row_packets(row, t.layout)
                 <= t.key_packets[number]);
-        counted += *measure_shared_row_packets(row, t.family);
+        counted += *measure_shared_row_packets(row, t.layout);
         n++;
     }
     require_between("keys with a row", MAX_KEYS, n, MAX_KEYS + N_THREADS);
@@ -197,12 +197,12 @@ END_TEST
 
 START_TEST(probes_are_bounded)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint64_t hash = _i / 2 ? UINT64_MAX : 0;
     uint64_t key[MEASURE_KEY_WORDS] = { 0 };
     struct table_fixture f;
 
-    open_table(&f, family, 1000);
+    open_table(&f, layout, 1000);
     for (uint32_t i = 0; i < MEASURE_TABLE_MAX_PROBES; i++) {
         key[1] = i;
         ck_assert(measure_shared_table_add(&f.table, key, hash, 1, i));
@@ -211,8 +211,8 @@ START_TEST(probes_are_bounded)
     ck_assert(!measure_shared_table_add(&f.table, key, hash, 5, 1));
     ck_assert_uint_eq(f.table.n_refused, 5);
     MEASURE_SHARED_TABLE_FOR_EACH (row, &f.table) {
-        ck_assert_uint_eq(*measure_shared_row_packets(row, family), 1);
-        ck_assert_uint_eq(*measure_shared_row_bytes(row, family),
+        ck_assert_uint_eq(*measure_shared_row_packets(row, layout), 1);
+        ck_assert_uint_eq(*measure_shared_row_bytes(row, layout),
                           measure_shared_row_key(row)[1]);
     }
     put_memory(f.memory, f.size);
@@ -248,7 +248,7 @@ START_TEST(array_adds_up)
     }
     MEASURE_SHARED_TABLE_FOR_EACH (row, &f.array.heavy) {
         traffic_number(&t, measure_shared_row_key(row));
-        n_recorded += *measure_shared_row_packets(row, t.family);
+        n_recorded += *measure_shared_row_packets(row, t.layout);
     }
     ck_assert_uint_eq(n_recorded, n_crossed);
     ck_assert_uint_eq(f.array.heavy.n_refused, 0);
@@ -277,7 +277,7 @@ END_TEST
 /* Of the table: three rows side by side, and of the array: all other cells. */
 START_TEST(counters_near_their_end_disturb_no_neighbour)
 {
-    enum measure_family family = _i;
+    enum measure_layout layout = _i;
     enum { N_CELLS = 64 };
     uint64_t key[MEASURE_KEY_WORDS] = { 0 };
     uint64_t hash = UINT64_C(5) << 58;
@@ -285,7 +285,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     struct array_fixture a;
     uint32_t n = 0;
 
-    open_table(&t, family, 100);
+    open_table(&t, layout, 100);
     for (int i = 0; i < 3; i++) {
         key[1] = i;
         ck_assert(measure_shared_table_add(&t.table, key, 7, 1, i + 1));
@@ -297,9 +297,9 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     MEASURE_SHARED_TABLE_FOR_EACH (row, &t.table) {
         uint64_t i = measure_shared_row_key(row)[1];
 
-        ck_assert_uint_eq(*measure_shared_row_packets(row, family),
+        ck_assert_uint_eq(*measure_shared_row_packets(row, layout),
                           i == 1 ? UINT64_MAX : 1);
-        ck_assert_uint_eq(*measure_shared_row_bytes(row, family),
+        ck_assert_uint_eq(*measure_shared_row_bytes(row, layout),
                           i == 1 ? UINT64_MAX : i + 1);
         n++;
     }
@@ -307,7 +307,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     ck_assert_uint_eq(t.table.n_refused, 0);
     put_memory(t.memory, t.size);
 
-    open_array(&a, family, N_CELLS, MEASURE_NEVER);
+    open_array(&a, layout, N_CELLS, MEASURE_NEVER);
     measure_shared_array_add(&a.array, key, hash, UINT64_MAX - 2,
                              UINT64_MAX - 1);
     measure_shared_array_add(&a.array, key, hash, 1, 1);
@@ -330,11 +330,11 @@ main(void)
 
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, table_is_exact, 0, N_TRAFFIC);
-    tcase_add_loop_test(tests, full_table_refuses, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, full_table_refuses, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_loop_test(tests, array_adds_up, 0, N_TRAFFIC);
-    tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     return tests_run(tests);
 }

@@ -23,11 +23,11 @@ struct fixture {
 };
 
 static void
-open_summary(struct fixture *f, enum measure_family family,
+open_summary(struct fixture *f, enum measure_layout layout,
              uint32_t n_entries)
 {
     struct measure_space_saving_params params = {
-        .family = family,
+        .layout = layout,
         .n_entries = n_entries,
         .secret = &secret,
     };
@@ -102,7 +102,7 @@ START_TEST(enough_entries_are_exact)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
     struct fixture f;
 
-    open_summary(&f, t.family, N_KEYS);
+    open_summary(&f, t.layout, N_KEYS);
     traffic_send(&t, LOOP_STREAM(_i), 20000, test_seed, add_burst,
                  &f.summary);
     ck_assert_uint_eq(check_summary(&f.summary, &t), 0);
@@ -124,7 +124,7 @@ START_TEST(bound_holds)
     uint64_t sum = 0;
     struct fixture f;
 
-    open_summary(&f, t.family, N_ENTRIES);
+    open_summary(&f, t.layout, N_ENTRIES);
     for (int i = 0; i < 6; i++) {
         traffic_send(&t, LOOP_STREAM(_i), N_PACKETS / 6, test_seed + i,
                      add_burst, &f.summary);
@@ -151,7 +151,7 @@ START_TEST(one_entry_is_enough_to_work)
     struct traffic t = traffic_open(_i, KEYS_PLAIN, 100);
     struct fixture f;
 
-    open_summary(&f, t.family, 1);
+    open_summary(&f, t.layout, 1);
     traffic_send(&t, STREAM_UNIFORM, 5000, test_seed, add_burst, &f.summary);
     check_summary(&f.summary, &t);
     ck_assert_uint_eq(f.summary.heap[0].packets, 5000);
@@ -169,7 +169,7 @@ START_TEST(merge_keeps_the_bound)
     struct fixture f[4];
 
     for (int i = 0; i < 4; i++) {
-        open_summary(&f[i], t.family, N_ENTRIES);
+        open_summary(&f[i], t.layout, N_ENTRIES);
         traffic_send(&t, kinds[(_i / 2 + i) % 3], N_PACKETS, test_seed + i,
                      add_burst, &f[i].summary);
     }
@@ -196,8 +196,8 @@ START_TEST(merge_of_what_fits_is_exact)
     struct traffic t = traffic_open(_i, KEYS_PLAIN, 500);
     struct fixture a, b;
 
-    open_summary(&a, t.family, 1000);
-    open_summary(&b, t.family, 600);
+    open_summary(&a, t.layout, 1000);
+    open_summary(&b, t.layout, 600);
     traffic_send(&t, STREAM_ZIPF, 2000, test_seed, add_burst, &a.summary);
     traffic_send(&t, STREAM_UNIFORM, 2000, test_seed, add_burst, &b.summary);
     measure_space_saving_merge(&a.summary, &b.summary);
@@ -213,13 +213,13 @@ END_TEST
  * there are probes have an entry, the next is refused and counted. */
 START_TEST(probes_are_bounded)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint64_t hash = _i / 2 ? UINT64_MAX : 0;
     uint64_t key[MEASURE_KEY_WORDS] = { 0 };
     struct measure_estimate e;
     struct fixture f;
 
-    open_summary(&f, family, 200);
+    open_summary(&f, layout, 200);
     for (uint32_t i = 0; i < MEASURE_SPACE_SAVING_MAX_PROBES; i++) {
         key[1] = i;
         ck_assert(measure_space_saving_add(&f.summary, key, hash, i + 1, i));
@@ -243,7 +243,7 @@ END_TEST
 START_TEST(mending_of_the_index_is_bounded)
 {
     enum { N = 1000, HOME = 100, N_ROUNDS = 300 };
-    enum measure_family family = _i;
+    enum measure_layout layout = _i;
     struct measure_space_saving_slot *before;
     uint64_t key[MEASURE_KEY_WORDS] = { 0 };
     uint64_t hashes[N + N_ROUNDS];
@@ -251,7 +251,7 @@ START_TEST(mending_of_the_index_is_bounded)
     struct fixture f;
     size_t n_slots;
 
-    open_summary(&f, family, N);
+    open_summary(&f, layout, N);
     n_slots = f.summary.n_slots;
     for (uint32_t i = 0; i < N + N_ROUNDS; i++) {
         /* The first two have the same home; what comes later has room. */
@@ -299,7 +299,7 @@ START_TEST(counters_have_64_bits)
     struct measure_estimate e;
     struct fixture f;
 
-    open_summary(&f, MEASURE_IPV4, 2);
+    open_summary(&f, MEASURE_NARROW, 2);
     measure_space_saving_add(&f.summary, key, 7, UINT32_MAX, UINT32_MAX);
     measure_space_saving_add(&f.summary, key, 7, 1, UINT64_C(1) << 62);
     ck_assert(measure_space_saving_estimate(&f.summary, key, 7, &e));
@@ -319,7 +319,7 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
     struct measure_estimate e;
     struct fixture f;
 
-    open_summary(&f, t.family, N_ENTRIES);
+    open_summary(&f, t.layout, N_ENTRIES);
     for (uint32_t i = 0; i < N_ENTRIES; i++) {
         uint64_t hash = traffic_hash(&t, i, key);
 
@@ -365,15 +365,15 @@ main(void)
     tcase_add_loop_test(tests, enough_entries_are_exact, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, bound_holds, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, one_entry_is_enough_to_work,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, merge_keeps_the_bound, 0, 6);
     tcase_add_loop_test(tests, merge_of_what_fits_is_exact,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_loop_test(tests, mending_of_the_index_is_bounded,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, counters_have_64_bits);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     return tests_run(tests);
 }

@@ -54,8 +54,8 @@ struct epoch {
 static void
 reset_set(struct measure_tally *tally)
 {
-    static const uint32_t lines[MEASURE_N_FAMILIES] = { 16, 16 };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t lines[MEASURE_N_LAYOUTS] = { 16, 16 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     ck_assert(measure_tally_reset(tally, lines, none));
 }
@@ -449,14 +449,14 @@ START_TEST(both_layouts_are_one_row)
 END_TEST
 
 static void
-flood(struct measure_tally *tally, enum measure_family family, uint32_t source,
+flood(struct measure_tally *tally, enum measure_layout layout, uint32_t source,
       uint32_t n)
 {
     struct measure_record records[MEASURE_BURST];
     struct measure_fields fields;
 
     memset(&fields, 0, sizeof fields);
-    fields.family = family;
+    fields.family = family_of(layout);
     put_be32(fields.source, source);
     for (int i = 0; i < MEASURE_BURST; i++) {
         records[i] = make_record(&fields, 100);
@@ -469,19 +469,19 @@ flood(struct measure_tally *tally, enum measure_family family, uint32_t source,
 
 /* Returns the cell of 'source' in the count array of 'tally'. */
 static const struct measure_cell *
-cell_of(const struct measure_tally *tally, enum measure_family family,
+cell_of(const struct measure_tally *tally, enum measure_layout layout,
         uint32_t source)
 {
     struct measure_fields fields;
     struct measure_record record;
 
     memset(&fields, 0, sizeof fields);
-    fields.family = family;
+    fields.family = family_of(layout);
     put_be32(fields.source, source);
     record = make_record(&fields, 100);
-    return measure_count_array_cell(&tally->structure->u[family].count_array,
+    return measure_count_array_cell(&tally->structure->u[layout].count_array,
                                     measure_hash(&secret, record.key,
-                                                 measure_key_words(family)));
+                                                 measure_key_words(layout)));
 }
 
 /* A flood of sources, each with as many packets as make it heavy for a moment,
@@ -495,7 +495,7 @@ START_TEST(flood_hides_no_heavy_key)
 {
     enum measure_structure_kind kind
         = _i % 2 ? MEASURE_COUNT_ARRAY : MEASURE_COUNT_MIN;
-    enum measure_family family = _i / 2 % 2;
+    enum measure_layout layout = _i / 2 % 2;
     bool share = _i / 4 % 2;
     struct measure_structure_threshold half = {
         .min_packets = share ? 1 : 20,
@@ -519,12 +519,12 @@ START_TEST(flood_hides_no_heavy_key)
         uint32_t n_packets = share ? n / 200 + 1 : 20;
 
         n_packets = n_packets < 2000 ? n_packets : 2000;
-        flood(tally, family, i, n_packets);
+        flood(tally, layout, i, n_packets);
         n += n_packets;
         n_largest = n_packets;
     }
-    flood(tally, family, HEAVY, n);
-    flood(tally, family, 1, 2 * n);
+    flood(tally, layout, HEAVY, n);
+    flood(tally, layout, 1, 2 * n);
     report = measure_report_merge(&tally, 1, MEASURE_BY_SOURCE, &secret,
                                   &budget);
     ck_assert_uint_eq(report->counters.packets, 4 * n);
@@ -539,13 +539,13 @@ START_TEST(flood_hides_no_heavy_key)
                            | p[3]);
         const struct measure_cell *cell
             = (kind == MEASURE_COUNT_ARRAY
-               ? cell_of(tally, family, source) : NULL);
+               ? cell_of(tally, layout, source) : NULL);
 
         heavy_seen |= ((source == HEAVY
-                        || (cell && cell == cell_of(tally, family, HEAVY)))
+                        || (cell && cell == cell_of(tally, layout, HEAVY)))
                        && answer.rows[i].packets >= n);
         first_seen |= ((source == 1
-                        || (cell && cell == cell_of(tally, family, 1)))
+                        || (cell && cell == cell_of(tally, layout, 1)))
                        && answer.rows[i].packets >= 2 * n);
     }
     printf("%s, %s: of %"PRIu64" packets, %"PRIu64" keys lost, %zu heavy, "

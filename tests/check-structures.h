@@ -81,18 +81,18 @@ crc32c_aim(uint32_t crc, uint32_t target)
 
 /* Key 'i', whose number is in the low half of word 1. */
 static UNUSED void
-make_key(enum measure_family family, enum key_kind kind, uint32_t i,
+make_key(enum measure_layout layout, enum key_kind kind, uint32_t i,
          uint64_t key[MEASURE_KEY_WORDS])
 {
     memset(key, 0, MEASURE_KEY_WORDS * sizeof *key);
     key[0] = 0x0a000001 + ((uint64_t) i / 16 << 32);
     key[1] = i;
-    if (family == MEASURE_IPV6) {
+    if (layout == MEASURE_WIDE) {
         key[3] = i % 16;
         key[4] = 6;
     }
     if (kind == KEYS_COLLIDING) {
-        unsigned int last = measure_key_words(family) - 1;
+        unsigned int last = measure_key_words(layout) - 1;
         uint32_t crc = crc32c(0, key, last);
 
         crc = crc32c_step(crc, key[last]);
@@ -105,7 +105,7 @@ make_key(enum measure_family family, enum key_kind kind, uint32_t i,
 }
 
 struct traffic {
-    enum measure_family family;
+    enum measure_layout layout;
     enum key_kind kind;
     uint32_t n_keys;
     uint64_t packets;           /* In all... */
@@ -116,10 +116,10 @@ struct traffic {
 };
 
 static UNUSED struct traffic
-traffic_open(enum measure_family family, enum key_kind kind, uint32_t n_keys)
+traffic_open(enum measure_layout layout, enum key_kind kind, uint32_t n_keys)
 {
     return (struct traffic) {
-        .family = family,
+        .layout = layout,
         .kind = kind,
         .n_keys = n_keys,
         .key_packets = calloc(n_keys, sizeof(uint64_t)),
@@ -158,8 +158,8 @@ traffic_send(struct traffic *t, enum stream_kind stream_kind,
         for (uint32_t i = 0; i < n; i++) {
             uint32_t number = stream_next(&stream);
 
-            make_key(t->family, t->kind, number, records[i].key);
-            records[i].verdict = t->family;
+            make_key(t->layout, t->kind, number, records[i].key);
+            records[i].verdict = t->layout;
             records[i].bytes = 60 + random_below(&r, 1459);
             t->key_packets[number]++;
             t->key_bytes[number] += records[i].bytes;
@@ -180,8 +180,8 @@ traffic_number(struct traffic *t, const uint64_t *key)
     uint64_t expected[MEASURE_KEY_WORDS];
 
     REQUIRE(number < t->n_keys);
-    make_key(t->family, t->kind, number, expected);
-    REQUIRE(!memcmp(key, expected, measure_key_words(t->family) * 8));
+    make_key(t->layout, t->kind, number, expected);
+    REQUIRE(!memcmp(key, expected, measure_key_words(t->layout) * 8));
     REQUIRE(!t->seen[number]);
     t->seen[number] = true;
     return number;
@@ -208,8 +208,8 @@ static UNUSED uint64_t
 traffic_hash(const struct traffic *t, uint32_t number,
              uint64_t key[MEASURE_KEY_WORDS])
 {
-    make_key(t->family, t->kind, number, key);
-    return measure_hash(&secret, key, measure_key_words(t->family));
+    make_key(t->layout, t->kind, number, key);
+    return measure_hash(&secret, key, measure_key_words(t->layout));
 }
 
 static UNUSED void *
@@ -238,11 +238,11 @@ require_between(const char *what, double min, double got, double max)
 }
 
 /* Loops over families, kinds of streams and kinds of keys. */
-#define N_TRAFFIC (MEASURE_N_FAMILIES * N_STREAM_KINDS * N_KEY_KINDS)
-#define LOOP_FAMILY(I) ((enum measure_family) ((I) % MEASURE_N_FAMILIES))
-#define LOOP_STREAM(I) ((enum stream_kind) ((I) / MEASURE_N_FAMILIES    \
+#define N_TRAFFIC (MEASURE_N_LAYOUTS * N_STREAM_KINDS * N_KEY_KINDS)
+#define LOOP_FAMILY(I) ((enum measure_layout) ((I) % MEASURE_N_LAYOUTS))
+#define LOOP_STREAM(I) ((enum stream_kind) ((I) / MEASURE_N_LAYOUTS     \
                                             % N_STREAM_KINDS))
-#define LOOP_KEYS(I) ((enum key_kind) ((I) / MEASURE_N_FAMILIES         \
+#define LOOP_KEYS(I) ((enum key_kind) ((I) / MEASURE_N_LAYOUTS          \
                                        / N_STREAM_KINDS))
 
 #endif /* check-structures.h */

@@ -30,21 +30,21 @@ struct spreader {
 };
 
 static struct measure_superspreader_config
-make_config(enum measure_family family, enum measure_spreader_kind kind,
+make_config(enum measure_layout layout, enum measure_spreader_kind kind,
             uint32_t max_sources, uint32_t max_filters)
 {
     struct measure_superspreader_config config = {
         .kind = kind,
-        .family = family,
+        .layout = layout,
         .max_sources = max_sources,
         .max_filters = max_filters,
     };
     size_t size = sizeof config.source_mask;
 
     memcpy(config.source_mask,
-           measure_masks[MEASURE_BY_SOURCE].words[family], size);
+           measure_masks[MEASURE_BY_SOURCE].words[layout], size);
     memcpy(config.destination_mask,
-           measure_masks[MEASURE_BY_DESTINATION].words[family], size);
+           measure_masks[MEASURE_BY_DESTINATION].words[layout], size);
     return config;
 }
 
@@ -80,13 +80,13 @@ flush(struct spreader *t)
 }
 
 static struct measure_fields
-make_pair(enum measure_family family, uint32_t source, uint32_t destination)
+make_pair(enum measure_layout layout, uint32_t source, uint32_t destination)
 {
     struct measure_fields fields;
-    int low = family == MEASURE_IPV6 ? 12 : 0;
+    int low = layout == MEASURE_WIDE ? 12 : 0;
 
     memset(&fields, 0, sizeof fields);
-    fields.family = family;
+    fields.family = family_of(layout);
     put_be32(fields.source + low, source);
     put_be32(fields.destination + low, destination);
     fields.source_port = destination;
@@ -97,7 +97,7 @@ make_pair(enum measure_family family, uint32_t source, uint32_t destination)
 static void
 add(struct spreader *t, uint32_t source, uint32_t destination)
 {
-    struct measure_fields fields = make_pair(t->s.config.family, source,
+    struct measure_fields fields = make_pair(t->s.config.layout, source,
                                              destination);
 
     measure_key_from_fields(waiting[n_waiting++], &fields);
@@ -114,23 +114,23 @@ source_of(const struct spreader *t,
     struct measure_fields fields;
     const uint8_t *p;
 
-    measure_fields_from_key(&fields, t->s.config.family, row->source);
-    p = fields.source + (t->s.config.family == MEASURE_IPV6 ? 12 : 0);
+    measure_fields_from_key(&fields, t->s.config.layout, row->source);
+    p = fields.source + (t->s.config.layout == MEASURE_WIDE ? 12 : 0);
     return (uint32_t) p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
 }
 
 static struct measure_superspreader_row rows[20000];
 
-#define N_BOTH (MEASURE_N_SPREADER_KINDS * MEASURE_N_FAMILIES)
+#define N_BOTH (MEASURE_N_SPREADER_KINDS * MEASURE_N_LAYOUTS)
 
 START_TEST(few_destinations_are_counted_exactly)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     struct measure_superspreader_config config
-        = make_config(family, _i / 2, 5000, 0);
+        = make_config(layout, _i / 2, 5000, 0);
     struct spreader t = spreader_open(&config);
     struct random r = random_from(test_seed);
-    uint32_t most = listed[family];
+    uint32_t most = listed[layout];
     size_t n;
 
     /* Source i has i % most + 1 destinations, all of them seen often. */
@@ -177,11 +177,11 @@ END_TEST
  * with one of 10^-5. */
 START_TEST(many_destinations_lie_in_the_bounds)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum measure_spreader_kind kind = _i / 2;
     enum { N = 1000, STEP = 2 };
     struct measure_superspreader_config config
-        = make_config(family, kind, N, N);
+        = make_config(layout, kind, N, N);
     struct spreader t = spreader_open(&config);
     double errors = 0, squares = 0;
     unsigned int n_wrong = 0, n_middle = 0;
@@ -204,7 +204,7 @@ START_TEST(many_destinations_lie_in_the_bounds)
 
         n_wrong += truth < rows[i].min || truth > rows[i].max;
         REQUIRE(rows[i].min <= rows[i].max);
-        if (truth > listed[family] && truth <= 1000) {
+        if (truth > listed[layout] && truth <= 1000) {
             double error = (rows[i].destinations - truth) / truth;
 
             n_middle++;
@@ -237,7 +237,7 @@ START_TEST(bloom_filter_misses_what_is_published)
 {
     enum { N = 2000, DESTINATIONS = 129 };
     struct measure_superspreader_config config
-        = make_config(MEASURE_IPV4, MEASURE_SPREADER_BLOOM, N, N);
+        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, N, N);
     struct spreader t = spreader_open(&config);
     uint64_t missed = 0;
     double published = 0;
@@ -269,7 +269,7 @@ START_TEST(bitmap_errs_as_published)
 {
     enum { N = 2000, DESTINATIONS = 129 };
     struct measure_superspreader_config config
-        = make_config(MEASURE_IPV4, MEASURE_SPREADER_BITMAP, N, N);
+        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BITMAP, N, N);
     struct spreader t = spreader_open(&config);
     double load = DESTINATIONS / 1024.0;
     double published = sqrt(1024 * (exp(load) - load - 1));
@@ -302,10 +302,10 @@ END_TEST
 /* The task of the paper: more than 128 destinations. */
 START_TEST(all_superspreaders_are_found)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum { SOURCES = 4000, DESTINATIONS = 3000, PACKETS = 500000 };
     struct measure_superspreader_config config
-        = make_config(family, _i / 2, SOURCES, SOURCES);
+        = make_config(layout, _i / 2, SOURCES, SOURCES);
     struct spreader t = spreader_open(&config);
     struct stream sources = stream_open(STREAM_ZIPF, SOURCES, test_seed);
     struct random r = random_from(test_seed + 1);
@@ -352,7 +352,7 @@ END_TEST
 START_TEST(masks_exchanged_find_victims)
 {
     struct measure_superspreader_config config
-        = make_config(MEASURE_IPV4, MEASURE_SPREADER_BLOOM, 100, 100);
+        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, 100, 100);
     struct measure_fields fields;
     struct spreader t;
     uint64_t mask[MEASURE_KEY_WORDS];
@@ -367,7 +367,7 @@ START_TEST(masks_exchanged_find_victims)
     }
     flush(&t);
     ck_assert_uint_eq(measure_superspreader_report(&t.s, 128, rows, 10), 1);
-    measure_fields_from_key(&fields, MEASURE_IPV4, rows[0].source);
+    measure_fields_from_key(&fields, MEASURE_NARROW, rows[0].source);
     ck_assert_uint_eq(fields.destination[3], 7);
     ck_assert_uint_eq(fields.source[3] + fields.source_port, 0);
     ck_assert_uint_le(rows[0].min, 500);
@@ -378,12 +378,12 @@ END_TEST
 
 START_TEST(full_table_refuses_and_counts)
 {
-    enum measure_family family = _i;
+    enum measure_layout layout = _i;
     enum { SOURCES = 200 };
     struct measure_superspreader_config config
-        = make_config(family, MEASURE_SPREADER_BLOOM, SOURCES, 1);
+        = make_config(layout, MEASURE_SPREADER_BLOOM, SOURCES, 1);
     struct spreader t = spreader_open(&config);
-    uint32_t n = listed[family];
+    uint32_t n = listed[layout];
 
     for (uint32_t i = 0; i < 3 * SOURCES; i++) {
         add(&t, i, 1);
@@ -439,7 +439,7 @@ START_TEST(full_filter_has_no_upper_bound)
 {
     enum measure_spreader_kind kind = _i;
     struct measure_superspreader_config config
-        = make_config(MEASURE_IPV4, kind, 10, 10);
+        = make_config(MEASURE_NARROW, kind, 10, 10);
     struct spreader t = spreader_open(&config);
 
     for (uint32_t j = 0; j < 1000000; j++) {
@@ -460,9 +460,9 @@ END_TEST
  * looked at, what finds none is counted, and no neighbour is disturbed. */
 START_TEST(probes_are_bounded)
 {
-    enum measure_family family = _i;
+    enum measure_layout layout = _i;
     struct measure_superspreader_config config
-        = make_config(family, MEASURE_SPREADER_BLOOM, 1000, 1000);
+        = make_config(layout, MEASURE_SPREADER_BLOOM, 1000, 1000);
     struct spreader t = spreader_open(&config);
     uint32_t n = MEASURE_SPREADER_MAX_PROBES + 20;
 
@@ -490,7 +490,7 @@ END_TEST
 START_TEST(bursts_and_strides_do_not_matter)
 {
     struct measure_superspreader_config config
-        = make_config(MEASURE_IPV4, MEASURE_SPREADER_BLOOM, 100, 100);
+        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, 100, 100);
     struct spreader a = spreader_open(&config);
     struct spreader b = spreader_open(&config);
     struct random r = random_from(test_seed);
@@ -503,7 +503,7 @@ START_TEST(bursts_and_strides_do_not_matter)
         for (size_t j = 0; j < burst; j++) {
             uint32_t source = random_below(&r, 30);
             struct measure_fields fields
-                = make_pair(MEASURE_IPV4, source,
+                = make_pair(MEASURE_NARROW, source,
                             random_below(&r, 1 + source * source));
 
             records[j] = make_record(&fields, 60);
@@ -536,18 +536,18 @@ END_TEST
  * bounded number of probes at half load, with its exact count. */
 START_TEST(crc_collisions_do_not_collide)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum { SOURCES = 20000, DESTINATIONS = 3 };
     struct measure_superspreader_config config
-        = make_config(family, _i / 2, SOURCES, 0);
+        = make_config(layout, _i / 2, SOURCES, 0);
     struct spreader t = spreader_open(&config);
-    size_t size = family == MEASURE_IPV4 ? 4 : 16;
+    size_t size = layout == MEASURE_NARROW ? 4 : 16;
     bool *seen = calloc(SOURCES, sizeof *seen);
     uint32_t crc;
     size_t n;
 
     for (uint32_t i = 0; i < SOURCES * DESTINATIONS; i++) {
-        struct measure_fields fields = make_pair(family, 0, 0);
+        struct measure_fields fields = make_pair(layout, 0, 0);
         uint64_t key[MEASURE_KEY_WORDS], pair[MEASURE_KEY_WORDS];
         uint32_t wanted = i % SOURCES << 16 | 0x5678;
 
@@ -595,10 +595,10 @@ END_TEST
 /* Each packet has a source and a destination that have not been seen. */
 START_TEST(new_pairs_in_every_packet)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum { SOURCES = 10000, PACKETS = 40000 };
     struct measure_superspreader_config config
-        = make_config(family, _i / 2, SOURCES, 10);
+        = make_config(layout, _i / 2, SOURCES, 10);
     struct spreader t = spreader_open(&config);
     bool *seen = calloc(PACKETS, sizeof *seen);
     size_t n;
@@ -650,10 +650,10 @@ END_TEST
  * estimates), and the filters and rows beside it are as they were. */
 START_TEST(full_filter_disturbs_no_neighbour)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     enum { SOURCES = 3, FEW = 30 };
     struct measure_superspreader_config config
-        = make_config(family, _i / 2, SOURCES, SOURCES);
+        = make_config(layout, _i / 2, SOURCES, SOURCES);
     struct measure_superspreader_row before[SOURCES];
     struct spreader t = spreader_open(&config);
 
@@ -676,7 +676,7 @@ START_TEST(full_filter_disturbs_no_neighbour)
     ck_assert_uint_eq(source_of(&t, &rows[0]), 1);
     if (config.kind == MEASURE_SPREADER_BLOOM) {
         ck_assert_uint_le(rows[0].min, (MEASURE_SPREADER_BITS
-                                        + listed[family]));
+                                        + listed[layout]));
     }
     ck_assert_uint_eq(rows[0].max, UINT64_MAX);
     for (int i = 1; i < SOURCES; i++) {
@@ -710,10 +710,10 @@ main(void)
     tcase_add_loop_test(tests, all_superspreaders_are_found, 0, N_BOTH);
     tcase_add_test(tests, masks_exchanged_find_victims);
     tcase_add_loop_test(tests, full_table_refuses_and_counts,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, full_filter_has_no_upper_bound,
                         0, MEASURE_N_SPREADER_KINDS);
-    tcase_add_loop_test(tests, probes_are_bounded, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, probes_are_bounded, 0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, bursts_and_strides_do_not_matter);
     tcase_add_loop_test(tests, crc_collisions_do_not_collide, 0, N_BOTH);
     tcase_add_loop_test(tests, new_pairs_in_every_packet, 0, N_BOTH);

@@ -23,11 +23,11 @@ struct fixture {
 };
 
 static void
-open_table(struct fixture *f, enum measure_family family, uint32_t max_keys,
+open_table(struct fixture *f, enum measure_layout layout, uint32_t max_keys,
            uint32_t value_words)
 {
     struct measure_table_pointer_params params = {
-        .family = family,
+        .layout = layout,
         .max_keys = max_keys,
         .value_words = value_words,
         .secret = &secret,
@@ -78,7 +78,7 @@ START_TEST(counts_are_exact)
     struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
     struct fixture f;
 
-    open_table(&f, t.family, N_KEYS, 2 + _i % 7);
+    open_table(&f, t.layout, N_KEYS, 2 + _i % 7);
     traffic_send(&t, LOOP_STREAM(_i), 30000, test_seed, add_burst, &f.table);
     check_table(&f.table, &t);
     traffic_close(&t);
@@ -92,7 +92,7 @@ START_TEST(full_table_refuses_new_keys)
     uint64_t counted = 0;
     struct fixture f;
 
-    open_table(&f, t.family, 1000, 2);
+    open_table(&f, t.layout, 1000, 2);
     traffic_send(&t, STREAM_ALL_NEW, 6000, test_seed, add_burst, &f.table);
     ck_assert_uint_eq(f.table.n_used, 1000);
     MEASURE_TABLE_POINTER_FOR_EACH (row, &f.table) {
@@ -112,12 +112,12 @@ END_TEST
 
 START_TEST(probes_are_bounded)
 {
-    enum measure_family family = _i % 2;
+    enum measure_layout layout = _i % 2;
     uint64_t hash = _i / 2 ? UINT64_MAX : 0;
     uint64_t key[MEASURE_KEY_WORDS] = { 0 };
     struct fixture f;
 
-    open_table(&f, family, 1000, 2);
+    open_table(&f, layout, 1000, 2);
     for (uint32_t i = 0; i < MEASURE_TABLE_MAX_PROBES; i++) {
         key[1] = i;
         ck_assert(measure_table_pointer_add(&f.table, key, hash, 1, i));
@@ -145,13 +145,13 @@ START_TEST(keys_are_near_home)
     uint32_t furthest = 0;
     struct fixture f;
 
-    open_table(&f, t.family, N_KEYS, 2);
+    open_table(&f, t.layout, N_KEYS, 2);
     traffic_send(&t, STREAM_ALL_NEW, N_KEYS, test_seed, add_burst, &f.table);
     MEASURE_TABLE_POINTER_FOR_EACH (row, &f.table) {
         uint64_t hash = measure_hash(&secret, row,
-                                     measure_key_words(t.family));
-        uint64_t *home = measure_table_pointer_home(&f.table, t.family, hash);
-        uint32_t words = measure_key_words(t.family) + 1;
+                                     measure_key_words(t.layout));
+        uint64_t *home = measure_table_pointer_home(&f.table, t.layout, hash);
+        uint32_t words = measure_key_words(t.layout) + 1;
         uint32_t distance = (row - home) / words;
 
         distance = row < home ? f.table.n_rows - (home - row) / words
@@ -171,8 +171,8 @@ START_TEST(merge_adds)
     struct traffic t = traffic_open(_i, KEYS_PLAIN, 3000);
     struct fixture a, b;
 
-    open_table(&a, t.family, 3000, 2);
-    open_table(&b, t.family, 4000, 3);
+    open_table(&a, t.layout, 3000, 2);
+    open_table(&b, t.layout, 4000, 3);
     traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.table);
     traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.table);
     ck_assert(measure_table_pointer_merge(&a.table, &b.table));
@@ -233,12 +233,12 @@ main(void)
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, counts_are_exact, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, full_table_refuses_new_keys,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_loop_test(tests, keys_are_near_home, 0, 4);
-    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_FAMILIES);
-    tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_FAMILIES);
+    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_LAYOUTS);
+    tcase_add_loop_test(tests, counters_have_64_bits, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
-                        0, MEASURE_N_FAMILIES);
+                        0, MEASURE_N_LAYOUTS);
     return tests_run(tests);
 }

@@ -70,20 +70,20 @@ fuzz_parse(const uint8_t *frame, size_t size, uint16_t ethertype)
     memset(&b, 0xff, sizeof b);
     measure_parse(frame, size, ethertype, &a);
     measure_parse(frame, size, ethertype, &b);
-    v4 = a.verdict == MEASURE_COUNT_IPV4;
-    v6 = a.verdict == MEASURE_COUNT_IPV6;
+    v4 = a.verdict == MEASURE_COUNT_NARROW;
+    v6 = a.verdict == MEASURE_COUNT_WIDE;
 
     REQUIRE(a.verdict < MEASURE_N_VERDICTS && a.verdict == b.verdict);
     REQUIRE(a.bytes == size && b.bytes == size);
     if (v4 || v6) {
-        enum measure_family family = v4 ? MEASURE_IPV4 : MEASURE_IPV6;
-        unsigned int n_words = measure_key_words(family);
+        enum measure_layout layout = v4 ? MEASURE_NARROW : MEASURE_WIDE;
+        unsigned int n_words = measure_key_words(layout);
         struct measure_fields fields;
 
         /* The key is set as a whole, and nothing is above the protocol. */
         REQUIRE(!memcmp(a.key, b.key, n_words * sizeof *a.key));
-        REQUIRE(!(a.key[measure_key_ports(family)] >> MEASURE_PORT_SHIFT));
-        measure_fields_from_key(&fields, family, a.key);
+        REQUIRE(!(a.key[measure_key_ports(layout)] >> MEASURE_PORT_SHIFT));
+        measure_fields_from_key(&fields, layout, a.key);
         if (fields.source_port || fields.destination_port) {
             REQUIRE(fields.protocol == 6 || fields.protocol == 17
                     || fields.protocol == 132);
@@ -165,8 +165,8 @@ static void
 make_reports(void)
 {
     static const unsigned int cores[N_SETS] = { 0, 7 };
-    static const uint32_t none[MEASURE_N_FAMILIES];
-    uint32_t lines[MEASURE_N_FAMILIES] = { 200, 200 };
+    static const uint32_t none[MEASURE_N_LAYOUTS];
+    uint32_t lines[MEASURE_N_LAYOUTS] = { 200, 200 };
 
     measure_hash_secret_init(&secret, 1);
     for (int i = 0; i < N_REPORTS; i++) {

@@ -27,18 +27,18 @@
 /* The shared linear table. */
 
 static inline uint64_t *
-home_row(const struct measure_shared_table *table, enum measure_family family,
+home_row(const struct measure_shared_table *table, enum measure_layout layout,
          uint64_t hash)
 {
     uint64_t row = ((hash >> 32) * table->n_rows) >> 32;
 
-    return &table->rows[row * measure_shared_row_words(family)];
+    return &table->rows[row * measure_shared_row_words(layout)];
 }
 
 /* Tries to take the empty 'row' for 'key'.  Returns the tag that the row has
  * afterwards. */
 static uint64_t __attribute__((noinline))
-take_row(struct measure_shared_table *table, enum measure_family family,
+take_row(struct measure_shared_table *table, enum measure_layout layout,
          uint64_t *row, const uint64_t *key, uint64_t tag)
 {
     uint64_t found = 0;
@@ -52,7 +52,7 @@ take_row(struct measure_shared_table *table, enum measure_family family,
         return found;
     }
     __atomic_fetch_add(&table->n_used, 1, __ATOMIC_RELAXED);
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         measure_shared_row_key(row)[i] = key[i];
     }
     __atomic_store_n(row, tag | TAG_WRITTEN, __ATOMIC_RELEASE);
@@ -60,20 +60,20 @@ take_row(struct measure_shared_table *table, enum measure_family family,
 }
 
 static inline bool __attribute__((always_inline))
-table_add(struct measure_shared_table *table, enum measure_family family,
+table_add(struct measure_shared_table *table, enum measure_layout layout,
           const uint64_t *key, uint64_t hash, uint64_t packets,
           uint64_t bytes)
 {
     uint64_t tag = (hash & ~TAG_WRITTEN) | TAG_TAKEN;
-    size_t row_words = measure_shared_row_words(family);
+    size_t row_words = measure_shared_row_words(layout);
     uint64_t *end = table->rows + table->n_rows * row_words;
-    uint64_t *row = home_row(table, family, hash);
+    uint64_t *row = home_row(table, layout, hash);
 
     for (uint32_t i = 0; i < MEASURE_TABLE_MAX_PROBES; i++) {
         uint64_t found = __atomic_load_n(row, __ATOMIC_ACQUIRE);
 
         if (!found) {
-            found = take_row(table, family, row, key, tag);
+            found = take_row(table, layout, row, key, tag);
             if (!found) {
                 break;
             }
@@ -81,10 +81,10 @@ table_add(struct measure_shared_table *table, enum measure_family family,
         if ((found & ~TAG_WRITTEN) == tag
             && (!(found & TAG_WRITTEN)
                 || measure_key_equal(measure_shared_row_key(row), key,
-                                     family))) {
-            __atomic_fetch_add(measure_shared_row_packets(row, family),
+                                     layout))) {
+            __atomic_fetch_add(measure_shared_row_packets(row, layout),
                                packets, __ATOMIC_RELAXED);
-            __atomic_fetch_add(measure_shared_row_bytes(row, family), bytes,
+            __atomic_fetch_add(measure_shared_row_bytes(row, layout), bytes,
                                __ATOMIC_RELAXED);
             return true;
         }
@@ -105,23 +105,23 @@ measure_shared_table_add(struct measure_shared_table *table,
                          const uint64_t *key, uint64_t hash,
                          uint64_t packets, uint64_t bytes)
 {
-    return (table->family == MEASURE_IPV4
-            ? table_add(table, MEASURE_IPV4, key, hash, packets, bytes)
-            : table_add(table, MEASURE_IPV6, key, hash, packets, bytes));
+    return (table->layout == MEASURE_NARROW
+            ? table_add(table, MEASURE_NARROW, key, hash, packets, bytes)
+            : table_add(table, MEASURE_WIDE, key, hash, packets, bytes));
 }
 
 static inline void __attribute__((always_inline))
 table_add_burst(struct measure_shared_table *table,
-                enum measure_family family, struct measure_record *records,
+                enum measure_layout layout, struct measure_record *records,
                 size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(table->secret, records[i].key,
-                                       measure_key_words(family));
-        __builtin_prefetch(home_row(table, family, records[i].hash), 1);
+                                       measure_key_words(layout));
+        __builtin_prefetch(home_row(table, layout, records[i].hash), 1);
     }
     for (size_t i = 0; i < n; i++) {
-        table_add(table, family, records[i].key, records[i].hash, 1,
+        table_add(table, layout, records[i].key, records[i].hash, 1,
                   records[i].bytes);
     }
 }
@@ -132,10 +132,10 @@ void
 measure_shared_table_add_burst(struct measure_shared_table *table,
                                struct measure_record *records, size_t n)
 {
-    if (table->family == MEASURE_IPV4) {
-        table_add_burst(table, MEASURE_IPV4, records, n);
+    if (table->layout == MEASURE_NARROW) {
+        table_add_burst(table, MEASURE_NARROW, records, n);
     } else {
-        table_add_burst(table, MEASURE_IPV6, records, n);
+        table_add_burst(table, MEASURE_WIDE, records, n);
     }
 }
 
@@ -151,7 +151,7 @@ size_t
 measure_shared_table_size(const struct measure_shared_table_params *params)
 {
     return (rows_for(params->max_keys)
-            * measure_shared_row_words(params->family) * sizeof(uint64_t));
+            * measure_shared_row_words(params->layout) * sizeof(uint64_t));
 }
 
 /* Makes an empty table in 'memory', measure_shared_table_size() bytes of zeros
@@ -165,7 +165,7 @@ measure_shared_table_init(struct measure_shared_table *table,
     table->rows = memory;
     table->n_rows = rows_for(params->max_keys);
     table->max_used = params->max_keys;
-    table->family = params->family;
+    table->layout = params->layout;
     table->secret = params->secret;
 }
 
@@ -175,7 +175,7 @@ uint64_t *
 measure_shared_table_next(const struct measure_shared_table *table,
                           uint64_t *row)
 {
-    size_t row_words = measure_shared_row_words(table->family);
+    size_t row_words = measure_shared_row_words(table->layout);
     uint64_t *end = table->rows + table->n_rows * row_words;
 
     for (row = row ? row + row_words : table->rows; row < end;
@@ -221,12 +221,12 @@ measure_shared_array_add(struct measure_shared_array *array,
 
 static inline void __attribute__((always_inline))
 array_add_burst(struct measure_shared_array *array,
-                enum measure_family family, struct measure_record *records,
+                enum measure_layout layout, struct measure_record *records,
                 size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(array->secret, records[i].key,
-                                       measure_key_words(family));
+                                       measure_key_words(layout));
         __builtin_prefetch(get_cell(array, records[i].hash), 1);
     }
     for (size_t i = 0; i < n; i++) {
@@ -241,10 +241,10 @@ void
 measure_shared_array_add_burst(struct measure_shared_array *array,
                                struct measure_record *records, size_t n)
 {
-    if (array->family == MEASURE_IPV4) {
-        array_add_burst(array, MEASURE_IPV4, records, n);
+    if (array->layout == MEASURE_NARROW) {
+        array_add_burst(array, MEASURE_NARROW, records, n);
     } else {
-        array_add_burst(array, MEASURE_IPV6, records, n);
+        array_add_burst(array, MEASURE_WIDE, records, n);
     }
 }
 
@@ -260,7 +260,7 @@ static struct measure_shared_table_params
 heavy_params(const struct measure_shared_array_params *params)
 {
     return (struct measure_shared_table_params) {
-        .family = params->family,
+        .layout = params->layout,
         .max_keys = params->max_keys,
         .secret = params->secret,
     };
@@ -287,7 +287,7 @@ measure_shared_array_init(struct measure_shared_array *array,
     memset(array, 0, sizeof *array);
     array->cells = memory;
     array->n_cells = params->n_cells;
-    array->family = params->family;
+    array->layout = params->layout;
     array->threshold = params->threshold;
     array->secret = params->secret;
     measure_shared_table_init(&array->heavy, &heavy,

@@ -54,7 +54,7 @@
  * before all others. */
 
 struct measure_shared_table_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t max_keys;          /* At least 1. */
     const struct measure_hash_secret *secret;
 };
@@ -63,7 +63,7 @@ struct measure_shared_table {
     uint64_t *rows;
     uint32_t n_rows;
     uint32_t max_used;
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
 
     /* Written by all, on a line of their own. */
@@ -72,7 +72,7 @@ struct measure_shared_table {
 };
 
 struct measure_shared_array_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t n_cells;           /* At least 1. */
     uint32_t max_keys;          /* Keys that can be recorded. */
     uint64_t threshold;         /* Packets, from 1. */
@@ -82,7 +82,7 @@ struct measure_shared_array_params {
 struct measure_shared_array {
     struct measure_cell *cells;
     uint32_t n_cells;
-    enum measure_family family;
+    enum measure_layout layout;
     uint64_t threshold;
     const struct measure_hash_secret *secret;
     struct measure_shared_table heavy;  /* 'n_refused' is keys lost. */
@@ -91,9 +91,9 @@ struct measure_shared_array {
 /* Layout of a row: tag, key, packets, bytes. */
 
 static inline size_t
-measure_shared_row_words(enum measure_family family)
+measure_shared_row_words(enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4 ? 1 : 2) * MEASURE_LINE_SIZE / 8;
+    return (layout == MEASURE_NARROW ? 1 : 2) * MEASURE_LINE_SIZE / 8;
 }
 
 static inline uint64_t *
@@ -103,15 +103,15 @@ measure_shared_row_key(uint64_t *row)
 }
 
 static inline uint64_t *
-measure_shared_row_packets(uint64_t *row, enum measure_family family)
+measure_shared_row_packets(uint64_t *row, enum measure_layout layout)
 {
-    return row + 1 + measure_key_words(family);
+    return row + 1 + measure_key_words(layout);
 }
 
 static inline uint64_t *
-measure_shared_row_bytes(uint64_t *row, enum measure_family family)
+measure_shared_row_bytes(uint64_t *row, enum measure_layout layout)
 {
-    return row + 2 + measure_key_words(family);
+    return row + 2 + measure_key_words(layout);
 }
 
 static_assert(3 + MEASURE_KEY_WORDS <= 2 * MEASURE_LINE_SIZE / 8,

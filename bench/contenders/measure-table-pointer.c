@@ -22,27 +22,27 @@
 #define ROWS_PER_KEY 2
 
 static inline size_t
-row_words(enum measure_family family)
+row_words(enum measure_layout layout)
 {
-    return measure_key_words(family) + 1;
+    return measure_key_words(layout) + 1;
 }
 
 /* The word of a row that is a pointer: the address of its value. */
 static inline uint64_t *
-get_pointer(const uint64_t *row, enum measure_family family)
+get_pointer(const uint64_t *row, enum measure_layout layout)
 {
-    return (uint64_t *) (uintptr_t) row[measure_key_words(family)];
+    return (uint64_t *) (uintptr_t) row[measure_key_words(layout)];
 }
 
 static inline uint64_t * __attribute__((always_inline))
-get_value(struct measure_table_pointer *table, enum measure_family family,
+get_value(struct measure_table_pointer *table, enum measure_layout layout,
           const uint64_t *key, uint64_t hash)
 {
-    uint64_t *row = measure_table_pointer_home(table, family, hash);
-    uint64_t *end = table->rows + table->n_rows * row_words(family);
+    uint64_t *row = measure_table_pointer_home(table, layout, hash);
+    uint64_t *end = table->rows + table->n_rows * row_words(layout);
 
     for (uint32_t i = 0; i < MEASURE_TABLE_MAX_PROBES; i++) {
-        uint64_t *value = get_pointer(row, family);
+        uint64_t *value = get_pointer(row, layout);
 
         if (!value) {
             if (table->n_used >= table->max_used) {
@@ -52,16 +52,16 @@ get_value(struct measure_table_pointer *table, enum measure_family family,
                                      * table->value_words);
             __atomic_store_n(&table->n_used, table->n_used + 1,
                              __ATOMIC_RELAXED);
-            for (unsigned int j = 0; j < measure_key_words(family); j++) {
+            for (unsigned int j = 0; j < measure_key_words(layout); j++) {
                 row[j] = key[j];
             }
-            row[measure_key_words(family)] = (uintptr_t) value;
+            row[measure_key_words(layout)] = (uintptr_t) value;
             return value;
         }
-        if (measure_key_equal(row, key, family)) {
+        if (measure_key_equal(row, key, layout)) {
             return value;
         }
-        row += row_words(family);
+        row += row_words(layout);
         if (row == end) {
             row = table->rows;
         }
@@ -73,9 +73,9 @@ uint64_t *
 measure_table_pointer_value(struct measure_table_pointer *table,
                             const uint64_t *key, uint64_t hash)
 {
-    return (table->family == MEASURE_IPV4
-            ? get_value(table, MEASURE_IPV4, key, hash)
-            : get_value(table, MEASURE_IPV6, key, hash));
+    return (table->layout == MEASURE_NARROW
+            ? get_value(table, MEASURE_NARROW, key, hash)
+            : get_value(table, MEASURE_WIDE, key, hash));
 }
 
 static inline bool
@@ -102,24 +102,24 @@ measure_table_pointer_add(struct measure_table_pointer *table,
 }
 
 static inline void __attribute__((always_inline))
-add_burst(struct measure_table_pointer *table, enum measure_family family,
+add_burst(struct measure_table_pointer *table, enum measure_layout layout,
           struct measure_record *records, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(table->secret, records[i].key,
-                                       measure_key_words(family));
-        measure_table_pointer_prefetch(table, family, records[i].hash);
+                                       measure_key_words(layout));
+        measure_table_pointer_prefetch(table, layout, records[i].hash);
     }
     /* The pointer in the home row is that of the value, nearly always: in the
      * meantime the value comes, too. */
     for (size_t i = 0; i < n; i++) {
-        const uint64_t *home = measure_table_pointer_home(table, family,
+        const uint64_t *home = measure_table_pointer_home(table, layout,
                                                           records[i].hash);
 
-        __builtin_prefetch(get_pointer(home, family), 1);
+        __builtin_prefetch(get_pointer(home, layout), 1);
     }
     for (size_t i = 0; i < n; i++) {
-        add_to(table, get_value(table, family, records[i].key,
+        add_to(table, get_value(table, layout, records[i].key,
                                 records[i].hash), 1, records[i].bytes);
     }
 }
@@ -128,10 +128,10 @@ void
 measure_table_pointer_add_burst(struct measure_table_pointer *table,
                                 struct measure_record *records, size_t n)
 {
-    if (table->family == MEASURE_IPV4) {
-        add_burst(table, MEASURE_IPV4, records, n);
+    if (table->layout == MEASURE_NARROW) {
+        add_burst(table, MEASURE_NARROW, records, n);
     } else {
-        add_burst(table, MEASURE_IPV6, records, n);
+        add_burst(table, MEASURE_WIDE, records, n);
     }
 }
 
@@ -145,7 +145,7 @@ rows_for(uint32_t max_keys)
 static size_t
 rows_size(const struct measure_table_pointer_params *params)
 {
-    size_t size = (rows_for(params->max_keys) * row_words(params->family)
+    size_t size = (rows_for(params->max_keys) * row_words(params->layout)
                    * sizeof(uint64_t));
 
     return ((size + MEASURE_LINE_SIZE - 1) / MEASURE_LINE_SIZE
@@ -174,7 +174,7 @@ measure_table_pointer_init(struct measure_table_pointer *table,
     table->n_rows = rows_for(params->max_keys);
     table->max_used = params->max_keys;
     table->value_words = params->value_words;
-    table->family = params->family;
+    table->layout = params->layout;
     table->secret = params->secret;
 }
 
@@ -184,11 +184,11 @@ uint64_t *
 measure_table_pointer_next(const struct measure_table_pointer *table,
                            uint64_t *row)
 {
-    size_t words = row_words(table->family);
+    size_t words = row_words(table->layout);
     uint64_t *end = table->rows + table->n_rows * words;
 
     for (row = row ? row + words : table->rows; row < end; row += words) {
-        if (get_pointer(row, table->family)) {
+        if (get_pointer(row, table->layout)) {
             return row;
         }
     }
@@ -200,7 +200,7 @@ uint64_t *
 measure_table_pointer_row_value(const struct measure_table_pointer *table,
                                 const uint64_t *row)
 {
-    return get_pointer(row, table->family);
+    return get_pointer(row, table->layout);
 }
 
 /* Adds the packets and bytes of the rows of 'from' to 'table', which has the
@@ -211,11 +211,11 @@ measure_table_pointer_merge(struct measure_table_pointer *table,
 {
     bool complete = true;
 
-    assert(table->family == from->family);
+    assert(table->layout == from->layout);
     MEASURE_TABLE_POINTER_FOR_EACH (row, from) {
-        const uint64_t *value = get_pointer(row, from->family);
+        const uint64_t *value = get_pointer(row, from->layout);
         uint64_t hash = measure_hash(table->secret, row,
-                                     measure_key_words(from->family));
+                                     measure_key_words(from->layout));
 
         complete &= measure_table_pointer_add(table, row, hash, value[0],
                                               value[1]);

@@ -42,7 +42,7 @@
  * Thread safety: as measure-table.h. */
 
 struct measure_table_pointer_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t max_keys;          /* At least 1. */
     uint32_t value_words;       /* At least 2. */
     const struct measure_hash_secret *secret;
@@ -55,7 +55,7 @@ struct measure_table_pointer {
     uint32_t max_used;          /* Rows that may be used. */
     uint32_t n_used;            /* Rows that are used.  Atomic. */
     uint32_t value_words;
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
     uint64_t n_refused;         /* Packets refused.  Atomic. */
 };
@@ -64,18 +64,18 @@ struct measure_table_pointer {
 
 static inline uint64_t *
 measure_table_pointer_home(const struct measure_table_pointer *table,
-                           enum measure_family family, uint64_t hash)
+                           enum measure_layout layout, uint64_t hash)
 {
     uint64_t row = ((hash >> 32) * table->n_rows) >> 32;
 
-    return &table->rows[row * (measure_key_words(family) + 1)];
+    return &table->rows[row * (measure_key_words(layout) + 1)];
 }
 
 static inline void
 measure_table_pointer_prefetch(const struct measure_table_pointer *table,
-                               enum measure_family family, uint64_t hash)
+                               enum measure_layout layout, uint64_t hash)
 {
-    __builtin_prefetch(measure_table_pointer_home(table, family, hash), 1);
+    __builtin_prefetch(measure_table_pointer_home(table, layout, hash), 1);
 }
 
 /* Returns the value of 'key', whose hash is 'hash'; a new one is zeroed.

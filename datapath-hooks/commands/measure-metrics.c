@@ -73,9 +73,9 @@ add_thread(struct core_metrics *sums, struct monitor_core *samples,
 
     measure_tally_load(measure_thread_tally(&thread->thread), &load);
     sums->lost += load.n_lost;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        sums->flows += load.n_used[family];
-        sums->rows += load.n_lines[family] * measure_rows_per_line(family);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        sums->flows += load.n_used[layout];
+        sums->rows += load.n_lines[layout] * measure_rows_per_line(layout);
     }
     measure_core_add_samples(samples, thread);
 }
@@ -168,7 +168,7 @@ put_label(struct ds *out, const char *name, const char *value)
 }
 
 static void
-put_family(struct ds *out, const char *name, const char *type,
+put_layout(struct ds *out, const char *name, const char *type,
            const char *unit, const char *help)
 {
     ds_put_format(out, "# TYPE ovs_measure_%s %s\n", name, type);
@@ -270,7 +270,7 @@ static void
 put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
 {
 #define METRIC(NAME, TYPE, UNIT, HELP, MEMBER)                              \
-    put_family(out, NAME, TYPE, UNIT, HELP);                                \
+    put_layout(out, NAME, TYPE, UNIT, HELP);                                \
     for (size_t i = 0; i < n; i++) {                                        \
         put_uint(out, NAME, suffix_of(TYPE), bridges[i].bridge, "",         \
                  bridges[i].MEMBER);                                        \
@@ -278,7 +278,7 @@ put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
     BRIDGE_METRICS
 #undef METRIC
 
-    put_family(out, "hand_over_seconds", "summary", "seconds",
+    put_layout(out, "hand_over_seconds", "summary", "seconds",
                "From the end of an epoch until all threads have left it.");
     for (size_t i = 0; i < n; i++) {
         put_uint(out, "hand_over_seconds", "_count", bridges[i].bridge, "",
@@ -288,7 +288,7 @@ put_bridges(struct ds *out, const struct bridge_metrics *bridges, size_t n)
     }
 
 #define METRIC(NAME, TYPE, UNIT, HELP, MEMBER)                              \
-    put_family(out, NAME, TYPE, UNIT, HELP);                                \
+    put_layout(out, NAME, TYPE, UNIT, HELP);                                \
     for (size_t i = 0; i < n; i++) {                                        \
         for (size_t j = 0; j < bridges[i].n_cores; j++) {                   \
             const struct core_metrics *core = &bridges[i].cores[j];         \
@@ -332,9 +332,9 @@ put_top(struct ds *out, const struct measure_request *request)
 {
     struct ds errors = DS_EMPTY_INITIALIZER;
 
-    put_family(out, "top_packets", "gauge", NULL,
+    put_layout(out, "top_packets", "gauge", NULL,
                "Packets of the largest keys in the last closed epoch.");
-    put_family(&errors, "top_packets_error_max", "gauge", NULL,
+    put_layout(&errors, "top_packets_error_max", "gauge", NULL,
                "By how many packets these are wrong at most.");
     for (size_t i = 0; i < request->n_subjects; i++) {
         const struct measure_subject *subject = &request->subjects[i];

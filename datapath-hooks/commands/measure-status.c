@@ -25,18 +25,18 @@
 
 static void
 write_tables(struct measure_output *o, const char *name,
-             enum measure_family family, const struct measure_load *load)
+             enum measure_layout layout, const struct measure_load *load)
 {
     measure_output_open_line(o, name);
-    measure_output_uint(o, "flows", load->n_used[family]);
-    measure_output_uint(o, "tables", load->n_tables[family]);
-    measure_output_uint(o, "current-rows", (load->n_lines[family]
-                                            * measure_rows_per_line(family)));
+    measure_output_uint(o, "flows", load->n_used[layout]);
+    measure_output_uint(o, "tables", load->n_tables[layout]);
+    measure_output_uint(o, "current-rows", (load->n_lines[layout]
+                                            * measure_rows_per_line(layout)));
     measure_output_percentage(o, "current-load-percentage",
-                              load->current_used[family],
-                              (load->n_lines[family]
-                               * measure_rows_per_line(family)));
-    measure_output_uint(o, "reserve-tables", load->n_unused[family]);
+                              load->current_used[layout],
+                              (load->n_lines[layout]
+                               * measure_rows_per_line(layout)));
+    measure_output_uint(o, "reserve-tables", load->n_unused[layout]);
     measure_output_close(o);
 }
 
@@ -147,8 +147,8 @@ write_thread(struct measure_output *o, const struct monitor *monitor,
         measure_output_uint(o, "max", thread->probes.max_probes);
         measure_output_close(o);
     }
-    write_tables(o, "ipv4", MEASURE_IPV4, load);
-    write_tables(o, "ipv6", MEASURE_IPV6, load);
+    write_tables(o, "ipv4", MEASURE_NARROW, load);
+    write_tables(o, "ipv6", MEASURE_WIDE, load);
     measure_output_close(o);
 }
 

@@ -231,7 +231,7 @@ struct supply {
     struct monitor_thread *thread;
     struct measure_tally *tally;    /* Or NULL. */
     enum measure_structure_kind kind;
-    uint64_t n_flows[MEASURE_N_FAMILIES];
+    uint64_t n_flows[MEASURE_N_LAYOUTS];
     uint64_t limit;
     bool quiet;
     bool hold_cache;
@@ -256,9 +256,9 @@ take_idle(struct monitor *monitor, struct monitor_thread *thread,
     supply->hold_cache = (measure_wants_cache(monitor, thread)
                           && measure_thread_keys(&thread->thread));
     measure_tally_load(measure_thread_tally(&thread->thread), &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        supply->n_flows[family] = MAX(thread->n_flows[family],
-                                      load.n_used[family]);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        supply->n_flows[layout] = MAX(thread->n_flows[layout],
+                                      load.n_used[layout]);
     }
 }
 
@@ -575,9 +575,9 @@ note_probes(const struct closing_epoch *closing)
         const struct measure_tally *tally = closing->tallies[i];
         struct measure_probes probes = { 0, 0, 0 };
 
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            for (uint32_t j = 0; j < tally->n_tables[family]; j++) {
-                measure_table_add_probes(&tally->tables[family][j], &secret,
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            for (uint32_t j = 0; j < tally->n_tables[layout]; j++) {
+                measure_table_add_probes(&tally->tables[layout][j], &secret,
                                          PROBED_ROWS, &probes);
             }
         }
@@ -601,9 +601,9 @@ expect_flows(const struct closing_epoch *closing)
         struct measure_load load;
 
         measure_tally_load(closing->tallies[i], &load);
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            thread->n_flows[family] = MAX(load.n_used[family],
-                                          thread->n_flows[family] * 7 / 8);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            thread->n_flows[layout] = MAX(load.n_used[layout],
+                                          thread->n_flows[layout] * 7 / 8);
         }
         if (load.counters.packets) {
             thread->n_quiet = 0;

@@ -94,7 +94,7 @@ struct monitor_thread {
     bool idle_quiet;                /* ...and whether these were few. */
     unsigned int n_quiet;           /* Epochs without a packet until now. */
     uint64_t cache_ticket;          /* See join_caches(), or 0. */
-    uint64_t n_flows[MEASURE_N_FAMILIES];   /* To expect in an epoch. */
+    uint64_t n_flows[MEASURE_N_LAYOUTS];    /* To expect in an epoch. */
     struct measure_probes probes;   /* Of rows of its last merged epoch. */
 };
 

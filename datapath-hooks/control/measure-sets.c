@@ -147,7 +147,7 @@ reset_set(struct measure_tally *tally, const uint32_t *n_lines,
 
         VLOG_WARN_RL(&rl, "no memory for measurement tables of %"PRIu32
                      " and %"PRIu32" lines: counts will not be exact",
-                     n_lines[MEASURE_IPV4], n_lines[MEASURE_IPV6]);
+                     n_lines[MEASURE_NARROW], n_lines[MEASURE_WIDE]);
     }
 }
 
@@ -158,10 +158,10 @@ static void
 prepare_structure(struct measure_tally *tally,
                   enum measure_structure_kind kind, uint64_t limit)
 {
-    static const uint32_t n_lines[MEASURE_N_FAMILIES] = {
+    static const uint32_t n_lines[MEASURE_N_LAYOUTS] = {
         MIN_LINES, MIN_LINES
     };
-    static const uint32_t none[MEASURE_N_FAMILIES] = { 0, 0 };
+    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     if (kind == MEASURE_CUCKOO_TABLE || kind == MEASURE_SPACE_SAVING) {
         limit /= 2;
@@ -181,11 +181,11 @@ prepare_structure(struct measure_tally *tally,
 void
 measure_tally_prepare(struct measure_tally *tally,
                       enum measure_structure_kind kind,
-                      const uint64_t n_flows[MEASURE_N_FAMILIES],
+                      const uint64_t n_flows[MEASURE_N_LAYOUTS],
                       uint64_t limit)
 {
-    uint32_t n_lines[MEASURE_N_FAMILIES];
-    uint32_t next_lines[MEASURE_N_FAMILIES];
+    uint32_t n_lines[MEASURE_N_LAYOUTS];
+    uint32_t next_lines[MEASURE_N_LAYOUTS];
 
     if (kind != MEASURE_LINEAR_TABLE) {
         prepare_structure(tally, kind, limit);

@@ -74,7 +74,7 @@ bool measure_wants_cache(const struct monitor *, const struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
 
 void measure_tally_prepare(struct measure_tally *, enum measure_structure_kind,
-                           const uint64_t n_flows[MEASURE_N_FAMILIES],
+                           const uint64_t n_flows[MEASURE_N_LAYOUTS],
                            uint64_t limit);
 bool measure_tally_fits(const struct monitor *, const struct monitor_thread *,
                         const struct measure_tally *)

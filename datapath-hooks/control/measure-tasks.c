@@ -291,7 +291,7 @@ may_be_heavy(const struct measure_fields *key, void *task_)
     uint64_t packets = task->hidden_packets, bytes = task->hidden_bytes;
     uint64_t missed_packets = 0, missed_bytes = 0;
     uint64_t words[MEASURE_KEY_WORDS];
-    enum measure_family layout = measure_key_from_fields(words, key);
+    enum measure_layout layout = measure_key_from_fields(words, key);
 
     measure_report_add_missed(report, layout, words, &missed_packets,
                               &missed_bytes);
@@ -455,13 +455,13 @@ forget_change_tables(struct monitor *monitor)
 {
     struct measure_tasks *tasks = &monitor->tasks;
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        if (tasks->change_memory[family]) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        if (tasks->change_memory[layout]) {
             measure_memory_free(&monitor->budget,
-                                tasks->change_memory[family],
+                                tasks->change_memory[layout],
                                 measure_change_size(
-                                    &tasks->change[family].config));
-            tasks->change_memory[family] = NULL;
+                                    &tasks->change[layout].config));
+            tasks->change_memory[layout] = NULL;
         }
     }
     __atomic_store_n(&tasks->change_bytes, 0, __ATOMIC_RELAXED);
@@ -523,10 +523,10 @@ is_nothing_expected(const struct evaluation *e)
     if (e->report->counters.packets) {
         return false;
     }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        const struct measure_change *change = &tasks->change[family];
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        const struct measure_change *change = &tasks->change[layout];
 
-        if (tasks->change_memory[family]
+        if (tasks->change_memory[layout]
             && (change->n_keys || change->unknown_error > 0
                 || change->unknown_variance > 0)) {
             return false;
@@ -540,24 +540,24 @@ is_nothing_expected(const struct evaluation *e)
 static bool
 prepare_change_tables(struct evaluation *e)
 {
-    /* The shares of the families, and what a key takes.  The tables are there
+    /* The shares of the layouts, and what a key takes.  The tables are there
      * at once, whatever the traffic: hence the limit. */
-    static const double shares[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = 2. / 3 / 128,
-        [MEASURE_IPV6] = 1. / 3 / 256,
+    static const double shares[MEASURE_N_LAYOUTS] = {
+        [MEASURE_NARROW] = 2. / 3 / 128,
+        [MEASURE_WIDE] = 1. / 3 / 256,
     };
     struct measure_tasks *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_change *change = &tasks->change[family];
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_change *change = &tasks->change[layout];
         struct measure_change_config new = {
-            .family = family,
-            .max_keys = e->change_limit * shares[family],
+            .layout = layout,
+            .max_keys = e->change_limit * shares[layout],
             .alpha = config->change_alpha,
         };
 
-        if (!tasks->change_memory[family]) {
+        if (!tasks->change_memory[layout]) {
             void *p = measure_memory_alloc(&e->monitor->budget,
                                            measure_change_size(&new),
                                            MEASURE_ANY_NODE);
@@ -565,7 +565,7 @@ prepare_change_tables(struct evaluation *e)
                 forget_change_tables(e->monitor);
                 return false;
             }
-            tasks->change_memory[family] = p;
+            tasks->change_memory[layout] = p;
             __atomic_add_fetch(&tasks->change_bytes,
                                measure_change_size(&new), __ATOMIC_RELAXED);
             measure_change_init(change, &new, e->report->secret, p);
@@ -597,7 +597,7 @@ compare_changes(const void *a_, const void *b_)
 static void
 close_change(struct measure_change *change, struct measure_changes *changes)
 {
-    enum measure_family family = change->config.family;
+    enum measure_layout layout = change->config.layout;
     size_t max = MIN(change->n_keys, MEASURE_CHANGES_KEPT - changes->n);
     struct measure_change_row *rows = xmalloc(MAX(max, 1) * sizeof *rows);
     size_t found = measure_change_close(change, rows, max);
@@ -608,7 +608,7 @@ close_change(struct measure_change *change, struct measure_changes *changes)
     for (size_t i = 0; i < n; i++) {
         struct measure_listed_change *listed = &changes->rows[changes->n++];
 
-        measure_fields_from_key(&listed->fields, family, rows[i].key);
+        measure_fields_from_key(&listed->fields, layout, rows[i].key);
         listed->kind = rows[i].kind;
         listed->packets = rows[i].value;
         listed->packets_error = rows[i].value_error;
@@ -674,7 +674,7 @@ find_changes(struct evaluation *e)
     struct measure_changes *changes = xzalloc(sizeof *changes);
     const struct measure_report *report = e->report;
     struct measure_tasks *tasks = &e->monitor->tasks;
-    struct measure_change *tables[MEASURE_N_FAMILIES];
+    struct measure_change *tables[MEASURE_N_LAYOUTS];
 
     ovs_refcount_init(&changes->refs);
     changes->epoch = report->number;
@@ -703,9 +703,9 @@ find_changes(struct evaluation *e)
         changes->no_memory = true;
         return changes;
     }
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        tables[family] = &tasks->change[family];
-        changes->refused_keys -= tables[family]->refused_adds;
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        tables[layout] = &tasks->change[layout];
+        changes->refused_keys -= tables[layout]->refused_adds;
     }
     if (!measure_query_changes(&e->scope, changes->by, tables)) {
         no_memory(e, "changes");
@@ -714,8 +714,8 @@ find_changes(struct evaluation *e)
     changes->exact = !changes->no_memory;
     changes->overflow_packets = report->counters.overflow_packets;
     changes->overflow_bytes = report->counters.overflow_bytes;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_change *change = tables[family];
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_change *change = tables[layout];
 
         changes->exact &= measure_change_is_exact(change);
         close_change(change, changes);

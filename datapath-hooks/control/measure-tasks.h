@@ -117,8 +117,8 @@ struct measure_tasks {
     /* The thread only. */
     struct measure_pace pace;
     struct measure_known known[MEASURE_N_TASKS];
-    struct measure_change change[MEASURE_N_FAMILIES];
-    void *change_memory[MEASURE_N_FAMILIES];
+    struct measure_change change[MEASURE_N_LAYOUTS];
+    void *change_memory[MEASURE_N_LAYOUTS];
     uint64_t change_bytes;      /* Of both.  Atomic. */
     enum measure_by change_by;
     double change_alpha;

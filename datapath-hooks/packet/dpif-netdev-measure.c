@@ -433,12 +433,12 @@ static bool
 miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
                    const struct measure_record *record)
 {
-    bool ipv4 = record->verdict == MEASURE_COUNT_IPV4;
+    bool ipv4 = record->verdict == MEASURE_COUNT_NARROW;
     struct measure_fields fields;
     bool has_ports;
 
     if (packet->packet_type != htonl(PT_ETH)
-        || record->verdict >= MEASURE_N_FAMILIES
+        || record->verdict >= MEASURE_N_LAYOUTS
         || (MINIFLOW_GET_BE16(mf, dl_type)
             != htons(ipv4 ? ETH_TYPE_IP : ETH_TYPE_IPV6))
         || !dp_packet_l3(packet)

@@ -50,7 +50,7 @@ struct measure_filter {
     bool never[MEASURE_N_FAMILIES]; /* No packet of this family matches. */
     bool need_tunnel;
 
-    /* For the layout of IPv4, and for that of IPv6 by family of the packet. */
+    /* For narrow keys, and for wide ones by the family of the packet. */
     uint64_t narrow_mask[2], narrow_value[2];
     uint64_t mask[MEASURE_N_FAMILIES][MEASURE_KEY_WORDS];
     uint64_t value[MEASURE_N_FAMILIES][MEASURE_KEY_WORDS];
@@ -70,12 +70,12 @@ bool measure_filter_derives(enum measure_by from,
 
 static inline bool
 measure_filter_matches(const struct measure_filter *filter,
-                       enum measure_family layout, const uint64_t *key)
+                       enum measure_layout layout, const uint64_t *key)
 {
     enum measure_family family;
     uint64_t difference;
 
-    if (layout == MEASURE_IPV4) {
+    if (layout == MEASURE_NARROW) {
         difference = (((key[0] & filter->narrow_mask[0])
                        ^ filter->narrow_value[0])
                       | ((key[1] & filter->narrow_mask[1])

@@ -43,10 +43,10 @@
  * measure-record.h, depending on whether they came out of a tunnel.
  * measure_group_key() makes one key of all that belongs together:
  *
- *     without addresses        the layout of IPv4 unless it has a tunnel: rows
+ *     without addresses        narrow unless it has a tunnel: rows
  *                              of IPv4 and of IPv6 are added up
- *     an IPv4 address          the layout of IPv4 unless it has a tunnel
- *     all else                 the layout of IPv6
+ *     an IPv4 address          narrow unless it has a tunnel
+ *     all else                 wide
  *
  * Thread safety: plain data, no shared state. */
 
@@ -74,7 +74,7 @@ struct measure_group {
     unsigned int source_prefix;     /* Bits, 128 for the whole address. */
     unsigned int destination_prefix;
 
-    uint64_t narrow[MEASURE_KEY_WORDS]; /* Mask for the layout of IPv4... */
+    uint64_t narrow[MEASURE_KEY_WORDS]; /* Mask for narrow keys... */
     uint64_t wide4[MEASURE_KEY_WORDS];  /* ...of IPv6, if it is IPv4... */
     uint64_t wide6[MEASURE_KEY_WORDS];  /* ...and if it is IPv6. */
 };
@@ -103,17 +103,17 @@ void measure_prefix_mask(unsigned int bits, size_t n_bytes, uint8_t *mask);
 /* Makes in 'group_key', which must have room for MEASURE_KEY_WORDS words, the
  * key of the group of 'key'.  Returns its layout.  What is behind the words
  * of that layout is undefined. */
-static inline enum measure_family
+static inline enum measure_layout
 measure_group_key(const struct measure_group *group,
-                  enum measure_family layout, const uint64_t *key,
+                  enum measure_layout layout, const uint64_t *key,
                   uint64_t *group_key)
 {
     const uint64_t *mask;
 
-    if (layout == MEASURE_IPV4) {
+    if (layout == MEASURE_NARROW) {
         group_key[0] = key[0] & group->narrow[0];
         group_key[1] = key[1] & group->narrow[1];
-        return MEASURE_IPV4;
+        return MEASURE_NARROW;
     }
     mask = key[5] & MEASURE_KEY_IPV4 ? group->wide4 : group->wide6;
     for (unsigned int i = 0; i < MEASURE_KEY_WORDS; i++) {
@@ -130,9 +130,9 @@ measure_group_key(const struct measure_group *group,
                (const uint8_t *) group_key + 28, 4);
         group_key[0] = addresses;
         group_key[1] = group_key[4];
-        return MEASURE_IPV4;
+        return MEASURE_NARROW;
     }
-    return MEASURE_IPV6;
+    return MEASURE_WIDE;
 }
 
 #endif /* measure-group.h */

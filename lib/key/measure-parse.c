@@ -76,7 +76,7 @@ parse_ipv4(const uint8_t *p, const uint8_t *end, uint64_t *key)
     key[1] = (later_fragment
               ? measure_ports_word(0, 0, protocol)
               : parse_ports(p + header, end, protocol));
-    return MEASURE_COUNT_IPV4;
+    return MEASURE_COUNT_NARROW;
 }
 
 static enum measure_verdict
@@ -105,7 +105,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
             break;
         default:
             key[4] = parse_ports(p, end, protocol);
-            return MEASURE_COUNT_IPV6;
+            return MEASURE_COUNT_WIDE;
         }
 
         if (end - p < 8 || i == MEASURE_MAX_EXTENSIONS) {
@@ -131,7 +131,7 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
 
     /* A later fragment, or a chain that is too long or leaves the frame. */
     key[4] = measure_ports_word(0, 0, protocol);
-    return MEASURE_COUNT_IPV6;
+    return MEASURE_COUNT_WIDE;
 }
 
 /* Parses the 'size' bytes at 'frame', which start with an Ethernet header if

@@ -87,10 +87,10 @@ measure_by_from_name(const char *name, enum measure_by *by)
 bool
 measure_by_derives(enum measure_by from, enum measure_by by)
 {
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
-            if (measure_masks[by].words[family][i]
-                & ~measure_count_masks[from].words[family][i]) {
+            if (measure_masks[by].words[layout][i]
+                & ~measure_count_masks[from].words[layout][i]) {
                 return false;
             }
         }
@@ -98,8 +98,8 @@ measure_by_derives(enum measure_by from, enum measure_by by)
     return true;
 }
 
-/* Makes in 'wide', which may be 'narrow' with room for it, the key in the
- * layout of IPv6 of 'narrow', in that of IPv4. */
+/* Makes in 'wide', which may be 'narrow' with room for it, the wide key that
+ * stands for the narrow one. */
 void
 measure_key_widen(const uint64_t *narrow, uint64_t *wide)
 {
@@ -118,25 +118,25 @@ measure_record_set_tunnel(struct measure_record *record, uint32_t tunnel)
 {
     uint64_t *key = record->key;
 
-    if (record->verdict == MEASURE_COUNT_IPV4) {
+    if (record->verdict == MEASURE_COUNT_NARROW) {
         measure_key_widen(key, key);
-        record->verdict = MEASURE_COUNT_IPV6;
+        record->verdict = MEASURE_COUNT_WIDE;
     }
-    if (record->verdict == MEASURE_COUNT_IPV6) {
+    if (record->verdict == MEASURE_COUNT_WIDE) {
         key[5] |= MEASURE_KEY_TUNNELLED | tunnel;
     }
 }
 
 void
 measure_fields_from_key(struct measure_fields *fields,
-                        enum measure_family family, const uint64_t *key)
+                        enum measure_layout layout, const uint64_t *key)
 {
-    uint64_t ports = key[measure_key_ports(family)];
-    uint64_t tunnel = family == MEASURE_IPV4 ? 0 : key[5];
+    uint64_t ports = key[measure_key_ports(layout)];
+    uint64_t tunnel = layout == MEASURE_NARROW ? 0 : key[5];
     const uint8_t *bytes = (const uint8_t *) key;
 
     memset(fields, 0, sizeof *fields);
-    if (family == MEASURE_IPV4) {
+    if (layout == MEASURE_NARROW) {
         memcpy(fields->source, bytes, 4);
         memcpy(fields->destination, bytes + 4, 4);
     } else if (tunnel & MEASURE_KEY_IPV4) {
@@ -158,15 +158,17 @@ measure_fields_from_key(struct measure_fields *fields,
 
 /* Fills 'key', which must have room for MEASURE_KEY_WORDS words, and returns
  * its layout. */
-enum measure_family
+enum measure_layout
 measure_key_from_fields(uint64_t *key, const struct measure_fields *fields)
 {
-    struct measure_record record = { .verdict = fields->family };
-    size_t size = fields->family == MEASURE_IPV4 ? 4 : 16;
+    bool ipv4 = fields->family == MEASURE_IPV4;
+    enum measure_layout layout = ipv4 ? MEASURE_NARROW : MEASURE_WIDE;
+    struct measure_record record = { .verdict = layout };
+    size_t size = ipv4 ? 4 : 16;
 
     memcpy(record.key, fields->source, size);
     memcpy((uint8_t *) record.key + size, fields->destination, size);
-    record.key[measure_key_ports(fields->family)]
+    record.key[measure_key_ports(layout)]
         = (measure_ports_word(fields->source_port, fields->destination_port,
                               fields->protocol)
            | (uint64_t) fields->vlan << MEASURE_VLAN_SHIFT
@@ -191,7 +193,7 @@ address_compare(const uint8_t *a, enum measure_family a_family,
 
 /* A total order of keys, for rows that tie: by source, destination, protocol,
  * ports, VLAN, tunnel, and port of the switch.  (A key without addresses that
- * has a tunnel is in the layout of IPv6, and comes behind those that have
+ * has a tunnel is wide, and comes behind those that have
  * none.) */
 int
 measure_fields_compare(const struct measure_fields *a,

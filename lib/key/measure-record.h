@@ -33,10 +33,10 @@
  *
  * A flow key is an array of 64-bit words in one of two layouts:
  *
- *     IPv4   word 0  source address (low half), destination address
+ *     narrow word 0  source address (low half), destination address
  *            word 1  "ports word"
  *
- *     IPv6   words 0 and 1  source address
+ *     wide   words 0 and 1  source address
  *            words 2 and 3  destination address
  *            word 4         "ports word"
  *            word 5         tunnel id, MEASURE_KEY_TUNNELLED,
@@ -47,9 +47,10 @@
  * 0 (12), and the number that the monitor gave to the port of the switch that
  * the packet came in by (12; 0 is none).
  *
- * A packet that comes out of a tunnel has a key in the layout of IPv6 in any
- * case: there is its tunnel id.  If it is IPv4, MEASURE_KEY_IPV4 is set and
- * its addresses are in the last four bytes of those of IPv6, the rest zero.
+ * Packets of IPv4 have a narrow key, those of IPv6 a wide one.  So does a
+ * packet of either family that comes out of a tunnel, for there is its tunnel
+ * id: if it is IPv4, MEASURE_KEY_IPV4 is set and its addresses are in the last
+ * four bytes of those of IPv6, the rest zero.
  *
  * Addresses are kept in network byte order as they are in the packet, all else
  * in host byte order.
@@ -62,7 +63,7 @@
 
 #define MEASURE_KEY_WORDS 6     /* Words of the longest key. */
 
-/* In the last word of a key in the layout of IPv6, above the tunnel id. */
+/* In the last word of a wide key, above the tunnel id. */
 #define MEASURE_KEY_TUNNELLED (UINT64_C(1) << 32)
 #define MEASURE_KEY_IPV4 (UINT64_C(1) << 33)
 
@@ -70,35 +71,42 @@
 #define MEASURE_PORT_SHIFT 52
 #define MEASURE_MAX_PORT 4095   /* Largest number of a port of the switch. */
 
+enum measure_layout {
+    MEASURE_NARROW,
+    MEASURE_WIDE,
+    MEASURE_N_LAYOUTS
+};
+
+/* Of addresses.  Not the same: IPv4 is narrow or, out of a tunnel, wide. */
 enum measure_family {
     MEASURE_IPV4,
     MEASURE_IPV6,
     MEASURE_N_FAMILIES
 };
 
-/* Begins a function whose callers pass a family, or a layout, as a constant:
- * each call becomes code of its own, in which loops over the words of a key
+/* Begins a function whose callers pass a layout as a constant: each call
+ * becomes code of its own, in which loops over the words of a key
  * are unrolled.  By itself the compiler makes one slow function of them. */
 #define MEASURE_SPECIALISED static inline __attribute__((always_inline))
 
 static inline unsigned int
-measure_key_words(enum measure_family family)
+measure_key_words(enum measure_layout layout)
 {
-    return family == MEASURE_IPV4 ? 2 : MEASURE_KEY_WORDS;
+    return layout == MEASURE_NARROW ? 2 : MEASURE_KEY_WORDS;
 }
 
 /* The index of the ports word. */
 static inline unsigned int
-measure_key_ports(enum measure_family family)
+measure_key_ports(enum measure_layout layout)
 {
-    return family == MEASURE_IPV4 ? 1 : 4;
+    return layout == MEASURE_NARROW ? 1 : 4;
 }
 
 /* What became of a packet.  Each packet has exactly one verdict.  The first
- * MEASURE_N_FAMILIES are the families of the packets that count. */
+ * MEASURE_N_LAYOUTS are the layouts of the keys of packets that count. */
 enum measure_verdict {
-    MEASURE_COUNT_IPV4 = MEASURE_IPV4,
-    MEASURE_COUNT_IPV6 = MEASURE_IPV6,
+    MEASURE_COUNT_NARROW = MEASURE_NARROW,
+    MEASURE_COUNT_WIDE = MEASURE_WIDE,
     MEASURE_NOT_IP,             /* Neither IPv4 nor IPv6. */
     MEASURE_MALFORMED,          /* An IP header that cannot be right. */
     MEASURE_N_VERDICTS
@@ -126,7 +134,7 @@ enum measure_by {
 };
 
 struct measure_mask {
-    uint64_t words[MEASURE_N_FAMILIES][MEASURE_KEY_WORDS];
+    uint64_t words[MEASURE_N_LAYOUTS][MEASURE_KEY_WORDS];
 };
 
 /* A key taken apart, for people. */
@@ -157,7 +165,7 @@ measure_ports_word(uint16_t source_port, uint16_t destination_port,
 static inline void
 measure_record_set_port(struct measure_record *record, uint16_t port)
 {
-    if (record->verdict < MEASURE_N_FAMILIES) {
+    if (record->verdict < MEASURE_N_LAYOUTS) {
         record->key[measure_key_ports(record->verdict)]
             |= (uint64_t) port << MEASURE_PORT_SHIFT;
     }
@@ -189,9 +197,9 @@ measure_by_has_destination(enum measure_by by)
     return by != MEASURE_BY_SOURCE;
 }
 
-void measure_fields_from_key(struct measure_fields *, enum measure_family,
+void measure_fields_from_key(struct measure_fields *, enum measure_layout,
                              const uint64_t *key);
-enum measure_family measure_key_from_fields(uint64_t *key,
+enum measure_layout measure_key_from_fields(uint64_t *key,
                                             const struct measure_fields *);
 int measure_fields_compare(const struct measure_fields *,
                            const struct measure_fields *);
@@ -199,12 +207,12 @@ int measure_fields_compare(const struct measure_fields *,
 /* Returns true if the fields of 'key' certainly come behind 'fields' in the
  * order of measure_fields_compare(); of most keys, this is fast to see. */
 static inline bool
-measure_key_follows(enum measure_family layout, const uint64_t *key,
+measure_key_follows(enum measure_layout layout, const uint64_t *key,
                     const struct measure_fields *fields)
 {
     uint32_t addresses[2], source, destination;
 
-    if (layout != MEASURE_IPV4) {
+    if (layout != MEASURE_NARROW) {
         return false;
     }
     memcpy(addresses, key, sizeof addresses);

@@ -152,7 +152,7 @@ sum_overflow(struct asking *asking)
 }
 
 static void
-add_cell(const struct asking *asking, enum measure_family layout,
+add_cell(const struct asking *asking, enum measure_layout layout,
          const uint64_t *key, struct measure_cell *missed)
 {
     uint64_t hash = measure_hash(asking->scope->reports[0]->secret, key,
@@ -165,7 +165,7 @@ add_cell(const struct asking *asking, enum measure_family layout,
 
 /* Returns how much of 'key' can have overflowed. */
 static struct measure_cell
-missed_of_key(const struct asking *asking, enum measure_family layout,
+missed_of_key(const struct asking *asking, enum measure_layout layout,
               const uint64_t *key)
 {
     struct measure_cell missed = { 0, 0 };
@@ -176,13 +176,13 @@ missed_of_key(const struct asking *asking, enum measure_family layout,
         return missed;
     }
     add_cell(asking, layout, key, &missed);
-    if (layout == MEASURE_IPV4
+    if (layout == MEASURE_NARROW
         && !(asking->question->group.fields & MEASURE_FIELD_TUNNEL)) {
         /* In the other layout the key may have another cell. */
         uint64_t wide[MEASURE_KEY_WORDS];
 
         measure_key_widen(key, wide);
-        add_cell(asking, MEASURE_IPV6, wide, &missed);
+        add_cell(asking, MEASURE_WIDE, wide, &missed);
     }
     return missed;
 }
@@ -197,7 +197,7 @@ is_heavy(const struct asking *asking, uint64_t packets, uint64_t bytes)
 /* Sets in 'row' its error, and whether it is heavy.  Its 'key' was counted as
  * 'packets' and 'bytes' says. */
 static void
-judge_row(const struct asking *asking, enum measure_family layout,
+judge_row(const struct asking *asking, enum measure_layout layout,
           const uint64_t *key, struct measure_hitters_row *row)
 {
     struct measure_cell missed = missed_of_key(asking, layout, key);
@@ -218,7 +218,7 @@ judge_row(const struct asking *asking, enum measure_family layout,
 /* Returns true if the group of 'key', which was counted with 'packets' and
  * 'bytes', is to be listed, though others are not. */
 static __attribute__((noinline)) bool
-is_heavy_enough(const struct asking *asking, enum measure_family layout,
+is_heavy_enough(const struct asking *asking, enum measure_layout layout,
                 const uint64_t *key, uint64_t packets, uint64_t bytes)
 {
     const struct measure_counters *counters = &asking->totals.counters;
@@ -238,7 +238,7 @@ is_heavy_enough(const struct asking *asking, enum measure_family layout,
 }
 
 static inline bool
-is_wanted(const struct asking *asking, enum measure_family layout,
+is_wanted(const struct asking *asking, enum measure_layout layout,
           const uint64_t *key, uint64_t packets, uint64_t bytes)
 {
     return (!asking->question->heavy_only
@@ -274,7 +274,7 @@ add_row(struct asking *asking, const struct measure_hitters_row *row)
 /* Returns true if the row of 'key', of 'size', certainly comes behind 'last',
  * of 'last_size'. */
 static inline bool
-follows(const struct measure_hitters_row *last, enum measure_family layout,
+follows(const struct measure_hitters_row *last, enum measure_layout layout,
         const uint64_t *key, uint64_t size, uint64_t last_size)
 {
     return (size < last_size
@@ -289,7 +289,7 @@ add_groups(const struct measure_table *table, void *asking_)
     struct asking *asking = asking_;
     const struct measure_hitters_question *question = asking->question;
     struct measure_hitters_answer *answer = asking->answer;
-    enum measure_family layout = table->family;
+    enum measure_layout layout = table->layout;
     bool bytes = question->sort == MEASURE_SORT_BYTES;
 
     answer->keys += measure_table_n_used(table);

@@ -44,7 +44,7 @@ struct level {
 struct tree {
     const struct measure_prefixes_question *question;
     struct sum overflow;
-    enum measure_family layout;
+    enum measure_layout layout;
     size_t offset;              /* Of the address in a row, and its size. */
     size_t size;
     struct measure_groups addresses;
@@ -53,7 +53,7 @@ struct tree {
 };
 
 struct trees {
-    struct tree trees[MEASURE_N_FAMILIES];
+    struct tree trees[MEASURE_N_LAYOUTS];
     uint64_t keys;
     struct sum all;
 };
@@ -81,18 +81,18 @@ row_address(const struct tree *tree, const uint64_t *row)
 
 static void
 tree_init(struct tree *tree, const struct measure_prefixes_question *question,
-          const struct measure_scope *scope, enum measure_family layout)
+          const struct measure_scope *scope, enum measure_layout layout)
 {
     const struct measure_counters *counters = &question->totals->counters;
     bool source = question->group->fields & MEASURE_FIELD_SOURCE;
-    unsigned int step = layout == MEASURE_IPV4 ? 8 : 16;
+    unsigned int step = layout == MEASURE_NARROW ? 8 : 16;
 
     memset(tree, 0, sizeof *tree);
     tree->question = question;
     tree->overflow.packets = counters->overflow_packets;
     tree->overflow.bytes = counters->overflow_bytes;
     tree->layout = layout;
-    tree->size = layout == MEASURE_IPV4 ? 4 : 16;
+    tree->size = layout == MEASURE_NARROW ? 4 : 16;
     tree->offset = source ? 0 : tree->size;
     measure_groups_init(&tree->addresses, layout, scope->reports[0]->secret,
                         scope->reports[scope->n_reports - 1]->budget);
@@ -105,7 +105,7 @@ tree_init(struct tree *tree, const struct measure_prefixes_question *question,
         measure_group_init(&group, question->group->fields, level->bits,
                            level->bits);
         memcpy(level->mask,
-               layout == MEASURE_IPV4 ? group.narrow : group.wide6,
+               layout == MEASURE_NARROW ? group.narrow : group.wide6,
                sizeof level->mask);
     }
 }
@@ -115,7 +115,7 @@ static bool
 keep_addresses(const struct measure_table *table, void *trees_)
 {
     struct trees *trees = trees_;
-    struct tree *tree = &trees->trees[table->family];
+    struct tree *tree = &trees->trees[table->layout];
     size_t row_words = measure_row_words(tree->layout);
     size_t n = measure_table_n_used(table);
 
@@ -353,14 +353,14 @@ measure_prefixes_ask(const struct measure_scope *scope,
     if (!scope->n_reports) {
         return true;
     }
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         tree_init(&trees.trees[i], question, scope, i);
     }
     /* As many addresses as rows at most, which is often little enough. */
-    ok = measure_groups_reserve(&trees.trees[MEASURE_IPV4].addresses,
+    ok = measure_groups_reserve(&trees.trees[MEASURE_NARROW].addresses,
                                 measure_scope_rows(scope, ENOUGH_ADDRESSES));
     ok = ok && measure_query(scope, question->group, keep_addresses, &trees);
-    for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         ok = ok && ask_tree(&trees.trees[i], f, aux);
         measure_groups_destroy(&trees.trees[i].addresses);
     }

@@ -62,7 +62,7 @@ struct measure_prefixes_question {
 };
 
 struct measure_heavy_prefix {
-    enum measure_family layout;
+    enum measure_layout layout;
     uint64_t key[MEASURE_KEY_WORDS];
     unsigned int bits;
     uint64_t packets;           /* Counted, not in listed ones within it. */

@@ -54,31 +54,31 @@ struct query {
     bool split;
     uint32_t n_parts;
     uint64_t n_rows;            /* Of all parts. */
-    struct measure_partitions partitions[MEASURE_N_FAMILIES];
-    struct waiting *waiting[MEASURE_N_FAMILIES];
+    struct measure_partitions partitions[MEASURE_N_LAYOUTS];
+    struct waiting *waiting[MEASURE_N_LAYOUTS];
 
     /* Of one part.  One that is large, because a whole has many rows, is gone
      * through in several passes: each takes the rows whose hash, of the fields
      * of 'together', is its own, lest the groups take much memory. */
     uint32_t n_passes;          /* A power of 2. */
     uint32_t pass;
-    struct measure_groups groups[MEASURE_N_FAMILIES];
-    struct measure_groups wholes[MEASURE_N_FAMILIES];
+    struct measure_groups groups[MEASURE_N_LAYOUTS];
+    struct measure_groups wholes[MEASURE_N_LAYOUTS];
 };
 
 #define MAX_PASSES 16
 #define PASS_SHIFT 16           /* Of the hash: other bits than partitions. */
 
 static const uint64_t *
-whole_mask(const struct query *q, enum measure_family layout)
+whole_mask(const struct query *q, enum measure_layout layout)
 {
-    return (layout == MEASURE_IPV4 ? q->whole->narrow : q->whole->wide6);
+    return (layout == MEASURE_NARROW ? q->whole->narrow : q->whole->wide6);
 }
 
 /* Splitting. */
 
 MEASURE_SPECIALISED void
-split_row(struct query *q, enum measure_family layout, const uint64_t *row)
+split_row(struct query *q, enum measure_layout layout, const uint64_t *row)
 {
     const uint64_t *mask = whole_mask(q, layout);
     unsigned int n_words = measure_key_words(layout);
@@ -93,7 +93,7 @@ split_row(struct query *q, enum measure_family layout, const uint64_t *row)
 }
 
 MEASURE_SPECIALISED void
-stop_waiting(struct query *q, enum measure_family layout)
+stop_waiting(struct query *q, enum measure_layout layout)
 {
     struct waiting *waiting = q->waiting[layout];
 
@@ -106,7 +106,7 @@ stop_waiting(struct query *q, enum measure_family layout)
 }
 
 MEASURE_SPECIALISED void
-wait_for_others(struct query *q, enum measure_family layout,
+wait_for_others(struct query *q, enum measure_layout layout,
                 const uint64_t *row)
 {
     unsigned int n_words = measure_key_words(layout);
@@ -133,14 +133,14 @@ wait_for_others(struct query *q, enum measure_family layout,
 }
 
 MEASURE_SPECIALISED void
-split_table__(struct query *q, enum measure_family layout,
+split_table__(struct query *q, enum measure_layout layout,
               const struct measure_table *table)
 {
     const struct measure_filter *filter = q->scope->filter;
 
     MEASURE_TABLE_FOR_EACH (key, table) {
         uint64_t row[MEASURE_KEY_WORDS + 2];
-        enum measure_family to;
+        enum measure_layout to;
 
         if (filter && !measure_filter_matches(filter, layout, key)) {
             continue;
@@ -148,17 +148,17 @@ split_table__(struct query *q, enum measure_family layout,
         to = measure_group_key(q->group, layout, key, row);
         row[measure_key_words(to)] = *measure_row_packets(key, layout);
         row[measure_key_words(to) + 1] = *measure_row_bytes(key, layout);
-        if (to == MEASURE_IPV4) {
-            if (q->waiting[MEASURE_IPV4]->on) {
-                wait_for_others(q, MEASURE_IPV4, row);
+        if (to == MEASURE_NARROW) {
+            if (q->waiting[MEASURE_NARROW]->on) {
+                wait_for_others(q, MEASURE_NARROW, row);
             } else {
-                split_row(q, MEASURE_IPV4, row);
+                split_row(q, MEASURE_NARROW, row);
             }
         } else {
-            if (q->waiting[MEASURE_IPV6]->on) {
-                wait_for_others(q, MEASURE_IPV6, row);
+            if (q->waiting[MEASURE_WIDE]->on) {
+                wait_for_others(q, MEASURE_WIDE, row);
             } else {
-                split_row(q, MEASURE_IPV6, row);
+                split_row(q, MEASURE_WIDE, row);
             }
         }
     }
@@ -177,29 +177,29 @@ thread_tables(const struct query *q,
 static bool
 split_scope(struct query *q)
 {
-    uint64_t n_rows[MEASURE_N_FAMILIES] = { 0, 0 };
+    uint64_t n_rows[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     MEASURE_SCOPE_FOR_EACH_THREAD (thread, q->scope) {
         const struct measure_table *tables = thread_tables(q, &thread);
 
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             n_rows[layout] += measure_table_n_used(&tables[layout]);
         }
     }
-    /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
-    n_rows[MEASURE_IPV4] += n_rows[MEASURE_IPV6];
-    q->n_parts = measure_partitions_for(n_rows[MEASURE_IPV4]);
+    /* Some wide rows may have narrow groups. */
+    n_rows[MEASURE_NARROW] += n_rows[MEASURE_WIDE];
+    q->n_parts = measure_partitions_for(n_rows[MEASURE_NARROW]);
     if (!measure_budget_allows(q->budget,
-                               measure_partitions_bytes(MEASURE_IPV4,
-                                                        n_rows[MEASURE_IPV4],
+                               measure_partitions_bytes(MEASURE_NARROW,
+                                                        n_rows[MEASURE_NARROW],
                                                         q->n_parts)
                                + measure_partitions_bytes(
-                                   MEASURE_IPV6, n_rows[MEASURE_IPV6],
+                                   MEASURE_WIDE, n_rows[MEASURE_WIDE],
                                    q->n_parts))) {
         q->n_parts = 0;
         return false;
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         q->waiting[layout] = measure_xzalloc(sizeof *q->waiting[layout]);
         q->waiting[layout]->on = true;
         if (!measure_partitions_init(&q->partitions[layout], layout,
@@ -210,14 +210,14 @@ split_scope(struct query *q)
     MEASURE_SCOPE_FOR_EACH_THREAD (thread, q->scope) {
         const struct measure_table *tables = thread_tables(q, &thread);
 
-        split_table__(q, MEASURE_IPV4, &tables[MEASURE_IPV4]);
-        split_table__(q, MEASURE_IPV6, &tables[MEASURE_IPV6]);
+        split_table__(q, MEASURE_NARROW, &tables[MEASURE_NARROW]);
+        split_table__(q, MEASURE_WIDE, &tables[MEASURE_WIDE]);
     }
-    if (q->waiting[MEASURE_IPV4]->on) {
-        stop_waiting(q, MEASURE_IPV4);
+    if (q->waiting[MEASURE_NARROW]->on) {
+        stop_waiting(q, MEASURE_NARROW);
     }
-    if (q->waiting[MEASURE_IPV6]->on) {
-        stop_waiting(q, MEASURE_IPV6);
+    if (q->waiting[MEASURE_WIDE]->on) {
+        stop_waiting(q, MEASURE_WIDE);
     }
     return true;
 }
@@ -247,10 +247,10 @@ begin_part(const struct query *q, struct measure_groups *groups,
 
 /* Returns true if a row of the group 'key' is for the pass that is made. */
 static inline bool
-is_of_pass(const struct query *q, enum measure_family layout,
+is_of_pass(const struct query *q, enum measure_layout layout,
            const uint64_t *key)
 {
-    const uint64_t *mask = (layout == MEASURE_IPV4 ? q->together->narrow
+    const uint64_t *mask = (layout == MEASURE_NARROW ? q->together->narrow
                             : q->together->wide6);
     unsigned int n_words = measure_key_words(layout);
     uint64_t masked[MEASURE_KEY_WORDS];
@@ -263,7 +263,7 @@ is_of_pass(const struct query *q, enum measure_family layout,
 }
 
 static inline bool
-is_heavy(const struct query *q, enum measure_family layout,
+is_heavy(const struct query *q, enum measure_layout layout,
          const uint64_t *key)
 {
     const uint64_t *mask = whole_mask(q, layout);
@@ -280,20 +280,20 @@ is_heavy(const struct query *q, enum measure_family layout,
 /* Adds up the 'n' (up to MEASURE_GROUPS_BATCH) 'rows' of a report. */
 MEASURE_SPECIALISED bool
 load_rows__(struct query *q, const struct loading *l,
-            enum measure_family layout, const uint64_t *rows, size_t n)
+            enum measure_layout layout, const uint64_t *rows, size_t n)
 {
     const struct measure_filter *filter = q->scope->filter;
-    size_t n_new[MEASURE_N_FAMILIES] = { 0, 0 };
+    size_t n_new[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     if (!measure_groups_reserve(&l->groups[layout], n)
-        || (layout == MEASURE_IPV6
-            && !measure_groups_reserve(&l->groups[MEASURE_IPV4], n))) {
+        || (layout == MEASURE_WIDE
+            && !measure_groups_reserve(&l->groups[MEASURE_NARROW], n))) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
         const uint64_t *key = &rows[i * measure_row_words(layout)];
         uint64_t group[MEASURE_KEY_WORDS];
-        enum measure_family to;
+        enum measure_layout to;
         uint64_t *row;
 
         if (filter && !measure_filter_matches(filter, layout, key)) {
@@ -314,21 +314,22 @@ load_rows__(struct query *q, const struct loading *l,
         row[measure_key_words(to)] = key[measure_key_words(layout)];
         row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
     }
-    return (measure_groups_take(&l->groups[MEASURE_IPV4], n_new[MEASURE_IPV4])
-            && (layout == MEASURE_IPV4
-                || measure_groups_take(&l->groups[MEASURE_IPV6],
-                                       n_new[MEASURE_IPV6])));
+    return (measure_groups_take(&l->groups[MEASURE_NARROW],
+                                n_new[MEASURE_NARROW])
+            && (layout == MEASURE_NARROW
+                || measure_groups_take(&l->groups[MEASURE_WIDE],
+                                       n_new[MEASURE_WIDE])));
 }
 
 /* Adds up the rows 'i' to 'end' - 1 of 'table'. */
 MEASURE_SPECIALISED bool
 load_table__(struct query *q, const struct loading *l,
-             enum measure_family layout, const struct measure_table *table,
+             enum measure_layout layout, const struct measure_table *table,
              uint32_t i, uint32_t end)
 {
     const uint64_t *rows = &table->rows[i * measure_row_words(layout)];
 
-    if (layout == MEASURE_IPV4 && !q->scope->filter && !l->heavy_only
+    if (layout == MEASURE_NARROW && !q->scope->filter && !l->heavy_only
         && !l->one_pass) {
         return measure_groups_add_masked(&l->groups[layout], rows, end - i,
                                          l->group->narrow,
@@ -351,29 +352,29 @@ load_table__(struct query *q, const struct loading *l,
  * 'end', without that one, and returns their sum. */
 static uint64_t
 count_rows(const struct query *q, uint32_t i, uint32_t end,
-           uint64_t n_rows[MEASURE_N_FAMILIES])
+           uint64_t n_rows[MEASURE_N_LAYOUTS])
 {
     const struct measure_scope *scope = q->scope;
 
-    n_rows[MEASURE_IPV4] = n_rows[MEASURE_IPV6] = 0;
+    n_rows[MEASURE_NARROW] = n_rows[MEASURE_WIDE] = 0;
     if (q->split) {
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             for (uint32_t j = i; j < end; j++) {
                 n_rows[layout]
                     += measure_partition_n_rows(&q->partitions[layout], j);
             }
         }
-        return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+        return n_rows[MEASURE_NARROW] + n_rows[MEASURE_WIDE];
     }
     for (size_t j = 0; j < scope->n_reports; j++) {
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             const uint32_t *parts = (q->base ? q->base->parts[layout]
                                      : scope->reports[j]->parts[layout]);
 
             n_rows[layout] += parts[end] - parts[i];
         }
     }
-    return n_rows[MEASURE_IPV4] + n_rows[MEASURE_IPV6];
+    return n_rows[MEASURE_NARROW] + n_rows[MEASURE_WIDE];
 }
 
 /* Makes the groups of part 'i' of the reports as they are.  Returns false if
@@ -382,11 +383,11 @@ static bool
 load_reports_part(struct query *q, const struct loading *l, uint32_t i)
 {
     const struct measure_scope *scope = q->scope;
-    uint64_t n_rows[MEASURE_N_FAMILIES];
+    uint64_t n_rows[MEASURE_N_LAYOUTS];
 
-    /* Some rows in the layout of IPv6 may have groups in that of IPv4. */
-    n_rows[MEASURE_IPV4] = count_rows(q, i, i + 1, n_rows);
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    /* Some wide rows may have narrow groups. */
+    n_rows[MEASURE_NARROW] = count_rows(q, i, i + 1, n_rows);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (!begin_part(q, &l->groups[layout], n_rows[layout])) {
             return false;
         }
@@ -397,11 +398,12 @@ load_reports_part(struct query *q, const struct loading *l, uint32_t i)
                                               : report->tables);
         uint32_t *const *parts = (q->base ? q->base->parts : report->parts);
 
-        if (!load_table__(q, l, MEASURE_IPV4, &tables[MEASURE_IPV4],
-                          parts[MEASURE_IPV4][i], parts[MEASURE_IPV4][i + 1])
-            || !load_table__(q, l, MEASURE_IPV6, &tables[MEASURE_IPV6],
-                             parts[MEASURE_IPV6][i],
-                             parts[MEASURE_IPV6][i + 1])) {
+        if (!load_table__(q, l, MEASURE_NARROW, &tables[MEASURE_NARROW],
+                          parts[MEASURE_NARROW][i],
+                          parts[MEASURE_NARROW][i + 1])
+            || !load_table__(q, l, MEASURE_WIDE, &tables[MEASURE_WIDE],
+                             parts[MEASURE_WIDE][i],
+                             parts[MEASURE_WIDE][i + 1])) {
             return false;
         }
     }
@@ -412,7 +414,7 @@ load_reports_part(struct query *q, const struct loading *l, uint32_t i)
  * has groups.  Returns false if there is no memory. */
 MEASURE_SPECIALISED bool
 load_chunk__(struct query *q, const struct loading *l,
-             enum measure_family layout, const uint64_t *rows, size_t n)
+             enum measure_layout layout, const uint64_t *rows, size_t n)
 {
     struct measure_groups *groups = &l->groups[layout];
     size_t row_words = measure_row_words(layout);
@@ -445,7 +447,7 @@ load_chunk__(struct query *q, const struct loading *l,
 static bool
 load_partition(struct query *q, const struct loading *l, uint32_t i)
 {
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         const struct measure_partitions *p = &q->partitions[layout];
         struct measure_chunk chunk = { .number = 0 };
 
@@ -454,9 +456,9 @@ load_partition(struct query *q, const struct loading *l, uint32_t i)
             return false;
         }
         while (measure_partition_next_chunk(p, i, &chunk)) {
-            if (!(layout == MEASURE_IPV4
-                  ? load_chunk__(q, l, MEASURE_IPV4, chunk.rows, chunk.n)
-                  : load_chunk__(q, l, MEASURE_IPV6, chunk.rows, chunk.n))) {
+            if (!(layout == MEASURE_NARROW
+                  ? load_chunk__(q, l, MEASURE_NARROW, chunk.rows, chunk.n)
+                  : load_chunk__(q, l, MEASURE_WIDE, chunk.rows, chunk.n))) {
                 return false;
             }
         }
@@ -474,7 +476,7 @@ load(struct query *q, const struct loading *l, uint32_t i)
 static bool
 has_heavy(const struct query *q)
 {
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         const struct measure_groups *wholes = &q->wholes[layout];
         const uint64_t *row = wholes->rows;
 
@@ -495,7 +497,7 @@ static bool
 begin_passes(struct query *q, uint32_t i)
 {
     const struct loading wholes = { .group = q->whole, .groups = q->wholes };
-    uint64_t n_rows[MEASURE_N_FAMILIES];
+    uint64_t n_rows[MEASURE_N_LAYOUTS];
 
     q->pass = 0;
     q->n_passes = measure_partition_pieces(count_rows(q, i, i + 1, n_rows),
@@ -515,7 +517,7 @@ load_pass(struct query *q, uint32_t i)
     };
 
     if (groups.heavy_only && !has_heavy(q)) {
-        q->groups[MEASURE_IPV4].n = q->groups[MEASURE_IPV6].n = 0;
+        q->groups[MEASURE_NARROW].n = q->groups[MEASURE_WIDE].n = 0;
         q->n_passes = 1;
         return true;
     }
@@ -537,7 +539,7 @@ parts_do(const struct query *q)
         }
     }
     return (scope->reports[0]->n_parts && !scope->one_core
-            && (!q->base || q->base->parts[MEASURE_IPV4])
+            && (!q->base || q->base->parts[MEASURE_NARROW])
             && whole->fields & fields
             && (fields == MEASURE_FIELD_SOURCE ? whole->source_prefix
                 : whole->destination_prefix) == 128);
@@ -549,13 +551,13 @@ static bool
 begin(struct query *q)
 {
     const struct measure_scope *scope = q->scope;
-    uint64_t n_rows[MEASURE_N_FAMILIES];
+    uint64_t n_rows[MEASURE_N_LAYOUTS];
 
     q->secret = scope->reports[0]->secret;
     q->budget = scope->reports[scope->n_reports - 1]->budget;
     q->split = !parts_do(q);
     q->n_parts = scope->reports[0]->n_parts;
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
         measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
     }
@@ -569,7 +571,7 @@ begin(struct query *q)
 static void
 end(struct query *q)
 {
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         measure_partitions_destroy(&q->partitions[layout], q->budget);
         free(q->waiting[layout]);
         measure_groups_destroy(&q->groups[layout]);
@@ -592,10 +594,10 @@ kept_groupings(const struct measure_scope *scope)
 static bool
 add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
 {
-    uint32_t begin[MEASURE_N_FAMILIES];
-    uint64_t n_rows[MEASURE_N_FAMILIES];
+    uint32_t begin[MEASURE_N_LAYOUTS];
+    uint64_t n_rows[MEASURE_N_LAYOUTS];
 
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         begin[layout] = q->groups[layout].n;
     }
     if (!begin_passes(q, i)) {
@@ -606,7 +608,7 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
             return false;
         }
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_groups *groups = &q->groups[layout];
         uint64_t n_first = count_rows(q, 0, 1, n_rows);
         uint64_t most = grouping->max_packets;
@@ -659,7 +661,7 @@ make_grouping(const struct measure_scope *scope, enum measure_by by)
     all_rows.filter = NULL;
     measure_group_from_by(&group, by);
     ok = begin(&q);
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         q.groups[layout].lasting = true;
         if (!q.split) {
             grouping->parts[layout]
@@ -670,7 +672,7 @@ make_grouping(const struct measure_scope *scope, enum measure_by by)
     for (uint32_t i = 0; ok && i < q.n_parts; i++) {
         ok = add_part(&q, i, grouping);
     }
-    for (int layout = 0; ok && layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; ok && layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_groups *groups = &q.groups[layout];
 
         measure_groups_fit(groups);
@@ -740,14 +742,14 @@ rows_are_groups(const struct measure_scope *scope,
 
     return (measure_group_is_by(group, report->by)
             && !(report->by == MEASURE_BY_FLOW ? report->several_ports
-                 : report->tables[MEASURE_IPV6].n_used > 0));
+                 : report->tables[MEASURE_WIDE].n_used > 0));
 }
 
 static bool
-give_tables(const struct measure_table tables[MEASURE_N_FAMILIES],
+give_tables(const struct measure_table tables[MEASURE_N_LAYOUTS],
             measure_groups_function *f, void *aux)
 {
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (measure_table_n_used(&tables[layout])
             && !f(&tables[layout], aux)) {
             return false;
@@ -761,9 +763,9 @@ static bool
 give_groups(struct query *q, measure_groups_function *f,
             measure_wholes_function *wholes_f, void *aux)
 {
-    struct measure_table tables[MEASURE_N_FAMILIES];
+    struct measure_table tables[MEASURE_N_LAYOUTS];
 
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (wholes_f && q->wholes[layout].n
             && !wholes_f(&q->groups[layout], &q->wholes[layout],
                          q->pass + 1 < q->n_passes, aux)) {
@@ -882,7 +884,7 @@ measure_query_all_light(const struct measure_scope *scope,
     measure_groupings_begin(kept);
     grouping = get_grouping(scope, group);
     light = grouping && grouping->max_packets < min_packets;
-    for (int i = 0; light && i < MEASURE_N_FAMILIES; i++) {
+    for (int i = 0; light && i < MEASURE_N_LAYOUTS; i++) {
         *keys += measure_table_n_used(&grouping->tables[i]);
     }
     measure_groupings_end(kept);
@@ -899,7 +901,7 @@ struct adding {
 /* Puts the rows of 'table' into partitions, in the order in which 'change' has
  * their keys. */
 MEASURE_SPECIALISED void
-split_changes(const struct measure_change *change, enum measure_family layout,
+split_changes(const struct measure_change *change, enum measure_layout layout,
               const struct measure_table *table, const uint64_t *mask,
               struct measure_partitions *p)
 {
@@ -927,7 +929,7 @@ static bool
 add_changes(const struct measure_table *table, void *adding_)
 {
     const struct adding *adding = adding_;
-    enum measure_family layout = table->family;
+    enum measure_layout layout = table->layout;
     struct measure_change *change = adding->changes[layout];
     const uint64_t *mask = measure_masks[adding->by].words[layout];
     uint64_t n_rows = measure_table_n_used(table);
@@ -945,10 +947,10 @@ add_changes(const struct measure_table *table, void *adding_)
                                    adding->budget)) {
         uint32_t n_keys = change->n_keys;
 
-        if (layout == MEASURE_IPV4) {
-            split_changes(change, MEASURE_IPV4, table, mask, &p);
+        if (layout == MEASURE_NARROW) {
+            split_changes(change, MEASURE_NARROW, table, mask, &p);
         } else {
-            split_changes(change, MEASURE_IPV6, table, mask, &p);
+            split_changes(change, MEASURE_WIDE, table, mask, &p);
         }
         for (uint32_t i = 0; i < n_parts; i++) {
             struct measure_chunk chunk = { .number = 0 };
@@ -966,7 +968,7 @@ add_changes(const struct measure_table *table, void *adding_)
 }
 
 static uint64_t
-missed_packets(enum measure_family layout, const uint64_t *key,
+missed_packets(enum measure_layout layout, const uint64_t *key,
                const void *report)
 {
     uint64_t n_packets = 0, n_bytes = 0;
@@ -976,7 +978,7 @@ missed_packets(enum measure_family layout, const uint64_t *key,
 }
 
 static uint64_t
-missed_bytes(enum measure_family layout, const uint64_t *key,
+missed_bytes(enum measure_layout layout, const uint64_t *key,
              const void *report)
 {
     uint64_t n_packets = 0, n_bytes = 0;
@@ -1009,7 +1011,7 @@ measure_query_changes(const struct measure_scope *scope, enum measure_by by,
     measure_scope_sum(scope, &totals);
     known_by_key = (scope->n_reports == 1 && !scope->one_core
                     && scope->reports[0]->by == by);
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_change *change = changes[layout];
         bool bytes = change->config.bytes;
 

@@ -116,7 +116,7 @@ measure_scope_rows(const struct measure_scope *scope, uint64_t max)
     uint64_t n = 0;
 
     MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             n += measure_table_n_used(&thread.tables[layout]);
         }
     }
@@ -189,7 +189,7 @@ check_rows(const struct measure_scope *scope,
  * is too high at most, in 'scope', which has rows of such keys. */
 void
 measure_scope_add_error(const struct measure_scope *scope,
-                        enum measure_family layout, const uint64_t *key,
+                        enum measure_layout layout, const uint64_t *key,
                         uint64_t *packets_error, uint64_t *bytes_error)
 {
     MEASURE_SCOPE_FOR_EACH_THREAD (thread, scope) {

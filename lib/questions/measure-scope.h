@@ -88,7 +88,7 @@ char *measure_scope_check(const struct measure_scope *,
 char *measure_scope_check_complete(const struct measure_scope *,
                                    const char *question);
 void measure_scope_add_error(const struct measure_scope *,
-                             enum measure_family layout, const uint64_t *key,
+                             enum measure_layout layout, const uint64_t *key,
                              uint64_t *packets_error, uint64_t *bytes_error);
 
 void measure_scope_write(struct measure_output *, const struct measure_scope *,

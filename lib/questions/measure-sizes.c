@@ -60,13 +60,13 @@ has_ports(uint8_t protocol)
 static bool
 add_sizes(const struct measure_table *groups, void *sizes_)
 {
-    enum measure_family family = groups->family;
+    enum measure_layout layout = groups->layout;
     struct sizes *sizes = sizes_;
 
     MEASURE_ROWS_FOR_EACH (row, groups) {
-        uint64_t packets = *measure_row_packets(row, family);
-        uint64_t bytes = *measure_row_bytes(row, family);
-        uint64_t word = row[measure_key_ports(family)];
+        uint64_t packets = *measure_row_packets(row, layout);
+        uint64_t bytes = *measure_row_bytes(row, layout);
+        uint64_t word = row[measure_key_ports(layout)];
 
         measure_distribution_add(&sizes->distribution, packets, bytes);
         measure_values_add(sizes->packets, packets);
@@ -133,7 +133,7 @@ add_entropy(const struct measure_table *groups, void *entropy)
 {
     MEASURE_ROWS_FOR_EACH (row, groups) {
         measure_entropy_add(entropy, *measure_row_packets(row,
-                                                          groups->family));
+                                                          groups->layout));
     }
     return true;
 }

@@ -39,12 +39,12 @@ struct asking {
     uint64_t n_wanted;                  /* Rows that were to be listed. */
 
     /* Of one part. */
-    struct measure_groups pairs[MEASURE_N_FAMILIES];
+    struct measure_groups pairs[MEASURE_N_LAYOUTS];
 
     /* For each source, its destinations, and in place of bytes its
      * destinations and ports: so far, if 'more' is true. */
-    struct measure_groups sources[MEASURE_N_FAMILIES];
-    bool more[MEASURE_N_FAMILIES];
+    struct measure_groups sources[MEASURE_N_LAYOUTS];
+    bool more[MEASURE_N_LAYOUTS];
 };
 
 static const char *const names[MEASURE_N_SPREADERS_BY] = {
@@ -156,9 +156,9 @@ count_groups(struct measure_groups *groups, const struct measure_groups *from,
 static bool
 count_destinations(struct asking *asking, const struct measure_groups *groups)
 {
-    enum measure_family layout = groups->layout;
+    enum measure_layout layout = groups->layout;
     struct measure_groups *pairs = &asking->pairs[layout];
-    bool narrow = layout == MEASURE_IPV4;
+    bool narrow = layout == MEASURE_NARROW;
 
     /* Of each pair the ports, and of each source the pairs, and the ports of
      * these. */
@@ -208,7 +208,7 @@ add_row(struct asking *asking, const struct measure_spreaders_row *row)
 /* Returns true if the source of 'key' certainly comes behind all rows of the
  * answer, which are as many as it may have. */
 static inline bool
-follows(const struct asking *asking, enum measure_family layout,
+follows(const struct asking *asking, enum measure_layout layout,
         const uint64_t *key, uint64_t spread, uint64_t ports)
 {
     const struct measure_spreaders_row *last = &asking->answer->rows[0];
@@ -234,7 +234,7 @@ add_sources(const struct measure_groups *groups,
     struct asking *asking = asking_;
     const struct measure_spreaders_question *question = asking->question;
     const struct measure_groups *sources = &asking->sources[groups->layout];
-    enum measure_family layout = groups->layout;
+    enum measure_layout layout = groups->layout;
 
     if (groups->n) {
         if (!count_destinations(asking, groups)) {
@@ -322,7 +322,7 @@ measure_spreaders_ask(const struct measure_scope *scope,
                                 &answer->keys)) {
         return true;
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         measure_groups_init(&asking.pairs[layout], layout, secret, budget);
         measure_groups_init(&asking.sources[layout], layout, secret, budget);
     }
@@ -333,7 +333,7 @@ measure_spreaders_ask(const struct measure_scope *scope,
         qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
               asking.compare);
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         measure_groups_destroy(&asking.pairs[layout]);
         measure_groups_destroy(&asking.sources[layout]);
     }

@@ -63,23 +63,23 @@ static_assert(offsetof(struct row_ipv4, state) == 2 * 8
               "the state follows the key");
 
 MEASURE_SPECIALISED size_t
-row_words(enum measure_family family)
+row_words(enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? sizeof(struct row_ipv4) / 8 : sizeof(struct row_ipv6) / 8);
 }
 
 MEASURE_SPECIALISED struct state *
-state_of(uint64_t *key, enum measure_family family)
+state_of(uint64_t *key, enum measure_layout layout)
 {
-    return (struct state *) &key[measure_key_words(family)];
+    return (struct state *) &key[measure_key_words(layout)];
 }
 
 MEASURE_SPECIALISED uint64_t *
-home_row(const struct measure_change *c, enum measure_family family,
+home_row(const struct measure_change *c, enum measure_layout layout,
          uint64_t hash)
 {
-    return &c->rows[(((hash >> 32) * c->n_rows) >> 32) * row_words(family)];
+    return &c->rows[(((hash >> 32) * c->n_rows) >> 32) * row_words(layout)];
 }
 
 /* Rows behind the last home row save the wrap. */
@@ -115,16 +115,16 @@ n_used_words(const struct measure_change_config *config)
 size_t
 measure_change_size(const struct measure_change_config *config)
 {
-    return (n_all_rows(config) * row_words(config->family)
+    return (n_all_rows(config) * row_words(config->layout)
             + n_used_words(config)) * 8;
 }
 
 /* Notes that 'row' is used, or that it is not any more: those are changes. */
 MEASURE_SPECIALISED void
-flip_used(struct measure_change *c, enum measure_family family,
+flip_used(struct measure_change *c, enum measure_layout layout,
           const uint64_t *row)
 {
-    size_t i = (row - c->rows) / row_words(family);
+    size_t i = (row - c->rows) / row_words(layout);
 
     c->used[i / WORD_BITS] ^= UINT64_C(1) << i % WORD_BITS;
 }
@@ -148,7 +148,7 @@ measure_change_init(struct measure_change *c,
     c->config = *config;
     c->secret = secret;
     c->rows = memory;
-    c->used = c->rows + n_all_rows(config) * row_words(config->family);
+    c->used = c->rows + n_all_rows(config) * row_words(config->layout);
     c->n_rows = 2 * config->max_keys;
     c->allowed_keys = config->max_keys;
     c->forget_epochs = epochs < UINT32_MAX ? epochs : UINT32_MAX;
@@ -172,40 +172,40 @@ struct batch {
 };
 
 MEASURE_SPECIALISED void
-prepare(struct measure_change *c, enum measure_family family,
+prepare(struct measure_change *c, enum measure_layout layout,
         struct batch *batch, size_t i, const uint64_t *key, uint64_t value)
 {
     /* The home row comes from the high bits. */
     uint64_t hash = measure_hash(c->secret, key,
-                                 measure_key_words(family)) | 1;
-    uint64_t *home = home_row(c, family, hash);
+                                 measure_key_words(layout)) | 1;
+    uint64_t *home = home_row(c, layout, hash);
 
     batch->keys[i] = key;
     batch->values[i] = value;
     batch->hashes[i] = hash;
     /* Half of the keys are not in their home row, but most in the next. */
-    for (size_t j = 0; j < 2 * row_words(family); j += MEASURE_LINE_SIZE / 8) {
+    for (size_t j = 0; j < 2 * row_words(layout); j += MEASURE_LINE_SIZE / 8) {
         __builtin_prefetch(home + j, 1);
     }
 }
 
 /* 'once' says that each key is added once in an epoch at most. */
 MEASURE_SPECIALISED void
-add_one(struct measure_change *c, enum measure_family family, bool once,
+add_one(struct measure_change *c, enum measure_layout layout, bool once,
         const uint64_t *key, uint64_t hash, uint64_t value)
 {
-    uint64_t *row = home_row(c, family, hash);
+    uint64_t *row = home_row(c, layout, hash);
 
     for (int i = 0; i < MEASURE_CHANGE_MAX_PROBES; i++) {
-        struct state *state = state_of(row, family);
+        struct state *state = state_of(row, layout);
 
         if (!state->hash) {
             if (c->n_keys >= c->allowed_keys) {
                 break;
             }
             c->n_keys++;
-            flip_used(c, family, row);
-            memcpy(row, key, measure_key_words(family) * 8);
+            flip_used(c, layout, row);
+            memcpy(row, key, measure_key_words(layout) * 8);
             state->hash = hash;
             state->value = value;
             state->variance = c->unknown_variance;
@@ -213,11 +213,11 @@ add_one(struct measure_change *c, enum measure_family family, bool once,
             state->fresh = true;
             return;
         }
-        if (state->hash == hash && measure_key_equal(row, key, family)) {
+        if (state->hash == hash && measure_key_equal(row, key, layout)) {
             state->value += value;
             return;
         }
-        row += row_words(family);
+        row += row_words(layout);
     }
     c->refused_adds++;
     c->refused_value += value;
@@ -226,18 +226,18 @@ add_one(struct measure_change *c, enum measure_family family, bool once,
 }
 
 MEASURE_SPECIALISED void
-add_batch(struct measure_change *c, enum measure_family family, bool once,
+add_batch(struct measure_change *c, enum measure_layout layout, bool once,
           const struct batch *batch, size_t n)
 {
     measure_pace(n);
     for (size_t i = 0; i < n; i++) {
-        add_one(c, family, once, batch->keys[i], batch->hashes[i],
+        add_one(c, layout, once, batch->keys[i], batch->hashes[i],
                 batch->values[i]);
     }
 }
 
 MEASURE_SPECIALISED void
-add__(struct measure_change *c, enum measure_family family,
+add__(struct measure_change *c, enum measure_layout layout,
       const struct measure_change_item *items, size_t n)
 {
     bool bytes = c->config.bytes;
@@ -247,10 +247,10 @@ add__(struct measure_change *c, enum measure_family family,
         struct batch batch;
 
         for (size_t i = 0; i < n_batch; i++) {
-            prepare(c, family, &batch, i, items[i].key,
+            prepare(c, layout, &batch, i, items[i].key,
                     bytes ? items[i].bytes : items[i].packets);
         }
-        add_batch(c, family, false, &batch, n_batch);
+        add_batch(c, layout, false, &batch, n_batch);
         items += n_batch;
         n -= n_batch;
     }
@@ -262,18 +262,18 @@ void
 measure_change_add(struct measure_change *c,
                    const struct measure_change_item *items, size_t n)
 {
-    if (c->config.family == MEASURE_IPV4) {
-        add__(c, MEASURE_IPV4, items, n);
+    if (c->config.layout == MEASURE_NARROW) {
+        add__(c, MEASURE_NARROW, items, n);
     } else {
-        add__(c, MEASURE_IPV6, items, n);
+        add__(c, MEASURE_WIDE, items, n);
     }
 }
 
 MEASURE_SPECIALISED void
-add_rows__(struct measure_change *c, enum measure_family family,
+add_rows__(struct measure_change *c, enum measure_layout layout,
            const uint64_t *rows, size_t n, const uint64_t *mask)
 {
-    unsigned int n_words = measure_key_words(family);
+    unsigned int n_words = measure_key_words(layout);
     size_t value = n_words + c->config.bytes;
 
     while (n) {
@@ -285,10 +285,10 @@ add_rows__(struct measure_change *c, enum measure_family family,
             for (unsigned int j = 0; j < n_words; j++) {
                 keys[i][j] = rows[j] & mask[j];
             }
-            prepare(c, family, &batch, i, keys[i], rows[value]);
-            rows += measure_row_words(family);
+            prepare(c, layout, &batch, i, keys[i], rows[value]);
+            rows += measure_row_words(layout);
         }
-        add_batch(c, family, true, &batch, n_batch);
+        add_batch(c, layout, true, &batch, n_batch);
         n -= n_batch;
     }
 }
@@ -299,10 +299,10 @@ void
 measure_change_add_rows(struct measure_change *c, const uint64_t *rows,
                         size_t n, const uint64_t *mask)
 {
-    if (c->config.family == MEASURE_IPV4) {
-        add_rows__(c, MEASURE_IPV4, rows, n, mask);
+    if (c->config.layout == MEASURE_NARROW) {
+        add_rows__(c, MEASURE_NARROW, rows, n, mask);
     } else {
-        add_rows__(c, MEASURE_IPV6, rows, n, mask);
+        add_rows__(c, MEASURE_WIDE, rows, n, mask);
     }
 }
 
@@ -321,7 +321,7 @@ measure_change_begin_share(struct measure_change *c, uint32_t i, uint32_t n,
 }
 
 MEASURE_SPECIALISED void
-count__(struct measure_change *c, enum measure_family family,
+count__(struct measure_change *c, enum measure_layout layout,
         const uint64_t *keys, size_t stride, size_t n)
 {
     while (n) {
@@ -329,9 +329,9 @@ count__(struct measure_change *c, enum measure_family family,
         struct batch batch;
 
         for (size_t i = 0; i < n_batch; i++) {
-            prepare(c, family, &batch, i, &keys[i * stride], 1);
+            prepare(c, layout, &batch, i, &keys[i * stride], 1);
         }
-        add_batch(c, family, false, &batch, n_batch);
+        add_batch(c, layout, false, &batch, n_batch);
         keys += n_batch * stride;
         n -= n_batch;
     }
@@ -344,10 +344,10 @@ measure_change_count(struct measure_change *c, const uint64_t *keys,
                      size_t stride, size_t n)
 {
     assert(!c->config.bytes);
-    if (c->config.family == MEASURE_IPV4) {
-        count__(c, MEASURE_IPV4, keys, stride, n);
+    if (c->config.layout == MEASURE_NARROW) {
+        count__(c, MEASURE_NARROW, keys, stride, n);
     } else {
-        count__(c, MEASURE_IPV6, keys, stride, n);
+        count__(c, MEASURE_WIDE, keys, stride, n);
     }
 }
 
@@ -443,7 +443,7 @@ struct listing {
 };
 
 static void __attribute__((noinline))
-list_change(struct measure_change *c, enum measure_family family,
+list_change(struct measure_change *c, enum measure_layout layout,
             const uint64_t *key, struct state *state, uint64_t missed,
             struct listing *listing)
 {
@@ -455,7 +455,7 @@ list_change(struct measure_change *c, enum measure_family family,
         return;
     }
     memset(&row, 0, sizeof row);
-    memcpy(row.key, key, measure_key_words(family) * 8);
+    memcpy(row.key, key, measure_key_words(layout) * 8);
     row.kind = (b.m_max == 0 ? MEASURE_APPEARED
                 : b.x_max == 0 ? MEASURE_VANISHED
                 : b.x > b.m ? MEASURE_GREW
@@ -567,10 +567,10 @@ forget(struct measure_change *c, const struct state *state)
 /* Compares and updates 'row', or only empties it in an epoch that is skipped.
  * Returns false if it is not to stay. */
 MEASURE_SPECIALISED bool
-close_state(struct measure_change *c, enum measure_family family,
+close_state(struct measure_change *c, enum measure_layout layout,
             uint64_t *row, bool warm, struct listing *listing)
 {
-    struct state *state = state_of(row, family);
+    struct state *state = state_of(row, layout);
     uint64_t missed;
 
     if (c->skip) {
@@ -579,12 +579,12 @@ close_state(struct measure_change *c, enum measure_family family,
     }
     missed = c->missed;
     if (missed && c->missed_by) {
-        uint64_t by_key = c->missed_by(family, row, c->missed_aux);
+        uint64_t by_key = c->missed_by(layout, row, c->missed_aux);
 
         missed = by_key < missed ? by_key : missed;
     }
     if (warm && has_changed(&c->config, state, missed)) {
-        list_change(c, family, row, state, missed, listing);
+        list_change(c, layout, row, state, missed, listing);
     }
     if (update(c, state, missed)) {
         return true;
@@ -596,29 +596,29 @@ close_state(struct measure_change *c, enum measure_family family,
 /* Ends the epoch for 'row'.  'holes' says whether a row has been forgotten in
  * the run of used rows before it; returns whether one has been now. */
 MEASURE_SPECIALISED bool
-close_row(struct measure_change *c, enum measure_family family, uint64_t *row,
+close_row(struct measure_change *c, enum measure_layout layout, uint64_t *row,
           bool warm, bool holes, struct listing *listing)
 {
-    struct state *state = state_of(row, family);
+    struct state *state = state_of(row, layout);
 
-    if (!close_state(c, family, row, warm, listing)) {
-        memset(row, 0, row_words(family) * 8);
-        flip_used(c, family, row);
+    if (!close_state(c, layout, row, warm, listing)) {
+        memset(row, 0, row_words(layout) * 8);
+        flip_used(c, layout, row);
         c->n_keys--;
         return true;
     }
     if (holes) {
         /* Between its home and itself a row must find no empty one. */
-        uint64_t *to = home_row(c, family, state->hash);
+        uint64_t *to = home_row(c, layout, state->hash);
 
-        while (to < row && state_of(to, family)->hash) {
-            to += row_words(family);
+        while (to < row && state_of(to, layout)->hash) {
+            to += row_words(layout);
         }
         if (to < row) {
-            memcpy(to, row, row_words(family) * 8);
-            flip_used(c, family, to);
-            memset(row, 0, row_words(family) * 8);
-            flip_used(c, family, row);
+            memcpy(to, row, row_words(layout) * 8);
+            flip_used(c, layout, to);
+            memset(row, 0, row_words(layout) * 8);
+            flip_used(c, layout, row);
         }
     }
     return holes;
@@ -626,7 +626,7 @@ close_row(struct measure_change *c, enum measure_family family, uint64_t *row,
 
 /* Most of the table is empty, and is not read. */
 MEASURE_SPECIALISED void
-close__(struct measure_change *c, enum measure_family family,
+close__(struct measure_change *c, enum measure_layout layout,
         struct listing *listing)
 {
     bool warm = c->epoch > 1 && c->epoch > c->config.warm_up;
@@ -639,7 +639,7 @@ close__(struct measure_change *c, enum measure_family family,
         for (uint64_t word = c->used[i]; word; word &= word - 1) {
             size_t n = i * WORD_BITS + __builtin_ctzll(word);
 
-            holes = close_row(c, family, c->rows + n * row_words(family),
+            holes = close_row(c, layout, c->rows + n * row_words(layout),
                               warm, holes && n == next, listing);
             next = n + 1;
         }
@@ -661,10 +661,10 @@ measure_change_close(struct measure_change *c,
         c->epoch++;
         update_unknown(c);
     }
-    if (c->config.family == MEASURE_IPV4) {
-        close__(c, MEASURE_IPV4, &listing);
+    if (c->config.layout == MEASURE_NARROW) {
+        close__(c, MEASURE_NARROW, &listing);
     } else {
-        close__(c, MEASURE_IPV6, &listing);
+        close__(c, MEASURE_WIDE, &listing);
     }
     c->skip = false;
     measure_change_missed(c, 0, NULL, NULL);

@@ -105,7 +105,7 @@ enum measure_change_kind {
 };
 
 struct measure_change_config {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t max_keys;
     bool bytes;                 /* Compare bytes, not packets. */
     double alpha;               /* More than 0, at most 1. */
@@ -117,7 +117,7 @@ struct measure_change_config {
 };
 
 /* Returns by how much the value of 'key' can be too low. */
-typedef uint64_t measure_change_missed_function(enum measure_family,
+typedef uint64_t measure_change_missed_function(enum measure_layout,
                                                 const uint64_t *key,
                                                 const void *aux);
 
@@ -185,10 +185,10 @@ void measure_change_add_rows(struct measure_change *, const uint64_t *rows,
  * 'key' has its home. */
 static inline uint32_t
 measure_change_order(const struct measure_change *c,
-                     enum measure_family family, const uint64_t *key,
+                     enum measure_layout layout, const uint64_t *key,
                      uint32_t n)
 {
-    return (measure_hash(c->secret, key, measure_key_words(family))
+    return (measure_hash(c->secret, key, measure_key_words(layout))
             >> (64 - __builtin_ctz(n)));
 }
 

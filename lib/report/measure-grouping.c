@@ -44,7 +44,7 @@ measure_grouping_destroy(struct measure_grouping *grouping,
                          struct measure_budget *budget)
 {
     if (grouping) {
-        for (int i = 0; i < MEASURE_N_FAMILIES; i++) {
+        for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
             measure_memory_give(budget, grouping->tables[i].rows,
                                 grouping->sizes[i], true);
             free(grouping->parts[i]);

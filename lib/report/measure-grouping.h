@@ -28,7 +28,7 @@
  * entropy then need no further look at the flows, and the next grouping comes
  * from the pairs, which are fewer.
  *
- * Memory: 32 bytes for each group in the layout of IPv4 and 64 for the other,
+ * Memory: 32 bytes for each group with a narrow key and 64 for a wide one,
  * counted as used by the budget.  A grouping is only made if the budget then
  * has a quarter of its limit left, by what its first part says of the others;
  * what several threads make at once is added up, though one of two that make
@@ -44,12 +44,12 @@ struct measure_groupings;
 
 struct measure_grouping {
     /* Only to be gone through: they have no gaps. */
-    struct measure_table tables[MEASURE_N_FAMILIES];
-    size_t sizes[MEASURE_N_FAMILIES];   /* Bytes. */
+    struct measure_table tables[MEASURE_N_LAYOUTS];
+    size_t sizes[MEASURE_N_LAYOUTS];    /* Bytes. */
 
     /* In the parts of the report (measure-report.h), or NULL if the groups are
      * in another order. */
-    uint32_t *parts[MEASURE_N_FAMILIES];
+    uint32_t *parts[MEASURE_N_LAYOUTS];
 
     uint64_t max_packets;       /* Of a group. */
 };

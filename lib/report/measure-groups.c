@@ -25,7 +25,7 @@
 
 /* Makes 'groups' empty.  measure_groups_begin() must follow. */
 void
-measure_groups_init(struct measure_groups *groups, enum measure_family layout,
+measure_groups_init(struct measure_groups *groups, enum measure_layout layout,
                     const struct measure_hash_secret *secret,
                     struct measure_budget *budget)
 {
@@ -188,7 +188,7 @@ measure_groups_fit(struct measure_groups *groups)
  * not NULL, the hash is that of the key masked with it; returns true if then
  * two different keys were found with the same masked key. */
 MEASURE_SPECIALISED bool
-take__(struct measure_groups *groups, enum measure_family layout,
+take__(struct measure_groups *groups, enum measure_layout layout,
        const uint64_t *rows, size_t n, const uint64_t *mask,
        enum measure_groups_value value, const uint64_t *flow)
 {
@@ -267,16 +267,17 @@ measure_groups_take(struct measure_groups *groups, size_t n)
     if (!grow_slots(groups, n)) {
         return false;
     }
-    if (groups->layout == MEASURE_IPV4) {
-        take__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
+    if (groups->layout == MEASURE_NARROW) {
+        take__(groups, MEASURE_NARROW, rows, n, NULL, MEASURE_GROUPS_SUM,
+               NULL);
     } else {
-        take__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
+        take__(groups, MEASURE_WIDE, rows, n, NULL, MEASURE_GROUPS_SUM, NULL);
     }
     return true;
 }
 
 MEASURE_SPECIALISED bool
-add__(struct measure_groups *groups, enum measure_family layout,
+add__(struct measure_groups *groups, enum measure_layout layout,
       const uint64_t *rows, size_t n, const uint64_t *mask,
       enum measure_groups_value value, const uint64_t *flow, bool *differ)
 {
@@ -303,10 +304,10 @@ bool
 measure_groups_add(struct measure_groups *groups, const uint64_t *rows,
                    size_t n)
 {
-    return (groups->layout == MEASURE_IPV4
-            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+    return (groups->layout == MEASURE_NARROW
+            ? add__(groups, MEASURE_NARROW, rows, n, NULL, MEASURE_GROUPS_SUM,
                     NULL, NULL)
-            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+            : add__(groups, MEASURE_WIDE, rows, n, NULL, MEASURE_GROUPS_SUM,
                     NULL, NULL));
 }
 
@@ -316,13 +317,13 @@ bool
 measure_groups_add_flows(struct measure_groups *groups, const uint64_t *rows,
                          size_t n, bool *differ)
 {
-    enum measure_family layout = groups->layout;
+    enum measure_layout layout = groups->layout;
     const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
 
-    return (layout == MEASURE_IPV4
-            ? add__(groups, MEASURE_IPV4, rows, n, NULL, MEASURE_GROUPS_SUM,
+    return (layout == MEASURE_NARROW
+            ? add__(groups, MEASURE_NARROW, rows, n, NULL, MEASURE_GROUPS_SUM,
                     mask, differ)
-            : add__(groups, MEASURE_IPV6, rows, n, NULL, MEASURE_GROUPS_SUM,
+            : add__(groups, MEASURE_WIDE, rows, n, NULL, MEASURE_GROUPS_SUM,
                     mask, differ));
 }
 
@@ -330,9 +331,9 @@ MEASURE_SPECIALISED bool
 add_masked__(struct measure_groups *groups, const uint64_t *rows, size_t n,
              const uint64_t *mask, enum measure_groups_value value)
 {
-    return (groups->layout == MEASURE_IPV4
-            ? add__(groups, MEASURE_IPV4, rows, n, mask, value, NULL, NULL)
-            : add__(groups, MEASURE_IPV6, rows, n, mask, value, NULL, NULL));
+    return (groups->layout == MEASURE_NARROW
+            ? add__(groups, MEASURE_NARROW, rows, n, mask, value, NULL, NULL)
+            : add__(groups, MEASURE_WIDE, rows, n, mask, value, NULL, NULL));
 }
 
 /* Adds up the 'n' 'rows', which are without gaps, by their keys masked with

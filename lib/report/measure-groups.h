@@ -54,7 +54,7 @@ struct measure_slot {
 };
 
 struct measure_groups {
-    enum measure_family layout;
+    enum measure_layout layout;
     uint32_t n;                 /* Rows. */
     uint32_t first;             /* Of those in the index. */
     const uint64_t *flow;       /* Mask of what is hashed, or NULL for all. */
@@ -74,7 +74,7 @@ enum measure_groups_value {
     MEASURE_GROUPS_COUNT,       /* 1, and its packets in place of bytes. */
 };
 
-void measure_groups_init(struct measure_groups *, enum measure_family,
+void measure_groups_init(struct measure_groups *, enum measure_layout,
                          const struct measure_hash_secret *,
                          struct measure_budget *);
 void measure_groups_destroy(struct measure_groups *);

@@ -28,23 +28,23 @@
 
 /* Counts 'row' in the overflow array, for there was no memory for it. */
 static void
-overflow_row(struct measure_report *report, enum measure_family family,
+overflow_row(struct measure_report *report, enum measure_layout layout,
              uint64_t *row)
 {
-    uint64_t hash = measure_masked_hash(report->secret, family, row,
+    uint64_t hash = measure_masked_hash(report->secret, layout, row,
                                         &measure_masks[report->by]);
-    uint64_t packets = *measure_row_packets(row, family);
-    uint64_t bytes = *measure_row_bytes(row, family);
+    uint64_t packets = *measure_row_packets(row, layout);
+    uint64_t bytes = *measure_row_bytes(row, layout);
 
     measure_report_add_overflow(report, hash, packets, bytes);
     report->counters.overflow_packets += packets;
     report->counters.overflow_bytes += bytes;
 }
 
-/* All that an epoch closed in tables of one family: linear ones, and, for a
+/* All that an epoch closed in tables of one layout: linear ones, and, for a
  * complete report, cuckoo tables. */
 struct closed_tables {
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_table **tables;
     size_t n;
     const struct measure_cuckoo **cuckoos;
@@ -55,19 +55,19 @@ struct closed_tables {
 
 static void
 find_tables(const struct measure_report *report,
-            struct closed_tables *closed, enum measure_family family,
+            struct closed_tables *closed, enum measure_layout layout,
             struct measure_tally *const tallies[], size_t n_tallies)
 {
     memset(closed, 0, sizeof *closed);
-    closed->family = family;
+    closed->layout = layout;
     closed->tables = measure_xzalloc(n_tallies * MEASURE_TALLY_TABLES
                                      * sizeof *closed->tables);
     closed->cuckoos = measure_xzalloc(n_tallies * sizeof *closed->cuckoos);
     for (size_t i = 0; i < n_tallies; i++) {
         const struct measure_structure *structure = tallies[i]->structure;
 
-        for (uint32_t j = 0; j < tallies[i]->n_tables[family]; j++) {
-            const struct measure_table *from = &tallies[i]->tables[family][j];
+        for (uint32_t j = 0; j < tallies[i]->n_tables[layout]; j++) {
+            const struct measure_table *from = &tallies[i]->tables[layout][j];
 
             if (measure_table_n_used(from)) {
                 closed->n_rows += measure_table_n_used(from);
@@ -75,11 +75,11 @@ find_tables(const struct measure_report *report,
             }
         }
         if (report->complete && structure
-            && measure_structure_n_keys(structure, family)) {
+            && measure_structure_n_keys(structure, layout)) {
             closed->n_cuckoo_rows += measure_structure_n_keys(structure,
-                                                              family);
+                                                              layout);
             closed->cuckoos[closed->n_cuckoos++]
-                = &structure->u[family].cuckoo;
+                = &structure->u[layout].cuckoo;
         }
     }
     closed->n_rows += closed->n_cuckoo_rows;
@@ -93,12 +93,12 @@ overflow_tables(struct measure_report *report,
 {
     for (size_t i = 0; i < closed->n; i++) {
         MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
-            overflow_row(report, closed->family, row);
+            overflow_row(report, closed->layout, row);
         }
     }
     for (size_t i = 0; i < closed->n_cuckoos; i++) {
         MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
-            overflow_row(report, closed->family, row);
+            overflow_row(report, closed->layout, row);
         }
     }
 }
@@ -113,14 +113,14 @@ struct pieces {
 };
 
 static inline uint32_t
-part_of(const struct measure_report *report, enum measure_family family,
+part_of(const struct measure_report *report, enum measure_layout layout,
         const uint64_t *row)
 {
     uint64_t key[MEASURE_KEY_WORDS];
-    enum measure_family layout = measure_group_key(&report->part_group,
-                                                   family, row, key);
+    enum measure_layout key_layout = measure_group_key(&report->part_group,
+                                                       layout, row, key);
 
-    return (measure_key_hash(report->secret, layout, key)
+    return (measure_key_hash(report->secret, key_layout, key)
             & (report->n_parts - 1));
 }
 
@@ -136,13 +136,13 @@ sample_table(const struct measure_report *report,
         if (i++ == n) {
             return n;
         }
-        counts[part_of(report, table->family, row)]++;
+        counts[part_of(report, table->layout, row)]++;
     }
     return i;
 }
 
 static uint64_t
-sample_cuckoo(const struct measure_report *report, enum measure_family family,
+sample_cuckoo(const struct measure_report *report, enum measure_layout layout,
               const struct measure_cuckoo *cuckoo, uint64_t n,
               uint64_t *counts)
 {
@@ -152,7 +152,7 @@ sample_cuckoo(const struct measure_report *report, enum measure_family family,
         if (i++ == n) {
             return n;
         }
-        counts[part_of(report, family, row)]++;
+        counts[part_of(report, layout, row)]++;
     }
     return i;
 }
@@ -162,7 +162,7 @@ static void
 find_pieces(const struct measure_report *report,
             const struct closed_tables *closed, struct pieces *pieces)
 {
-    enum measure_family family = closed->family;
+    enum measure_layout layout = closed->layout;
     uint32_t n_parts = report->n_parts;
     uint64_t *counts = measure_xzalloc(n_parts * sizeof *counts);
     uint64_t one_of = 1 + closed->n_rows / (n_parts * (uint64_t) SAMPLE_ROWS);
@@ -175,7 +175,7 @@ find_pieces(const struct measure_report *report,
                           counts);
     }
     for (size_t i = 0; i < closed->n_cuckoos; i++) {
-        n += sample_cuckoo(report, family, closed->cuckoos[i],
+        n += sample_cuckoo(report, layout, closed->cuckoos[i],
                            closed->n_cuckoo_rows / closed->n_cuckoos / one_of,
                            counts);
     }
@@ -197,11 +197,11 @@ find_pieces(const struct measure_report *report,
 }
 
 MEASURE_SPECIALISED void
-split_row(const struct measure_report *report, enum measure_family family,
+split_row(const struct measure_report *report, enum measure_layout layout,
           const struct pieces *pieces, uint64_t *row,
           struct measure_partitions *partitions)
 {
-    uint32_t i = part_of(report, family, row);
+    uint32_t i = part_of(report, layout, row);
 
     if (pieces->first) {
         uint32_t first = pieces->first[i];
@@ -209,30 +209,30 @@ split_row(const struct measure_report *report, enum measure_family family,
 
         i = first;
         if (n > 1) {
-            i += (measure_masked_hash(report->secret, family, row,
+            i += (measure_masked_hash(report->secret, layout, row,
                                       &measure_masks[MEASURE_BY_FLOW])
                   & (n - 1));
         }
     }
-    measure_partitions_add_to(partitions, family, i, row,
-                              *measure_row_packets(row, family),
-                              *measure_row_bytes(row, family));
+    measure_partitions_add_to(partitions, layout, i, row,
+                              *measure_row_packets(row, layout),
+                              *measure_row_bytes(row, layout));
 }
 
-/* Writes the rows of 'closed', which are of 'family', to 'partitions'. */
+/* Writes the rows of 'closed', which are of 'layout', to 'partitions'. */
 MEASURE_SPECIALISED void
-split_tables(const struct measure_report *report, enum measure_family family,
+split_tables(const struct measure_report *report, enum measure_layout layout,
              const struct closed_tables *closed, const struct pieces *pieces,
              struct measure_partitions *partitions)
 {
     for (size_t i = 0; i < closed->n; i++) {
         MEASURE_TABLE_FOR_EACH (row, closed->tables[i]) {
-            split_row(report, family, pieces, row, partitions);
+            split_row(report, layout, pieces, row, partitions);
         }
     }
     for (size_t i = 0; i < closed->n_cuckoos; i++) {
         MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
-            split_row(report, family, pieces, row, partitions);
+            split_row(report, layout, pieces, row, partitions);
         }
     }
 }
@@ -261,10 +261,10 @@ merge_partition(struct measure_report *report,
 
 /* Returns false if there is no memory, with nothing changed. */
 MEASURE_SPECIALISED bool
-merge__(struct measure_report *report, enum measure_family family,
+merge__(struct measure_report *report, enum measure_layout layout,
         const struct closed_tables *closed)
 {
-    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[family];
+    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[layout];
     struct measure_partitions partitions;
     struct measure_groups groups;
     struct pieces pieces;
@@ -276,21 +276,21 @@ merge__(struct measure_report *report, enum measure_family family,
     n_keys = (measure_table_estimate(closed->tables, closed->n, mask,
                                      report->secret) * 1.06
               + closed->n_cuckoo_rows);
-    measure_groups_init(&groups, family, report->secret, report->budget);
+    measure_groups_init(&groups, layout, report->secret, report->budget);
     groups.lasting = true;
     find_pieces(report, closed, &pieces);
-    ok = (measure_partitions_init(&partitions, family, closed->n_rows,
+    ok = (measure_partitions_init(&partitions, layout, closed->n_rows,
                                   pieces.n, report->budget)
           && measure_groups_reserve(&groups, (n_keys < closed->n_rows
                                               ? n_keys : closed->n_rows)
                                              + MEASURE_GROUPS_BATCH));
     if (ok) {
-        split_tables(report, family, closed, &pieces, &partitions);
+        split_tables(report, layout, closed, &pieces, &partitions);
     }
     for (uint32_t i = 0; ok && i < report->n_parts; i++) {
         uint32_t end = pieces.first ? pieces.first[i + 1] : i + 1;
 
-        report->parts[family][i] = groups.n;
+        report->parts[layout][i] = groups.n;
         while (ok && partition < end) {
             ok = merge_partition(report, &partitions, partition++, &groups);
         }
@@ -299,9 +299,9 @@ merge__(struct measure_report *report, enum measure_family family,
     measure_partitions_destroy(&partitions, report->budget);
     if (ok) {
         measure_groups_fit(&groups);
-        report->parts[family][report->n_parts] = groups.n;
-        report->table_sizes[family] = groups.size;
-        measure_groups_view(&groups, &report->tables[family]);
+        report->parts[layout][report->n_parts] = groups.n;
+        report->table_sizes[layout] = groups.size;
+        measure_groups_view(&groups, &report->tables[layout]);
         groups.rows = NULL;     /* They stay. */
     }
     measure_groups_destroy(&groups);
@@ -313,14 +313,14 @@ merge__(struct measure_report *report, enum measure_family family,
 static bool
 merge_parts(struct measure_report *report, const struct closed_tables *closed)
 {
-    enum measure_family family = closed->family;
-    size_t size = (report->n_parts + 1) * sizeof *report->parts[family];
+    enum measure_layout layout = closed->layout;
+    size_t size = (report->n_parts + 1) * sizeof *report->parts[layout];
 
-    report->parts[family] = measure_xzalloc(size);
+    report->parts[layout] = measure_xzalloc(size);
     if (closed->n_rows
-        && !(family == MEASURE_IPV4 ? merge__(report, MEASURE_IPV4, closed)
-             : merge__(report, MEASURE_IPV6, closed))) {
-        memset(report->parts[family], 0, size);
+        && !(layout == MEASURE_NARROW ? merge__(report, MEASURE_NARROW, closed)
+             : merge__(report, MEASURE_WIDE, closed))) {
+        memset(report->parts[layout], 0, size);
         return false;
     }
     return true;
@@ -332,7 +332,7 @@ merge_parts(struct measure_report *report, const struct closed_tables *closed)
 static bool
 merge_linear(struct measure_report *report, const struct closed_tables *closed)
 {
-    struct measure_table *table = &report->tables[closed->family];
+    struct measure_table *table = &report->tables[closed->layout];
 
     if (closed->n
         && !measure_table_reserve(table, closed->n_rows, report->secret,
@@ -341,16 +341,16 @@ merge_linear(struct measure_report *report, const struct closed_tables *closed)
     }
     for (size_t i = 0; i < closed->n; i++) {
         measure_table_merge(table, closed->tables[i],
-                            measure_masks[report->by].words[closed->family],
+                            measure_masks[report->by].words[closed->layout],
                             report->secret);
     }
     return true;
 }
 
 static void
-merge_family(struct measure_report *report, const struct closed_tables *closed)
+merge_layout(struct measure_report *report, const struct closed_tables *closed)
 {
-    report->tables[closed->family].family = closed->family;
+    report->tables[closed->layout].layout = closed->layout;
     report->n_tables += closed->n + closed->n_cuckoos;
     if (!(report->complete ? merge_parts(report, closed)
           : merge_linear(report, closed))) {
@@ -368,7 +368,7 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
                      struct measure_budget *budget)
 {
     struct measure_report *report = measure_xzalloc(sizeof *report);
-    struct closed_tables closed[MEASURE_N_FAMILIES];
+    struct closed_tables closed[MEASURE_N_LAYOUTS];
     uint64_t n_rows = 0;
 
     report->by = by;
@@ -396,15 +396,15 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
     measure_group_init(&report->part_group,
                        (measure_by_has_source(by) ? MEASURE_FIELD_SOURCE
                         : MEASURE_FIELD_DESTINATION), 128, 128);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        find_tables(report, &closed[family], family, tallies, n_tallies);
-        n_rows += closed[family].n_rows;
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        find_tables(report, &closed[layout], layout, tallies, n_tallies);
+        n_rows += closed[layout].n_rows;
     }
     report->n_parts = report->complete ? measure_partitions_for(n_rows) : 0;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        merge_family(report, &closed[family]);
-        free(closed[family].tables);
-        free(closed[family].cuckoos);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        merge_layout(report, &closed[layout]);
+        free(closed[layout].tables);
+        free(closed[layout].cuckoos);
     }
     if (report->complete) {
         report->groupings = measure_groupings_create(budget);
@@ -416,19 +416,19 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
 
 /* Adds a copy of 'row' at '*to', or counts it as overflow if that is NULL. */
 MEASURE_SPECIALISED void
-keep_row(struct measure_report_thread *thread, enum measure_family family,
+keep_row(struct measure_report_thread *thread, enum measure_layout layout,
          uint64_t *row, uint64_t **to)
 {
     if (*to) {
-        size_t row_words = measure_row_words(family);
+        size_t row_words = measure_row_words(layout);
 
         memcpy(*to, row, row_words * sizeof *row);
         *to += row_words;
-        thread->tables[family].n_used++;
+        thread->tables[layout].n_used++;
     } else {
         thread->counters.overflow_packets
-            += *measure_row_packets(row, family);
-        thread->counters.overflow_bytes += *measure_row_bytes(row, family);
+            += *measure_row_packets(row, layout);
+        thread->counters.overflow_bytes += *measure_row_bytes(row, layout);
     }
 }
 
@@ -436,35 +436,35 @@ keep_row(struct measure_report_thread *thread, enum measure_family family,
  * is no memory. */
 static void
 keep_rows(struct measure_report *report, struct measure_report_thread *thread,
-          enum measure_family family, const struct measure_tally *tally)
+          enum measure_layout layout, const struct measure_tally *tally)
 {
-    struct measure_table *table = &thread->tables[family];
-    size_t per_line = measure_rows_per_line(family);
+    struct measure_table *table = &thread->tables[layout];
+    size_t per_line = measure_rows_per_line(layout);
     uint64_t n_rows = 0;
     uint64_t *to;
 
-    table->family = family;
-    for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
-        n_rows += measure_table_n_used(&tally->tables[family][i]);
+    table->layout = layout;
+    for (uint32_t i = 0; i < tally->n_tables[layout]; i++) {
+        n_rows += measure_table_n_used(&tally->tables[layout][i]);
     }
     if (tally->structure) {
-        n_rows += measure_structure_n_keys(tally->structure, family);
+        n_rows += measure_structure_n_keys(tally->structure, layout);
     }
     if (!n_rows) {
         return;
     }
-    to = (measure_table_init(table, family,
+    to = (measure_table_init(table, layout,
                              (n_rows + per_line - 1) / per_line,
                              report->budget, MEASURE_ANY_NODE)
           ? table->rows : NULL);
-    for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
-        MEASURE_TABLE_FOR_EACH (row, &tally->tables[family][i]) {
-            keep_row(thread, family, row, &to);
+    for (uint32_t i = 0; i < tally->n_tables[layout]; i++) {
+        MEASURE_TABLE_FOR_EACH (row, &tally->tables[layout][i]) {
+            keep_row(thread, layout, row, &to);
         }
     }
     if (tally->structure) {
-        MEASURE_CUCKOO_FOR_EACH (row, &tally->structure->u[family].cuckoo) {
-            keep_row(thread, family, row, &to);
+        MEASURE_CUCKOO_FOR_EACH (row, &tally->structure->u[layout].cuckoo) {
+            keep_row(thread, layout, row, &to);
         }
     }
 }
@@ -529,9 +529,9 @@ measure_report_keep_threads(struct measure_report *report,
             }
             continue;
         }
-        for (int family = 0; family < MEASURE_N_FAMILIES && n_tallies > 1;
-             family++) {
-            keep_rows(report, thread, family, tallies[i]);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS && n_tallies > 1;
+             layout++) {
+            keep_rows(report, thread, layout, tallies[i]);
         }
     }
 }

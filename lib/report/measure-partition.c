@@ -51,7 +51,7 @@ measure_partition_pieces(uint64_t n_rows, uint64_t all_rows, uint32_t n,
 }
 
 static size_t
-chunk_words(enum measure_family layout)
+chunk_words(enum measure_layout layout)
 {
     return MEASURE_CHUNK_ROWS * measure_row_words(layout);
 }
@@ -65,7 +65,7 @@ n_chunks(uint64_t max_rows, uint32_t n)
 /* Returns about how many bytes 'n' partitions take that take 'max_rows' rows
  * of 'layout' in all. */
 uint64_t
-measure_partitions_bytes(enum measure_family layout, uint64_t max_rows,
+measure_partitions_bytes(enum measure_layout layout, uint64_t max_rows,
                          uint32_t n)
 {
     return ((uint64_t) n_chunks(max_rows, n) * chunk_words(layout)
@@ -83,7 +83,7 @@ chunk_rows(const struct measure_partitions *p, uint32_t number)
  * then. */
 bool
 measure_partitions_init(struct measure_partitions *p,
-                        enum measure_family layout, uint64_t max_rows,
+                        enum measure_layout layout, uint64_t max_rows,
                         uint32_t n, struct measure_budget *budget)
 {
     memset(p, 0, sizeof *p);

@@ -37,7 +37,7 @@
  * The rows of a partition are in a list of chunks, so that nobody must know in
  * advance how many there will be.
  *
- * Memory: 32 bytes for each row in the layout of IPv4 and 64 for the other,
+ * Memory: 32 bytes for each narrow row and 64 for a wide one,
  * and one chunk of MEASURE_CHUNK_ROWS rows for each partition.
  *
  * Thread safety: none. */
@@ -58,7 +58,7 @@ struct measure_partition {
 
 /* All rows of one layout. */
 struct measure_partitions {
-    enum measure_family layout;
+    enum measure_layout layout;
     uint64_t *rows;             /* 'n_chunks' chunks. */
     size_t size;                /* Bytes of 'rows'. */
     uint32_t *next;             /* Of each chunk the next, likewise from 1. */
@@ -79,9 +79,9 @@ struct measure_chunk {
 uint32_t measure_partitions_for(uint64_t n_rows);
 uint32_t measure_partition_pieces(uint64_t n_rows, uint64_t all_rows,
                                   uint32_t n, uint32_t max);
-uint64_t measure_partitions_bytes(enum measure_family, uint64_t max_rows,
+uint64_t measure_partitions_bytes(enum measure_layout, uint64_t max_rows,
                                   uint32_t n);
-bool measure_partitions_init(struct measure_partitions *, enum measure_family,
+bool measure_partitions_init(struct measure_partitions *, enum measure_layout,
                              uint64_t max_rows, uint32_t n,
                              struct measure_budget *);
 void measure_partitions_destroy(struct measure_partitions *,
@@ -97,7 +97,7 @@ bool measure_partition_next_chunk(const struct measure_partitions *,
  * callers pass a constant. */
 static inline void
 measure_partitions_add_to(struct measure_partitions *p,
-                          enum measure_family layout, uint32_t number,
+                          enum measure_layout layout, uint32_t number,
                           const uint64_t *key, uint64_t packets,
                           uint64_t bytes)
 {
@@ -121,7 +121,7 @@ measure_partitions_add_to(struct measure_partitions *p,
 /* Adds a row to the partition, of a power of 2, that 'hash' chooses. */
 static inline void
 measure_partitions_add(struct measure_partitions *p,
-                       enum measure_family layout, uint64_t hash,
+                       enum measure_layout layout, uint64_t hash,
                        const uint64_t *key, uint64_t packets, uint64_t bytes)
 {
     measure_partitions_add_to(p, layout, hash & (p->n - 1), key, packets,

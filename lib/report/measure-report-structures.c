@@ -27,7 +27,7 @@ struct merging {
     struct measure_report *report;
     struct measure_structure **structures;
     size_t n;
-    uint64_t packets[MEASURE_N_FAMILIES];   /* What they counted. */
+    uint64_t packets[MEASURE_N_LAYOUTS];    /* What they counted. */
 };
 
 static uint64_t
@@ -69,9 +69,9 @@ measure_report_note_structure(struct measure_report *report,
 
 /* Keys of either layout that stand for the same. */
 
-/* Makes in 'narrow', which must have room for MEASURE_KEY_WORDS words, the key
- * in the layout of IPv4 of 'key', of kind 'by' and in that of IPv6.  Returns
- * false if there is none. */
+/* Makes in 'narrow', which must have room for MEASURE_KEY_WORDS words, the
+ * narrow key that stands for 'key', a wide one of kind 'by'.  Returns false if
+ * there is none. */
 static bool
 narrow_key(enum measure_by by, const uint64_t *key, uint64_t *narrow)
 {
@@ -82,12 +82,12 @@ narrow_key(enum measure_by by, const uint64_t *key, uint64_t *narrow)
         return false;
     }
     measure_group_from_by(&group, by);
-    return measure_group_key(&group, MEASURE_IPV6, key,
-                             narrow) == MEASURE_IPV4;
+    return measure_group_key(&group, MEASURE_WIDE, key,
+                             narrow) == MEASURE_NARROW;
 }
 
 static void
-estimate(const struct merging *m, enum measure_family layout,
+estimate(const struct merging *m, enum measure_layout layout,
          const uint64_t *key, struct measure_estimate_sum *sum)
 {
     uint64_t hash = measure_key_hash(m->report->secret, layout, key);
@@ -100,7 +100,7 @@ estimate(const struct merging *m, enum measure_family layout,
 /* Adds to the rows of 'layout', which have room, what the structures know of
  * each of 'keys'. */
 static void
-read_structures(const struct merging *m, enum measure_family layout,
+read_structures(const struct merging *m, enum measure_layout layout,
                 const struct measure_table *keys)
 {
     struct measure_report *report = m->report;
@@ -110,15 +110,15 @@ read_structures(const struct merging *m, enum measure_family layout,
         struct measure_estimate total;
         uint64_t other[MEASURE_KEY_WORDS];
 
-        if (layout == MEASURE_IPV6 && narrow_key(report->by, key, other)) {
+        if (layout == MEASURE_WIDE && narrow_key(report->by, key, other)) {
             continue;
         }
         estimate(m, layout, key, &sum);
         /* Where no packet came in, nothing is known of any key. */
-        if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW
-            && m->packets[MEASURE_IPV6]) {
+        if (layout == MEASURE_NARROW && report->by != MEASURE_BY_FLOW
+            && m->packets[MEASURE_WIDE]) {
             measure_key_widen(key, other);
-            estimate(m, MEASURE_IPV6, other, &sum);
+            estimate(m, MEASURE_WIDE, other, &sum);
         }
         measure_estimate_sum_get(&sum, &total);
         if (total.packets) {
@@ -134,7 +134,7 @@ read_structures(const struct merging *m, enum measure_family layout,
 
 /* Adds to 'keys' those of 'layout' that the report or a structure has. */
 static void
-collect_keys(const struct merging *m, enum measure_family layout,
+collect_keys(const struct merging *m, enum measure_layout layout,
              struct measure_table *keys)
 {
     MEASURE_TABLE_FOR_EACH (key, &m->report->tables[layout]) {
@@ -158,42 +158,42 @@ static bool
 merge_estimates(const struct merging *m)
 {
     struct measure_report *report = m->report;
-    struct measure_table keys[MEASURE_N_FAMILIES];
-    uint64_t n_keys[MEASURE_N_FAMILIES];
+    struct measure_table keys[MEASURE_N_LAYOUTS];
+    uint64_t n_keys[MEASURE_N_LAYOUTS];
     bool ok;
 
     memset(keys, 0, sizeof keys);
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
-        keys[layout].family = report->errors[layout].family = layout;
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        keys[layout].layout = report->errors[layout].layout = layout;
         n_keys[layout] = measure_table_n_used(&report->tables[layout]);
         for (size_t i = 0; i < m->n; i++) {
             n_keys[layout] += measure_structure_n_keys(m->structures[i],
                                                        layout);
         }
     }
-    ok = (reserve(m, &keys[MEASURE_IPV4],
-                  n_keys[MEASURE_IPV4] + n_keys[MEASURE_IPV6])
-          && reserve(m, &keys[MEASURE_IPV6], n_keys[MEASURE_IPV6]));
+    ok = (reserve(m, &keys[MEASURE_NARROW],
+                  n_keys[MEASURE_NARROW] + n_keys[MEASURE_WIDE])
+          && reserve(m, &keys[MEASURE_WIDE], n_keys[MEASURE_WIDE]));
     if (ok) {
-        collect_keys(m, MEASURE_IPV4, &keys[MEASURE_IPV4]);
-        collect_keys(m, MEASURE_IPV6, &keys[MEASURE_IPV6]);
-        MEASURE_TABLE_FOR_EACH (key, &keys[MEASURE_IPV6]) {
+        collect_keys(m, MEASURE_NARROW, &keys[MEASURE_NARROW]);
+        collect_keys(m, MEASURE_WIDE, &keys[MEASURE_WIDE]);
+        MEASURE_TABLE_FOR_EACH (key, &keys[MEASURE_WIDE]) {
             uint64_t narrow[MEASURE_KEY_WORDS];
 
             if (narrow_key(report->by, key, narrow)) {
-                measure_table_insert(&keys[MEASURE_IPV4], report->secret,
+                measure_table_insert(&keys[MEASURE_NARROW], report->secret,
                                      narrow, 1, 0);
             }
         }
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES && ok; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS && ok; layout++) {
         uint64_t n = measure_table_n_used(&keys[layout]);
 
         ok = (reserve(m, &report->tables[layout], n)
               && (!report->estimates
                   || reserve(m, &report->errors[layout], n)));
     }
-    for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (ok) {
             read_structures(m, layout, &keys[layout]);
         }
@@ -210,7 +210,7 @@ overflow_structures(const struct merging *m)
     struct measure_cell sum = { 0, 0 };
 
     for (size_t i = 0; i < m->n; i++) {
-        for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             sum.packets += m->structures[i]->packets[layout];
             sum.bytes += m->structures[i]->bytes[layout];
         }
@@ -239,7 +239,7 @@ measure_report_merge_structures(struct measure_report *report,
 
         if (structure && tallies[i]->counters.packets) {
             m.structures[m.n++] = structure;
-            for (int layout = 0; layout < MEASURE_N_FAMILIES; layout++) {
+            for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
                 m.packets[layout] += structure->packets[layout];
             }
         }
@@ -255,7 +255,7 @@ measure_report_merge_structures(struct measure_report *report,
  * of the kind of key that 'report' is of, is too high at most. */
 void
 measure_report_add_error(const struct measure_report *report,
-                         enum measure_family layout, const uint64_t *key,
+                         enum measure_layout layout, const uint64_t *key,
                          uint64_t *packets_error, uint64_t *bytes_error)
 {
     uint64_t *error;

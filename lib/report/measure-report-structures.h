@@ -33,8 +33,8 @@
  *
  * One key may be in two layouts (measure-record.h): without its tunnel, a
  * packet of IPv4 that came out of one is of the same pair, source or
- * destination as one that did not.  What is known of it in both is added up in
- * the layout of IPv4.
+ * destination as one that did not.  What is known of it in both is added up
+ * in the narrow one.
  *
  * Keys without a row.  For Count-Min and SpaceSaving, 'missed' in the report
  * is the number of packets and bytes that a key without a row can have, with
@@ -49,7 +49,7 @@ void measure_report_merge_structures(struct measure_report *,
                                      struct measure_tally *const tallies[],
                                      size_t n_tallies);
 void measure_report_add_error(const struct measure_report *,
-                              enum measure_family layout, const uint64_t *key,
+                              enum measure_layout layout, const uint64_t *key,
                               uint64_t *packets_error,
                               uint64_t *bytes_error);
 

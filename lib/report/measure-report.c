@@ -40,7 +40,7 @@ measure_report_add_overflow(struct measure_report *report, uint64_t hash,
 }
 
 static void
-add_cell(const struct measure_report *report, enum measure_family layout,
+add_cell(const struct measure_report *report, enum measure_layout layout,
          const uint64_t *key, uint64_t *packets, uint64_t *bytes)
 {
     uint64_t hash = measure_key_hash(report->secret, layout, key);
@@ -54,19 +54,19 @@ add_cell(const struct measure_report *report, enum measure_family layout,
  * kind that 'report' counted, can have missed at most. */
 void
 measure_report_add_missed(const struct measure_report *report,
-                          enum measure_family layout, const uint64_t *key,
+                          enum measure_layout layout, const uint64_t *key,
                           uint64_t *packets, uint64_t *bytes)
 {
     if (!report->overflow) {
         return;
     }
     add_cell(report, layout, key, packets, bytes);
-    if (layout == MEASURE_IPV4 && report->by != MEASURE_BY_FLOW) {
+    if (layout == MEASURE_NARROW && report->by != MEASURE_BY_FLOW) {
         /* What came in a tunnel has the other layout, and another cell. */
         uint64_t wide[MEASURE_KEY_WORDS];
 
         measure_key_widen(key, wide);
-        add_cell(report, MEASURE_IPV6, wide, packets, bytes);
+        add_cell(report, MEASURE_WIDE, wide, packets, bytes);
     }
 }
 
@@ -84,21 +84,21 @@ measure_report_destroy(struct measure_report *report)
 {
     if (report) {
         measure_groupings_destroy(report->groupings);
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             if (report->complete) {
                 measure_memory_give(report->budget,
-                                    report->tables[family].rows,
-                                    report->table_sizes[family], true);
+                                    report->tables[layout].rows,
+                                    report->table_sizes[layout], true);
             } else {
-                measure_table_destroy(&report->tables[family],
+                measure_table_destroy(&report->tables[layout],
                                       report->budget);
             }
-            measure_table_destroy(&report->errors[family], report->budget);
-            free(report->parts[family]);
+            measure_table_destroy(&report->errors[layout], report->budget);
+            free(report->parts[layout]);
         }
         for (size_t i = 0; i < report->n_threads; i++) {
-            for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-                measure_table_destroy(&report->threads[i].tables[family],
+            for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+                measure_table_destroy(&report->threads[i].tables[layout],
                                       report->budget);
             }
             measure_report_destroy(report->threads[i].report);
@@ -117,19 +117,19 @@ measure_report_bytes(const struct measure_report *report)
                       + (report->overflow ? OVERFLOW_SIZE : 0)
                       + report->n_threads * sizeof *report->threads);
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         bytes += ((report->complete
-                   ? (report->table_sizes[family]
+                   ? (report->table_sizes[layout]
                       + ((report->n_parts + 1)
-                         * sizeof *report->parts[family]))
-                   : measure_table_bytes(&report->tables[family]))
-                  + measure_table_bytes(&report->errors[family]));
+                         * sizeof *report->parts[layout]))
+                   : measure_table_bytes(&report->tables[layout]))
+                  + measure_table_bytes(&report->errors[layout]));
     }
     for (size_t i = 0; i < report->n_threads; i++) {
         const struct measure_report_thread *thread = &report->threads[i];
 
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            bytes += measure_table_bytes(&thread->tables[family]);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            bytes += measure_table_bytes(&thread->tables[layout]);
         }
         if (thread->report) {
             bytes += measure_report_bytes(thread->report);

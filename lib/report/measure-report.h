@@ -65,7 +65,7 @@
 struct measure_report_thread {
     unsigned int core;
     struct measure_counters counters;
-    struct measure_table tables[MEASURE_N_FAMILIES];
+    struct measure_table tables[MEASURE_N_LAYOUTS];
     struct measure_report *report;  /* In place of 'tables', if estimated. */
 };
 
@@ -81,10 +81,10 @@ struct measure_report {
     struct measure_budget *budget;
 
     /* If complete only to be gone through: they have no gaps.  The 'i'th part
-     * is of the rows 'parts[family][i]' to 'parts[family][i + 1]' - 1. */
-    struct measure_table tables[MEASURE_N_FAMILIES];
-    size_t table_sizes[MEASURE_N_FAMILIES];     /* Bytes. */
-    uint32_t *parts[MEASURE_N_FAMILIES];
+     * is of the rows 'parts[layout][i]' to 'parts[layout][i + 1]' - 1. */
+    struct measure_table tables[MEASURE_N_LAYOUTS];
+    size_t table_sizes[MEASURE_N_LAYOUTS];      /* Bytes. */
+    uint32_t *parts[MEASURE_N_LAYOUTS];
     uint32_t n_parts;           /* A power of 2, or 0 if not complete. */
     struct measure_group part_group;    /* Of a group, all are in one part. */
     bool several_ports;         /* Flows came in by several switch ports. */
@@ -106,13 +106,13 @@ struct measure_report {
 
     /* By how much counts are too high at most, and 1 packet more, lest a row
      * be empty. */
-    struct measure_table errors[MEASURE_N_FAMILIES];
+    struct measure_table errors[MEASURE_N_LAYOUTS];
 };
 
 void measure_report_add_overflow(struct measure_report *, uint64_t hash,
                                  uint64_t packets, uint64_t bytes);
 void measure_report_add_missed(const struct measure_report *,
-                               enum measure_family layout,
+                               enum measure_layout layout,
                                const uint64_t *key, uint64_t *packets,
                                uint64_t *bytes);
 void measure_report_destroy(struct measure_report *);

@@ -39,7 +39,7 @@ measure_count_array_record(struct measure_count_array *array,
 }
 
 static inline void __attribute__((always_inline))
-add_burst(struct measure_count_array *array, enum measure_family family,
+add_burst(struct measure_count_array *array, enum measure_layout layout,
           struct measure_record *records, size_t n)
 {
     struct measure_cell *cells[MEASURE_BURST];
@@ -48,7 +48,7 @@ add_burst(struct measure_count_array *array, enum measure_family family,
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(array->secret, records[i].key,
-                                       measure_key_words(family));
+                                       measure_key_words(layout));
         cells[i] = measure_count_array_cell(array, records[i].hash);
         __builtin_prefetch(cells[i], 1);
     }
@@ -71,10 +71,10 @@ void
 measure_count_array_add_burst(struct measure_count_array *array,
                               struct measure_record *records, size_t n)
 {
-    if (array->family == MEASURE_IPV4) {
-        add_burst(array, MEASURE_IPV4, records, n);
+    if (array->layout == MEASURE_NARROW) {
+        add_burst(array, MEASURE_NARROW, records, n);
     } else {
-        add_burst(array, MEASURE_IPV6, records, n);
+        add_burst(array, MEASURE_WIDE, records, n);
     }
 }
 
@@ -91,7 +91,7 @@ size_t
 measure_count_array_size(const struct measure_count_array_params *params)
 {
     return (cells_size(params->n_cells)
-            + measure_heavy_keys_size(params->family, &params->heavy));
+            + measure_heavy_keys_size(params->layout, &params->heavy));
 }
 
 /* Makes an empty array in 'memory', measure_count_array_size() bytes of zeros
@@ -104,9 +104,9 @@ measure_count_array_init(struct measure_count_array *array,
     memset(array, 0, sizeof *array);
     array->cells = memory;
     array->n_cells = params->n_cells;
-    array->family = params->family;
+    array->layout = params->layout;
     array->secret = params->secret;
-    measure_heavy_keys_init(&array->heavy, params->family, &params->heavy,
+    measure_heavy_keys_init(&array->heavy, params->layout, &params->heavy,
                             (char *) memory + cells_size(params->n_cells));
 }
 
@@ -138,12 +138,12 @@ measure_count_array_estimate(const struct measure_count_array *array,
 }
 
 /* Adds what 'from' counted to 'array', which must have as many cells, the same
- * family and the same secret. */
+ * layout and the same secret. */
 void
 measure_count_array_merge(struct measure_count_array *array,
                           const struct measure_count_array *from)
 {
-    assert(array->n_cells == from->n_cells && array->family == from->family);
+    assert(array->n_cells == from->n_cells && array->layout == from->layout);
     for (uint32_t i = 0; i < array->n_cells; i++) {
         array->cells[i].packets += from->cells[i].packets;
         array->cells[i].bytes += from->cells[i].bytes;

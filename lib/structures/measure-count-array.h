@@ -55,7 +55,7 @@
 #define MEASURE_COUNT_ARRAY_ERROR_FACTOR 20
 
 struct measure_count_array_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t n_cells;           /* At least 1. */
     struct measure_heavy_params heavy;
     const struct measure_hash_secret *secret;
@@ -64,7 +64,7 @@ struct measure_count_array_params {
 struct measure_count_array {
     struct measure_cell *cells;
     uint32_t n_cells;
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
     struct measure_heavy_keys heavy;
 };
@@ -103,7 +103,7 @@ measure_count_array_add(struct measure_count_array *array,
     }
 }
 
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of 'array', by the keys as they are.  Sets their hashes. */
 void measure_count_array_add_burst(struct measure_count_array *,
                                    struct measure_record *records, size_t n);

@@ -145,7 +145,7 @@ measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
  * most packets are of keys that have been, or that never will be. */
 static inline void __attribute__((always_inline))
 add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
-          enum measure_family family, struct measure_record *records,
+          enum measure_layout layout, struct measure_record *records,
           size_t n)
 {
     struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
@@ -156,7 +156,7 @@ add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
 
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(sketch->secret, records[i].key,
-                                       measure_key_words(family));
+                                       measure_key_words(layout));
         measure_count_min_find(sketch, depth, records[i].hash, cells[i]);
 #pragma GCC unroll 8
         for (uint32_t j = 0; j < depth; j++) {
@@ -185,15 +185,15 @@ measure_count_min_add_burst(struct measure_count_min *sketch,
     bool usual = (sketch->depth == MEASURE_COUNT_MIN_DEPTH
                   && !sketch->conservative);
 
-    if (usual && sketch->family == MEASURE_IPV4) {
-        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV4,
+    if (usual && sketch->layout == MEASURE_NARROW) {
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_NARROW,
                   records, n);
     } else if (usual) {
-        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_IPV6,
+        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_WIDE,
                   records, n);
     } else {
         add_burst(sketch, sketch->conservative, sketch->depth,
-                  sketch->family, records, n);
+                  sketch->layout, records, n);
     }
 }
 
@@ -211,7 +211,7 @@ size_t
 measure_count_min_size(const struct measure_count_min_params *params)
 {
     return (cells_size(params->depth, params->width)
-            + measure_heavy_keys_size(params->family, &params->heavy));
+            + measure_heavy_keys_size(params->layout, &params->heavy));
 }
 
 /* Makes an empty sketch in 'memory', measure_count_min_size() bytes of zeros
@@ -227,7 +227,7 @@ measure_count_min_init(struct measure_count_min *sketch,
     sketch->depth = params->depth;
     sketch->width = params->width;
     sketch->conservative = params->conservative;
-    sketch->family = params->family;
+    sketch->layout = params->layout;
     sketch->secret = params->secret;
     /* Words that the hash of the key does not use. */
     measure_hash_secret_init(&sketch->rows,
@@ -238,7 +238,7 @@ measure_count_min_init(struct measure_count_min *sketch,
     }
     /* Zero is the hash of no key but in its own place. */
     sketch->known[0] = 1;
-    measure_heavy_keys_init(&sketch->heavy, params->family, &params->heavy,
+    measure_heavy_keys_init(&sketch->heavy, params->layout, &params->heavy,
                             ((char *) memory
                              + cells_size(params->depth, params->width)));
 }
@@ -272,7 +272,7 @@ measure_count_min_estimate(const struct measure_count_min *sketch,
 }
 
 /* Adds what 'from' counted to 'sketch', which must have the same depth, width,
- * family and secret. */
+ * layout and secret. */
 void
 measure_count_min_merge(struct measure_count_min *sketch,
                         const struct measure_count_min *from)
@@ -280,7 +280,7 @@ measure_count_min_merge(struct measure_count_min *sketch,
     size_t n = (size_t) sketch->depth * sketch->width;
 
     assert(sketch->depth == from->depth && sketch->width == from->width
-           && sketch->family == from->family);
+           && sketch->layout == from->layout);
     for (size_t i = 0; i < n; i++) {
         sketch->cells[i].packets += from->cells[i].packets;
         sketch->cells[i].bytes += from->cells[i].bytes;

@@ -70,7 +70,7 @@
 #define MEASURE_COUNT_MIN_KNOWN 512
 
 struct measure_count_min_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t depth;             /* 1 to MEASURE_COUNT_MIN_MAX_DEPTH. */
     uint32_t width;             /* At least 1. */
     bool conservative;
@@ -83,7 +83,7 @@ struct measure_count_min {
     uint32_t depth;
     uint32_t width;
     bool conservative;
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
     struct measure_hash_secret rows;    /* Two words for each two rows. */
     struct measure_heavy_keys heavy;
@@ -170,7 +170,7 @@ void measure_count_min_record(struct measure_count_min *, const uint64_t *key,
 void measure_count_min_add(struct measure_count_min *, const uint64_t *key,
                            uint64_t hash, uint64_t packets, uint64_t bytes);
 
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the sketch, by the keys as they are.  Sets their hashes. */
 void measure_count_min_add_burst(struct measure_count_min *,
                                  struct measure_record *records, size_t n);

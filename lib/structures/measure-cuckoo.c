@@ -28,40 +28,40 @@ struct way {
 };
 
 static inline bool
-is_empty(uint64_t *row, enum measure_family family)
+is_empty(uint64_t *row, enum measure_layout layout)
 {
-    return !*measure_row_packets(row, family);
+    return !*measure_row_packets(row, layout);
 }
 
 static inline uint64_t *
-stash(const struct measure_cuckoo *table, enum measure_family family)
+stash(const struct measure_cuckoo *table, enum measure_layout layout)
 {
     return table->rows + ((size_t) table->n_buckets * table->rows_per_bucket
-                          * measure_row_words(family));
+                          * measure_row_words(layout));
 }
 
 /* Returns the row of 'key' among the 'n' rows at 'row', or NULL. */
 static inline uint64_t *
-find_key(uint64_t *row, uint32_t n, enum measure_family family,
+find_key(uint64_t *row, uint32_t n, enum measure_layout layout,
          const uint64_t *key)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (measure_key_equal(row, key, family) && !is_empty(row, family)) {
+        if (measure_key_equal(row, key, layout) && !is_empty(row, layout)) {
             return row;
         }
-        row += measure_row_words(family);
+        row += measure_row_words(layout);
     }
     return NULL;
 }
 
 static inline uint64_t *
-find_empty(uint64_t *row, uint32_t n, enum measure_family family)
+find_empty(uint64_t *row, uint32_t n, enum measure_layout layout)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (is_empty(row, family)) {
+        if (is_empty(row, layout)) {
             return row;
         }
-        row += measure_row_words(family);
+        row += measure_row_words(layout);
     }
     return NULL;
 }
@@ -80,7 +80,7 @@ on_way(const struct way *way, const uint64_t *row)
 /* Looks for a way from 'bucket', which is full, to an empty row.  No row is on
  * the way twice: it can be moved only once. */
 static bool
-find_way(const struct measure_cuckoo *table, enum measure_family family,
+find_way(const struct measure_cuckoo *table, enum measure_layout layout,
          uint64_t *bucket, uint64_t choice, struct way *way)
 {
     uint32_t n = table->rows_per_bucket;
@@ -91,7 +91,7 @@ find_way(const struct measure_cuckoo *table, enum measure_family family,
 
         for (uint32_t i = 0; i < n; i++) {
             uint64_t *candidate = bucket + ((choice + i) % n
-                                            * measure_row_words(family));
+                                            * measure_row_words(layout));
 
             if (!on_way(way, candidate)) {
                 row = candidate;
@@ -105,12 +105,12 @@ find_way(const struct measure_cuckoo *table, enum measure_family family,
 
         /* The other bucket of the key in 'row', which may be the same. */
         uint64_t hash = measure_hash(table->secret, row,
-                                     measure_key_words(family));
-        uint64_t *first = measure_cuckoo_bucket(table, family, hash, 0);
+                                     measure_key_words(layout));
+        uint64_t *first = measure_cuckoo_bucket(table, layout, hash, 0);
 
         bucket = (bucket == first
-                  ? measure_cuckoo_bucket(table, family, hash, 1) : first);
-        row = find_empty(bucket, n, family);
+                  ? measure_cuckoo_bucket(table, layout, hash, 1) : first);
+        row = find_empty(bucket, n, layout);
         if (row) {
             way->rows[way->n] = row;
             return true;
@@ -122,38 +122,38 @@ find_way(const struct measure_cuckoo *table, enum measure_family family,
 }
 
 static void
-put(uint64_t *row, enum measure_family family, const uint64_t *key,
+put(uint64_t *row, enum measure_layout layout, const uint64_t *key,
     uint64_t packets, uint64_t bytes)
 {
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         row[i] = key[i];
     }
-    *measure_row_packets(row, family) = packets;
-    *measure_row_bytes(row, family) = bytes;
+    *measure_row_packets(row, layout) = packets;
+    *measure_row_bytes(row, layout) = bytes;
 }
 
 /* Makes room for a key with 'hash' whose buckets are full.  Returns NULL if
  * there is none. */
 static uint64_t * __attribute__((noinline))
-make_room(struct measure_cuckoo *table, enum measure_family family,
+make_room(struct measure_cuckoo *table, enum measure_layout layout,
           uint64_t hash)
 {
     for (int which = 0; which < 2; which++) {
         struct way way;
 
-        if (find_way(table, family,
-                     measure_cuckoo_bucket(table, family, hash, which), 0,
+        if (find_way(table, layout,
+                     measure_cuckoo_bucket(table, layout, hash, which), 0,
                      &way)) {
             for (uint32_t i = way.n; i > 0; i--) {
                 memcpy(way.rows[i], way.rows[i - 1],
-                       measure_row_words(family) * sizeof(uint64_t));
+                       measure_row_words(layout) * sizeof(uint64_t));
             }
             return way.rows[0];
         }
     }
     if (table->n_stash < MEASURE_CUCKOO_STASH) {
-        return (stash(table, family)
-                + table->n_stash++ * measure_row_words(family));
+        return (stash(table, layout)
+                + table->n_stash++ * measure_row_words(layout));
     }
     /* From now on no search fails again. */
     table->max_used = table->n_used;
@@ -162,28 +162,28 @@ make_room(struct measure_cuckoo *table, enum measure_family family,
 
 /* Adds to a key that is neither in its buckets nor... */
 static bool __attribute__((noinline))
-add_new(struct measure_cuckoo *table, enum measure_family family,
+add_new(struct measure_cuckoo *table, enum measure_layout layout,
         const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
 {
     uint64_t *row = NULL;
 
     /* ...perhaps in the stash. */
     if (table->n_stash) {
-        row = find_key(stash(table, family), table->n_stash, family, key);
+        row = find_key(stash(table, layout), table->n_stash, layout, key);
         if (row) {
-            *measure_row_packets(row, family) += packets;
-            *measure_row_bytes(row, family) += bytes;
+            *measure_row_packets(row, layout) += packets;
+            *measure_row_bytes(row, layout) += bytes;
             return true;
         }
     }
 
     if (table->n_used < table->max_used) {
         for (int i = 0; i < 2 && !row; i++) {
-            row = find_empty(measure_cuckoo_bucket(table, family, hash, i),
-                             table->rows_per_bucket, family);
+            row = find_empty(measure_cuckoo_bucket(table, layout, hash, i),
+                             table->rows_per_bucket, layout);
         }
         if (!row) {
-            row = make_room(table, family, hash);
+            row = make_room(table, layout, hash);
         }
     }
     if (!row) {
@@ -191,55 +191,55 @@ add_new(struct measure_cuckoo *table, enum measure_family family,
                          __ATOMIC_RELAXED);
         return false;
     }
-    put(row, family, key, packets, bytes);
+    put(row, layout, key, packets, bytes);
     __atomic_store_n(&table->n_used, table->n_used + 1, __ATOMIC_RELAXED);
     return true;
 }
 
 static inline bool __attribute__((always_inline))
-add(struct measure_cuckoo *table, enum measure_family family,
+add(struct measure_cuckoo *table, enum measure_layout layout,
     uint32_t rows_per_bucket, const uint64_t *key, uint64_t hash,
     uint64_t packets, uint64_t bytes)
 {
     for (int i = 0; i < 2; i++) {
-        uint64_t *bucket = measure_cuckoo_bucket(table, family, hash, i);
-        uint64_t *row = find_key(bucket, rows_per_bucket, family, key);
+        uint64_t *bucket = measure_cuckoo_bucket(table, layout, hash, i);
+        uint64_t *row = find_key(bucket, rows_per_bucket, layout, key);
 
         if (row) {
-            *measure_row_packets(row, family) += packets;
-            *measure_row_bytes(row, family) += bytes;
+            *measure_row_packets(row, layout) += packets;
+            *measure_row_bytes(row, layout) += bytes;
             return true;
         }
     }
-    return add_new(table, family, key, hash, packets, bytes);
+    return add_new(table, layout, key, hash, packets, bytes);
 }
 
 bool
 measure_cuckoo_add(struct measure_cuckoo *table, const uint64_t *key,
                    uint64_t hash, uint64_t packets, uint64_t bytes)
 {
-    enum measure_family family = table->family;
+    enum measure_layout layout = table->layout;
 
     return (table->rows_per_bucket == 1
-            ? (family == MEASURE_IPV4
-               ? add(table, MEASURE_IPV4, 1, key, hash, packets, bytes)
-               : add(table, MEASURE_IPV6, 1, key, hash, packets, bytes))
-            : (family == MEASURE_IPV4
-               ? add(table, MEASURE_IPV4, 4, key, hash, packets, bytes)
-               : add(table, MEASURE_IPV6, 4, key, hash, packets, bytes)));
+            ? (layout == MEASURE_NARROW
+               ? add(table, MEASURE_NARROW, 1, key, hash, packets, bytes)
+               : add(table, MEASURE_WIDE, 1, key, hash, packets, bytes))
+            : (layout == MEASURE_NARROW
+               ? add(table, MEASURE_NARROW, 4, key, hash, packets, bytes)
+               : add(table, MEASURE_WIDE, 4, key, hash, packets, bytes)));
 }
 
 static inline void __attribute__((always_inline))
-add_burst(struct measure_cuckoo *table, enum measure_family family,
+add_burst(struct measure_cuckoo *table, enum measure_layout layout,
           uint32_t rows_per_bucket, struct measure_record *records, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(table->secret, records[i].key,
-                                       measure_key_words(family));
-        measure_cuckoo_prefetch(table, family, records[i].hash);
+                                       measure_key_words(layout));
+        measure_cuckoo_prefetch(table, layout, records[i].hash);
     }
     for (size_t i = 0; i < n; i++) {
-        add(table, family, rows_per_bucket, records[i].key, records[i].hash,
+        add(table, layout, rows_per_bucket, records[i].key, records[i].hash,
             1, records[i].bytes);
     }
 }
@@ -249,16 +249,16 @@ measure_cuckoo_add_burst(struct measure_cuckoo *table,
                          struct measure_record *records, size_t n)
 {
     if (table->rows_per_bucket == 1) {
-        if (table->family == MEASURE_IPV4) {
-            add_burst(table, MEASURE_IPV4, 1, records, n);
+        if (table->layout == MEASURE_NARROW) {
+            add_burst(table, MEASURE_NARROW, 1, records, n);
         } else {
-            add_burst(table, MEASURE_IPV6, 1, records, n);
+            add_burst(table, MEASURE_WIDE, 1, records, n);
         }
     } else {
-        if (table->family == MEASURE_IPV4) {
-            add_burst(table, MEASURE_IPV4, 4, records, n);
+        if (table->layout == MEASURE_NARROW) {
+            add_burst(table, MEASURE_NARROW, 4, records, n);
         } else {
-            add_burst(table, MEASURE_IPV6, 4, records, n);
+            add_burst(table, MEASURE_WIDE, 4, records, n);
         }
     }
 }
@@ -286,7 +286,7 @@ measure_cuckoo_size(const struct measure_cuckoo_params *params)
 {
     return (((size_t) params->n_buckets * params->rows_per_bucket
              + MEASURE_CUCKOO_STASH)
-            * measure_row_words(params->family) * sizeof(uint64_t));
+            * measure_row_words(params->layout) * sizeof(uint64_t));
 }
 
 /* Makes an empty table in 'memory', measure_cuckoo_size() bytes of zeros that
@@ -303,7 +303,7 @@ measure_cuckoo_init(struct measure_cuckoo *table,
     table->rows_per_bucket = params->rows_per_bucket;
     table->max_used = ((uint64_t) params->n_buckets * params->rows_per_bucket
                        * max_load_percentage(params->rows_per_bucket) / 100);
-    table->family = params->family;
+    table->layout = params->layout;
     table->secret = params->secret;
 }
 
@@ -324,15 +324,15 @@ const uint64_t *
 measure_cuckoo_find(const struct measure_cuckoo *table, const uint64_t *key,
                     uint64_t hash)
 {
-    enum measure_family family = table->family;
+    enum measure_layout layout = table->layout;
     uint64_t *row = NULL;
 
     for (int i = 0; i < 2 && !row; i++) {
-        row = find_key(measure_cuckoo_bucket(table, family, hash, i),
-                       table->rows_per_bucket, family, key);
+        row = find_key(measure_cuckoo_bucket(table, layout, hash, i),
+                       table->rows_per_bucket, layout, key);
     }
     return (row ? row
-            : find_key(stash(table, family), table->n_stash, family, key));
+            : find_key(stash(table, layout), table->n_stash, layout, key));
 }
 
 /* Returns the used row behind 'row', or the first one if 'row' is NULL, or
@@ -340,36 +340,36 @@ measure_cuckoo_find(const struct measure_cuckoo *table, const uint64_t *key,
 uint64_t *
 measure_cuckoo_next(const struct measure_cuckoo *table, uint64_t *row)
 {
-    size_t row_words = measure_row_words(table->family);
-    uint64_t *end = (stash(table, table->family)
+    size_t row_words = measure_row_words(table->layout);
+    uint64_t *end = (stash(table, table->layout)
                      + table->n_stash * row_words);
 
     for (row = row ? row + row_words : table->rows; row < end;
          row += row_words) {
-        if (!is_empty(row, table->family)) {
+        if (!is_empty(row, table->layout)) {
             return row;
         }
     }
     return NULL;
 }
 
-/* Adds the rows of 'from' to 'table', which has the same family and secret.
+/* Adds the rows of 'from' to 'table', which has the same layout and secret.
  * Returns false if some were refused. */
 bool
 measure_cuckoo_merge(struct measure_cuckoo *table,
                      const struct measure_cuckoo *from)
 {
-    enum measure_family family = from->family;
+    enum measure_layout layout = from->layout;
     bool complete = true;
 
-    assert(table->family == family);
+    assert(table->layout == layout);
     MEASURE_CUCKOO_FOR_EACH (row, from) {
         uint64_t hash = measure_hash(table->secret, row,
-                                     measure_key_words(family));
+                                     measure_key_words(layout));
 
         complete &= measure_cuckoo_add(table, row, hash,
-                                       *measure_row_packets(row, family),
-                                       *measure_row_bytes(row, family));
+                                       *measure_row_packets(row, layout),
+                                       *measure_row_bytes(row, layout));
     }
     return complete;
 }

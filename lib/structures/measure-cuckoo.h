@@ -61,7 +61,7 @@
 #define MEASURE_CUCKOO_STASH 8
 
 struct measure_cuckoo_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t n_buckets;         /* At least 2. */
     uint32_t rows_per_bucket;   /* 1 or 4. */
     const struct measure_hash_secret *secret;
@@ -74,7 +74,7 @@ struct measure_cuckoo {
     uint32_t max_used;          /* Rows that may be used. */
     uint32_t n_used;            /* Rows that are used.  Atomic. */
     uint32_t n_stash;           /* Of them, in the stash. */
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
     uint64_t n_refused;         /* Packets refused.  Atomic. */
 };
@@ -84,24 +84,24 @@ struct measure_cuckoo {
 /* Returns the first row of bucket 'which' (0 or 1) of the keys with 'hash'. */
 static inline uint64_t *
 measure_cuckoo_bucket(const struct measure_cuckoo *table,
-                      enum measure_family family, uint64_t hash, int which)
+                      enum measure_layout layout, uint64_t hash, int which)
 {
     uint64_t half = which ? (uint32_t) hash : hash >> 32;
     uint64_t bucket = (half * table->n_buckets) >> 32;
 
     return &table->rows[(bucket * table->rows_per_bucket
-                         * measure_row_words(family))];
+                         * measure_row_words(layout))];
 }
 
 static inline void
 measure_cuckoo_prefetch(const struct measure_cuckoo *table,
-                        enum measure_family family, uint64_t hash)
+                        enum measure_layout layout, uint64_t hash)
 {
     for (int i = 0; i < 2; i++) {
-        const uint64_t *bucket = measure_cuckoo_bucket(table, family, hash, i);
+        const uint64_t *bucket = measure_cuckoo_bucket(table, layout, hash, i);
 
         __builtin_prefetch(bucket, 1);
-        if (table->rows_per_bucket > 1 && family == MEASURE_IPV4 && !i) {
+        if (table->rows_per_bucket > 1 && layout == MEASURE_NARROW && !i) {
             __builtin_prefetch(bucket + MEASURE_LINE_SIZE / 8, 1);
         }
     }
@@ -113,7 +113,7 @@ measure_cuckoo_prefetch(const struct measure_cuckoo *table,
 bool measure_cuckoo_add(struct measure_cuckoo *, const uint64_t *key,
                         uint64_t hash, uint64_t packets, uint64_t bytes);
 
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the table, by the keys as they are.  Sets their hashes. */
 void measure_cuckoo_add_burst(struct measure_cuckoo *,
                               struct measure_record *records, size_t n);

@@ -49,42 +49,42 @@ measure_cell_share(uint32_t n_cells)
 /* Heavy keys. */
 
 static inline uint64_t *
-get_bucket(const struct measure_heavy_keys *heavy, enum measure_family family,
+get_bucket(const struct measure_heavy_keys *heavy, enum measure_layout layout,
            uint32_t half_hash)
 {
     uint64_t bucket = ((uint64_t) half_hash * heavy->n_buckets) >> 32;
 
     return &heavy->table.rows[(bucket * MEASURE_HEAVY_BUCKET
-                               * measure_row_words(family))];
+                               * measure_row_words(layout))];
 }
 
 /* Returns the row of 'key' in the bucket whose first row is 'row', or NULL
  * with the number of its used rows in '*n'. */
 static inline uint64_t *
-find(uint64_t *row, enum measure_family family, const uint64_t *key,
+find(uint64_t *row, enum measure_layout layout, const uint64_t *key,
      uint32_t *n)
 {
     for (*n = 0; *n < MEASURE_HEAVY_BUCKET; ++*n) {
-        if (!*measure_row_packets(row, family)) {
+        if (!*measure_row_packets(row, layout)) {
             break;
         }
-        if (measure_key_equal(row, key, family)) {
+        if (measure_key_equal(row, key, layout)) {
             return row;
         }
-        row += measure_row_words(family);
+        row += measure_row_words(layout);
     }
     return NULL;
 }
 
 static inline void
-put(uint64_t *row, enum measure_family family, const uint64_t *key,
+put(uint64_t *row, enum measure_layout layout, const uint64_t *key,
     const struct measure_cell *estimate)
 {
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         row[i] = key[i];
     }
-    *measure_row_packets(row, family) = estimate->packets;
-    *measure_row_bytes(row, family) = estimate->bytes;
+    *measure_row_packets(row, layout) = estimate->packets;
+    *measure_row_bytes(row, layout) = estimate->bytes;
 }
 
 static inline bool
@@ -98,7 +98,7 @@ is_below(const struct measure_heavy_keys *heavy, uint64_t packets,
 /* Returns the smallest of the rows in both buckets that may give way, or
  * NULL. */
 static uint64_t *
-find_small(const struct measure_heavy_keys *heavy, enum measure_family family,
+find_small(const struct measure_heavy_keys *heavy, enum measure_layout layout,
            uint64_t *const buckets[2])
 {
     uint64_t *smallest = NULL;
@@ -107,15 +107,15 @@ find_small(const struct measure_heavy_keys *heavy, enum measure_family family,
         uint64_t *row = buckets[i];
 
         for (int j = 0; j < MEASURE_HEAVY_BUCKET; j++) {
-            uint64_t packets = *measure_row_packets(row, family);
+            uint64_t packets = *measure_row_packets(row, layout);
 
             if (packets
-                && is_below(heavy, packets, *measure_row_bytes(row, family))
+                && is_below(heavy, packets, *measure_row_bytes(row, layout))
                 && (!smallest
-                    || packets < *measure_row_packets(smallest, family))) {
+                    || packets < *measure_row_packets(smallest, layout))) {
                 smallest = row;
             }
-            row += measure_row_words(family);
+            row += measure_row_words(layout);
         }
     }
     return smallest;
@@ -137,7 +137,7 @@ lose(struct measure_heavy_keys *heavy, const struct measure_cell *estimate)
 }
 
 static inline bool __attribute__((always_inline))
-record(struct measure_heavy_keys *heavy, enum measure_family family,
+record(struct measure_heavy_keys *heavy, enum measure_layout layout,
        const struct measure_heavy_class *class, void *sketch,
        const struct measure_hash_secret *secret, const uint64_t *key,
        uint64_t hash)
@@ -148,14 +148,14 @@ record(struct measure_heavy_keys *heavy, enum measure_family family,
     uint32_t n[2];
     uint64_t *row;
 
-    buckets[0] = get_bucket(heavy, family, hash >> 32);
-    buckets[1] = get_bucket(heavy, family, hash);
-    if (find(buckets[0], family, key, &n[0])) {
+    buckets[0] = get_bucket(heavy, layout, hash >> 32);
+    buckets[1] = get_bucket(heavy, layout, hash);
+    if (find(buckets[0], layout, key, &n[0])) {
         return true;
     }
     /* Nothing is put into the second bucket while the first one is empty. */
     n[1] = 0;
-    if (n[0] && find(buckets[1], family, key, &n[1])) {
+    if (n[0] && find(buckets[1], layout, key, &n[1])) {
         return true;
     }
     class->estimate(sketch, hash, &estimate);
@@ -164,8 +164,8 @@ record(struct measure_heavy_keys *heavy, enum measure_family family,
         int emptier = n[1] < n[0];
 
         if (n[emptier] < MEASURE_HEAVY_BUCKET) {
-            put(buckets[emptier] + n[emptier] * measure_row_words(family),
-                family, key, &estimate);
+            put(buckets[emptier] + n[emptier] * measure_row_words(layout),
+                layout, key, &estimate);
             __atomic_store_n(&table->n_used, table->n_used + 1,
                              __ATOMIC_RELAXED);
             return true;
@@ -176,21 +176,21 @@ record(struct measure_heavy_keys *heavy, enum measure_family family,
         struct measure_cell now;
         uint64_t row_hash;
 
-        row = find_small(heavy, family, buckets);
+        row = find_small(heavy, layout, buckets);
         if (!row) {
             break;
         }
-        row_hash = measure_hash(secret, row, measure_key_words(family));
+        row_hash = measure_hash(secret, row, measure_key_words(layout));
         class->estimate(sketch, row_hash, &now);
         if (is_below(heavy, now.packets, now.bytes)) {
             if (class->forget) {
                 class->forget(sketch, row_hash);
             }
-            put(row, family, key, &estimate);
+            put(row, layout, key, &estimate);
             return true;
         }
-        *measure_row_packets(row, family) = now.packets;
-        *measure_row_bytes(row, family) = now.bytes;
+        *measure_row_packets(row, layout) = now.packets;
+        *measure_row_bytes(row, layout) = now.bytes;
     }
     if (!is_below(heavy, estimate.packets, estimate.bytes)) {
         lose(heavy, &estimate);
@@ -207,45 +207,45 @@ measure_heavy_keys_record(struct measure_heavy_keys *heavy,
                           const struct measure_hash_secret *secret,
                           const uint64_t *key, uint64_t hash)
 {
-    return (heavy->table.family == MEASURE_IPV4
-            ? record(heavy, MEASURE_IPV4, class, sketch, secret, key, hash)
-            : record(heavy, MEASURE_IPV6, class, sketch, secret, key, hash));
+    return (heavy->table.layout == MEASURE_NARROW
+            ? record(heavy, MEASURE_NARROW, class, sketch, secret, key, hash)
+            : record(heavy, MEASURE_WIDE, class, sketch, secret, key, hash));
 }
 
 /* Returns the lines that rows for 'max_keys' keys take, at least those of a
  * bucket. */
 static uint32_t
-lines_for(enum measure_family family, uint32_t max_keys)
+lines_for(enum measure_layout layout, uint32_t max_keys)
 {
-    uint32_t lines = measure_table_lines_for(family, max_keys);
-    uint32_t least = MEASURE_HEAVY_BUCKET / measure_rows_per_line(family);
+    uint32_t lines = measure_table_lines_for(layout, max_keys);
+    uint32_t least = MEASURE_HEAVY_BUCKET / measure_rows_per_line(layout);
 
     return lines > least ? lines : least;
 }
 
 /* Returns the bytes of memory that the keys take. */
 size_t
-measure_heavy_keys_size(enum measure_family family,
+measure_heavy_keys_size(enum measure_layout layout,
                         const struct measure_heavy_params *params)
 {
-    return measure_table_size(lines_for(family, params->max_keys));
+    return measure_table_size(lines_for(layout, params->max_keys));
 }
 
 /* Makes an empty record of keys in 'memory', measure_heavy_keys_size() bytes
  * of zeros that begin with a cache line. */
 void
 measure_heavy_keys_init(struct measure_heavy_keys *heavy,
-                        enum measure_family family,
+                        enum measure_layout layout,
                         const struct measure_heavy_params *params,
                         void *memory)
 {
     memset(heavy, 0, sizeof *heavy);
     heavy->params = *params;
     heavy->table.rows = memory;
-    heavy->table.n_lines = lines_for(family, params->max_keys);
+    heavy->table.n_lines = lines_for(layout, params->max_keys);
     heavy->table.max_used = params->max_keys;
-    heavy->table.family = family;
-    heavy->n_buckets = (heavy->table.n_lines * measure_rows_per_line(family)
+    heavy->table.layout = layout;
+    heavy->n_buckets = (heavy->table.n_lines * measure_rows_per_line(layout)
                         / MEASURE_HEAVY_BUCKET);
     measure_heavy_keys_advance(heavy, 0, 0);
 }
@@ -267,13 +267,13 @@ measure_heavy_keys_merge(struct measure_heavy_keys *heavy,
                          const struct measure_hash_secret *secret,
                          const struct measure_heavy_keys *from)
 {
-    enum measure_family family = from->table.family;
+    enum measure_layout layout = from->table.layout;
 
     measure_heavy_keys_advance(heavy, from->packets, from->bytes);
     MEASURE_TABLE_FOR_EACH (row, &from->table) {
         measure_heavy_keys_record(heavy, class, sketch, secret, row,
                                   measure_hash(secret, row,
-                                               measure_key_words(family)));
+                                               measure_key_words(layout)));
     }
     heavy->lost += from->lost;
 }

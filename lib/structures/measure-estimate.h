@@ -248,9 +248,9 @@ void measure_estimate_sum_get(const struct measure_estimate_sum *,
                               struct measure_estimate *);
 long double measure_cell_share(uint32_t n_cells);
 
-size_t measure_heavy_keys_size(enum measure_family,
+size_t measure_heavy_keys_size(enum measure_layout,
                                const struct measure_heavy_params *);
-void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_family,
+void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_layout,
                              const struct measure_heavy_params *,
                              void *memory);
 void measure_heavy_keys_merge(struct measure_heavy_keys *,

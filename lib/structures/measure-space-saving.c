@@ -26,17 +26,17 @@
 #define SLOTS_PER_ENTRY 2
 
 static inline size_t
-entry_size(enum measure_family family)
+entry_size(enum measure_layout layout)
 {
     return (sizeof(struct measure_space_saving_entry)
-            + measure_key_words(family) * sizeof(uint64_t));
+            + measure_key_words(layout) * sizeof(uint64_t));
 }
 
 static inline struct measure_space_saving_entry *
 get_entry(const struct measure_space_saving *summary,
-          enum measure_family family, uint32_t i)
+          enum measure_layout layout, uint32_t i)
 {
-    void *entry = (char *) summary->entries + i * entry_size(family);
+    void *entry = (char *) summary->entries + i * entry_size(layout);
 
     return entry;
 }
@@ -44,15 +44,15 @@ get_entry(const struct measure_space_saving *summary,
 /* The heap: packets of the parent are not more than those of its children. */
 
 static inline void
-heap_put(struct measure_space_saving *summary, enum measure_family family,
+heap_put(struct measure_space_saving *summary, enum measure_layout layout,
          uint32_t place, struct measure_space_saving_heap item)
 {
     summary->heap[place] = item;
-    get_entry(summary, family, item.entry)->heap = place;
+    get_entry(summary, layout, item.entry)->heap = place;
 }
 
 static inline void
-heap_down(struct measure_space_saving *summary, enum measure_family family,
+heap_down(struct measure_space_saving *summary, enum measure_layout layout,
           uint32_t place, struct measure_space_saving_heap item)
 {
     uint32_t n = summary->n_used;
@@ -67,14 +67,14 @@ heap_down(struct measure_space_saving *summary, enum measure_family family,
         if (child >= n || summary->heap[child].packets >= item.packets) {
             break;
         }
-        heap_put(summary, family, place, summary->heap[child]);
+        heap_put(summary, layout, place, summary->heap[child]);
         place = child;
     }
-    heap_put(summary, family, place, item);
+    heap_put(summary, layout, place, item);
 }
 
 static inline void
-heap_up(struct measure_space_saving *summary, enum measure_family family,
+heap_up(struct measure_space_saving *summary, enum measure_layout layout,
         uint32_t place, struct measure_space_saving_heap item)
 {
     while (place) {
@@ -83,10 +83,10 @@ heap_up(struct measure_space_saving *summary, enum measure_family family,
         if (summary->heap[parent].packets <= item.packets) {
             break;
         }
-        heap_put(summary, family, place, summary->heap[parent]);
+        heap_put(summary, layout, place, summary->heap[parent]);
         place = parent;
     }
-    heap_put(summary, family, place, item);
+    heap_put(summary, layout, place, item);
 }
 
 /* The index: linear probing. */
@@ -100,7 +100,7 @@ next_slot(const struct measure_space_saving *summary, uint32_t slot)
 /* Returns the entry of 'key', or NULL with '*slot' set to the empty slot where
  * it belongs, or to UINT32_MAX if there is none within reach. */
 static inline struct measure_space_saving_entry *
-find(const struct measure_space_saving *summary, enum measure_family family,
+find(const struct measure_space_saving *summary, enum measure_layout layout,
      const uint64_t *key, uint64_t hash, uint32_t *slot)
 {
     uint32_t short_hash = hash >> 32;
@@ -114,9 +114,9 @@ find(const struct measure_space_saving *summary, enum measure_family family,
         }
         if (s->hash == short_hash) {
             struct measure_space_saving_entry *entry
-                = get_entry(summary, family, s->entry - 1);
+                = get_entry(summary, layout, s->entry - 1);
 
-            if (measure_key_equal(entry->key, key, family)) {
+            if (measure_key_equal(entry->key, key, layout)) {
                 return entry;
             }
         }
@@ -167,7 +167,7 @@ remove_slot(struct measure_space_saving *summary, uint32_t hash,
 
 /* Gives 'key', which has no entry, one.  'slot' is where it belongs. */
 static void
-add_new(struct measure_space_saving *summary, enum measure_family family,
+add_new(struct measure_space_saving *summary, enum measure_layout layout,
         const uint64_t *key, uint64_t hash, uint32_t slot,
         const struct measure_estimate *estimate)
 {
@@ -178,18 +178,18 @@ add_new(struct measure_space_saving *summary, enum measure_family family,
     item.packets = estimate->packets;
     item.reserved = 0;
     if (number < summary->n_entries) {
-        entry = get_entry(summary, family, number);
+        entry = get_entry(summary, layout, number);
         __atomic_store_n(&summary->n_used, number + 1, __ATOMIC_RELAXED);
         item.entry = number;
-        heap_up(summary, family, number, item);
+        heap_up(summary, layout, number, item);
     } else {
         number = item.entry = summary->heap[0].entry;
-        entry = get_entry(summary, family, number);
-        heap_down(summary, family, 0, item);
+        entry = get_entry(summary, layout, number);
+        heap_down(summary, layout, 0, item);
     }
     entry->estimate = *estimate;
     entry->hash = hash;
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         entry->key[i] = key[i];
     }
     summary->index[slot].hash = hash >> 32;
@@ -198,11 +198,11 @@ add_new(struct measure_space_saving *summary, enum measure_family family,
 
 /* Takes the smallest entry from its key, which frees its slot. */
 static void
-evict(struct measure_space_saving *summary, enum measure_family family)
+evict(struct measure_space_saving *summary, enum measure_layout layout)
 {
     uint32_t number = summary->heap[0].entry;
     const struct measure_space_saving_entry *entry
-        = get_entry(summary, family, number);
+        = get_entry(summary, layout, number);
 
     if (entry->estimate.packets > summary->evicted_packets) {
         summary->evicted_packets = entry->estimate.packets;
@@ -214,7 +214,7 @@ evict(struct measure_space_saving *summary, enum measure_family family)
 }
 
 static bool __attribute__((noinline))
-replace(struct measure_space_saving *summary, enum measure_family family,
+replace(struct measure_space_saving *summary, enum measure_layout layout,
         const uint64_t *key, uint64_t hash, uint32_t slot, uint64_t packets,
         uint64_t bytes)
 {
@@ -226,11 +226,11 @@ replace(struct measure_space_saving *summary, enum measure_family family,
         return false;
     }
     if (summary->n_used == summary->n_entries) {
-        evict(summary, family);
+        evict(summary, layout);
         estimate.packets = summary->heap[0].packets;
         estimate.bytes = summary->evicted_bytes;
         /* Slots may have moved. */
-        find(summary, family, key, hash, &slot);
+        find(summary, layout, key, hash, &slot);
     } else {
         estimate.packets = summary->evicted_packets;
         estimate.bytes = summary->evicted_bytes;
@@ -239,27 +239,27 @@ replace(struct measure_space_saving *summary, enum measure_family family,
     estimate.bytes_error = estimate.bytes;
     estimate.packets += packets;
     estimate.bytes += bytes;
-    add_new(summary, family, key, hash, slot, &estimate);
+    add_new(summary, layout, key, hash, slot, &estimate);
     return true;
 }
 
 static inline bool __attribute__((always_inline))
-add(struct measure_space_saving *summary, enum measure_family family,
+add(struct measure_space_saving *summary, enum measure_layout layout,
     const uint64_t *key, uint64_t hash, uint64_t packets, uint64_t bytes)
 {
     struct measure_space_saving_entry *entry;
     struct measure_space_saving_heap item;
     uint32_t slot;
 
-    entry = find(summary, family, key, hash, &slot);
+    entry = find(summary, layout, key, hash, &slot);
     if (__builtin_expect(!entry, 0)) {
-        return replace(summary, family, key, hash, slot, packets, bytes);
+        return replace(summary, layout, key, hash, slot, packets, bytes);
     }
     entry->estimate.packets += packets;
     entry->estimate.bytes += bytes;
     item = summary->heap[entry->heap];
     item.packets += packets;
-    heap_down(summary, family, entry->heap, item);
+    heap_down(summary, layout, entry->heap, item);
     return true;
 }
 
@@ -268,22 +268,22 @@ measure_space_saving_add(struct measure_space_saving *summary,
                          const uint64_t *key, uint64_t hash,
                          uint64_t packets, uint64_t bytes)
 {
-    return (summary->family == MEASURE_IPV4
-            ? add(summary, MEASURE_IPV4, key, hash, packets, bytes)
-            : add(summary, MEASURE_IPV6, key, hash, packets, bytes));
+    return (summary->layout == MEASURE_NARROW
+            ? add(summary, MEASURE_NARROW, key, hash, packets, bytes)
+            : add(summary, MEASURE_WIDE, key, hash, packets, bytes));
 }
 
 static inline void __attribute__((always_inline))
-add_burst(struct measure_space_saving *summary, enum measure_family family,
+add_burst(struct measure_space_saving *summary, enum measure_layout layout,
           struct measure_record *records, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(summary->secret, records[i].key,
-                                       measure_key_words(family));
+                                       measure_key_words(layout));
         measure_space_saving_prefetch(summary, records[i].hash);
     }
     for (size_t i = 0; i < n; i++) {
-        add(summary, family, records[i].key, records[i].hash, 1,
+        add(summary, layout, records[i].key, records[i].hash, 1,
             records[i].bytes);
     }
 }
@@ -292,10 +292,10 @@ void
 measure_space_saving_add_burst(struct measure_space_saving *summary,
                                struct measure_record *records, size_t n)
 {
-    if (summary->family == MEASURE_IPV4) {
-        add_burst(summary, MEASURE_IPV4, records, n);
+    if (summary->layout == MEASURE_NARROW) {
+        add_burst(summary, MEASURE_NARROW, records, n);
     } else {
-        add_burst(summary, MEASURE_IPV6, records, n);
+        add_burst(summary, MEASURE_WIDE, records, n);
     }
 }
 
@@ -317,7 +317,7 @@ slots_for(uint32_t n_entries)
 static size_t
 entries_size(const struct measure_space_saving_params *params)
 {
-    return to_lines(params->n_entries * entry_size(params->family));
+    return to_lines(params->n_entries * entry_size(params->layout));
 }
 
 static size_t
@@ -353,7 +353,7 @@ measure_space_saving_init(struct measure_space_saving *summary,
     summary->index = (void *) (p + entries_size(params) + heap_size(params));
     summary->n_entries = params->n_entries;
     summary->n_slots = slots_for(params->n_entries);
-    summary->family = params->family;
+    summary->layout = params->layout;
     summary->secret = params->secret;
 }
 
@@ -374,7 +374,7 @@ const struct measure_space_saving_entry *
 measure_space_saving_entry(const struct measure_space_saving *summary,
                            uint32_t i)
 {
-    return get_entry(summary, summary->family, i);
+    return get_entry(summary, summary->layout, i);
 }
 
 /* Stores what the summary knows of 'key', whose hash is 'hash', in
@@ -387,7 +387,7 @@ measure_space_saving_estimate(const struct measure_space_saving *summary,
     const struct measure_space_saving_entry *entry;
     uint32_t slot;
 
-    entry = find(summary, summary->family, key, hash, &slot);
+    entry = find(summary, summary->layout, key, hash, &slot);
     if (entry) {
         *estimate = entry->estimate;
     } else {
@@ -445,14 +445,14 @@ collect(const struct measure_space_saving *a,
         m->hash = entry->hash;
         memset(m->key, 0, sizeof m->key);
         memcpy(m->key, entry->key,
-               measure_key_words(a->family) * sizeof m->key[0]);
+               measure_key_words(a->layout) * sizeof m->key[0]);
         n++;
     }
     return n;
 }
 
 /* Makes 'summary' one of what itself and 'from' counted, which must have the
- * same family and secret. */
+ * same layout and secret. */
 void
 measure_space_saving_merge(struct measure_space_saving *summary,
                            const struct measure_space_saving *from)
@@ -462,7 +462,7 @@ measure_space_saving_merge(struct measure_space_saving *summary,
                                             * sizeof *merged);
     size_t n;
 
-    assert(summary->family == from->family);
+    assert(summary->layout == from->layout);
     n = collect(summary, from, false, merged);
     n += collect(from, summary, true, merged + n);
     if (n) {
@@ -478,9 +478,9 @@ measure_space_saving_merge(struct measure_space_saving *summary,
         const struct measure_estimate *estimate = &merged[i].estimate;
         uint32_t slot;
 
-        find(summary, summary->family, merged[i].key, merged[i].hash, &slot);
+        find(summary, summary->layout, merged[i].key, merged[i].hash, &slot);
         if (summary->n_used < summary->n_entries && slot != UINT32_MAX) {
-            add_new(summary, summary->family, merged[i].key, merged[i].hash,
+            add_new(summary, summary->layout, merged[i].key, merged[i].hash,
                     slot, estimate);
             continue;
         }

@@ -62,7 +62,7 @@
 #define MEASURE_SPACE_SAVING_MAX_ENTRIES (UINT32_C(1) << 30)
 
 struct measure_space_saving_params {
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t n_entries;         /* At least 1. */
     const struct measure_hash_secret *secret;
 };
@@ -89,7 +89,7 @@ struct measure_space_saving {
     uint32_t n_entries;
     uint32_t n_used;            /* Atomic. */
     uint32_t n_slots;
-    enum measure_family family;
+    enum measure_layout layout;
     const struct measure_hash_secret *secret;
     uint64_t evicted_packets;   /* A key without entry has no more... */
     uint64_t evicted_bytes;     /* ...than these. */
@@ -121,7 +121,7 @@ bool measure_space_saving_add(struct measure_space_saving *,
                               const uint64_t *key, uint64_t hash,
                               uint64_t packets, uint64_t bytes);
 
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the summary, by the keys as they are.  Sets their hashes. */
 void measure_space_saving_add_burst(struct measure_space_saving *,
                                     struct measure_record *records, size_t n);

@@ -74,12 +74,12 @@ items_for(size_t size, size_t item_size, uint32_t min)
     return n < min ? min : n > 1u << 30 ? 1u << 30 : n;
 }
 
-/* The parameters of the instance of 'family' in 'size' bytes. */
+/* The parameters of the instance of 'layout' in 'size' bytes. */
 
 static struct measure_heavy_params
-heavy_params(enum measure_family family, size_t size)
+heavy_params(enum measure_layout layout, size_t size)
 {
-    size_t key_size = 2 * measure_row_words(family) * sizeof(uint64_t);
+    size_t key_size = 2 * measure_row_words(layout) * sizeof(uint64_t);
 
     return (struct measure_heavy_params) {
         .max_keys = items_for(size / HEAVY_DIVISOR, key_size, 4),
@@ -96,42 +96,42 @@ cells_size(size_t size)
 
 static struct measure_count_array_params
 count_array_params(const struct measure_structure *structure,
-                   enum measure_family family, size_t size)
+                   enum measure_layout layout, size_t size)
 {
     return (struct measure_count_array_params) {
-        .family = family,
+        .layout = layout,
         .n_cells = items_for(cells_size(size), sizeof(struct measure_cell),
                              16),
-        .heavy = heavy_params(family, size),
+        .heavy = heavy_params(layout, size),
         .secret = structure->secret,
     };
 }
 
 static struct measure_count_min_params
 count_min_params(const struct measure_structure *structure,
-                 enum measure_family family, size_t size)
+                 enum measure_layout layout, size_t size)
 {
     size_t column_size = (MEASURE_COUNT_MIN_DEPTH
                           * sizeof(struct measure_cell));
 
     return (struct measure_count_min_params) {
-        .family = family,
+        .layout = layout,
         .depth = MEASURE_COUNT_MIN_DEPTH,
         .width = items_for(cells_size(size), column_size, 16),
-        .heavy = heavy_params(family, size),
+        .heavy = heavy_params(layout, size),
         .secret = structure->secret,
     };
 }
 
 static struct measure_cuckoo_params
 cuckoo_params(const struct measure_structure *structure,
-              enum measure_family family, size_t size)
+              enum measure_layout layout, size_t size)
 {
-    size_t row_size = measure_row_words(family) * sizeof(uint64_t);
+    size_t row_size = measure_row_words(layout) * sizeof(uint64_t);
     size_t stash_size = MEASURE_CUCKOO_STASH * row_size;
 
     return (struct measure_cuckoo_params) {
-        .family = family,
+        .layout = layout,
         .rows_per_bucket = 4,
         .n_buckets = items_for(size > stash_size ? size - stash_size : 0,
                                4 * row_size, 2),
@@ -141,10 +141,10 @@ cuckoo_params(const struct measure_structure *structure,
 
 static struct measure_space_saving_params
 space_saving_params(const struct measure_structure *structure,
-                    enum measure_family family, size_t size)
+                    enum measure_layout layout, size_t size)
 {
     struct measure_space_saving_params params = {
-        .family = family,
+        .layout = layout,
         .n_entries = 1024,
         .secret = structure->secret,
     };
@@ -155,30 +155,30 @@ space_saving_params(const struct measure_structure *structure,
 }
 
 static size_t
-family_limit(const struct measure_structure *structure,
-             enum measure_family family)
+layout_limit(const struct measure_structure *structure,
+             enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? structure->limit - structure->limit / 4 : structure->limit / 4);
 }
 
-/* Initializes the instance of 'family' at 'memory', or does nothing if that is
+/* Initializes the instance of 'layout' at 'memory', or does nothing if that is
  * NULL.  Returns its size, in lines. */
 static size_t
-init_family(struct measure_structure *structure, enum measure_family family,
+init_layout(struct measure_structure *structure, enum measure_layout layout,
             void *memory)
 {
-    size_t limit = family_limit(structure, family);
+    size_t limit = layout_limit(structure, layout);
     size_t size = 0;
 
     switch (structure->kind) {
     case MEASURE_COUNT_ARRAY: {
         struct measure_count_array_params params
-            = count_array_params(structure, family, limit);
+            = count_array_params(structure, layout, limit);
 
         size = measure_count_array_size(&params);
         if (memory) {
-            measure_count_array_init(&structure->u[family].count_array,
+            measure_count_array_init(&structure->u[layout].count_array,
                                      &params, memory);
         }
         break;
@@ -186,11 +186,11 @@ init_family(struct measure_structure *structure, enum measure_family family,
 
     case MEASURE_COUNT_MIN: {
         struct measure_count_min_params params
-            = count_min_params(structure, family, limit);
+            = count_min_params(structure, layout, limit);
 
         size = measure_count_min_size(&params);
         if (memory) {
-            measure_count_min_init(&structure->u[family].count_min, &params,
+            measure_count_min_init(&structure->u[layout].count_min, &params,
                                    memory);
         }
         break;
@@ -198,11 +198,11 @@ init_family(struct measure_structure *structure, enum measure_family family,
 
     case MEASURE_CUCKOO_TABLE: {
         struct measure_cuckoo_params params
-            = cuckoo_params(structure, family, limit);
+            = cuckoo_params(structure, layout, limit);
 
         size = measure_cuckoo_size(&params);
         if (memory) {
-            measure_cuckoo_init(&structure->u[family].cuckoo, &params,
+            measure_cuckoo_init(&structure->u[layout].cuckoo, &params,
                                 memory);
         }
         break;
@@ -210,11 +210,11 @@ init_family(struct measure_structure *structure, enum measure_family family,
 
     case MEASURE_SPACE_SAVING: {
         struct measure_space_saving_params params
-            = space_saving_params(structure, family, limit);
+            = space_saving_params(structure, layout, limit);
 
         size = measure_space_saving_size(&params);
         if (memory) {
-            measure_space_saving_init(&structure->u[family].space_saving,
+            measure_space_saving_init(&structure->u[layout].space_saving,
                                       &params, memory);
         }
         break;
@@ -229,12 +229,12 @@ init_family(struct measure_structure *structure, enum measure_family family,
 }
 
 static void
-init_families(struct measure_structure *structure)
+init_layouts(struct measure_structure *structure)
 {
     char *memory = structure->memory;
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        memory += init_family(structure, family, memory);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        memory += init_layout(structure, layout, memory);
     }
 }
 
@@ -252,15 +252,15 @@ measure_structure_create(enum measure_structure_kind kind, size_t limit,
     structure->secret = secret;
     structure->budget = budget;
     structure->limit = limit > MIN_BYTES ? limit : MIN_BYTES;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        structure->size += init_family(structure, family, NULL);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        structure->size += init_layout(structure, layout, NULL);
     }
     structure->memory = measure_memory_alloc(budget, structure->size, node);
     if (!structure->memory) {
         free(structure);
         return NULL;
     }
-    init_families(structure);
+    init_layouts(structure);
     return structure;
 }
 
@@ -282,17 +282,17 @@ measure_structure_clear(struct measure_structure *structure)
     measure_memory_clear(structure->memory, structure->size);
     memset(structure->packets, 0, sizeof structure->packets);
     memset(structure->bytes, 0, sizeof structure->bytes);
-    init_families(structure);
+    init_layouts(structure);
 }
 
 static struct measure_heavy_keys *
 heavy_keys(const struct measure_structure *structure,
-           enum measure_family family)
+           enum measure_layout layout)
 {
     struct measure_structure *s = (struct measure_structure *) structure;
 
-    return (s->kind == MEASURE_COUNT_ARRAY ? &s->u[family].count_array.heavy
-            : s->kind == MEASURE_COUNT_MIN ? &s->u[family].count_min.heavy
+    return (s->kind == MEASURE_COUNT_ARRAY ? &s->u[layout].count_array.heavy
+            : s->kind == MEASURE_COUNT_MIN ? &s->u[layout].count_min.heavy
             : NULL);
 }
 
@@ -301,8 +301,8 @@ void
 measure_structure_begin(struct measure_structure *structure,
                         const struct measure_structure_threshold *threshold)
 {
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_heavy_keys *heavy = heavy_keys(structure, family);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_heavy_keys *heavy = heavy_keys(structure, layout);
 
         if (heavy) {
             heavy->params.min_packets = threshold->min_packets;
@@ -314,30 +314,30 @@ measure_structure_begin(struct measure_structure *structure,
     }
 }
 
-/* Returns the number of keys of 'family' that 'structure' has. */
+/* Returns the number of keys of 'layout' that 'structure' has. */
 uint64_t
 measure_structure_n_keys(const struct measure_structure *structure,
-                         enum measure_family family)
+                         enum measure_layout layout)
 {
-    const struct measure_heavy_keys *heavy = heavy_keys(structure, family);
+    const struct measure_heavy_keys *heavy = heavy_keys(structure, layout);
 
     return (heavy ? measure_table_n_used(&heavy->table)
             : structure->kind == MEASURE_CUCKOO_TABLE
-            ? measure_cuckoo_n_used(&structure->u[family].cuckoo)
+            ? measure_cuckoo_n_used(&structure->u[layout].cuckoo)
             : measure_space_saving_n_used(
-                &structure->u[family].space_saving));
+                &structure->u[layout].space_saving));
 }
 
 static uint64_t
-n_lost(const struct measure_structure *structure, enum measure_family family)
+n_lost(const struct measure_structure *structure, enum measure_layout layout)
 {
-    const struct measure_heavy_keys *heavy = heavy_keys(structure, family);
+    const struct measure_heavy_keys *heavy = heavy_keys(structure, layout);
 
     return (heavy ? measure_heavy_keys_lost(heavy)
             : structure->kind == MEASURE_CUCKOO_TABLE
-            ? measure_cuckoo_n_refused(&structure->u[family].cuckoo)
+            ? measure_cuckoo_n_refused(&structure->u[layout].cuckoo)
             : measure_space_saving_n_refused(
-                &structure->u[family].space_saving));
+                &structure->u[layout].space_saving));
 }
 
 void
@@ -349,16 +349,16 @@ measure_structure_load(const struct measure_structure *structure,
     load->bytes = structure->size;
     load->report_bytes = 0;
     load->n_lost = 0;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t row = measure_row_words(family) * sizeof(uint64_t);
-        uint64_t n = measure_structure_n_keys(structure, family);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        uint64_t row = measure_row_words(layout) * sizeof(uint64_t);
+        uint64_t n = measure_structure_n_keys(structure, layout);
 
         /* A row in a table at half load, and one of the thread alone; of
          * estimates a row and an error, of the thread alone as well, and a
          * row while keys are collected. */
         load->report_bytes += n * row * (complete ? 2 + 1 : 5 * 2);
-        load->n_keys[family] = n;
-        load->n_lost += n_lost(structure, family);
+        load->n_keys[layout] = n;
+        load->n_lost += n_lost(structure, layout);
     }
 }
 
@@ -378,13 +378,13 @@ measure_structure_error_probability(const struct measure_structure *structure)
 bool
 measure_structure_is_exact(const struct measure_structure *structure)
 {
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         const struct measure_heavy_keys *heavy = heavy_keys(structure,
-                                                            family);
+                                                            layout);
 
         if (heavy ? heavy->packets != 0
             : (structure->kind == MEASURE_SPACE_SAVING
-               && structure->u[family].space_saving.evicted_packets)) {
+               && structure->u[layout].space_saving.evicted_packets)) {
             return false;
         }
     }
@@ -408,17 +408,17 @@ measure_structure_missed(const struct measure_structure *structure,
                          struct measure_cell *missed)
 {
     missed->packets = missed->bytes = 0;
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         const struct measure_heavy_keys *heavy = heavy_keys(structure,
-                                                            family);
+                                                            layout);
         uint64_t packets, bytes;
 
-        if (!structure->packets[family]) {
+        if (!structure->packets[layout]) {
             continue;
         }
         if (!heavy) {
-            packets = structure->u[family].space_saving.evicted_packets;
-            bytes = structure->u[family].space_saving.evicted_bytes;
+            packets = structure->u[layout].space_saving.evicted_packets;
+            bytes = structure->u[layout].space_saving.evicted_bytes;
         } else if (structure->kind == MEASURE_COUNT_MIN) {
             /* It is below these thresholds, even if it was lost. */
             packets = heavy->packets_threshold - 1;
@@ -438,26 +438,26 @@ add_key(struct measure_table *keys, const struct measure_structure *structure,
     measure_table_insert(keys, structure->secret, key, 1, 0);
 }
 
-/* Adds the keys of 'family' that 'structure' has to 'keys', which must take
+/* Adds the keys of 'layout' that 'structure' has to 'keys', which must take
  * them. */
 void
 measure_structure_collect(const struct measure_structure *structure,
-                          enum measure_family family,
+                          enum measure_layout layout,
                           struct measure_table *keys)
 {
-    const struct measure_heavy_keys *heavy = heavy_keys(structure, family);
+    const struct measure_heavy_keys *heavy = heavy_keys(structure, layout);
 
     if (heavy) {
         MEASURE_TABLE_FOR_EACH (row, &heavy->table) {
             add_key(keys, structure, row);
         }
     } else if (structure->kind == MEASURE_CUCKOO_TABLE) {
-        MEASURE_CUCKOO_FOR_EACH (row, &structure->u[family].cuckoo) {
+        MEASURE_CUCKOO_FOR_EACH (row, &structure->u[layout].cuckoo) {
             add_key(keys, structure, row);
         }
     } else {
         const struct measure_space_saving *summary
-            = &structure->u[family].space_saving;
+            = &structure->u[layout].space_saving;
 
         for (uint32_t i = 0; i < summary->n_used; i++) {
             add_key(keys, structure,
@@ -469,37 +469,37 @@ measure_structure_collect(const struct measure_structure *structure,
 /* Adds to 'sum' what 'structure' knows of 'key', whose hash is 'hash'. */
 void
 measure_structure_estimate(const struct measure_structure *structure,
-                           enum measure_family family, const uint64_t *key,
+                           enum measure_layout layout, const uint64_t *key,
                            uint64_t hash, struct measure_estimate_sum *sum)
 {
     struct measure_estimate estimate = { 0 };
 
     switch (structure->kind) {
     case MEASURE_COUNT_ARRAY:
-        measure_count_array_estimate(&structure->u[family].count_array, hash,
+        measure_count_array_estimate(&structure->u[layout].count_array, hash,
                                      &estimate);
-        measure_count_array_add_error(&structure->u[family].count_array, sum);
+        measure_count_array_add_error(&structure->u[layout].count_array, sum);
         break;
 
     case MEASURE_COUNT_MIN:
-        measure_count_min_estimate(&structure->u[family].count_min, hash,
+        measure_count_min_estimate(&structure->u[layout].count_min, hash,
                                    &estimate);
-        measure_count_min_add_error(&structure->u[family].count_min, sum);
+        measure_count_min_add_error(&structure->u[layout].count_min, sum);
         break;
 
     case MEASURE_CUCKOO_TABLE: {
         const uint64_t *row
-            = measure_cuckoo_find(&structure->u[family].cuckoo, key, hash);
+            = measure_cuckoo_find(&structure->u[layout].cuckoo, key, hash);
 
         if (row) {
-            estimate.packets = row[measure_key_words(family)];
-            estimate.bytes = row[measure_key_words(family) + 1];
+            estimate.packets = row[measure_key_words(layout)];
+            estimate.bytes = row[measure_key_words(layout) + 1];
         }
         break;
     }
 
     case MEASURE_SPACE_SAVING:
-        measure_space_saving_estimate(&structure->u[family].space_saving,
+        measure_space_saving_estimate(&structure->u[layout].space_saving,
                                       key, hash, &estimate);
         sum->packets_error += estimate.packets_error;
         sum->bytes_error += estimate.bytes_error;

@@ -30,7 +30,7 @@
  * flows, or in one of the structures here, whose memory is fixed for the
  * epoch.
  *
- * A structure has an instance for each family; three quarters of the memory
+ * A structure has an instance for each layout; three quarters of the memory
  * are for IPv4.  Of the memory of a count array or Count-Min sketch, an eighth
  * is for the keys that it records.
  *
@@ -80,11 +80,11 @@ struct measure_structure {
         struct measure_count_min count_min;
         struct measure_cuckoo cuckoo;
         struct measure_space_saving space_saving;
-    } u[MEASURE_N_FAMILIES];
+    } u[MEASURE_N_LAYOUTS];
 
     /* Counted in all. */
-    uint64_t packets[MEASURE_N_FAMILIES];
-    uint64_t bytes[MEASURE_N_FAMILIES];
+    uint64_t packets[MEASURE_N_LAYOUTS];
+    uint64_t bytes[MEASURE_N_LAYOUTS];
 
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
@@ -99,16 +99,16 @@ struct measure_structure {
 static inline void __attribute__((always_inline))
 measure_structure_prefetch(const struct measure_structure *structure,
                            enum measure_structure_kind kind,
-                           enum measure_family family, uint64_t hash)
+                           enum measure_layout layout, uint64_t hash)
 {
     if (kind == MEASURE_COUNT_ARRAY) {
-        measure_count_array_prefetch(&structure->u[family].count_array, hash);
+        measure_count_array_prefetch(&structure->u[layout].count_array, hash);
     } else if (kind == MEASURE_COUNT_MIN) {
-        measure_count_min_prefetch(&structure->u[family].count_min, hash);
+        measure_count_min_prefetch(&structure->u[layout].count_min, hash);
     } else if (kind == MEASURE_CUCKOO_TABLE) {
-        measure_cuckoo_prefetch(&structure->u[family].cuckoo, family, hash);
+        measure_cuckoo_prefetch(&structure->u[layout].cuckoo, layout, hash);
     } else {
-        measure_space_saving_prefetch(&structure->u[family].space_saving,
+        measure_space_saving_prefetch(&structure->u[layout].space_saving,
                                       hash);
     }
 }
@@ -118,40 +118,40 @@ measure_structure_prefetch(const struct measure_structure *structure,
 static inline bool __attribute__((always_inline))
 measure_structure_add(struct measure_structure *structure,
                       enum measure_structure_kind kind,
-                      enum measure_family family, const uint64_t *key,
+                      enum measure_layout layout, const uint64_t *key,
                       uint64_t hash, uint64_t packets, uint64_t bytes)
 {
     if (kind == MEASURE_COUNT_ARRAY) {
-        measure_count_array_add(&structure->u[family].count_array, key, hash,
+        measure_count_array_add(&structure->u[layout].count_array, key, hash,
                                 packets, bytes);
         return true;
     } else if (kind == MEASURE_COUNT_MIN) {
-        measure_count_min_add(&structure->u[family].count_min, key, hash,
+        measure_count_min_add(&structure->u[layout].count_min, key, hash,
                               packets, bytes);
         return true;
     } else if (kind == MEASURE_CUCKOO_TABLE) {
-        return measure_cuckoo_add(&structure->u[family].cuckoo, key, hash,
+        return measure_cuckoo_add(&structure->u[layout].cuckoo, key, hash,
                                   packets, bytes);
     } else {
-        return measure_space_saving_add(&structure->u[family].space_saving,
+        return measure_space_saving_add(&structure->u[layout].space_saving,
                                         key, hash, packets, bytes);
     }
 }
 
-/* Says that a burst of 'packets' and 'bytes' of 'family' has been added. */
+/* Says that a burst of 'packets' and 'bytes' of 'layout' has been added. */
 static inline void __attribute__((always_inline))
 measure_structure_end_burst(struct measure_structure *structure,
                             enum measure_structure_kind kind,
-                            enum measure_family family, uint64_t packets,
+                            enum measure_layout layout, uint64_t packets,
                             uint64_t bytes)
 {
-    structure->packets[family] += packets;
-    structure->bytes[family] += bytes;
+    structure->packets[layout] += packets;
+    structure->bytes[layout] += bytes;
     if (kind == MEASURE_COUNT_ARRAY) {
-        measure_heavy_keys_advance(&structure->u[family].count_array.heavy,
+        measure_heavy_keys_advance(&structure->u[layout].count_array.heavy,
                                    packets, bytes);
     } else if (kind == MEASURE_COUNT_MIN) {
-        measure_heavy_keys_advance(&structure->u[family].count_min.heavy,
+        measure_heavy_keys_advance(&structure->u[layout].count_min.heavy,
                                    packets, bytes);
     }
 }
@@ -160,7 +160,7 @@ measure_structure_end_burst(struct measure_structure *structure,
 struct measure_structure_load {
     uint64_t bytes;             /* Memory... */
     uint64_t report_bytes;      /* ...and that of its report, at most. */
-    uint64_t n_keys[MEASURE_N_FAMILIES];
+    uint64_t n_keys[MEASURE_N_LAYOUTS];
     uint64_t n_lost;            /* Keys, or packets, without a place. */
 };
 
@@ -187,14 +187,14 @@ double
 measure_structure_error_probability(const struct measure_structure *);
 bool measure_structure_is_exact(const struct measure_structure *);
 uint64_t measure_structure_n_keys(const struct measure_structure *,
-                                  enum measure_family);
+                                  enum measure_layout);
 void measure_structure_missed(const struct measure_structure *,
                               struct measure_cell *);
 void measure_structure_collect(const struct measure_structure *,
-                               enum measure_family,
+                               enum measure_layout,
                                struct measure_table *keys);
 void measure_structure_estimate(const struct measure_structure *,
-                                enum measure_family, const uint64_t *key,
+                                enum measure_layout, const uint64_t *key,
                                 uint64_t hash,
                                 struct measure_estimate_sum *);
 

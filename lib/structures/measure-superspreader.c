@@ -26,7 +26,7 @@
 #include "base/measure-top.h"
 #include "structures/measure-table.h"
 
-/* The compiler must make one body for each family and kind. */
+/* The compiler must make one body for each layout and kind. */
 #define SPECIALISED static inline __attribute__((always_inline))
 
 #define LINE_BITS (8 * MEASURE_LINE_SIZE)
@@ -96,23 +96,23 @@ static_assert(offsetof(struct row_ipv4, counts) == 2 * 8
               "a struct row follows the key");
 
 static inline size_t
-row_words(enum measure_family family)
+row_words(enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? sizeof(struct row_ipv4) / 8 : sizeof(struct row_ipv6) / 8);
 }
 
 static inline unsigned int
-n_listed(enum measure_family family)
+n_listed(enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? MEASURE_SPREADER_LISTED_IPV4 : MEASURE_SPREADER_LISTED_IPV6);
 }
 
 static inline struct row *
-row_of(uint64_t *key, enum measure_family family)
+row_of(uint64_t *key, enum measure_layout layout)
 {
-    return (struct row *) &key[measure_key_words(family)];
+    return (struct row *) &key[measure_key_words(layout)];
 }
 
 /* Returns how many pairs are known at a time, a power of two. */
@@ -133,7 +133,7 @@ rows_size(const struct measure_superspreader_config *config)
     /* Half load.  At least MEASURE_SPREADER_MAX_PROBES rows behind the last
      * home row save the wrap. */
     return ((2 * (size_t) config->max_sources + MEASURE_SPREADER_MAX_PROBES)
-            * row_words(config->family) * 8);
+            * row_words(config->layout) * 8);
 }
 
 /* Returns the bytes that measure_superspreader_init() needs. */
@@ -282,11 +282,11 @@ add_to_filter(const struct measure_superspreader *s, struct row *row,
 /* Gives 'row', whose list is full, a filter.  Returns false if there is
  * none. */
 static bool
-list_to_filter(struct measure_superspreader *s, enum measure_family family,
+list_to_filter(struct measure_superspreader *s, enum measure_layout layout,
                enum measure_spreader_kind kind, struct row *row)
 {
     uint32_t listed[MEASURE_SPREADER_LISTED_IPV6];
-    unsigned int n = n_listed(family);
+    unsigned int n = n_listed(layout);
 
     if (s->n_filters >= s->config.max_filters) {
         row->filter = NO_FILTER;
@@ -311,12 +311,12 @@ typedef uint32_t four __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint64_t two __attribute__((vector_size(16)));
 
 SPECIALISED bool
-is_listed(const struct row *row, enum measure_family family,
+is_listed(const struct row *row, enum measure_layout layout,
           uint32_t fingerprint)
 {
     four wanted = { fingerprint, fingerprint, fingerprint, fingerprint };
     four found = { 0, 0, 0, 0 };
-    unsigned int last = n_listed(family) - 4;
+    unsigned int last = n_listed(layout) - 4;
 
     /* All of the list, used or not: no branch to mispredict. */
     for (unsigned int i = 0; i < last; i += 4) {
@@ -329,14 +329,14 @@ is_listed(const struct row *row, enum measure_family family,
 /* Adds a destination to a row without a filter whose list is full.  Returns
  * false if it finds no place. */
 static bool __attribute__((noinline))
-add_to_full_list(struct measure_superspreader *s, enum measure_family family,
+add_to_full_list(struct measure_superspreader *s, enum measure_layout layout,
                  enum measure_spreader_kind kind, struct row *row,
                  uint32_t fingerprint)
 {
-    if (is_listed(row, family, fingerprint)) {
+    if (is_listed(row, layout, fingerprint)) {
         return true;
     }
-    if (row->filter != NO_FILTER && list_to_filter(s, family, kind, row)) {
+    if (row->filter != NO_FILTER && list_to_filter(s, layout, kind, row)) {
         add_to_filter(s, row, kind, fingerprint);
         return true;
     }
@@ -347,22 +347,22 @@ add_to_full_list(struct measure_superspreader *s, enum measure_family family,
 /* Returns the row of 'key', a new one if it has none yet, or NULL if it finds
  * no place. */
 static uint64_t * __attribute__((noinline))
-find_row(struct measure_superspreader *s, enum measure_family family,
+find_row(struct measure_superspreader *s, enum measure_layout layout,
          uint64_t *home, const uint64_t *key)
 {
     for (unsigned int i = 0; i < MEASURE_SPREADER_MAX_PROBES; i++) {
-        uint64_t *candidate = home + i * row_words(family);
+        uint64_t *candidate = home + i * row_words(layout);
 
-        if (measure_key_equal(candidate, key, family)
-            && row_of(candidate, family)->count) {
+        if (measure_key_equal(candidate, key, layout)
+            && row_of(candidate, layout)->count) {
             return candidate;
         }
-        if (!row_of(candidate, family)->count) {
+        if (!row_of(candidate, layout)->count) {
             if (s->n_sources >= s->config.max_sources) {
                 return NULL;
             }
             s->n_sources++;
-            memcpy(candidate, key, measure_key_words(family) * 8);
+            memcpy(candidate, key, measure_key_words(layout) * 8);
             return candidate;
         }
     }
@@ -430,12 +430,12 @@ find_unknown(const struct measure_superspreader *s, unsigned int words,
  * fetched; and with the group after this one it is added to the filter. */
 
 SPECIALISED void
-fetch_rows(struct measure_superspreader *s, enum measure_family family,
+fetch_rows(struct measure_superspreader *s, enum measure_layout layout,
            const uint64_t *keys, size_t stride, const uint64_t *hashes,
            uint32_t unknown)
 {
     struct measure_spreader_packet *packet = &s->waiting[s->n_waiting];
-    unsigned int words = measure_key_words(family);
+    unsigned int words = measure_key_words(layout);
 
     for (; unknown; unknown &= unknown - 1) {
         unsigned int i = __builtin_ctz(unknown);
@@ -443,9 +443,9 @@ fetch_rows(struct measure_superspreader *s, enum measure_family family,
                                     s->config.source_mask, packet->source);
 
         packet->row = &s->rows[(((hash >> 32) * s->n_rows) >> 32)
-                               * row_words(family)];
+                               * row_words(layout)];
         __builtin_prefetch(packet->row, 1);
-        if (family == MEASURE_IPV6) {
+        if (layout == MEASURE_WIDE) {
             __builtin_prefetch(packet->row + MEASURE_LINE_SIZE / 8, 1);
         }
         packet->hash = hashes[i];
@@ -455,35 +455,35 @@ fetch_rows(struct measure_superspreader *s, enum measure_family family,
 }
 
 SPECIALISED void
-find_rows(struct measure_superspreader *s, enum measure_family family,
+find_rows(struct measure_superspreader *s, enum measure_layout layout,
           enum measure_spreader_kind kind)
 {
     for (size_t i = 0; i < s->n_waiting; i++) {
         struct measure_spreader_packet *packet = &s->waiting[i];
         uint32_t fingerprint = fingerprint_of(packet->hash);
         uint64_t *found = packet->row;
-        struct row *row = row_of(found, family);
+        struct row *row = row_of(found, layout);
 
-        if (!measure_key_equal(found, packet->source, family) | !row->count) {
-            found = find_row(s, family, found, packet->source);
+        if (!measure_key_equal(found, packet->source, layout) | !row->count) {
+            found = find_row(s, layout, found, packet->source);
             if (!found) {
                 s->refused_packets++;
                 continue;
             }
-            row = row_of(found, family);
+            row = row_of(found, layout);
         }
         if (row->filter && row->filter != NO_FILTER) {
             __builtin_prefetch(filter_line(s, row, fingerprint), 1);
             s->filtered[s->n_filtered].row = row;
             s->filtered[s->n_filtered++].fingerprint = fingerprint;
-        } else if (row->count < n_listed(family)) {
+        } else if (row->count < n_listed(layout)) {
             /* No branch.  What was listed before is there twice, but the
              * second place does not count. */
-            bool is_new = !is_listed(row, family, fingerprint);
+            bool is_new = !is_listed(row, layout, fingerprint);
 
             row->listed_ipv6[row->count] = fingerprint;
             row->count += is_new;
-        } else if (!add_to_full_list(s, family, kind, row, fingerprint)) {
+        } else if (!add_to_full_list(s, layout, kind, row, fingerprint)) {
             continue;
         }
         *known(s, packet->hash) = packet->hash;
@@ -502,33 +502,33 @@ fill_filters(struct measure_superspreader *s, enum measure_spreader_kind kind)
 }
 
 SPECIALISED void
-add_batch(struct measure_superspreader *s, enum measure_family family,
+add_batch(struct measure_superspreader *s, enum measure_layout layout,
           enum measure_spreader_kind kind, const uint64_t *keys,
           size_t stride, size_t n)
 {
     uint64_t hashes[MEASURE_SPREADER_BATCH];
-    uint32_t unknown = find_unknown(s, measure_key_words(family), keys,
+    uint32_t unknown = find_unknown(s, measure_key_words(layout), keys,
                                     stride, n, hashes);
 
     if (s->n_waiting >= MEASURE_SPREADER_GROUP) {
         fill_filters(s, kind);
-        find_rows(s, family, kind);
+        find_rows(s, layout, kind);
     }
-    fetch_rows(s, family, keys, stride, hashes, unknown);
+    fetch_rows(s, layout, keys, stride, hashes, unknown);
 }
 
 SPECIALISED void
-add__(struct measure_superspreader *s, enum measure_family family,
+add__(struct measure_superspreader *s, enum measure_layout layout,
       enum measure_spreader_kind kind, const uint64_t *keys, size_t stride,
       size_t n)
 {
     s->packets += n;
     for (; n >= MEASURE_SPREADER_BATCH; n -= MEASURE_SPREADER_BATCH) {
-        add_batch(s, family, kind, keys, stride, MEASURE_SPREADER_BATCH);
+        add_batch(s, layout, kind, keys, stride, MEASURE_SPREADER_BATCH);
         keys += MEASURE_SPREADER_BATCH * stride;
     }
     if (n) {
-        add_batch(s, family, kind, keys, stride, n);
+        add_batch(s, layout, kind, keys, stride, n);
     }
 }
 
@@ -541,14 +541,14 @@ measure_superspreader_add(struct measure_superspreader *s,
 {
     enum measure_spreader_kind kind = s->config.kind;
 
-    if (s->config.family == MEASURE_IPV4) {
+    if (s->config.layout == MEASURE_NARROW) {
         if (kind == MEASURE_SPREADER_BLOOM) {
-            add__(s, MEASURE_IPV4, MEASURE_SPREADER_BLOOM, keys, stride, n);
+            add__(s, MEASURE_NARROW, MEASURE_SPREADER_BLOOM, keys, stride, n);
         } else {
-            add__(s, MEASURE_IPV4, MEASURE_SPREADER_BITMAP, keys, stride, n);
+            add__(s, MEASURE_NARROW, MEASURE_SPREADER_BITMAP, keys, stride, n);
         }
     } else {
-        add__(s, MEASURE_IPV6, kind, keys, stride, n);
+        add__(s, MEASURE_WIDE, kind, keys, stride, n);
     }
 }
 
@@ -557,7 +557,7 @@ void
 measure_superspreader_finish(struct measure_superspreader *s)
 {
     fill_filters(s, s->config.kind);
-    find_rows(s, s->config.family, s->config.kind);
+    find_rows(s, s->config.layout, s->config.kind);
     fill_filters(s, s->config.kind);
 }
 
@@ -674,12 +674,12 @@ compute_bitmap_bounds(void)
 
 /* The row had to list more than it can before it got its bitmap. */
 static void
-bitmap_estimate(const struct row *row, enum measure_family family,
+bitmap_estimate(const struct row *row, enum measure_layout layout,
                 struct measure_superspreader_row *out)
 {
     double m = MEASURE_SPREADER_BITS;
     double zeros = MEASURE_SPREADER_BITS - row->count;
-    uint64_t least = n_listed(family) + 1;
+    uint64_t least = n_listed(layout) + 1;
     double n = m * log(m / (zeros > 1 ? zeros : 1));
 
     pthread_once(&bitmap_once, compute_bitmap_bounds);
@@ -710,13 +710,13 @@ measure_superspreader_report(const struct measure_superspreader *s,
                              struct measure_superspreader_row *rows,
                              size_t max_rows)
 {
-    enum measure_family family = s->config.family;
+    enum measure_layout layout = s->config.layout;
     size_t n_all = s->n_rows + MEASURE_SPREADER_MAX_PROBES;
     size_t n_found = 0, n = 0;
 
     for (size_t i = 0; i < n_all; i++) {
-        uint64_t *key = &s->rows[i * row_words(family)];
-        const struct row *row = row_of(key, family);
+        uint64_t *key = &s->rows[i * row_words(layout)];
+        const struct row *row = row_of(key, layout);
         struct measure_superspreader_row out;
 
         if (!row->count) {
@@ -729,13 +729,13 @@ measure_superspreader_report(const struct measure_superspreader *s,
         } else if (s->config.kind == MEASURE_SPREADER_BLOOM) {
             bloom_estimate(row, &out);
         } else {
-            bitmap_estimate(row, family, &out);
+            bitmap_estimate(row, layout, &out);
         }
         if (out.max <= threshold) {
             continue;
         }
         memset(out.source, 0, sizeof out.source);
-        memcpy(out.source, key, measure_key_words(family) * 8);
+        memcpy(out.source, key, measure_key_words(layout) * 8);
         n_found++;
         measure_top_add(rows, &n, max_rows, sizeof *rows, &out, compare_rows);
     }

@@ -115,7 +115,7 @@ enum measure_spreader_kind {
 
 struct measure_superspreader_config {
     enum measure_spreader_kind kind;
-    enum measure_family family;
+    enum measure_layout layout;
     uint32_t max_sources;
     uint32_t max_filters;       /* At most 'max_sources' are of use. */
     uint64_t source_mask[MEASURE_KEY_WORDS];

@@ -36,23 +36,23 @@
 static uint64_t no_rows[MEASURE_LINE_SIZE / sizeof(uint64_t)];
 
 static inline bool
-add_behind(struct measure_table *table, enum measure_family family,
+add_behind(struct measure_table *table, enum measure_layout layout,
            uint64_t *row, uint32_t max_probes, const uint64_t *key,
            uint64_t packets, uint64_t bytes)
 {
     uint64_t *end = table->rows + ((size_t) table->n_lines
                                    * (MEASURE_LINE_SIZE / sizeof *end));
-    uint32_t per_line = measure_rows_per_line(family);
+    uint32_t per_line = measure_rows_per_line(layout);
 
-    row += (per_line - 1) * measure_row_words(family);
+    row += (per_line - 1) * measure_row_words(layout);
     for (uint32_t i = per_line; i < max_probes; i++) {
         enum measure_table_found found;
 
-        row += measure_row_words(family);
+        row += measure_row_words(layout);
         if (row == end) {
             row = table->rows;
         }
-        found = measure_table_add_to(table, family, row, key, packets, bytes);
+        found = measure_table_add_to(table, layout, row, key, packets, bytes);
         if (found != MEASURE_TABLE_OTHER) {
             return found == MEASURE_TABLE_ADDED;
         }
@@ -66,19 +66,19 @@ measure_table_add_behind(struct measure_table *table, uint64_t *home,
                          uint32_t max_probes, const uint64_t *key,
                          uint64_t packets, uint64_t bytes)
 {
-    return (table->family == MEASURE_IPV4
-            ? add_behind(table, MEASURE_IPV4, home, max_probes, key, packets,
+    return (table->layout == MEASURE_NARROW
+            ? add_behind(table, MEASURE_NARROW, home, max_probes, key, packets,
                          bytes)
-            : add_behind(table, MEASURE_IPV6, home, max_probes, key, packets,
+            : add_behind(table, MEASURE_WIDE, home, max_probes, key, packets,
                          bytes));
 }
 
 /* Returns the number of lines of a table that takes 'n_keys' keys. */
 uint32_t
-measure_table_lines_for(enum measure_family family, uint64_t n_keys)
+measure_table_lines_for(enum measure_layout layout, uint64_t n_keys)
 {
     uint64_t rows = (n_keys ? n_keys : 1) * MAX_LOAD_DIVISOR;
-    uint64_t per_line = measure_rows_per_line(family);
+    uint64_t per_line = measure_rows_per_line(layout);
     uint64_t lines = (rows + per_line - 1) / per_line;
 
     return lines < MEASURE_TABLE_MAX_LINES ? lines : MEASURE_TABLE_MAX_LINES;
@@ -103,10 +103,10 @@ measure_table_bytes(const struct measure_table *table)
  * Returns false if there is no memory; the table then takes no keys and may
  * be destroyed. */
 bool
-measure_table_init(struct measure_table *table, enum measure_family family,
+measure_table_init(struct measure_table *table, enum measure_layout layout,
                    uint32_t n_lines, struct measure_budget *budget, int node)
 {
-    table->family = family;
+    table->layout = layout;
     table->n_used = 0;
     table->rows = measure_memory_alloc(budget, measure_table_size(n_lines),
                                        node);
@@ -117,7 +117,7 @@ measure_table_init(struct measure_table *table, enum measure_family family,
         return false;
     }
     table->n_lines = n_lines;
-    table->max_used = ((uint64_t) n_lines * measure_rows_per_line(family)
+    table->max_used = ((uint64_t) n_lines * measure_rows_per_line(layout)
                        / MAX_LOAD_DIVISOR);
     return true;
 }
@@ -154,13 +154,13 @@ measure_table_n_used(const struct measure_table *table)
 uint64_t *
 measure_table_next(const struct measure_table *table, uint64_t *row)
 {
-    size_t row_words = measure_row_words(table->family);
+    size_t row_words = measure_row_words(table->layout);
     uint64_t *end = table->rows + (size_t) table->n_lines
                                   * (MEASURE_LINE_SIZE / sizeof(uint64_t));
 
     for (row = row ? row + row_words : table->rows; row < end;
          row += row_words) {
-        if (*measure_row_packets(row, table->family)) {
+        if (*measure_row_packets(row, table->layout)) {
             return row;
         }
     }
@@ -168,15 +168,15 @@ measure_table_next(const struct measure_table *table, uint64_t *row)
 }
 
 static inline size_t
-gather(enum measure_family family, uint64_t *row, size_t n_rows,
+gather(enum measure_layout layout, uint64_t *row, size_t n_rows,
        uint64_t *rows[])
 {
     size_t n = 0;
 
     for (size_t i = 0; i < n_rows; i++) {
         rows[n] = row;
-        n += *measure_row_packets(row, family) != 0;
-        row += measure_row_words(family);
+        n += *measure_row_packets(row, layout) != 0;
+        row += measure_row_words(layout);
     }
     return n;
 }
@@ -185,8 +185,8 @@ gather(enum measure_family family, uint64_t *row, size_t n_rows,
 bool
 measure_table_next_block(struct measure_table_cursor *cursor)
 {
-    enum measure_family family = cursor->table->family;
-    size_t row_words = measure_row_words(family);
+    enum measure_layout layout = cursor->table->layout;
+    size_t row_words = measure_row_words(layout);
     uint64_t *end = cursor->table->rows + (size_t) cursor->table->n_lines
                                           * (MEASURE_LINE_SIZE / 8);
 
@@ -198,10 +198,10 @@ measure_table_next_block(struct measure_table_cursor *cursor)
         if (n_rows > MEASURE_TABLE_BLOCK) {
             n_rows = MEASURE_TABLE_BLOCK;
         }
-        cursor->n = (family == MEASURE_IPV4
-                     ? gather(MEASURE_IPV4, cursor->next, n_rows,
+        cursor->n = (layout == MEASURE_NARROW
+                     ? gather(MEASURE_NARROW, cursor->next, n_rows,
                               cursor->rows)
-                     : gather(MEASURE_IPV6, cursor->next, n_rows,
+                     : gather(MEASURE_WIDE, cursor->next, n_rows,
                               cursor->rows));
         cursor->next += n_rows * row_words;
         cursor->n_before += cursor->n;
@@ -231,8 +231,8 @@ grow(struct measure_table *table, const struct growth *growth,
     if (n_keys > growth->max_keys) {
         n_keys = growth->max_keys;
     }
-    if (!measure_table_init(&larger, table->family,
-                            measure_table_lines_for(table->family, n_keys),
+    if (!measure_table_init(&larger, table->layout,
+                            measure_table_lines_for(table->layout, n_keys),
                             growth->budget, MEASURE_ANY_NODE)) {
         measure_table_destroy(&larger, growth->budget);
         return false;
@@ -257,7 +257,7 @@ max_probes(const struct measure_table *table, const struct growth *growth)
  * lie in another: merging flows writes one line after the other.  Masked keys
  * go anywhere, which is what the prefetch is for. */
 static inline bool
-merge__(struct measure_table *table, enum measure_family family,
+merge__(struct measure_table *table, enum measure_layout layout,
         const struct measure_table *from, const uint64_t *mask,
         const struct measure_hash_secret *secret, const struct growth *growth)
 {
@@ -269,21 +269,21 @@ merge__(struct measure_table *table, enum measure_family family,
 
     while (measure_table_next_block(&cursor)) {
         for (size_t i = 0; i < cursor.n; i++) {
-            for (unsigned int j = 0; j < measure_key_words(family); j++) {
+            for (unsigned int j = 0; j < measure_key_words(layout); j++) {
                 keys[i][j] = cursor.rows[i][j] & mask[j];
             }
             hashes[i] = measure_hash(secret, keys[i],
-                                     measure_key_words(family));
+                                     measure_key_words(layout));
             measure_table_prefetch(table, hashes[i]);
         }
         for (size_t i = 0; i < cursor.n; i++) {
             uint64_t *row = cursor.rows[i];
 
-            while (!measure_table_add(table, family,
+            while (!measure_table_add(table, layout,
                                       max_probes(table, growth), keys[i],
                                       hashes[i],
-                                      *measure_row_packets(row, family),
-                                      *measure_row_bytes(row, family))) {
+                                      *measure_row_packets(row, layout),
+                                      *measure_row_bytes(row, layout))) {
                 assert(growth && table->max_used < growth->max_keys);
                 if (!grow(table, growth, secret)) {
                     return false;
@@ -295,16 +295,16 @@ merge__(struct measure_table *table, enum measure_family family,
 }
 
 /* Adds the rows of 'from', their keys masked with 'mask', to 'table', which
- * has the same family and must take that many keys. */
+ * has the same layout and must take that many keys. */
 void
 measure_table_merge(struct measure_table *table,
                     const struct measure_table *from, const uint64_t *mask,
                     const struct measure_hash_secret *secret)
 {
-    if (table->family == MEASURE_IPV4) {
-        merge__(table, MEASURE_IPV4, from, mask, secret, NULL);
+    if (table->layout == MEASURE_NARROW) {
+        merge__(table, MEASURE_NARROW, from, mask, secret, NULL);
     } else {
-        merge__(table, MEASURE_IPV6, from, mask, secret, NULL);
+        merge__(table, MEASURE_WIDE, from, mask, secret, NULL);
     }
 }
 
@@ -321,13 +321,13 @@ measure_table_merge_growing(struct measure_table *table,
 {
     struct growth growth = { .max_keys = max_keys, .budget = budget };
 
-    return (table->family == MEASURE_IPV4
-            ? merge__(table, MEASURE_IPV4, from, mask, secret, &growth)
-            : merge__(table, MEASURE_IPV6, from, mask, secret, &growth));
+    return (table->layout == MEASURE_NARROW
+            ? merge__(table, MEASURE_NARROW, from, mask, secret, &growth)
+            : merge__(table, MEASURE_WIDE, from, mask, secret, &growth));
 }
 
 /* Returns about how many different keys, masked with 'mask', the 'n_tables'
- * tables hold together, all of one family and filled with one secret.
+ * tables hold together, all of one layout and filled with one secret.
  *
  * Keys lie in tables of any size in the order of their hashes.  The first
  * lines of all tables, as large a share of each, are thus a sample that has a
@@ -356,8 +356,8 @@ measure_table_estimate(const struct measure_table *const tables[],
 
     /* With the same hashes, all would lie at the beginning of 'sample'. */
     measure_hash_secret_init(&other, secret->words[0]);
-    n_lines = measure_table_lines_for(tables[0]->family, SAMPLE_ROWS);
-    if (measure_table_init(&sample, tables[0]->family, n_lines, &scratch,
+    n_lines = measure_table_lines_for(tables[0]->layout, SAMPLE_ROWS);
+    if (measure_table_init(&sample, tables[0]->layout, n_lines, &scratch,
                            MEASURE_ANY_NODE)) {
         for (size_t i = 0; i < n_tables; i++) {
             struct measure_table part = *tables[i];
@@ -376,7 +376,7 @@ measure_table_estimate(const struct measure_table *const tables[],
 }
 
 /* Makes sure that 'table' takes 'n_more' keys, by a larger one in its place if
- * need be.  A table of all zeros but for its family is empty.  Returns false
+ * need be.  A table of all zeros but for its layout is empty.  Returns false
  * if there is no memory; the table keeps what it has then. */
 bool
 measure_table_reserve(struct measure_table *table, uint64_t n_more,
@@ -395,8 +395,8 @@ measure_table_reserve(struct measure_table *table, uint64_t n_more,
     if (n_keys < table->max_used * UINT64_C(2)) {
         n_keys = table->max_used * UINT64_C(2);
     }
-    if (!measure_table_init(&larger, table->family,
-                            measure_table_lines_for(table->family, n_keys),
+    if (!measure_table_init(&larger, table->layout,
+                            measure_table_lines_for(table->layout, n_keys),
                             budget, MEASURE_ANY_NODE)) {
         measure_table_destroy(&larger, budget);
         return false;
@@ -416,12 +416,12 @@ measure_table_insert(struct measure_table *table,
                      const struct measure_hash_secret *secret,
                      const uint64_t *key, uint64_t packets, uint64_t bytes)
 {
-    uint64_t hash = measure_key_hash(secret, table->family, key);
-    bool added = (table->family == MEASURE_IPV4
-                  ? measure_table_add(table, MEASURE_IPV4,
+    uint64_t hash = measure_key_hash(secret, table->layout, key);
+    bool added = (table->layout == MEASURE_NARROW
+                  ? measure_table_add(table, MEASURE_NARROW,
                                       MEASURE_TABLE_ANY_PROBES, key, hash,
                                       packets, bytes)
-                  : measure_table_add(table, MEASURE_IPV6,
+                  : measure_table_add(table, MEASURE_WIDE,
                                       MEASURE_TABLE_ANY_PROBES, key, hash,
                                       packets, bytes));
 
@@ -435,19 +435,19 @@ measure_table_find(const struct measure_table *table,
                    const struct measure_hash_secret *secret,
                    const uint64_t *key)
 {
-    enum measure_family family = table->family;
+    enum measure_layout layout = table->layout;
     uint64_t *row, *end;
 
     if (!table->n_used) {
         return NULL;
     }
-    row = measure_table_home(table, measure_key_hash(secret, family, key));
+    row = measure_table_home(table, measure_key_hash(secret, layout, key));
     end = table->rows + measure_table_size(table->n_lines) / sizeof *end;
-    while (*measure_row_packets(row, family)) {
-        if (measure_key_equal(row, key, family)) {
+    while (*measure_row_packets(row, layout)) {
+        if (measure_key_equal(row, key, layout)) {
             return row;
         }
-        row += measure_row_words(family);
+        row += measure_row_words(layout);
         if (row == end) {
             row = table->rows;
         }
@@ -462,12 +462,12 @@ measure_table_add_probes(const struct measure_table *table,
                          const struct measure_hash_secret *secret,
                          size_t max_rows, struct measure_probes *probes)
 {
-    size_t row_words = measure_row_words(table->family);
+    size_t row_words = measure_row_words(table->layout);
     size_t all_words = measure_table_size(table->n_lines) / sizeof(uint64_t);
     size_t n = 0;
 
     MEASURE_TABLE_FOR_EACH (row, table) {
-        uint64_t hash = measure_key_hash(secret, table->family, row);
+        uint64_t hash = measure_key_hash(secret, table->layout, row);
         const uint64_t *home = measure_table_home(table, hash);
         /* Probing goes on at the beginning of the table. */
         size_t words = row >= home ? row - home : all_words - (home - row);
@@ -489,17 +489,17 @@ measure_table_add_probes(const struct measure_table *table,
  * 0. */
 void
 measure_table_from_rows(struct measure_table *table,
-                        enum measure_family family, uint64_t *rows, size_t n)
+                        enum measure_layout layout, uint64_t *rows, size_t n)
 {
-    size_t per_line = measure_rows_per_line(family);
+    size_t per_line = measure_rows_per_line(layout);
 
     memset(table, 0, sizeof *table);
-    table->family = family;
+    table->layout = layout;
     table->rows = rows;
     table->n_used = n;
     table->n_lines = (n + per_line - 1) / per_line;
     if (n % per_line) {
-        memset(&rows[n * measure_row_words(family)], 0,
-               measure_row_words(family) * sizeof *rows);
+        memset(&rows[n * measure_row_words(layout)], 0,
+               measure_row_words(layout) * sizeof *rows);
     }
 }

@@ -88,7 +88,7 @@ struct measure_table {
     uint32_t n_lines;
     uint32_t max_used;          /* Rows that may be used. */
     uint32_t n_used;            /* Rows that are used.  Atomic. */
-    enum measure_family family;
+    enum measure_layout layout;
 };
 
 /* How many rows packets look at to find theirs. */
@@ -98,32 +98,32 @@ struct measure_probes {
     uint64_t max_probes;        /* For one of them. */
 };
 
-/* Layout.  All of these fold to constants where 'family' is one. */
+/* Layout.  All of these fold to constants where 'layout' is one. */
 
 static inline size_t
-measure_row_words(enum measure_family family)
+measure_row_words(enum measure_layout layout)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? sizeof(struct measure_row_ipv4) / sizeof(uint64_t)
             : sizeof(struct measure_row_ipv6) / sizeof(uint64_t));
 }
 
 static inline size_t
-measure_rows_per_line(enum measure_family family)
+measure_rows_per_line(enum measure_layout layout)
 {
-    return MEASURE_LINE_SIZE / sizeof(uint64_t) / measure_row_words(family);
+    return MEASURE_LINE_SIZE / sizeof(uint64_t) / measure_row_words(layout);
 }
 
 static inline uint64_t *
-measure_row_packets(uint64_t *row, enum measure_family family)
+measure_row_packets(uint64_t *row, enum measure_layout layout)
 {
-    return &row[measure_key_words(family)];
+    return &row[measure_key_words(layout)];
 }
 
 static inline uint64_t *
-measure_row_bytes(uint64_t *row, enum measure_family family)
+measure_row_bytes(uint64_t *row, enum measure_layout layout)
 {
-    return &row[measure_key_words(family) + 1];
+    return &row[measure_key_words(layout) + 1];
 }
 
 /* The packet path. */
@@ -144,11 +144,11 @@ measure_table_prefetch(const struct measure_table *table, uint64_t hash)
 
 static inline bool
 measure_key_equal(const uint64_t *a, const uint64_t *b,
-                  enum measure_family family)
+                  enum measure_layout layout)
 {
     uint64_t difference = (a[0] ^ b[0]) | (a[1] ^ b[1]);
 
-    if (family == MEASURE_IPV6) {
+    if (layout == MEASURE_WIDE) {
         difference |= ((a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])
                        | (a[5] ^ b[5]));
     }
@@ -157,9 +157,9 @@ measure_key_equal(const uint64_t *a, const uint64_t *b,
 
 static inline uint64_t
 measure_key_hash(const struct measure_hash_secret *secret,
-                 enum measure_family family, const uint64_t *key)
+                 enum measure_layout layout, const uint64_t *key)
 {
-    return (family == MEASURE_IPV4
+    return (layout == MEASURE_NARROW
             ? measure_hash(secret, key, 2)
             : measure_hash(secret, key, MEASURE_KEY_WORDS));
 }
@@ -174,15 +174,15 @@ enum measure_table_found {
 /* Most packets are of a key that has its row: that is asked first, with one
  * branch. */
 static inline enum measure_table_found
-measure_table_add_to(struct measure_table *table, enum measure_family family,
+measure_table_add_to(struct measure_table *table, enum measure_layout layout,
                      uint64_t *row, const uint64_t *key, uint64_t packets,
                      uint64_t bytes)
 {
-    uint64_t old = *measure_row_packets(row, family);
+    uint64_t old = *measure_row_packets(row, layout);
 
-    if (measure_key_equal(row, key, family) & (old != 0)) {
-        *measure_row_packets(row, family) = old + packets;
-        *measure_row_bytes(row, family) += bytes;
+    if (measure_key_equal(row, key, layout) & (old != 0)) {
+        *measure_row_packets(row, layout) = old + packets;
+        *measure_row_bytes(row, layout) += bytes;
         return MEASURE_TABLE_ADDED;
     }
     if (old) {
@@ -192,11 +192,11 @@ measure_table_add_to(struct measure_table *table, enum measure_family family,
         return MEASURE_TABLE_REFUSED;
     }
     __atomic_store_n(&table->n_used, table->n_used + 1, __ATOMIC_RELAXED);
-    for (unsigned int j = 0; j < measure_key_words(family); j++) {
+    for (unsigned int j = 0; j < measure_key_words(layout); j++) {
         row[j] = key[j];
     }
-    *measure_row_packets(row, family) = packets;
-    *measure_row_bytes(row, family) = bytes;
+    *measure_row_packets(row, layout) = packets;
+    *measure_row_bytes(row, layout) = bytes;
     return MEASURE_TABLE_ADDED;
 }
 
@@ -210,18 +210,18 @@ bool measure_table_add_behind(struct measure_table *, uint64_t *home,
  * those of a line): on the packet path MEASURE_TABLE_MAX_PROBES, elsewhere
  * MEASURE_TABLE_ANY_PROBES.
  *
- * 'family' is that of the table; callers pass a constant. */
+ * 'layout' is that of the table; callers pass a constant. */
 static inline bool
-measure_table_add_at(struct measure_table *table, enum measure_family family,
+measure_table_add_at(struct measure_table *table, enum measure_layout layout,
                      uint32_t max_probes, const uint64_t *key, uint64_t *home,
                      uint64_t packets, uint64_t bytes)
 {
     enum measure_table_found found;
 
-    found = measure_table_add_to(table, family, home, key, packets, bytes);
-    if (family == MEASURE_IPV4 && found == MEASURE_TABLE_OTHER) {
-        found = measure_table_add_to(table, family,
-                                     home + measure_row_words(family), key,
+    found = measure_table_add_to(table, layout, home, key, packets, bytes);
+    if (layout == MEASURE_NARROW && found == MEASURE_TABLE_OTHER) {
+        found = measure_table_add_to(table, layout,
+                                     home + measure_row_words(layout), key,
                                      packets, bytes);
     }
     return (found == MEASURE_TABLE_OTHER
@@ -232,22 +232,22 @@ measure_table_add_at(struct measure_table *table, enum measure_family family,
 
 /* The same, for who has the 'hash' of 'key'. */
 static inline bool
-measure_table_add(struct measure_table *table, enum measure_family family,
+measure_table_add(struct measure_table *table, enum measure_layout layout,
                   uint32_t max_probes, const uint64_t *key, uint64_t hash,
                   uint64_t packets, uint64_t bytes)
 {
-    return measure_table_add_at(table, family, max_probes, key,
+    return measure_table_add_at(table, layout, max_probes, key,
                                 measure_table_home(table, hash), packets,
                                 bytes);
 }
 
 /* The control thread. */
 
-uint32_t measure_table_lines_for(enum measure_family, uint64_t n_keys);
+uint32_t measure_table_lines_for(enum measure_layout, uint64_t n_keys);
 size_t measure_table_size(uint32_t n_lines);
 size_t measure_table_bytes(const struct measure_table *);
 
-bool measure_table_init(struct measure_table *, enum measure_family,
+bool measure_table_init(struct measure_table *, enum measure_layout,
                         uint32_t n_lines, struct measure_budget *, int node);
 void measure_table_destroy(struct measure_table *, struct measure_budget *);
 void measure_table_clear(struct measure_table *);
@@ -268,7 +268,7 @@ void measure_table_insert(struct measure_table *,
 uint64_t *measure_table_find(const struct measure_table *,
                              const struct measure_hash_secret *,
                              const uint64_t *key);
-void measure_table_from_rows(struct measure_table *, enum measure_family,
+void measure_table_from_rows(struct measure_table *, enum measure_layout,
                              uint64_t *rows, size_t n);
 bool measure_table_merge_growing(struct measure_table *,
                                  const struct measure_table *from,
@@ -322,7 +322,7 @@ measure_table_next_row(struct measure_table_cursor *cursor)
 #define MEASURE_ROWS_FOR_EACH(ROW, TABLE)                               \
     for (uint64_t *ROW = (TABLE)->rows,                                 \
              *ROW##_end = ROW + ((size_t) (TABLE)->n_used               \
-                                 * measure_row_words((TABLE)->family)); \
-         ROW < ROW##_end; ROW += measure_row_words((TABLE)->family))
+                                 * measure_row_words((TABLE)->layout)); \
+         ROW < ROW##_end; ROW += measure_row_words((TABLE)->layout))
 
 #endif /* measure-table.h */

@@ -29,15 +29,15 @@ counter_get(const uint64_t *counter)
 /* Returns the hash of what 'mask' leaves of 'key'. */
 uint64_t
 measure_masked_hash(const struct measure_hash_secret *secret,
-                    enum measure_family family, const uint64_t *key,
+                    enum measure_layout layout, const uint64_t *key,
                     const struct measure_mask *mask)
 {
     uint64_t masked[MEASURE_KEY_WORDS];
 
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
-        masked[i] = key[i] & mask->words[family][i];
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
+        masked[i] = key[i] & mask->words[layout][i];
     }
-    return measure_hash(secret, masked, measure_key_words(family));
+    return measure_hash(secret, masked, measure_key_words(layout));
 }
 
 /* Returns the cell of the overflow count array of a key with 'hash', that of
@@ -49,35 +49,35 @@ measure_overflow_cell(uint64_t hash)
     return hash % MEASURE_OVERFLOW_CELLS;
 }
 
-/* Moves on to the next table of 'family' if the control thread has given one.
+/* Moves on to the next table of 'layout' if the control thread has given one.
  * Returns false if not. */
 static bool
-next_table(struct measure_tally *tally, enum measure_family family)
+next_table(struct measure_tally *tally, enum measure_layout layout)
 {
-    struct measure_table *next = tally->current[family] + 1;
-    uint32_t n = __atomic_load_n(&tally->n_tables[family], __ATOMIC_ACQUIRE);
+    struct measure_table *next = tally->current[layout] + 1;
+    uint32_t n = __atomic_load_n(&tally->n_tables[layout], __ATOMIC_ACQUIRE);
 
-    if (next >= &tally->tables[family][n]) {
+    if (next >= &tally->tables[layout][n]) {
         return false;
     }
     /* Who sees it must see at least as many tables: measure_tally_load(). */
-    __atomic_store_n(&tally->current[family], next, __ATOMIC_RELEASE);
+    __atomic_store_n(&tally->current[layout], next, __ATOMIC_RELEASE);
     return true;
 }
 
 static void __attribute__((noinline))
-add_in_next(struct measure_tally *tally, enum measure_family family,
+add_in_next(struct measure_tally *tally, enum measure_layout layout,
             const uint64_t *key, uint64_t hash, uint64_t packets,
             uint64_t bytes)
 {
-    if (next_table(tally, family)
-        && measure_table_add(tally->current[family], family,
+    if (next_table(tally, layout)
+        && measure_table_add(tally->current[layout], layout,
                              MEASURE_TABLE_MAX_PROBES, key, hash, packets,
                              bytes)) {
         return;
     }
 
-    uint64_t cell_hash = measure_masked_hash(tally->secret, family, key,
+    uint64_t cell_hash = measure_masked_hash(tally->secret, layout, key,
                                              &measure_masks[tally->by]);
     struct measure_overflow_cell *cell
         = &tally->overflow[measure_overflow_cell(cell_hash)];
@@ -91,31 +91,31 @@ add_in_next(struct measure_tally *tally, enum measure_family family,
 /* Masks and hashes the key of 'record', and prefetches its place. */
 static inline void __attribute__((always_inline))
 prepare(const struct measure_tally *tally, enum measure_structure_kind kind,
-        enum measure_family family, struct measure_record *record)
+        enum measure_layout layout, struct measure_record *record)
 {
-    const uint64_t *mask = tally->mask->words[family];
+    const uint64_t *mask = tally->mask->words[layout];
 
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         record->key[i] &= mask[i];
     }
     record->hash = measure_hash(tally->secret, record->key,
-                                measure_key_words(family));
+                                measure_key_words(layout));
     if (kind == MEASURE_LINEAR_TABLE) {
-        measure_table_prefetch(tally->current[family], record->hash);
+        measure_table_prefetch(tally->current[layout], record->hash);
     } else {
-        measure_structure_prefetch(tally->structure, kind, family,
+        measure_structure_prefetch(tally->structure, kind, layout,
                                    record->hash);
     }
 }
 
 static inline void
-count(struct measure_tally *tally, enum measure_family family,
+count(struct measure_tally *tally, enum measure_layout layout,
       const struct measure_record *record)
 {
-    if (!measure_table_add(tally->current[family], family,
+    if (!measure_table_add(tally->current[layout], layout,
                            MEASURE_TABLE_MAX_PROBES, record->key,
                            record->hash, 1, record->bytes)) {
-        add_in_next(tally, family, record->key, record->hash, 1,
+        add_in_next(tally, layout, record->key, record->hash, 1,
                     record->bytes);
     }
 }
@@ -124,12 +124,12 @@ count(struct measure_tally *tally, enum measure_family family,
  * finds a place there, else in the tables. */
 static inline void __attribute__((always_inline))
 count_in(struct measure_tally *tally, enum measure_structure_kind kind,
-         enum measure_family family, const struct measure_record *record)
+         enum measure_layout layout, const struct measure_record *record)
 {
     if (kind == MEASURE_LINEAR_TABLE
-        || !measure_structure_add(tally->structure, kind, family, record->key,
+        || !measure_structure_add(tally->structure, kind, layout, record->key,
                                   record->hash, 1, record->bytes)) {
-        count(tally, family, record);
+        count(tally, layout, record);
     }
 }
 
@@ -137,20 +137,20 @@ static inline void __attribute__((always_inline))
 count_burst(struct measure_tally *tally, enum measure_structure_kind kind,
             struct measure_record *records, size_t n)
 {
-    uint64_t packets[MEASURE_N_FAMILIES] = { 0 };
-    uint64_t bytes[MEASURE_N_FAMILIES] = { 0 };
+    uint64_t packets[MEASURE_N_LAYOUTS] = { 0 };
+    uint64_t bytes[MEASURE_N_LAYOUTS] = { 0 };
     /* Linear tables need no more than the sum. */
     const int ipv6 = (kind == MEASURE_LINEAR_TABLE
-                      ? MEASURE_IPV4 : MEASURE_IPV6);
+                      ? MEASURE_NARROW : MEASURE_WIDE);
     uint64_t not_ip = 0, malformed = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct measure_record *record = &records[i];
 
-        if (record->verdict == MEASURE_COUNT_IPV4) {
-            prepare(tally, kind, MEASURE_IPV4, record);
-        } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            prepare(tally, kind, MEASURE_IPV6, record);
+        if (record->verdict == MEASURE_COUNT_NARROW) {
+            prepare(tally, kind, MEASURE_NARROW, record);
+        } else if (record->verdict == MEASURE_COUNT_WIDE) {
+            prepare(tally, kind, MEASURE_WIDE, record);
         } else if (record->verdict == MEASURE_NOT_IP) {
             not_ip++;
         } else {
@@ -161,21 +161,21 @@ count_burst(struct measure_tally *tally, enum measure_structure_kind kind,
     for (size_t i = 0; i < n; i++) {
         const struct measure_record *record = &records[i];
 
-        if (record->verdict == MEASURE_COUNT_IPV4) {
-            count_in(tally, kind, MEASURE_IPV4, record);
-            packets[MEASURE_IPV4]++;
-            bytes[MEASURE_IPV4] += record->bytes;
-        } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            count_in(tally, kind, MEASURE_IPV6, record);
+        if (record->verdict == MEASURE_COUNT_NARROW) {
+            count_in(tally, kind, MEASURE_NARROW, record);
+            packets[MEASURE_NARROW]++;
+            bytes[MEASURE_NARROW] += record->bytes;
+        } else if (record->verdict == MEASURE_COUNT_WIDE) {
+            count_in(tally, kind, MEASURE_WIDE, record);
             packets[ipv6]++;
             bytes[ipv6] += record->bytes;
         }
     }
 
     measure_counter_add(&tally->counters.packets,
-                        packets[MEASURE_IPV4] + packets[MEASURE_IPV6]);
+                        packets[MEASURE_NARROW] + packets[MEASURE_WIDE]);
     measure_counter_add(&tally->counters.bytes,
-                        bytes[MEASURE_IPV4] + bytes[MEASURE_IPV6]);
+                        bytes[MEASURE_NARROW] + bytes[MEASURE_WIDE]);
     if (not_ip) {
         measure_counter_add(&tally->counters.not_ip, not_ip);
     }
@@ -183,9 +183,9 @@ count_burst(struct measure_tally *tally, enum measure_structure_kind kind,
         measure_counter_add(&tally->counters.malformed, malformed);
     }
     if (kind != MEASURE_LINEAR_TABLE) {
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_structure_end_burst(tally->structure, kind, family,
-                                        packets[family], bytes[family]);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            measure_structure_end_burst(tally->structure, kind, layout,
+                                        packets[layout], bytes[layout]);
         }
     }
 }
@@ -231,24 +231,24 @@ measure_tally_count(struct measure_tally *tally,
 }
 
 static inline void
-move_entry(struct measure_tally *tally, enum measure_family family,
+move_entry(struct measure_tally *tally, enum measure_layout layout,
            const uint64_t *whole, uint64_t word)
 {
-    const uint64_t *mask = tally->mask->words[family];
+    const uint64_t *mask = tally->mask->words[layout];
     uint64_t packets = measure_cache_packets(word);
     uint64_t bytes = measure_cache_bytes(word);
     uint64_t key[MEASURE_KEY_WORDS];
     uint64_t hash;
 
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         key[i] = whole[i] & mask[i];
     }
-    hash = measure_hash(tally->secret, key, measure_key_words(family));
+    hash = measure_hash(tally->secret, key, measure_key_words(layout));
 
-    if (!measure_table_add(tally->current[family], family,
+    if (!measure_table_add(tally->current[layout], layout,
                            MEASURE_TABLE_MAX_PROBES, key, hash, packets,
                            bytes)) {
-        add_in_next(tally, family, key, hash, packets, bytes);
+        add_in_next(tally, layout, key, hash, packets, bytes);
     }
 }
 
@@ -266,9 +266,9 @@ measure_tally_move_entry(struct measure_tally *tally, uint32_t entry)
         return;
     }
     if (measure_cache_version(word) == 4) {
-        move_entry(tally, MEASURE_IPV4, key, word);
+        move_entry(tally, MEASURE_NARROW, key, word);
     } else {
-        move_entry(tally, MEASURE_IPV6, key, word);
+        move_entry(tally, MEASURE_WIDE, key, word);
     }
 }
 
@@ -330,9 +330,9 @@ measure_tally_begin_entry(struct measure_tally *tally, uint32_t entry,
     struct measure_cache_keys *keys = tally->cache_keys;
     struct measure_cache_state *state = &keys->states[entry];
     unsigned int place = state->place;
-    enum measure_family family = record->verdict;
+    enum measure_layout layout = record->verdict;
 
-    if (record->verdict >= MEASURE_N_FAMILIES
+    if (record->verdict >= MEASURE_N_LAYOUTS
         || record->bytes > MEASURE_CACHE_MAX_FRAME
         || tally->cache->counts[entry]) {
         return false;
@@ -345,13 +345,13 @@ measure_tally_begin_entry(struct measure_tally *tally, uint32_t entry,
         }
         place = !place;
     }
-    for (unsigned int i = 0; i < measure_key_words(family); i++) {
+    for (unsigned int i = 0; i < measure_key_words(layout); i++) {
         keys->keys[entry][place][i] = record->key[i];
     }
     state->since = tally->number;
     state->port = port;
     state->place = place;
-    keys->low[entry] = ((family == MEASURE_IPV4 ? 4 : 6)
+    keys->low[entry] = ((layout == MEASURE_NARROW ? 4 : 6)
                         | place << MEASURE_CACHE_PLACE_SHIFT);
     tally->cache->counts[entry] = (measure_cache_packet(record->bytes)
                                    | keys->low[entry]);
@@ -364,10 +364,10 @@ count_oldest(struct measure_tally *tally)
     const struct measure_record *record
         = &tally->waiting[tally->n_counted++ % MEASURE_WAITING];
 
-    if (record->verdict == MEASURE_COUNT_IPV4) {
-        count(tally, MEASURE_IPV4, record);
-    } else if (record->verdict == MEASURE_COUNT_IPV6) {
-        count(tally, MEASURE_IPV6, record);
+    if (record->verdict == MEASURE_COUNT_NARROW) {
+        count(tally, MEASURE_NARROW, record);
+    } else if (record->verdict == MEASURE_COUNT_WIDE) {
+        count(tally, MEASURE_WIDE, record);
     }
 }
 
@@ -384,10 +384,10 @@ measure_tally_fetch(struct measure_tally *tally, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct measure_record *record = measure_tally_record(tally, 0);
 
-        if (record->verdict == MEASURE_COUNT_IPV4) {
-            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_IPV4, record);
-        } else if (record->verdict == MEASURE_COUNT_IPV6) {
-            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_IPV6, record);
+        if (record->verdict == MEASURE_COUNT_NARROW) {
+            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_NARROW, record);
+        } else if (record->verdict == MEASURE_COUNT_WIDE) {
+            prepare(tally, MEASURE_LINEAR_TABLE, MEASURE_WIDE, record);
         } else {
             tally->received_packets--;
             tally->received_bytes -= record->bytes;
@@ -490,9 +490,9 @@ void
 measure_tally_destroy(struct measure_tally *tally)
 {
     if (tally) {
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            for (uint32_t i = 0; i < tally->n_tables[family]; i++) {
-                measure_table_destroy(&tally->tables[family][i],
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            for (uint32_t i = 0; i < tally->n_tables[layout]; i++) {
+                measure_table_destroy(&tally->tables[layout][i],
                                       tally->budget);
             }
         }
@@ -516,8 +516,8 @@ measure_tally_hold_cache(struct measure_tally *tally, bool hold)
         measure_memory_free(tally->budget, tally->held_cache,
                             sizeof *tally->held_cache);
         tally->held_cache = tally->cache = NULL;
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            measure_table_destroy(&tally->spare[family], tally->budget);
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            measure_table_destroy(&tally->spare[layout], tally->budget);
         }
     }
     return !hold || tally->held_cache;
@@ -597,30 +597,30 @@ measure_tally_use_structure(struct measure_tally *tally,
 
 /* Lines of a table for all entries of a flow cache. */
 static uint32_t
-spare_lines(enum measure_family family)
+spare_lines(enum measure_layout layout)
 {
-    return measure_table_lines_for(family, MEASURE_CACHE_ENTRIES);
+    return measure_table_lines_for(layout, MEASURE_CACHE_ENTRIES);
 }
 
-/* Makes what is counted in 'tally' for 'family' from now on go to its spare
+/* Makes what is counted in 'tally' for 'layout' from now on go to its spare
  * table, if there is memory for one. */
 static void
-begin_spare_table(struct measure_tally *tally, enum measure_family family)
+begin_spare_table(struct measure_tally *tally, enum measure_layout layout)
 {
-    struct measure_table *spare = &tally->spare[family];
-    uint32_t n = tally->n_tables[family];
+    struct measure_table *spare = &tally->spare[layout];
+    uint32_t n = tally->n_tables[layout];
 
     if (n >= MEASURE_TALLY_TABLES
         || (!spare->rows
-            && !measure_table_init(spare, family, spare_lines(family),
+            && !measure_table_init(spare, layout, spare_lines(layout),
                                    tally->budget, MEASURE_ANY_NODE))) {
         measure_table_destroy(spare, tally->budget);
         return;
     }
-    tally->tables[family][n] = *spare;
+    tally->tables[layout][n] = *spare;
     memset(spare, 0, sizeof *spare);
-    __atomic_store_n(&tally->n_tables[family], n + 1, __ATOMIC_RELEASE);
-    __atomic_store_n(&tally->current[family], &tally->tables[family][n],
+    __atomic_store_n(&tally->n_tables[layout], n + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&tally->current[layout], &tally->tables[layout][n],
                      __ATOMIC_RELEASE);
 }
 
@@ -629,7 +629,7 @@ begin_spare_table(struct measure_tally *tally, enum measure_family family)
 void
 measure_tally_move_cache(struct measure_tally *tally)
 {
-    bool begun[MEASURE_N_FAMILIES] = { false, false };
+    bool begun[MEASURE_N_LAYOUTS] = { false, false };
 
     if (!tally->cache) {
         return;
@@ -638,13 +638,13 @@ measure_tally_move_cache(struct measure_tally *tally)
         uint64_t word = tally->cache->counts[i];
 
         if (measure_cache_packets(word)) {
-            enum measure_family family
+            enum measure_layout layout
                 = (measure_cache_version(word) == 4
-                   ? MEASURE_IPV4 : MEASURE_IPV6);
+                   ? MEASURE_NARROW : MEASURE_WIDE);
 
-            if (!begun[family]) {
-                begin_spare_table(tally, family);
-                begun[family] = true;
+            if (!begun[layout]) {
+                begin_spare_table(tally, layout);
+                begun[layout] = true;
             }
             measure_tally_move_entry(tally, i);
         }
@@ -678,13 +678,13 @@ measure_tally_quiet_limit(uint64_t idle_bytes, unsigned int weight,
                MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT) / 2;
 }
 
-/* Returns what each table of 'family' in a tally for which there are 'limit'
- * bytes may take: of two tables for each family, three quarters are for
+/* Returns what each table of 'layout' in a tally for which there are 'limit'
+ * bytes may take: of two tables for each layout, three quarters are for
  * IPv4. */
 uint64_t
-measure_table_limit(enum measure_family family, uint64_t limit)
+measure_table_limit(enum measure_layout layout, uint64_t limit)
 {
-    return family == MEASURE_IPV4 ? limit * 3 / 8 : limit / 8;
+    return layout == MEASURE_NARROW ? limit * 3 / 8 : limit / 8;
 }
 
 /* Returns at least 'lines', if 'limit' bytes allow, as a power of 2: then a
@@ -700,24 +700,24 @@ choose_lines(uint64_t lines, uint64_t limit)
 /* Chooses the sizes of the first table of a tally and of the one in reserve,
  * for an epoch of about 'n_flows' flows, within 'limit' bytes. */
 void
-measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_LAYOUTS],
                            uint64_t limit,
-                           uint32_t n_lines[MEASURE_N_FAMILIES],
-                           uint32_t next_lines[MEASURE_N_FAMILIES])
+                           uint32_t n_lines[MEASURE_N_LAYOUTS],
+                           uint32_t next_lines[MEASURE_N_LAYOUTS])
 {
-    static const uint32_t first[MEASURE_N_FAMILIES] = {
-        [MEASURE_IPV4] = 2048,
-        [MEASURE_IPV6] = 256,
+    static const uint32_t first[MEASURE_N_LAYOUTS] = {
+        [MEASURE_NARROW] = 2048,
+        [MEASURE_WIDE] = 256,
     };
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t most = measure_table_limit(family, limit);
-        uint32_t expected = measure_table_lines_for(family,
-                                                    n_flows[family] * 5 / 4);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        uint64_t most = measure_table_limit(layout, limit);
+        uint32_t expected = measure_table_lines_for(layout,
+                                                    n_flows[layout] * 5 / 4);
 
-        n_lines[family] = choose_lines(
-            max(expected, choose_lines(first[family], limit / 16)), most);
-        next_lines[family] = max(min(max(UINT64_C(4) * n_lines[family],
+        n_lines[layout] = choose_lines(
+            max(expected, choose_lines(first[layout], limit / 16)), most);
+        next_lines[layout] = max(min(max(UINT64_C(4) * n_lines[layout],
                                          MEASURE_NEXT_LINES),
                                      most / MEASURE_LINE_SIZE),
                                  MEASURE_TALLY_MIN_LINES);
@@ -742,7 +742,7 @@ take_table(struct measure_table *pool, uint32_t n_pool, uint32_t n_lines,
     return false;
 }
 
-/* Empties 'tally' and gives it, for each family, one table of 'n_lines' lines,
+/* Empties 'tally' and gives it, for each layout, one table of 'n_lines' lines,
  * and unless that is 0 a next one of 'next_lines' lines.  Tables that have the
  * right size already are cleared and kept.  measure_tally_begin() must follow.
  *
@@ -750,39 +750,39 @@ take_table(struct measure_table *pool, uint32_t n_pool, uint32_t n_lines,
  * counts in the overflow count array what finds no table. */
 bool
 measure_tally_reset(struct measure_tally *tally,
-                    const uint32_t n_lines[MEASURE_N_FAMILIES],
-                    const uint32_t next_lines[MEASURE_N_FAMILIES])
+                    const uint32_t n_lines[MEASURE_N_LAYOUTS],
+                    const uint32_t next_lines[MEASURE_N_LAYOUTS])
 {
     bool complete = true;
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        struct measure_table *tables = tally->tables[family];
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_table *tables = tally->tables[layout];
         struct measure_table pool[MEASURE_TALLY_TABLES];
-        uint32_t n_pool = tally->n_tables[family];
+        uint32_t n_pool = tally->n_tables[layout];
         bool have_first, have_next;
 
         memcpy(pool, tables, n_pool * sizeof *pool);
-        have_first = take_table(pool, n_pool, n_lines[family], &tables[0]);
-        have_next = (next_lines[family]
-                     && take_table(pool, n_pool, next_lines[family],
+        have_first = take_table(pool, n_pool, n_lines[layout], &tables[0]);
+        have_next = (next_lines[layout]
+                     && take_table(pool, n_pool, next_lines[layout],
                                    &tables[1]));
-        if (tally->held_cache && !tally->spare[family].rows) {
-            take_table(pool, n_pool, spare_lines(family),
-                       &tally->spare[family]);
+        if (tally->held_cache && !tally->spare[layout].rows) {
+            take_table(pool, n_pool, spare_lines(layout),
+                       &tally->spare[layout]);
         }
         for (uint32_t i = 0; i < n_pool; i++) {
             measure_table_destroy(&pool[i], tally->budget);
         }
 
         if (!have_first) {
-            complete &= measure_table_init(&tables[0], family, n_lines[family],
+            complete &= measure_table_init(&tables[0], layout, n_lines[layout],
                                            tally->budget, tally->node);
         }
-        tally->n_tables[family] = have_next ? 2 : 1;
-        tally->current[family] = &tables[0];
-        if (next_lines[family] && !have_next) {
-            complete &= measure_tally_add_table(tally, family,
-                                                next_lines[family]);
+        tally->n_tables[layout] = have_next ? 2 : 1;
+        tally->current[layout] = &tables[0];
+        if (next_lines[layout] && !have_next) {
+            complete &= measure_tally_add_table(tally, layout,
+                                                next_lines[layout]);
         }
     }
 
@@ -812,30 +812,30 @@ measure_tally_begin(struct measure_tally *tally, enum measure_by by)
                    ? &measure_count_masks[by] : &measure_masks[by]);
 }
 
-/* Gives 'tally' another table of 'family', of 'n_lines' lines, for when the
+/* Gives 'tally' another table of 'layout', of 'n_lines' lines, for when the
  * ones that it has are full.  May be called while the packet thread counts.
  * Returns false if the tally has MEASURE_TALLY_TABLES tables, or there is no
  * memory. */
 bool
 measure_tally_add_table(struct measure_tally *tally,
-                        enum measure_family family, uint32_t n_lines)
+                        enum measure_layout layout, uint32_t n_lines)
 {
     struct measure_table table;
     uint32_t n;
 
-    if (tally->n_tables[family] >= MEASURE_TALLY_TABLES
-        || !measure_table_init(&table, family, n_lines, tally->budget,
+    if (tally->n_tables[layout] >= MEASURE_TALLY_TABLES
+        || !measure_table_init(&table, layout, n_lines, tally->budget,
                                tally->node)) {
         return false;
     }
     /* While memory was prepared the tally may have been given another one. */
-    n = tally->n_tables[family];
+    n = tally->n_tables[layout];
     if (n >= MEASURE_TALLY_TABLES) {
         measure_table_destroy(&table, tally->budget);
         return false;
     }
-    tally->tables[family][n] = table;
-    __atomic_store_n(&tally->n_tables[family], n + 1, __ATOMIC_RELEASE);
+    tally->tables[layout][n] = table;
+    __atomic_store_n(&tally->n_tables[layout], n + 1, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -865,23 +865,23 @@ measure_tally_load(const struct measure_tally *tally,
     load->counters.overflow_bytes
         = counter_get(&tally->counters.overflow_bytes);
 
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        const struct measure_table *tables = tally->tables[family];
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        const struct measure_table *tables = tally->tables[layout];
         const struct measure_table *current
-            = __atomic_load_n(&tally->current[family], __ATOMIC_ACQUIRE);
-        uint32_t n = __atomic_load_n(&tally->n_tables[family],
+            = __atomic_load_n(&tally->current[layout], __ATOMIC_ACQUIRE);
+        uint32_t n = __atomic_load_n(&tally->n_tables[layout],
                                      __ATOMIC_ACQUIRE);
 
         for (uint32_t i = 0; i < n; i++) {
             load->table_bytes += measure_table_size(tables[i].n_lines);
-            load->n_used[family] += measure_table_n_used(&tables[i]);
+            load->n_used[layout] += measure_table_n_used(&tables[i]);
         }
-        load->n_tables[family] = current - tables + 1;
-        load->n_unused[family] = n - load->n_tables[family];
-        load->n_lines[family] = current->n_lines;
-        load->max_used[family] = current->max_used;
-        load->current_used[family] = measure_table_n_used(current);
-        load->last_lines[family] = tables[n - 1].n_lines;
+        load->n_tables[layout] = current - tables + 1;
+        load->n_unused[layout] = n - load->n_tables[layout];
+        load->n_lines[layout] = current->n_lines;
+        load->max_used[layout] = current->max_used;
+        load->current_used[layout] = measure_table_n_used(current);
+        load->last_lines[layout] = tables[n - 1].n_lines;
     }
     load->report_bytes = load->table_bytes;
     if (tally->structure) {
@@ -892,8 +892,8 @@ measure_tally_load(const struct measure_tally *tally,
         load->structure_bytes = structure.bytes;
         load->n_lost = structure.n_lost;
         load->report_bytes += structure.report_bytes;
-        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-            load->n_used[family] += structure.n_keys[family];
+        for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+            load->n_used[layout] += structure.n_keys[layout];
         }
     }
 }

@@ -47,7 +47,7 @@
  * ovsrcu_synchronize()) before touching anything of the old tally but its
  * counters.
  *
- * Tables in a tally.  For each family, a tally has a row of tables of growing
+ * Tables in a tally.  For each layout, a tally has a row of tables of growing
  * size, of which the packet thread fills one.  When that one takes no new key
  * the thread moves on to the next, which the control thread has put there
  * before (measure_tally_add_table()), and forgets the old one until the end of
@@ -101,7 +101,7 @@
  * Memory of a tally: MEASURE_OVERFLOW_CELLS * 16 bytes, MEASURE_WAITING
  * records, the tables, that of its structure, a few hundred bytes, and with
  * two tiers sizeof(struct measure_cache) and a table of MEASURE_CACHE_ENTRIES
- * keys for each family that finds entries.
+ * keys for each layout that finds entries.
  *
  * Thread safety: measure_thread_tally(), measure_tally_count(), the functions
  * of the two tiers and measure_tally_move_entry() belong to the one packet
@@ -113,7 +113,7 @@
  * is not in use. */
 
 #define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
-#define MEASURE_TALLY_TABLES 12     /* Tables of a family in a tally. */
+#define MEASURE_TALLY_TABLES 12     /* Tables of a layout in a tally. */
 #define MEASURE_OVERFLOW_CELLS 1024
 #define MEASURE_WAITING (2 * MEASURE_BURST)
 
@@ -154,7 +154,7 @@ struct measure_overflow_cell {
 
 struct measure_tally {
     /* Written by the packet thread. */
-    struct measure_table *current[MEASURE_N_FAMILIES];
+    struct measure_table *current[MEASURE_N_LAYOUTS];
     struct measure_counters counters;
     struct measure_overflow_cell *overflow;
     struct measure_cache *cache;    /* NULL with one tier. */
@@ -179,13 +179,13 @@ struct measure_tally {
 
     /* Written by the control thread.  The packet thread reads 'n_tables' and
      * those tables that it covers. */
-    uint32_t n_tables[MEASURE_N_FAMILIES];
-    struct measure_table tables[MEASURE_N_FAMILIES][MEASURE_TALLY_TABLES];
+    uint32_t n_tables[MEASURE_N_LAYOUTS];
+    struct measure_table tables[MEASURE_N_LAYOUTS][MEASURE_TALLY_TABLES];
 
     struct measure_cache *held_cache;   /* What 'cache' is with two tiers. */
 
     /* Empty tables for measure_tally_move_cache(). */
-    struct measure_table spare[MEASURE_N_FAMILIES];
+    struct measure_table spare[MEASURE_N_LAYOUTS];
 };
 
 struct measure_thread {
@@ -278,14 +278,14 @@ struct measure_tally *measure_tally_create(const struct measure_hash_secret *,
 void measure_tally_destroy(struct measure_tally *);
 uint64_t measure_tally_quiet_limit(uint64_t idle_bytes, unsigned int weight,
                                    unsigned int all_weights);
-uint64_t measure_table_limit(enum measure_family, uint64_t limit);
-void measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_FAMILIES],
+uint64_t measure_table_limit(enum measure_layout, uint64_t limit);
+void measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_LAYOUTS],
                                 uint64_t limit,
-                                uint32_t n_lines[MEASURE_N_FAMILIES],
-                                uint32_t next_lines[MEASURE_N_FAMILIES]);
+                                uint32_t n_lines[MEASURE_N_LAYOUTS],
+                                uint32_t next_lines[MEASURE_N_LAYOUTS]);
 bool measure_tally_reset(struct measure_tally *,
-                         const uint32_t n_lines[MEASURE_N_FAMILIES],
-                         const uint32_t next_lines[MEASURE_N_FAMILIES]);
+                         const uint32_t n_lines[MEASURE_N_LAYOUTS],
+                         const uint32_t next_lines[MEASURE_N_LAYOUTS]);
 void measure_tally_begin(struct measure_tally *, enum measure_by);
 bool measure_tally_use_cache(struct measure_tally *,
                              struct measure_cache_keys *);
@@ -298,11 +298,11 @@ bool measure_tally_use_structure(struct measure_tally *,
 enum measure_structure_kind
 measure_tally_structure(const struct measure_tally *);
 void measure_tally_move_cache(struct measure_tally *);
-bool measure_tally_add_table(struct measure_tally *, enum measure_family,
+bool measure_tally_add_table(struct measure_tally *, enum measure_layout,
                              uint32_t n_lines);
 
 uint64_t measure_masked_hash(const struct measure_hash_secret *,
-                             enum measure_family, const uint64_t *key,
+                             enum measure_layout, const uint64_t *key,
                              const struct measure_mask *);
 uint32_t measure_overflow_cell(uint64_t hash);
 void measure_counters_add(struct measure_counters *,
@@ -316,13 +316,13 @@ struct measure_load {
     uint64_t report_bytes;              /* ...and of their report, at most. */
     uint64_t structure_bytes;           /* That of the structure. */
     uint64_t n_lost;                    /* Keys without a place in it. */
-    uint32_t n_unused[MEASURE_N_FAMILIES];  /* Tables not yet begun. */
-    uint32_t n_tables[MEASURE_N_FAMILIES];  /* Tables begun. */
-    uint64_t n_used[MEASURE_N_FAMILIES];    /* Rows used, in all tables. */
-    uint32_t n_lines[MEASURE_N_FAMILIES];   /* Lines of the current table. */
-    uint32_t max_used[MEASURE_N_FAMILIES];  /* Rows that it takes... */
-    uint32_t current_used[MEASURE_N_FAMILIES]; /* ...and that it has. */
-    uint32_t last_lines[MEASURE_N_FAMILIES];   /* Lines of the last table. */
+    uint32_t n_unused[MEASURE_N_LAYOUTS];   /* Tables not yet begun. */
+    uint32_t n_tables[MEASURE_N_LAYOUTS];   /* Tables begun. */
+    uint64_t n_used[MEASURE_N_LAYOUTS];     /* Rows used, in all tables. */
+    uint32_t n_lines[MEASURE_N_LAYOUTS];    /* Lines of the current table. */
+    uint32_t max_used[MEASURE_N_LAYOUTS];   /* Rows that it takes... */
+    uint32_t current_used[MEASURE_N_LAYOUTS]; /* ...and that it has. */
+    uint32_t last_lines[MEASURE_N_LAYOUTS];    /* Lines of the last table. */
 };
 
 void measure_tally_load(const struct measure_tally *, struct measure_load *);

@@ -34,39 +34,39 @@ max(uint64_t a, uint64_t b)
 
 /* Returns the lines that the table in reserve should have at least. */
 static uint64_t
-reserve_lines(enum measure_family family, uint64_t limit)
+reserve_lines(enum measure_layout layout, uint64_t limit)
 {
     return min(MEASURE_NEXT_LINES,
-               measure_table_limit(family, limit) / MEASURE_LINE_SIZE);
+               measure_table_limit(layout, limit) / MEASURE_LINE_SIZE);
 }
 
-/* Returns true if the packet thread has flows of 'family' and has begun its
+/* Returns true if the packet thread has flows of 'layout' and has begun its
  * last table for them, or has less than 'lines' in reserve. */
 static bool
-needs_table(const struct measure_load *load, enum measure_family family,
+needs_table(const struct measure_load *load, enum measure_layout layout,
             uint64_t lines)
 {
-    return (load->n_used[family]
-            && (!load->n_unused[family]
-                || (load->n_unused[family] == 1
-                    && load->last_lines[family] < lines)));
+    return (load->n_used[layout]
+            && (!load->n_unused[layout]
+                || (load->n_unused[layout] == 1
+                    && load->last_lines[layout] < lines)));
 }
 
 /* Returns true if it needs one at once, before a large one: it has filled half
  * of its last table, or a large one would come too late for a small one.  A
  * tally can have MEASURE_TALLY_TABLES: some are left for large ones. */
 static bool
-needs_quick_table(const struct measure_load *load, enum measure_family family,
+needs_quick_table(const struct measure_load *load, enum measure_layout layout,
                   uint64_t limit)
 {
-    uint32_t n_tables = load->n_tables[family] + load->n_unused[family];
-    bool small = load->n_lines[family] <= MEASURE_QUICK_LINES;
+    uint32_t n_tables = load->n_tables[layout] + load->n_unused[layout];
+    bool small = load->n_lines[layout] <= MEASURE_QUICK_LINES;
 
     return (n_tables + 4 <= MEASURE_TALLY_TABLES
-            && (small || load->current_used[family]
-                         > load->max_used[family] / 2)
-            && needs_table(load, family,
-                           small ? min(reserve_lines(family, limit),
+            && (small || load->current_used[layout]
+                         > load->max_used[layout] / 2)
+            && needs_table(load, layout,
+                           small ? min(reserve_lines(layout, limit),
                                        MEASURE_QUICK_LINES) : 1));
 }
 
@@ -79,9 +79,9 @@ measure_tally_needs_table(const struct measure_tally *tally, uint64_t limit,
     struct measure_load load;
 
     measure_tally_load(tally, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        if (quick ? needs_quick_table(&load, family, limit)
-            : needs_table(&load, family, reserve_lines(family, limit))) {
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        if (quick ? needs_quick_table(&load, layout, limit)
+            : needs_table(&load, layout, reserve_lines(layout, limit))) {
             return !tally->structure;
         }
     }
@@ -100,19 +100,19 @@ measure_tally_grow(struct measure_tally *tally, uint64_t limit, uint64_t *left)
     uint64_t bytes = 0;
 
     measure_tally_load(tally, &load);
-    for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
-        uint64_t want = (needs_quick_table(&load, family, limit)
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        uint64_t want = (needs_quick_table(&load, layout, limit)
                          ? MEASURE_QUICK_LINES
-                         : max((uint64_t) load.n_lines[family] * GROWTH,
+                         : max((uint64_t) load.n_lines[layout] * GROWTH,
                                MEASURE_NEXT_LINES));
         uint32_t lines = min(min(want, *left / 4 / MEASURE_LINE_SIZE),
                              MEASURE_TABLE_MAX_LINES);
         uint64_t size = measure_table_size(lines);
 
-        if (needs_table(&load, family, reserve_lines(family, limit))
+        if (needs_table(&load, layout, reserve_lines(layout, limit))
             && lines >= MEASURE_TALLY_MIN_LINES) {
             *left -= 2 * size;
-            if (measure_tally_add_table(tally, family, lines)) {
+            if (measure_tally_add_table(tally, layout, lines)) {
                 bytes += size;
             } else {
                 *left += 2 * size;
