@@ -174,7 +174,7 @@ reset(struct measure_tally *tally)
     uint32_t next_lines[MEASURE_N_LAYOUTS] = { 64, 64 };
 
     measure_tally_reset(tally, n_lines, next_lines);
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
 }
 
 /* Steps that take time. */
@@ -311,7 +311,7 @@ find_changes(const struct measure_report *report)
     struct measure_change *changes[MEASURE_N_LAYOUTS] = { &change };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
 
-    if (!measure_query_changes(&scope, MEASURE_BY_PAIR, changes)) {
+    if (!measure_query_changes(&scope, MEASURE_KIND_PAIR, changes)) {
         fprintf(stderr, "merge-scale: no memory for changes\n");
         exit(EXIT_FAILURE);
     }
@@ -359,7 +359,7 @@ epochs(const char *name)
 
         fill_tallies();
         start = seconds(CLOCK_THREAD_CPUTIME_ID);
-        report = measure_report_merge(tallies, n_threads, MEASURE_BY_FLOW,
+        report = measure_report_merge(tallies, n_threads, MEASURE_KIND_FLOW,
                                       &secret, &budget);
         ms[MERGE][round] = since(&start);
         n_rows = measure_table_n_used(&report->tables[MEASURE_NARROW]);
@@ -427,7 +427,7 @@ ask_all(const char *name)
 
     measure_memory_trim(&budget, 0);
     count_flows(tallies[0], 0);
-    report = measure_report_merge(tallies, 1, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(tallies, 1, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     for (size_t i = 0; i < N_DEFAULT_QUESTIONS; i++) {
         ask(report, &questions[i]);
@@ -436,7 +436,7 @@ ask_all(const char *name)
     measure_report_destroy(report);
     measure_memory_trim(&budget, SPARE_BYTES);
 
-    report = measure_report_merge(tallies, 1, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(tallies, 1, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     measure_output_open_object(out, name);
     measure_output_open_list(out, "questions");
@@ -633,7 +633,7 @@ static void
 take(struct measure_tally *const old[])
 {
     struct measure_report *report
-        = measure_report_merge(old, n_threads, MEASURE_BY_FLOW, &secret,
+        = measure_report_merge(old, n_threads, MEASURE_KIND_FLOW, &secret,
                                &budget);
 
     counted += report->counters.packets;

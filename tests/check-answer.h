@@ -24,7 +24,7 @@
 /* Questions about one whole report, by what a report can be configured for. */
 
 struct question {
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     enum measure_sort sort;
     bool heavy_only;
     uint64_t n;
@@ -42,13 +42,13 @@ is_exact(const struct measure_report *report)
 }
 
 static inline bool
-can_ask(const struct measure_report *report, enum measure_by by)
+can_ask(const struct measure_report *report, enum measure_key_kind key_kind)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
     struct measure_group group;
     char *error;
 
-    measure_group_from_by(&group, by);
+    measure_group_from_by(&group, key_kind);
     error = measure_scope_check(&scope, &group);
     free(error);
     return !error;
@@ -63,7 +63,7 @@ hitters_question(const struct question *question)
         .threshold_text = "0.1%",
     };
 
-    measure_group_from_by(&q.group, question->by);
+    measure_group_from_by(&q.group, question->key_kind);
     return q;
 }
 
@@ -74,7 +74,7 @@ ask(const struct measure_report *report, const struct question *question,
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
     struct measure_hitters_question q = hitters_question(question);
 
-    ck_assert(can_ask(report, question->by));
+    ck_assert(can_ask(report, question->key_kind));
     return measure_hitters_ask(&scope, &q, answer);
 }
 

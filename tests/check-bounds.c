@@ -133,7 +133,7 @@ begin_tallies(struct run *run)
         reset_tally(tally);
         ck_assert(measure_tally_use_structure(
             tally, none ? MEASURE_LINEAR_TABLE : setting->kind, limit));
-        measure_tally_begin(tally, MEASURE_BY_SOURCE);
+        measure_tally_begin(tally, MEASURE_KIND_SOURCE);
         if (tally->structure) {
             measure_structure_begin(tally->structure, &threshold);
         }
@@ -278,7 +278,7 @@ name_keys(struct run *run)
     static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, MEASURE_BY_SOURCE);
+    measure_tally_begin(tally, MEASURE_KIND_SOURCE);
     for (uint32_t i = 0; i < N_NAMED; i++) {
         if (!is_tight(run) || i % 3) {
             send_packets(run, tally, MAX_THREADS * N_NUMBERS + i, 1);
@@ -297,12 +297,12 @@ static void
 check_report(struct run *run, int n_tallies, struct seen *seen)
 {
     static const struct question all_rows = {
-        .by = MEASURE_BY_SOURCE,
+        .key_kind = MEASURE_KIND_SOURCE,
         .threshold = { MEASURE_SHARE, 0.1 },
     };
     struct truth *truth = &run->truth;
     struct measure_report *report
-        = measure_report_merge(run->tallies, n_tallies, MEASURE_BY_SOURCE,
+        = measure_report_merge(run->tallies, n_tallies, MEASURE_KIND_SOURCE,
                                &secret, &budget);
     bool overflow = report->counters.overflow_packets;
     struct measure_hitters_answer answer;

@@ -46,7 +46,7 @@ open_tally(uint32_t n_lines)
 
     ck_assert(measure_tally_reset(tally, lines, next));
     flow_cache_begin(tally, get_keys());
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     return tally;
 }
 
@@ -61,7 +61,7 @@ static void
 check_report(struct measure_tally *tally, const struct oracle *oracle)
 {
     struct question question = {
-        .by = MEASURE_BY_FLOW, .n = 0,
+        .key_kind = MEASURE_KIND_FLOW, .n = 0,
         .threshold = { .unit = MEASURE_SHARE, .value = 100 },
     };
     struct measure_hitters_answer answer;
@@ -71,7 +71,7 @@ check_report(struct measure_tally *tally, const struct oracle *oracle)
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
         REQUIRE(!measure_cache_packets(tally->cache->counts[i]));
     }
-    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(&tally, 1, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     ck_assert_uint_eq(report->counters.packets, oracle->packets);
     ck_assert_uint_eq(report->counters.bytes, oracle->bytes);

@@ -264,16 +264,16 @@ make_record(const struct measure_fields *fields, uint32_t bytes)
     return record;
 }
 
-/* Leaves in 'fields' what keys of kind 'by' consist of. */
+/* Leaves in 'fields' what keys of kind 'key_kind' consist of. */
 static UNUSED void
-keep_fields(struct measure_fields *fields, enum measure_by by)
+keep_fields(struct measure_fields *fields, enum measure_key_kind key_kind)
 {
-    if (by == MEASURE_BY_SOURCE) {
+    if (key_kind == MEASURE_KIND_SOURCE) {
         memset(fields->destination, 0, sizeof fields->destination);
-    } else if (by == MEASURE_BY_DESTINATION) {
+    } else if (key_kind == MEASURE_KIND_DESTINATION) {
         memset(fields->source, 0, sizeof fields->source);
     }
-    if (by != MEASURE_BY_FLOW) {
+    if (key_kind != MEASURE_KIND_FLOW) {
         fields->source_port = fields->destination_port = 0;
         fields->protocol = 0;
         fields->vlan = 0;
@@ -455,16 +455,16 @@ oracle_add(struct oracle *o, const struct measure_fields *fields,
     o->bytes += bytes;
 }
 
-/* Returns what 'o' holds, grouped by 'by'. */
+/* Returns what 'o' holds, grouped by 'key_kind'. */
 static UNUSED struct oracle
-oracle_group(const struct oracle *o, enum measure_by by)
+oracle_group(const struct oracle *o, enum measure_key_kind key_kind)
 {
     struct oracle groups = oracle_open();
 
     for (size_t i = 0; i < o->n; i++) {
         struct measure_fields fields = o->rows[i].fields;
 
-        keep_fields(&fields, by);
+        keep_fields(&fields, key_kind);
         oracle_add(&groups, &fields, o->rows[i].packets, o->rows[i].bytes);
     }
     return groups;

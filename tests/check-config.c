@@ -260,7 +260,7 @@ START_TEST(settings_have_names_defaults_and_help)
     memset(&config, 0xff, sizeof config);
     measure_config_init(&config);
     ck_assert(!config.enable);
-    ck_assert_int_eq(config.key, MEASURE_BY_FLOW);
+    ck_assert_int_eq(config.key, MEASURE_KIND_FLOW);
     ck_assert_uint_eq(config.epoch_ms, 1000);
     ck_assert_uint_eq(config.memory_mb, 256);
     ck_assert_uint_eq(config.idle_memory_mb, 4);
@@ -281,9 +281,10 @@ START_TEST(values_arrive)
     ck_assert(config.enable);
     ck_assert(measure_config_set(&config, ENABLE, "false"));
     ck_assert(!config.enable);
-    for (int by = 0; by < MEASURE_N_BY; by++) {
-        ck_assert(measure_config_set(&config, KEY, measure_by_name(by)));
-        ck_assert_int_eq(config.key, by);
+    for (int key_kind = 0; key_kind < MEASURE_N_KINDS; key_kind++) {
+        ck_assert(measure_config_set(&config, KEY,
+                                     measure_kind_name(key_kind)));
+        ck_assert_int_eq(config.key, key_kind);
     }
     ck_assert(measure_config_set(&config, EPOCH, "86400000"));
     ck_assert_uint_eq(config.epoch_ms, 86400000);

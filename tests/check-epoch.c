@@ -66,7 +66,8 @@ draw_secret(void)
 }
 
 static struct measure_tally *
-make_tally(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
+make_tally(enum measure_key_kind key_kind, uint32_t n_lines,
+           uint32_t next_lines)
 {
     struct measure_tally *tally = measure_tally_create(&secret, &budget,
                                                        MEASURE_ANY_NODE);
@@ -74,7 +75,7 @@ make_tally(enum measure_by by, uint32_t n_lines, uint32_t next_lines)
     uint32_t next[MEASURE_N_LAYOUTS] = { next_lines, next_lines };
 
     ck_assert(measure_tally_reset(tally, first, next));
-    measure_tally_begin(tally, by);
+    measure_tally_begin(tally, key_kind);
     return tally;
 }
 
@@ -184,11 +185,12 @@ check_counters(const struct measure_counters *c, const struct traffic *t)
  * counts that are never too high and bounds that are never too low. */
 static void
 check_report(struct measure_tally *const tallies[], size_t n_tallies,
-             enum measure_by by, const struct traffic *t, bool exact)
+             enum measure_key_kind key_kind, const struct traffic *t,
+             bool exact)
 {
     struct measure_report *report
-        = measure_report_merge(tallies, n_tallies, by, &secret, &budget);
-    struct oracle keys = oracle_group(&t->flows, by);
+        = measure_report_merge(tallies, n_tallies, key_kind, &secret, &budget);
+    struct oracle keys = oracle_group(&t->flows, key_kind);
     uint64_t packets = 0, bytes = 0;
     size_t n_rows = 0;
 
@@ -257,9 +259,9 @@ check_report(struct measure_tally *const tallies[], size_t n_tallies,
 
 START_TEST(one_table_counts_exactly)
 {
-    enum measure_by by = _i % MEASURE_N_BY;
-    struct traffic t = traffic_open(_i / MEASURE_N_BY, 3000);
-    struct measure_tally *tally = make_tally(by, 6000, 0);
+    enum measure_key_kind key_kind = _i % MEASURE_N_KINDS;
+    struct traffic t = traffic_open(_i / MEASURE_N_KINDS, 3000);
+    struct measure_tally *tally = make_tally(key_kind, 6000, 0);
     struct measure_load load;
 
     send_packets(&t, tally, 50000);
@@ -275,7 +277,7 @@ START_TEST(one_table_counts_exactly)
         ck_assert_uint_eq(load.n_used[layout], load.current_used[layout]);
     }
     ck_assert_uint_eq(load.table_bytes, 2 * 6000 * MEASURE_LINE_SIZE);
-    check_report(&tally, 1, by, &t, true);
+    check_report(&tally, 1, key_kind, &t, true);
 
     measure_tally_destroy(tally);
     traffic_close(&t);
@@ -284,18 +286,18 @@ END_TEST
 
 START_TEST(several_tallies_add_up)
 {
-    enum measure_by by = _i;
+    enum measure_key_kind key_kind = _i;
     struct traffic t = traffic_open(STREAM_ZIPF, 3000);
     struct measure_tally *tallies[5];
 
     for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
-        tallies[i] = make_tally(by, 6000, 0);
+        tallies[i] = make_tally(key_kind, 6000, 0);
     }
     for (int i = 0; i < 50; i++) {
         /* The last one counts nothing. */
         send_packets(&t, tallies[i % (ARRAY_SIZE(tallies) - 1)], 1000);
     }
-    check_report(tallies, ARRAY_SIZE(tallies), by, &t, true);
+    check_report(tallies, ARRAY_SIZE(tallies), key_kind, &t, true);
     for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
         measure_tally_destroy(tallies[i]);
     }
@@ -305,9 +307,9 @@ END_TEST
 
 START_TEST(full_tables_move_on_and_stay_exact)
 {
-    enum measure_by by = _i;
+    enum measure_key_kind key_kind = _i;
     struct traffic t = traffic_open(STREAM_UNIFORM, 4000);
-    struct measure_tally *tally = make_tally(by, 10, 20);
+    struct measure_tally *tally = make_tally(key_kind, 10, 20);
     struct measure_load load;
     uint32_t next_lines = 40;
 
@@ -342,7 +344,7 @@ START_TEST(full_tables_move_on_and_stay_exact)
                           measure_table_n_used(tally->current[layout]));
     }
     ck_assert_uint_eq(load.counters.overflow_packets, 0);
-    check_report(&tally, 1, by, &t, true);
+    check_report(&tally, 1, key_kind, &t, true);
     measure_tally_destroy(tally);
     traffic_close(&t);
 }
@@ -350,7 +352,7 @@ END_TEST
 
 START_TEST(tables_of_a_tally_are_limited)
 {
-    struct measure_tally *tally = make_tally(MEASURE_BY_FLOW, 4, 0);
+    struct measure_tally *tally = make_tally(MEASURE_KIND_FLOW, 4, 0);
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         for (int i = 1; i < MEASURE_TALLY_TABLES; i++) {
@@ -371,7 +373,7 @@ START_TEST(tables_of_a_tally_are_limited)
     ck_assert_uint_eq(load.n_used[MEASURE_WIDE], MEASURE_TALLY_TABLES * 2);
     ck_assert_uint_eq(load.counters.overflow_packets,
                       t.flows.packets - MEASURE_TALLY_TABLES * 6);
-    check_report(&tally, 1, MEASURE_BY_FLOW, &t, false);
+    check_report(&tally, 1, MEASURE_KIND_FLOW, &t, false);
     measure_tally_destroy(tally);
     traffic_close(&t);
 }
@@ -379,19 +381,19 @@ END_TEST
 
 START_TEST(overflow_is_bounded_and_adds_up)
 {
-    enum measure_by by = _i % MEASURE_N_BY;
-    struct traffic t = traffic_open(_i / MEASURE_N_BY, 20000);
+    enum measure_key_kind key_kind = _i % MEASURE_N_KINDS;
+    struct traffic t = traffic_open(_i / MEASURE_N_KINDS, 20000);
     struct measure_tally *tallies[3];
 
-    tallies[0] = make_tally(by, 8, 16);
-    tallies[1] = make_tally(by, 20, 0);
+    tallies[0] = make_tally(key_kind, 8, 16);
+    tallies[1] = make_tally(key_kind, 20, 0);
     /* One that has no table for IPv6, as when there is no memory at all. */
-    tallies[2] = make_tally(by, 1, 0);
+    tallies[2] = make_tally(key_kind, 1, 0);
     ck_assert_uint_eq(tallies[2]->tables[MEASURE_WIDE][0].max_used, 0);
     for (int i = 0; i < 300; i++) {
         send_packets(&t, tallies[i % ARRAY_SIZE(tallies)], 200);
     }
-    check_report(tallies, ARRAY_SIZE(tallies), by, &t, false);
+    check_report(tallies, ARRAY_SIZE(tallies), key_kind, &t, false);
     for (size_t i = 0; i < ARRAY_SIZE(tallies); i++) {
         measure_tally_destroy(tallies[i]);
     }
@@ -426,7 +428,7 @@ START_TEST(quiet_tallies_take_some_flows)
     measure_tally_choose_lines(none, limit, n_lines, next_lines);
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, n_lines, next_lines));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
 
     /* Two tallies of each thread; up to 7 threads, and the main thread with an
      * eighth of what one of them has, make less than the idle memory. */
@@ -516,7 +518,7 @@ START_TEST(reset_leaves_nothing_behind)
 
     for (int i = 0; i < 30; i++) {
         struct traffic t = traffic_open(STREAM_UNIFORM, 2000);
-        enum measure_by by = random_below(&r, MEASURE_N_BY);
+        enum measure_key_kind key_kind = random_below(&r, MEASURE_N_KINDS);
         uint32_t first[MEASURE_N_LAYOUTS], next[MEASURE_N_LAYOUTS];
         struct measure_counters none;
         uint64_t size = own_size;
@@ -530,7 +532,7 @@ START_TEST(reset_leaves_nothing_behind)
             size += (first[layout] + next[layout]) * MEASURE_LINE_SIZE;
         }
         ck_assert(measure_tally_reset(tally, first, next));
-        measure_tally_begin(tally, by);
+        measure_tally_begin(tally, key_kind);
 
         memset(&none, 0, sizeof none);
         ck_assert_mem_eq(&tally->counters, &none, sizeof none);
@@ -554,7 +556,7 @@ START_TEST(reset_leaves_nothing_behind)
         }
 
         send_packets(&t, tally, 20000);
-        check_report(&tally, 1, by, &t,
+        check_report(&tally, 1, key_kind, &t,
                      !tally->counters.overflow_packets);
         if (roomy) {
             ck_assert_uint_eq(tally->counters.overflow_packets, 0);
@@ -575,7 +577,7 @@ START_TEST(reset_keeps_tables)
     uint64_t *rows[MEASURE_N_LAYOUTS][2];
 
     ck_assert(measure_tally_reset(tally, first, next));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         rows[layout][0] = tally->tables[layout][0].rows;
         rows[layout][1] = tally->tables[layout][1].rows;
@@ -632,8 +634,8 @@ END_TEST
 
 START_TEST(swap_returns_the_old_tally)
 {
-    struct measure_tally *a = make_tally(MEASURE_BY_FLOW, 4, 0);
-    struct measure_tally *b = make_tally(MEASURE_BY_FLOW, 4, 0);
+    struct measure_tally *a = make_tally(MEASURE_KIND_FLOW, 4, 0);
+    struct measure_tally *b = make_tally(MEASURE_KIND_FLOW, 4, 0);
     struct measure_thread thread = { .tally = a };
 
     ck_assert_ptr_eq(measure_thread_tally(&thread), a);
@@ -651,7 +653,7 @@ END_TEST
 START_TEST(packet_path_allocates_nothing_and_takes_no_lock)
 {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    struct measure_tally *tally = make_tally(MEASURE_BY_FLOW, 10, 20);
+    struct measure_tally *tally = make_tally(MEASURE_KIND_FLOW, 10, 20);
     struct measure_thread thread = { .tally = tally };
     enum { N_RECORDS = 320 * 2 * MEASURE_BURST };
     struct measure_record *records = malloc(N_RECORDS * sizeof *records);
@@ -704,13 +706,13 @@ main(void)
 
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, one_table_counts_exactly,
-                        0, N_STREAM_KINDS * MEASURE_N_BY);
-    tcase_add_loop_test(tests, several_tallies_add_up, 0, MEASURE_N_BY);
+                        0, N_STREAM_KINDS * MEASURE_N_KINDS);
+    tcase_add_loop_test(tests, several_tallies_add_up, 0, MEASURE_N_KINDS);
     tcase_add_loop_test(tests, full_tables_move_on_and_stay_exact,
-                        0, MEASURE_N_BY);
+                        0, MEASURE_N_KINDS);
     tcase_add_test(tests, tables_of_a_tally_are_limited);
     tcase_add_loop_test(tests, overflow_is_bounded_and_adds_up,
-                        0, 2 * MEASURE_N_BY);
+                        0, 2 * MEASURE_N_KINDS);
     tcase_add_loop_test(tests, quiet_tallies_take_some_flows, 0, 6);
     tcase_add_test(tests, small_tables_do_not_wait_for_large_ones);
     tcase_add_test(tests, reset_leaves_nothing_behind);

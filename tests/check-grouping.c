@@ -62,7 +62,7 @@ check_answer(const struct measure_hitters_answer *answer,
 }
 
 static void
-check_groups(const struct test_scope *t, const char *by, bool by_bytes)
+check_groups(const struct test_scope *t, const char *key_kind, bool by_bytes)
 {
     struct measure_hitters_question q = {
         .sort = by_bytes ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
@@ -74,9 +74,10 @@ check_groups(const struct test_scope *t, const char *by, bool by_bytes)
     char name[MEASURE_GROUP_NAME_SIZE];
 
     open_scope(t, &scope, &filter);
-    ck_assert_msg(measure_hitters_parse_by(by, &q), "%s", by);
+    ck_assert_msg(measure_hitters_parse_by(key_kind, &q), "%s", key_kind);
     measure_group_name(&q.group, name);
-    ck_assert_str_eq(name, strcmp(by, "source/128") ? by : "source");
+    ck_assert_str_eq(name,
+                     strcmp(key_kind, "source/128") ? key_kind : "source");
     ck_assert_ptr_null(measure_scope_check(&scope, &q.group));
 
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
@@ -86,7 +87,7 @@ check_groups(const struct test_scope *t, const char *by, bool by_bytes)
 
 START_TEST(groups_are_those_of_the_oracle)
 {
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
         for (size_t j = 0; j < ARRAY_SIZE(groups); j++) {
             check_groups(&scopes[i], groups[j], (i + j) % 2);
@@ -100,7 +101,7 @@ END_TEST
 START_TEST(groups_of_many_flows_are_those_of_the_oracle)
 {
     many_flows = true;
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (int i = 0; i < N_EPOCHS; i++) {
         ck_assert_uint_gt(reports[i]->n_parts, 4);
         ck_assert(!reports[i]->several_ports);
@@ -114,7 +115,7 @@ START_TEST(groups_of_many_flows_are_those_of_the_oracle)
 
     /* The same flows by another port. */
     many_flows = false;
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (int i = 0; i < N_EPOCHS; i++) {
         ck_assert(reports[i]->several_ports);
     }
@@ -129,7 +130,7 @@ START_TEST(groupings_are_forgotten)
     struct measure_groupings *groupings;
     uint64_t used;
 
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     groupings = reports[0]->groupings;
     used = measure_budget_used(&budget);
     for (int round = 0; round < 3; round++) {
@@ -137,9 +138,10 @@ START_TEST(groupings_are_forgotten)
         if (round == 2) {
             measure_groupings_begin(groupings);
         }
-        for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
-            check_groups(&scopes[0], measure_by_name(by), false);
-            ck_assert(!measure_groupings_get(groupings, by) == (round == 2));
+        for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
+            check_groups(&scopes[0], measure_kind_name(kind), false);
+            ck_assert(!measure_groupings_get(groupings,
+                                             kind) == (round == 2));
         }
         if (!round) {
             ck_assert_uint_gt(measure_budget_used(&budget), used);
@@ -168,7 +170,7 @@ START_TEST(answers_stay_within_the_limit)
     uint64_t used;
 
     many_flows = true;
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     used = measure_budget_used(&budget);
     open_scope(&scopes[0], &scope, &filter);
     ck_assert(measure_hitters_parse_by("destination", &q));
@@ -190,21 +192,21 @@ START_TEST(answers_stay_within_the_limit)
     budget.limit = used;
     check_groups(&scopes[0], "destination", false);
     ck_assert_ptr_null(measure_groupings_get(reports[0]->groupings,
-                                             MEASURE_BY_DESTINATION));
+                                             MEASURE_KIND_DESTINATION));
     ck_assert_uint_le(measure_budget_spare(&budget), used / 4);
 
     /* Enough for the answer, but not for it to be kept. */
     budget.limit = used * 5 / 4;
     check_groups(&scopes[0], "destination", false);
     ck_assert_ptr_null(measure_groupings_get(reports[0]->groupings,
-                                             MEASURE_BY_DESTINATION));
+                                             MEASURE_KIND_DESTINATION));
     ck_assert_uint_le(measure_budget_used(&budget)
                       + measure_budget_spare(&budget), budget.limit);
 
     budget.limit = 2 * used + (16 << 20);
     check_groups(&scopes[0], "destination", false);
     ck_assert_ptr_nonnull(measure_groupings_get(reports[0]->groupings,
-                                                MEASURE_BY_DESTINATION));
+                                                MEASURE_KIND_DESTINATION));
     budget.limit = 0;
     destroy_reports();
     many_flows = false;
@@ -236,16 +238,16 @@ START_TEST(first_grouping_is_kept)
     struct measure_grouping *second = make_grouping(2);
 
     measure_groupings_begin(groupings);
-    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_BY_PAIR));
-    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_BY_PAIR,
+    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_KIND_PAIR));
+    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_KIND_PAIR,
                                             first), first);
     ck_assert_uint_gt(measure_budget_used(&budget), used);
-    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_BY_PAIR,
+    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_KIND_PAIR,
                                             second), first);
     ck_assert_uint_eq(measure_budget_used(&budget), used);
-    ck_assert_ptr_eq(measure_groupings_get(groupings, MEASURE_BY_PAIR),
+    ck_assert_ptr_eq(measure_groupings_get(groupings, MEASURE_KIND_PAIR),
                      first);
-    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_BY_SOURCE));
+    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_KIND_SOURCE));
     ck_assert_uint_eq(first->max_packets, 1);
     measure_groupings_end(groupings);
     measure_groupings_destroy(groupings);
@@ -263,7 +265,7 @@ struct asking {
     pthread_barrier_t *barrier;
     const struct measure_scope *scope;
     struct measure_hitters_question q;
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     bool ok;
     struct measure_hitters_answer answer;
     const struct measure_grouping *grouping;
@@ -279,14 +281,14 @@ asking_main(void *a_)
     pthread_barrier_wait(a->barrier);
     measure_groupings_begin(groupings);
     a->ok = measure_hitters_ask(a->scope, &a->q, &a->answer);
-    a->grouping = measure_groupings_get(groupings, a->by);
+    a->grouping = measure_groupings_get(groupings, a->key_kind);
     return NULL;
 }
 
-/* Asks the first report by 'by' in all threads.  Forgets its groupings
+/* Asks the first report by 'key_kind' in all threads.  Forgets its groupings
  * meanwhile if 'forget'. */
 static void
-ask_at_once(enum measure_by by, bool forget)
+ask_at_once(enum measure_key_kind key_kind, bool forget)
 {
     struct measure_groupings *groupings = reports[0]->groupings;
     struct asking asking[N_ASKING];
@@ -304,8 +306,9 @@ ask_at_once(enum measure_by by, bool forget)
         a->scope = &scope;
         a->q.threshold.value = 1;
         a->q.threshold_text = "1%";
-        a->by = by;
-        ck_assert(measure_hitters_parse_by(measure_by_name(by), &a->q));
+        a->key_kind = key_kind;
+        ck_assert(measure_hitters_parse_by(measure_kind_name(key_kind),
+                                           &a->q));
         ck_assert(!pthread_create(&a->thread, NULL, asking_main, a));
     }
     pthread_barrier_wait(&barrier);
@@ -329,7 +332,7 @@ ask_at_once(enum measure_by by, bool forget)
         }
         if (a->grouping) {
             ck_assert_ptr_eq(a->grouping,
-                             measure_groupings_get(groupings, by));
+                             measure_groupings_get(groupings, key_kind));
         }
         measure_groupings_end(groupings);
     }
@@ -341,28 +344,28 @@ START_TEST(threads_that_ask_at_once_share_groupings)
     for (int round = 0; round < 5; round++) {
         uint64_t used, kept = 0;
 
-        make_reports(MEASURE_BY_FLOW, 20000);
+        make_reports(MEASURE_KIND_FLOW, 20000);
         used = measure_budget_used(&budget);
-        for (int i = 1; i < MEASURE_N_BY; i++) {
+        for (int i = 1; i < MEASURE_N_KINDS; i++) {
             /* Another one is first in each round. */
-            int by = 1 + (round + i) % (MEASURE_N_BY - 1);
+            int key_kind = 1 + (round + i) % (MEASURE_N_KINDS - 1);
             const struct measure_grouping *grouping;
 
-            ask_at_once(by, false);
-            grouping = measure_groupings_get(reports[0]->groupings, by);
+            ask_at_once(key_kind, false);
+            grouping = measure_groupings_get(reports[0]->groupings, key_kind);
             for (int j = 0; j < MEASURE_N_LAYOUTS; j++) {
                 kept += grouping->tables[j].rows ? grouping->sizes[j] : 0;
             }
             ck_assert_uint_eq(measure_budget_used(&budget), used + kept);
         }
-        ask_at_once(1 + round % (MEASURE_N_BY - 1), true);
+        ask_at_once(1 + round % (MEASURE_N_KINDS - 1), true);
         ck_assert_uint_eq(measure_budget_used(&budget), used);
         destroy_reports();
 
         /* Forgotten while they are made. */
-        make_reports(MEASURE_BY_FLOW, 20000);
+        make_reports(MEASURE_KIND_FLOW, 20000);
         used = measure_budget_used(&budget);
-        ask_at_once(1 + round % (MEASURE_N_BY - 1), true);
+        ask_at_once(1 + round % (MEASURE_N_KINDS - 1), true);
         ck_assert_uint_eq(measure_budget_used(&budget), used);
         destroy_reports();
     }

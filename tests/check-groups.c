@@ -166,7 +166,7 @@ END_TEST
  * sums, and how many rows, with their packets. */
 START_TEST(masked_rows_add_up)
 {
-    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[_i];
+    const uint64_t *mask = measure_masks[MEASURE_KIND_FLOW].words[_i];
     size_t row_words = measure_row_words(_i);
     enum { N = 1000 };
     uint64_t *rows = calloc(2 * N, (MEASURE_KEY_WORDS + 2) * 8);

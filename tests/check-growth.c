@@ -33,7 +33,7 @@ make_tally(void)
     random_fill(&r, &secret, sizeof secret);
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, n_lines, none));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     return tally;
 }
 

@@ -218,10 +218,10 @@ static void
 add_report(struct sums *sums, struct measure_tally *const tallies[])
 {
     struct measure_report *report
-        = measure_report_merge(tallies, N_THREADS, MEASURE_BY_FLOW, &secret,
+        = measure_report_merge(tallies, N_THREADS, MEASURE_KIND_FLOW, &secret,
                                &budget);
     struct question question = {
-        .by = MEASURE_BY_FLOW, .sort = MEASURE_SORT_PACKETS,
+        .key_kind = MEASURE_KIND_FLOW, .sort = MEASURE_SORT_PACKETS,
     };
     struct measure_hitters_answer answer;
 
@@ -334,7 +334,7 @@ begin_tally(struct packet_thread *t, struct measure_tally *s,
         flow_cache_begin(s, measure_thread_get_keys(&t->thread, &budget,
                                                     MEASURE_ANY_NODE));
     }
-    measure_tally_begin(s, MEASURE_BY_FLOW);
+    measure_tally_begin(s, MEASURE_KIND_FLOW);
 }
 
 START_TEST(no_packet_is_lost_or_counted_twice)

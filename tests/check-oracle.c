@@ -83,7 +83,7 @@ struct rows {
 
 static struct {
     struct random r;
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     enum measure_structure_kind structure;
     int n_epochs, n_threads;
     unsigned int cores[MAX_THREADS];
@@ -111,7 +111,7 @@ static char asked[512];         /* The question, for a failure. */
             printf("%s:%d: '%s' does not hold\nMEASURE_SEED=%"PRIu64        \
                    ": %s, %s, %d threads, %d epochs: %s\n"                  \
                    "0 passed, 1 failed\n", __FILE__, __LINE__, #CONDITION,  \
-                   world_seed, measure_by_name(world.by),                   \
+                   world_seed, measure_kind_name(world.key_kind),           \
                    measure_structure_name(world.structure),                 \
                    world.n_threads, world.n_epochs, asked);                 \
             exit(1);                                                        \
@@ -131,17 +131,18 @@ one_in(uint32_t n)
 }
 
 /* What a key of each kind has. */
-static const unsigned int fields_by[MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = MEASURE_FIELDS_FLOW,
-    [MEASURE_BY_PAIR] = MEASURE_FIELDS_PAIR,
-    [MEASURE_BY_SOURCE] = MEASURE_FIELD_SOURCE,
-    [MEASURE_BY_DESTINATION] = MEASURE_FIELD_DESTINATION,
+static const unsigned int fields_by[MEASURE_N_KINDS] = {
+    [MEASURE_KIND_FLOW] = MEASURE_FIELDS_FLOW,
+    [MEASURE_KIND_PAIR] = MEASURE_FIELDS_PAIR,
+    [MEASURE_KIND_SOURCE] = MEASURE_FIELD_SOURCE,
+    [MEASURE_KIND_DESTINATION] = MEASURE_FIELD_DESTINATION,
 };
 
 static bool
 has_fields(unsigned int fields)
 {
-    return world.by == MEASURE_BY_FLOW || !(fields & ~fields_by[world.by]);
+    return (world.key_kind == MEASURE_KIND_FLOW
+            || !(fields & ~fields_by[world.key_kind]));
 }
 
 static bool
@@ -279,7 +280,7 @@ open_tally(bool full, uint32_t max_lines)
         CHECK(measure_tally_use_structure(tally, world.structure,
                                           1024 << below(full ? 6 : 10)));
     }
-    measure_tally_begin(tally, world.by);
+    measure_tally_begin(tally, world.key_kind);
     if (tally->structure) {
         measure_structure_begin(tally->structure, &threshold);
     }
@@ -300,7 +301,7 @@ open_world(uint64_t seed)
 
         CHECK(measure_port_number(&world.ports, name) == i);
     }
-    world.by = one_in(3) ? below(MEASURE_N_BY) : MEASURE_BY_FLOW;
+    world.key_kind = one_in(3) ? below(MEASURE_N_KINDS) : MEASURE_KIND_FLOW;
     world.structure = one_in(3) ? below(MEASURE_N_STRUCTURES)
                       : MEASURE_LINEAR_TABLE;
     world.n_epochs = 1 + below(MAX_EPOCHS);
@@ -345,9 +346,9 @@ open_world(uint64_t seed)
             tallies[i] = open_tally(full, max_lines);
         }
         count(tallies, first);
-        world.reports[epoch] = measure_report_merge(tallies, world.n_threads,
-                                                    world.by, &world.secret,
-                                                    &budget);
+        world.reports[epoch]
+            = measure_report_merge(tallies, world.n_threads, world.key_kind,
+                                   &world.secret, &budget);
         measure_report_keep_threads(world.reports[epoch], tallies, world.cores,
                                     world.n_threads);
         world.reports[epoch]->number = epoch + 1;
@@ -533,7 +534,8 @@ draw_scope(struct scope *s)
     s->first = below(world.n_epochs);
     s->n = below(2) ? 1 : 1 + below(world.n_epochs - s->first);
     s->thread = below(4) ? -1 : (int) below(world.n_threads);
-    s->n_conditions = (below(2) || (below(8) && world.by != MEASURE_BY_FLOW)
+    s->n_conditions = (below(2)
+                       || (below(8) && world.key_kind != MEASURE_KIND_FLOW)
                        ? 0 : 1 + below(MAX_CONDITIONS));
     for (int i = 0; i < s->n_conditions; i++) {
         draw_condition(&s->conditions[i], s->where, sizeof s->where);
@@ -758,10 +760,11 @@ draw_group(char *by, size_t size)
     size_t n = 0;
 
     if (one_in(3) || (likely && !complete())) {
-        enum measure_by kind = likely ? world.by : below(MEASURE_N_BY);
+        enum measure_key_kind kind
+            = likely ? world.key_kind : below(MEASURE_N_KINDS);
 
         g.fields = fields_by[kind];
-        snprintf(by, size, "%s", measure_by_name(kind));
+        snprintf(by, size, "%s", measure_kind_name(kind));
         return g;
     }
     by[0] = '\0';
@@ -774,7 +777,8 @@ draw_group(char *by, size_t size)
             continue;
         }
         g.fields |= names[j].fields;
-        n += snprintf(by + n, size - n, "%s%s", n ? "+" : "", names[j].name);
+        n += snprintf(by + n, size - n, "%s%s", n ? "+" : "",
+                      names[j].name);
         if (j < 2) {
             *(j ? &g.destination_bits : &g.source_bits) = bits;
             if (bits < 128 || one_in(9)) {
@@ -783,8 +787,8 @@ draw_group(char *by, size_t size)
         }
     }
     if (!g.fields) {
-        g.fields = fields_by[world.by];
-        snprintf(by, size, "%s", measure_by_name(world.by));
+        g.fields = fields_by[world.key_kind];
+        snprintf(by, size, "%s", measure_kind_name(world.key_kind));
     }
     return g;
 }
@@ -803,7 +807,7 @@ check_scope(const struct scope *s, const struct group *g,
     }
     valid = (has_fields(g->fields) && has_fields(fields)
              && (complete()
-                 || (s->n == 1 && g->fields == fields_by[world.by]
+                 || (s->n == 1 && g->fields == fields_by[world.key_kind]
                      && g->source_bits == 128 && g->destination_bits == 128
                      && !(fields & MEASURE_FIELD_PORT))));
     CHECK(valid == !error);
@@ -1145,7 +1149,7 @@ ask_spreaders(void)
     };
     enum measure_spreaders_by by = below(3);
     bool ports = (by != MEASURE_SPREADERS_BY_DESTINATION
-                  && world.by == MEASURE_BY_FLOW);
+                  && world.key_kind == MEASURE_KIND_FLOW);
     struct group g = { fields[by], 128, 128 };
     struct group pair = { fields[by] | MEASURE_FIELDS_PAIR, 128, 128 };
     struct group triple = { pair.fields | MEASURE_FIELD_DESTINATION_PORT,
@@ -1388,7 +1392,7 @@ ask_distribution(void)
     struct measure_totals totals;
     struct measure_group group;
     static struct text text;
-    struct group g = { fields_by[world.by], 128, 128 };
+    struct group g = { fields_by[world.key_kind], 128, 128 };
     struct rows flows;
     struct scope s;
     char *got, *tail;
@@ -1413,15 +1417,15 @@ ask_distribution(void)
         append_buckets(&text, &flows, true);
         append_quantiles(&text, &flows);
         append(&text, "\"entropy\":[");
-        if (measure_by_has_source(world.by)) {
+        if (measure_kind_has_source(world.key_kind)) {
             append_entropy(&text, &s, "source", MEASURE_FIELD_SOURCE, true);
         }
-        if (measure_by_has_destination(world.by)) {
+        if (measure_kind_has_destination(world.key_kind)) {
             append_entropy(&text, &s, "destination",
                            MEASURE_FIELD_DESTINATION,
-                           !measure_by_has_source(world.by));
+                           !measure_kind_has_source(world.key_kind));
         }
-        if (world.by == MEASURE_BY_FLOW) {
+        if (world.key_kind == MEASURE_KIND_FLOW) {
             append_entropy(&text, &s, "source-port",
                            MEASURE_FIELD_SOURCE_PORT, false);
             append_entropy(&text, &s, "destination-port",
@@ -1564,8 +1568,8 @@ ask_changes(void)
 {
     static struct measure_change_row rows[2 * MAX_EPOCHS * MAX_PACKETS];
     static struct history histories[MEASURE_N_LAYOUTS];
-    enum measure_by by = below(MEASURE_N_BY);
-    struct group g = { fields_by[by], 128, 128 };
+    enum measure_key_kind key_kind = below(MEASURE_N_KINDS);
+    struct group g = { fields_by[key_kind], 128, 128 };
     bool too_small = one_in(4);
     struct measure_change_config config = {
         .max_keys = too_small ? 1 + below(100) : 8000,
@@ -1581,7 +1585,7 @@ ask_changes(void)
     struct measure_change *pointers[MEASURE_N_LAYOUTS];
     struct scope s;
 
-    if (!complete() || !has_fields(fields_by[by])) {
+    if (!complete() || !has_fields(fields_by[key_kind])) {
         return;
     }
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
@@ -1606,14 +1610,14 @@ ask_changes(void)
         struct rows truth = group_packets(&s, &g);
 
         snprintf(asked, sizeof asked, "changes by %s, epoch %d, bytes %d, "
-                 "max-keys %d", measure_by_name(by), s.first + 1,
+                 "max-keys %d", measure_kind_name(key_kind), s.first + 1,
                  config.bytes, (int) config.max_keys);
         if (starved) {
             measure_report_forget_groupings(world.reports[s.first]);
             measure_memory_trim(&budget, 0);
             budget.limit = 1;
         }
-        ok = measure_query_changes(&scope, by, pointers);
+        ok = measure_query_changes(&scope, key_kind, pointers);
         budget.limit = 0;
         CHECK(ok || starved);
         seen.no_memory += !ok;

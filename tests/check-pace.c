@@ -247,7 +247,7 @@ START_TEST(long_loops_can_rest)
     flow_cache_begin(tally, measure_thread_get_keys(&thread, &budget,
                                                     MEASURE_ANY_NODE));
     ck_assert(measure_tally_reset(tally, n_lines, n_lines));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     check_looks(0);
     measure_tally_move_cache(tally);
     check_looks(MEASURE_CACHE_ENTRIES / MEASURE_PACE_ROWS);

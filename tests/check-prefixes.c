@@ -110,7 +110,7 @@ draw_fields(struct random *r, uint32_t n)
 
 /* Makes the report of 'n' packets, for which there are 'n_lines' lines. */
 static struct measure_report *
-make_report(struct random *r, enum measure_by by, uint32_t n,
+make_report(struct random *r, enum measure_key_kind key_kind, uint32_t n,
             uint32_t n_lines, bool destination)
 {
     uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
@@ -122,7 +122,7 @@ make_report(struct random *r, enum measure_by by, uint32_t n,
     n_addresses = 0;
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, by);
+    measure_tally_begin(tally, key_kind);
     for (uint32_t i = 0; i < n; i++) {
         struct measure_fields f = draw_fields(r, n_values);
         struct measure_record record = make_record(&f,
@@ -131,7 +131,7 @@ make_report(struct random *r, enum measure_by by, uint32_t n,
         add_address(&f, destination, record.bytes);
         measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&tally, 1, by, &secret, &budget);
+    report = measure_report_merge(&tally, 1, key_kind, &secret, &budget);
     measure_tally_destroy(tally);
     report->number = 1;
     report->duration_ms = 1000;
@@ -318,14 +318,15 @@ START_TEST(truth_is_within_the_bounds)
     for (int seed = 0; seed < 60; seed++) {
         struct random r = random_from(test_seed + seed);
         bool destination = random_below(&r, 2);
-        enum measure_by by[] = { MEASURE_BY_FLOW, MEASURE_BY_PAIR,
-                                 (destination ? MEASURE_BY_DESTINATION
-                                  : MEASURE_BY_SOURCE) };
+        enum measure_key_kind key_kind[]
+            = { MEASURE_KIND_FLOW, MEASURE_KIND_PAIR,
+                                 (destination ? MEASURE_KIND_DESTINATION
+                                  : MEASURE_KIND_SOURCE) };
         struct measure_report *report;
         struct measure_scope scope = { .n_reports = 1 };
 
         measure_hash_secret_init(&secret, test_seed + seed);
-        report = make_report(&r, by[random_below(&r, 3)],
+        report = make_report(&r, key_kind[random_below(&r, 3)],
                              500 + random_below(&r, 1000),
                              _i ? 16 << random_below(&r, 4) : 10000,
                              destination);
@@ -437,14 +438,14 @@ START_TEST(work_and_memory_are_bounded)
     measure_hash_secret_init(&secret, test_seed);
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     for (uint32_t i = 0; i < N_MANY; i++) {
         struct measure_fields f = make_address(_i, i);
         struct measure_record record = make_record(&f, 60);
 
         measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(&tally, 1, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     measure_tally_destroy(tally);
     scope.reports = (const struct measure_report *const *) &report;

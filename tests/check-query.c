@@ -39,14 +39,14 @@ START_TEST(many_rows_are_cut)
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, lines));
     ck_assert(measure_tally_add_table(tally, MEASURE_NARROW, 200000));
-    measure_tally_begin(tally, MEASURE_BY_FLOW);
+    measure_tally_begin(tally, MEASURE_KIND_FLOW);
     for (uint32_t i = 0; i < n; i++) {
         struct measure_fields fields = make_fields(MEASURE_NARROW, i * 8);
         struct measure_record record = make_record(&fields, 100);
 
         measure_tally_count(tally, &record, 1);
     }
-    report = measure_report_merge(&tally, 1, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(&tally, 1, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     measure_tally_destroy(tally);
     scope.reports = (const struct measure_report *const *) &report;
@@ -185,7 +185,7 @@ START_TEST(spreaders_are_those_of_the_oracle)
         "10.0.0.0/30,10.64.0.0/30,10.128.0.0/30,10.0.0.128/30,10.0.1.0/30,"
         "10.64.0.128/30,10.64.1.0/30,10.128.0.128/30,10.128.1.0/30",
         &exclude));
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
         check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 1, 0,
                         NULL);
@@ -211,7 +211,7 @@ END_TEST
 START_TEST(spreaders_of_many_flows_are_those_of_the_oracle)
 {
     many_flows = true;
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (int i = 0; i < 2; i++) {
         check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 5, 0,
                         NULL);
@@ -314,7 +314,7 @@ START_TEST(prefixes_are_those_of_the_oracle)
 {
     static const uint64_t rates[] = { 1, 20, 30, 60, 100, 300, 1000, 5000 };
 
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < 8; i++) {
         for (size_t j = 0; j < ARRAY_SIZE(rates); j++) {
             check_prefixes(&scopes[i], false, rates[j]);
@@ -380,7 +380,7 @@ START_TEST(changes_are_those_of_all_packets)
     struct measure_scope scope;
 
     many_flows = true;
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     open_scope(&scope_of_one, &scope, &filter);
     measure_group_from_by(&group, _i);
     expectations_init(&got, 20000);
@@ -425,11 +425,11 @@ START_TEST(changes_are_those_of_all_packets)
 }
 END_TEST
 
-/* A report by 'by' of one thread that counted 'n_steady' flows with 50 packets
- * each, after 'n_first' and before 'n_last' others with one. */
+/* A report by 'key_kind' of one thread that counted 'n_steady' flows with 50
+ * packets each, after 'n_first' and before 'n_last' others with one. */
 static struct measure_report *
-report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
-                       uint32_t n_first, uint32_t n_last)
+report_of_steady_flows(enum measure_key_kind key_kind, uint32_t n_lines,
+                       uint32_t n_steady, uint32_t n_first, uint32_t n_last)
 {
     uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     static const uint32_t none[MEASURE_N_LAYOUTS];
@@ -438,7 +438,7 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
     struct measure_report *report;
 
     ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, by);
+    measure_tally_begin(tally, key_kind);
     for (uint32_t i = 0; i < n_first + n_steady + n_last; i++) {
         bool steady = i >= n_first && i < n_first + n_steady;
 
@@ -455,7 +455,7 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
             }
         }
     }
-    report = measure_report_merge(&tally, 1, by, &secret, &budget);
+    report = measure_report_merge(&tally, 1, key_kind, &secret, &budget);
     measure_tally_destroy(tally);
     return report;
 }
@@ -464,13 +464,13 @@ report_of_steady_flows(enum measure_by by, uint32_t n_lines, uint32_t n_steady,
  * changes there were. */
 static size_t
 close_epoch(struct expectations *e, const struct measure_report *report,
-            enum measure_by by, bool ok)
+            enum measure_key_kind key_kind, bool ok)
 {
     const struct measure_scope scope = { .reports = &report, .n_reports = 1 };
     struct measure_change_row rows[100];
     size_t n = 0;
 
-    ck_assert_int_eq(measure_query_changes(&scope, by, e->pointers), ok);
+    ck_assert_int_eq(measure_query_changes(&scope, key_kind, e->pointers), ok);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         n += measure_change_close(e->pointers[i], rows, ARRAY_SIZE(rows));
     }
@@ -481,11 +481,12 @@ close_epoch(struct expectations *e, const struct measure_report *report,
  * shrink, and they do not appear or grow when there is memory again. */
 START_TEST(overflow_is_no_change)
 {
-    enum measure_by by = _i % MEASURE_N_BY, counted = _i / MEASURE_N_BY;
+    enum measure_key_kind key_kind
+        = _i % MEASURE_N_KINDS, counted = _i / MEASURE_N_KINDS;
     struct expectations e;
     struct measure_report *full, *report;
 
-    if (!measure_by_derives(counted, by)) {
+    if (!measure_kind_derives(counted, key_kind)) {
         return;
     }
     measure_hash_secret_init(&secret, test_seed);
@@ -497,12 +498,12 @@ START_TEST(overflow_is_no_change)
     report = report_of_steady_flows(counted, 1000, 20, 0, 0);
     ck_assert(!report->counters.overflow_packets);
     for (int i = 0; i < 5; i++) {
-        ck_assert_uint_eq(close_epoch(&e, report, by, true), 0);
+        ck_assert_uint_eq(close_epoch(&e, report, key_kind, true), 0);
     }
     full = report_of_steady_flows(counted, 64, 20, 300, 0);
     ck_assert_uint_gt(full->counters.overflow_packets, 1000);
-    ck_assert_uint_eq(close_epoch(&e, full, by, true), 0);
-    ck_assert_uint_eq(close_epoch(&e, report, by, true), 0);
+    ck_assert_uint_eq(close_epoch(&e, full, key_kind, true), 0);
+    ck_assert_uint_eq(close_epoch(&e, report, key_kind, true), 0);
     measure_report_destroy(full);
     measure_report_destroy(report);
 
@@ -516,11 +517,11 @@ START_TEST(overflow_is_no_change)
         for (int j = 0; j < 10; j++) {
             key[measure_key_words(i)] = 1000;
             measure_change_add_rows(e.pointers[i], key, 1,
-                                    measure_masks[by].words[i]);
+                                    measure_masks[key_kind].words[i]);
             measure_change_close(e.pointers[i], NULL, 0);
         }
     }
-    ck_assert_uint_eq(close_epoch(&e, full, by, true), 2);
+    ck_assert_uint_eq(close_epoch(&e, full, key_kind, true), 2);
     measure_report_destroy(full);
     expectations_destroy(&e);
 }
@@ -537,8 +538,8 @@ START_TEST(no_memory_is_no_change)
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         e.change[i].config.floor = 10;
     }
-    report = report_of_steady_flows(MEASURE_BY_FLOW, 20000, 20, 0, 0);
-    large = report_of_steady_flows(MEASURE_BY_FLOW, 20000, 20, 0, 10000);
+    report = report_of_steady_flows(MEASURE_KIND_FLOW, 20000, 20, 0, 0);
+    large = report_of_steady_flows(MEASURE_KIND_FLOW, 20000, 20, 0, 10000);
     for (int i = 0; i < 5; i++) {
         ck_assert_uint_eq(close_epoch(&e, report, _i, true), 0);
     }
@@ -559,7 +560,7 @@ END_TEST
 /* Tables that are full. */
 START_TEST(errors_are_bounded)
 {
-    static const char *const by[] = { "flow", "pair", "source", "port",
+    static const char *const key_kind[] = { "flow", "pair", "source", "port",
                                       "source/24" };
     static const struct test_scope some[] = {
         { 0, 1, -1, NULL, NULL }, { 0, 3, -1, NULL, NULL },
@@ -568,7 +569,7 @@ START_TEST(errors_are_bounded)
 
     make_reports(_i, 100);
     for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
-        for (size_t j = 0; j < ARRAY_SIZE(by); j++) {
+        for (size_t j = 0; j < ARRAY_SIZE(key_kind); j++) {
             struct measure_hitters_question q = {
                 .threshold = { MEASURE_SHARE, 1 },
             };
@@ -580,11 +581,11 @@ START_TEST(errors_are_bounded)
             char *error;
 
             open_scope(&some[i], &scope, &filter);
-            ck_assert(measure_hitters_parse_by(by[j], &q));
+            ck_assert(measure_hitters_parse_by(key_kind[j], &q));
             error = measure_scope_check(&scope, &q.group);
             if (error) {
-                ck_assert(_i != MEASURE_BY_FLOW);
-                ck_assert(strstr(error, measure_by_name(_i)));
+                ck_assert(_i != MEASURE_KIND_FLOW);
+                ck_assert(strstr(error, measure_kind_name(_i)));
                 free(error);
                 continue;
             }
@@ -668,7 +669,7 @@ make_skewed_report(enum skew skew, struct oracle *flows)
     for (int i = 0; i < 2; i++) {
         tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
         ck_assert(measure_tally_reset(tallies[i], lines, lines));
-        measure_tally_begin(tallies[i], MEASURE_BY_FLOW);
+        measure_tally_begin(tallies[i], MEASURE_KIND_FLOW);
     }
     for (uint32_t i = 0; i < N_SKEWED; i++) {
         struct measure_fields fields = skewed_flow(skew, i);
@@ -682,7 +683,7 @@ make_skewed_report(enum skew skew, struct oracle *flows)
             }
         }
     }
-    report = measure_report_merge(tallies, 2, MEASURE_BY_FLOW, &secret,
+    report = measure_report_merge(tallies, 2, MEASURE_KIND_FLOW, &secret,
                                   &budget);
     report->duration_ms = 1000;
     for (int i = 0; i < 2; i++) {
@@ -695,14 +696,15 @@ make_skewed_report(enum skew skew, struct oracle *flows)
 /* Returns false if there was no memory. */
 static bool
 check_skewed_hitters(const struct measure_scope *scope,
-                     const struct oracle *flows, enum measure_by by)
+                     const struct oracle *flows,
+                     enum measure_key_kind key_kind)
 {
     struct measure_hitters_question q = { .threshold = { MEASURE_SHARE, 1 } };
-    struct oracle expected = oracle_group(flows, by);
+    struct oracle expected = oracle_group(flows, key_kind);
     struct measure_hitters_answer answer;
     bool ok;
 
-    measure_group_from_by(&q.group, by);
+    measure_group_from_by(&q.group, key_kind);
     ok = measure_hitters_ask(scope, &q, &answer);
     if (ok) {
         ck_assert_uint_eq(answer.keys, expected.n);
@@ -757,7 +759,7 @@ check_skewed_spreaders(const struct measure_scope *scope, enum skew skew,
  * the memory that others need, and what is answered of others is of it. */
 START_TEST(one_key_may_have_most_rows)
 {
-    enum { N_QUESTIONS = MEASURE_N_BY + 2 };
+    enum { N_QUESTIONS = MEASURE_N_KINDS + 2 };
     bool answered[N_QUESTIONS];
     uint64_t max_spread = 0;
 
@@ -792,10 +794,10 @@ START_TEST(one_key_may_have_most_rows)
                 measure_memory_trim(&budget, 0);
                 budget.limit = any_memory ? 0 : measure_budget_used(&budget);
                 max_lent = 0;
-                ok = (i < MEASURE_N_BY
+                ok = (i < MEASURE_N_KINDS
                       ? check_skewed_hitters(&scope, &flows, i)
                       : check_skewed_spreaders(&scope, skew,
-                                               i - MEASURE_N_BY));
+                                               i - MEASURE_N_KINDS));
                 if (any_memory) {
                     ck_assert(ok);
                     continue;
@@ -808,8 +810,8 @@ START_TEST(one_key_may_have_most_rows)
             }
         }
         measure_pace_end();
-        ck_assert(answered[MEASURE_BY_FLOW] && answered[MEASURE_BY_PAIR]
-                  && answered[MEASURE_BY_SOURCE]);
+        ck_assert(answered[MEASURE_KIND_FLOW] && answered[MEASURE_KIND_PAIR]
+                  && answered[MEASURE_KIND_SOURCE]);
         measure_report_destroy(report);
         oracle_close(&flows);
         budget.limit = 0;
@@ -919,7 +921,7 @@ START_TEST(answers_are_json)
     struct measure_filter filter;
     struct measure_scope scope;
 
-    make_reports(MEASURE_BY_FLOW, 20000);
+    make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
         for (int format = 0; format < 2; format++) {
             struct measure_spreaders_question s = { .min = 1 };
@@ -960,12 +962,12 @@ main(void)
     tcase_add_test(tests, spreaders_are_those_of_the_oracle);
     tcase_add_test(tests, prefixes_are_those_of_the_oracle);
     tcase_add_loop_test(tests, changes_are_those_of_all_packets,
-                        MEASURE_BY_FLOW, MEASURE_BY_SOURCE + 1);
+                        MEASURE_KIND_FLOW, MEASURE_KIND_SOURCE + 1);
     tcase_add_loop_test(tests, overflow_is_no_change, 0,
-                        MEASURE_N_BY * MEASURE_N_BY);
+                        MEASURE_N_KINDS * MEASURE_N_KINDS);
     tcase_add_loop_test(tests, no_memory_is_no_change,
-                        MEASURE_BY_PAIR, MEASURE_N_BY);
-    tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_BY);
+                        MEASURE_KIND_PAIR, MEASURE_N_KINDS);
+    tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_KINDS);
     tcase_add_test(tests, one_key_may_have_most_rows);
     tcase_add_test(tests, wrong_words_are_explained);
     tcase_add_test(tests, names_of_ports_are_escaped);

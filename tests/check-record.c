@@ -14,21 +14,21 @@
 
 #include "check-common.h"
 
-/* The 'by' which need no field that 'from' lacks, from the finest. */
-static const bool derives[MEASURE_N_BY][MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = { true, true, true, true },
-    [MEASURE_BY_PAIR] = { false, true, true, true },
-    [MEASURE_BY_SOURCE] = { [MEASURE_BY_SOURCE] = true },
-    [MEASURE_BY_DESTINATION] = { [MEASURE_BY_DESTINATION] = true },
+/* The 'key_kind' which need no field that 'from' lacks, from the finest. */
+static const bool derives[MEASURE_N_KINDS][MEASURE_N_KINDS] = {
+    [MEASURE_KIND_FLOW] = { true, true, true, true },
+    [MEASURE_KIND_PAIR] = { false, true, true, true },
+    [MEASURE_KIND_SOURCE] = { [MEASURE_KIND_SOURCE] = true },
+    [MEASURE_KIND_DESTINATION] = { [MEASURE_KIND_DESTINATION] = true },
 };
 
 START_TEST(by_derives_from_finer_by)
 {
-    for (int from = 0; from < MEASURE_N_BY; from++) {
-        for (int by = 0; by < MEASURE_N_BY; by++) {
-            ck_assert_msg(measure_by_derives(from, by) == derives[from][by],
-                          "from %s by %s", measure_by_name(from),
-                          measure_by_name(by));
+    for (int from = 0; from < MEASURE_N_KINDS; from++) {
+        for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
+            ck_assert_msg(measure_kind_derives(from, kind)
+                          == derives[from][kind], "from %s by %s",
+                          measure_kind_name(from), measure_kind_name(kind));
         }
     }
 }
@@ -36,11 +36,11 @@ END_TEST
 
 START_TEST(by_has_the_addresses_that_its_name_says)
 {
-    for (int by = 0; by < MEASURE_N_BY; by++) {
-        ck_assert_int_eq(measure_by_has_source(by),
-                         derives[by][MEASURE_BY_SOURCE]);
-        ck_assert_int_eq(measure_by_has_destination(by),
-                         derives[by][MEASURE_BY_DESTINATION]);
+    for (int key_kind = 0; key_kind < MEASURE_N_KINDS; key_kind++) {
+        ck_assert_int_eq(measure_kind_has_source(key_kind),
+                         derives[key_kind][MEASURE_KIND_SOURCE]);
+        ck_assert_int_eq(measure_kind_has_destination(key_kind),
+                         derives[key_kind][MEASURE_KIND_DESTINATION]);
     }
 }
 END_TEST
@@ -54,19 +54,19 @@ START_TEST(names_lead_to_by_and_back)
         "", "Flow", "flows", "flo", " flow", "flow ", "src", "port"
     };
 
-    for (int i = 0; i < MEASURE_N_BY; i++) {
-        enum measure_by by = MEASURE_N_BY;
+    for (int i = 0; i < MEASURE_N_KINDS; i++) {
+        enum measure_key_kind key_kind = MEASURE_N_KINDS;
 
-        ck_assert_str_eq(measure_by_name(i), names[i]);
-        ck_assert(measure_by_from_name(names[i], &by));
-        ck_assert_int_eq(by, i);
+        ck_assert_str_eq(measure_kind_name(i), names[i]);
+        ck_assert(measure_kind_from_name(names[i], &key_kind));
+        ck_assert_int_eq(key_kind, i);
     }
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-        enum measure_by by = MEASURE_BY_SOURCE;
+        enum measure_key_kind key_kind = MEASURE_KIND_SOURCE;
 
-        ck_assert_msg(!measure_by_from_name(wrong[i], &by), "\"%s\"",
+        ck_assert_msg(!measure_kind_from_name(wrong[i], &key_kind), "\"%s\"",
                       wrong[i]);
-        ck_assert_int_eq(by, MEASURE_BY_SOURCE);
+        ck_assert_int_eq(key_kind, MEASURE_KIND_SOURCE);
     }
 }
 END_TEST
@@ -204,22 +204,23 @@ START_TEST(masks_keep_the_fields_of_by)
     for (int i = 0; i < 20000; i++) {
         struct measure_fields fields = random_tunnelled_fields(&r);
 
-        for (int by = 0; by < MEASURE_N_BY; by++) {
+        for (int key_kind = 0; key_kind < MEASURE_N_KINDS; key_kind++) {
             struct measure_fields expected = fields, got;
             uint64_t key[MEASURE_KEY_WORDS], masked[MEASURE_KEY_WORDS];
             enum measure_layout layout = measure_key_from_fields(key, &fields);
 
             for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
-                masked[j] = key[j] & measure_masks[by].words[layout][j];
+                masked[j] = key[j] & measure_masks[key_kind].words[layout][j];
             }
-            keep_fields(&expected, by);
+            keep_fields(&expected, key_kind);
             measure_fields_from_key(&got, layout, masked);
             ck_assert(fields_equal(&got, &expected));
 
             for (int j = 0; j < MEASURE_KEY_WORDS; j++) {
-                masked[j] = key[j] & measure_count_masks[by].words[layout][j];
+                masked[j]
+                    = key[j] & measure_count_masks[key_kind].words[layout][j];
             }
-            expected.port = by == MEASURE_BY_FLOW ? fields.port : 0;
+            expected.port = key_kind == MEASURE_KIND_FLOW ? fields.port : 0;
             measure_fields_from_key(&got, layout, masked);
             ck_assert(fields_equal(&got, &expected));
         }

@@ -79,7 +79,7 @@ struct epoch {
 };
 
 static struct epoch
-epoch_open(enum measure_by by, uint32_t n_lines)
+epoch_open(enum measure_key_kind key_kind, uint32_t n_lines)
 {
     uint32_t first[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     uint32_t next[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
@@ -89,7 +89,7 @@ epoch_open(enum measure_by by, uint32_t n_lines)
         e.tallies[i] = measure_tally_create(&secret, &budget,
                                             MEASURE_ANY_NODE);
         ck_assert(measure_tally_reset(e.tallies[i], first, next));
-        measure_tally_begin(e.tallies[i], by);
+        measure_tally_begin(e.tallies[i], key_kind);
     }
     return e;
 }
@@ -116,10 +116,10 @@ epoch_skip(struct epoch *e, enum measure_verdict verdict)
 }
 
 static void
-epoch_end(struct epoch *e, enum measure_by by)
+epoch_end(struct epoch *e, enum measure_key_kind key_kind)
 {
-    e->report = measure_report_merge(e->tallies, ARRAY_SIZE(e->tallies), by,
-                                     &secret, &budget);
+    e->report = measure_report_merge(e->tallies, ARRAY_SIZE(e->tallies),
+                                     key_kind, &secret, &budget);
     e->report->number = 7;
     e->report->start_ms = INT64_C(1700000000000);
     e->report->duration_ms = 1000;
@@ -137,9 +137,10 @@ epoch_close(struct epoch *e)
 
 /* Traffic of both families with many ties: sizes of few values. */
 static struct epoch
-make_epoch(enum measure_by by, uint32_t n_lines, uint32_t n_packets)
+make_epoch(enum measure_key_kind key_kind, uint32_t n_lines,
+           uint32_t n_packets)
 {
-    struct epoch e = epoch_open(by, n_lines);
+    struct epoch e = epoch_open(key_kind, n_lines);
     struct stream stream = stream_open(STREAM_ZIPF, 1500, test_seed);
     struct random r = random_from(test_seed);
 
@@ -153,7 +154,7 @@ make_epoch(enum measure_by by, uint32_t n_lines, uint32_t n_packets)
         }
     }
     stream_close(&stream);
-    epoch_end(&e, by);
+    epoch_end(&e, key_kind);
     return e;
 }
 
@@ -224,7 +225,7 @@ oracle_heavy(const struct oracle_row *row, const struct oracle *o,
 static void
 check_answer(const struct epoch *e, const struct question *q)
 {
-    struct oracle groups = oracle_group(&e->flows, q->by);
+    struct oracle groups = oracle_group(&e->flows, q->key_kind);
     struct measure_hitters_answer answer;
     uint64_t packets = 0, bytes = 0;
     size_t n = 0;
@@ -287,12 +288,12 @@ START_TEST(answers_are_those_of_the_oracle)
     ck_assert_uint_eq(e.report->counters.bytes, e.flows.bytes);
     ck_assert_uint_eq(e.report->counters.not_ip, e.not_ip);
     ck_assert_uint_eq(e.report->counters.malformed, e.malformed);
-    ck_assert_uint_eq(e.report->by, _i);
+    ck_assert_uint_eq(e.report->key_kind, _i);
     /* Two tallies, two families, and none has begun its second table. */
     ck_assert_uint_eq(e.report->n_tables, 4);
 
-    for (int by = 0; by < MEASURE_N_BY; by++) {
-        if (!measure_by_derives(_i, by)) {
+    for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
+        if (!measure_kind_derives(_i, kind)) {
             continue;
         }
         for (int sort = 0; sort < 2; sort++) {
@@ -300,7 +301,7 @@ START_TEST(answers_are_those_of_the_oracle)
                 for (size_t i = 0; i < ARRAY_SIZE(ns); i++) {
                     for (size_t j = 0; j < ARRAY_SIZE(thresholds); j++) {
                         struct question q = {
-                            .by = by, .sort = sort,
+                            .key_kind = kind, .sort = sort,
                             .heavy_only = heavy_only, .n = ns[i],
                             .threshold = thresholds[j],
                         };
@@ -347,9 +348,10 @@ START_TEST(thresholds_at_their_boundary)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct epoch e = epoch_open(MEASURE_BY_FLOW, 100);
+        struct epoch e = epoch_open(MEASURE_KIND_FLOW, 100);
         struct question q = {
-            .by = MEASURE_BY_FLOW, .sort = cases[i].sort, .heavy_only = true,
+            .key_kind
+                = MEASURE_KIND_FLOW, .sort = cases[i].sort, .heavy_only = true,
             .threshold = cases[i].threshold,
         };
         struct measure_hitters_answer answer;
@@ -361,7 +363,7 @@ START_TEST(thresholds_at_their_boundary)
                 epoch_count(&e, &fields, 100);
             }
         }
-        epoch_end(&e, MEASURE_BY_FLOW);
+        epoch_end(&e, MEASURE_KIND_FLOW);
         e.report->duration_ms = cases[i].duration_ms;
         ck_assert(ask(e.report, &q, &answer));
         ck_assert_msg(answer.n_rows == cases[i].n_heavy,
@@ -375,7 +377,7 @@ END_TEST
 /* All keys equally large: what comes first is what the addresses say. */
 START_TEST(ties_are_in_the_order_of_addresses)
 {
-    struct epoch e = epoch_open(MEASURE_BY_FLOW, 8000);
+    struct epoch e = epoch_open(MEASURE_KIND_FLOW, 8000);
     struct random r = random_from(test_seed);
 
     for (int i = 0; i < 3000; i++) {
@@ -388,11 +390,11 @@ START_TEST(ties_are_in_the_order_of_addresses)
         fields.source[3] = 0;
         epoch_count(&e, &fields, 100);
     }
-    epoch_end(&e, MEASURE_BY_FLOW);
-    for (int by = 0; by < MEASURE_N_BY; by++) {
+    epoch_end(&e, MEASURE_KIND_FLOW);
+    for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
         for (uint64_t n = 0; n < 3000; n += 1000) {
             struct question q = {
-                .by = by, .sort = MEASURE_SORT_BYTES, .n = n,
+                .key_kind = kind, .sort = MEASURE_SORT_BYTES, .n = n,
                 .threshold = { MEASURE_SHARE, 50 },
             };
 
@@ -411,15 +413,15 @@ check_bounds(const struct epoch *e)
 
     ck_assert(!is_exact(e->report));
     ck_assert_uint_eq(counters->packets, e->flows.packets);
-    for (int by = 0; by < MEASURE_N_BY; by++) {
+    for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
         struct question q = {
-            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
+            .key_kind = kind, .threshold = { MEASURE_SHARE, 0.1 },
         };
-        struct oracle groups = oracle_group(&e->flows, by);
+        struct oracle groups = oracle_group(&e->flows, kind);
         struct measure_hitters_answer answer;
         uint64_t packets = 0, bytes = 0;
 
-        if (!measure_by_derives(e->report->by, by)) {
+        if (!measure_kind_derives(e->report->key_kind, kind)) {
             oracle_close(&groups);
             continue;
         }
@@ -436,7 +438,7 @@ check_bounds(const struct epoch *e)
             REQUIRE(row->bytes + row->bytes_error_max >= truth->bytes);
             REQUIRE(row->packets_error_max <= counters->overflow_packets);
             REQUIRE(row->bytes_error_max <= counters->overflow_bytes);
-            if (by != e->report->by) {
+            if (kind != e->report->key_kind) {
                 REQUIRE(row->packets_error_max
                         == counters->overflow_packets);
                 REQUIRE(row->bytes_error_max == counters->overflow_bytes);
@@ -469,14 +471,14 @@ END_TEST
 /* No memory for merged tables, with and without overflow before that. */
 START_TEST(report_without_memory_is_right)
 {
-    struct epoch e = make_epoch(MEASURE_BY_PAIR, _i ? 40 : 8000, 5000);
+    struct epoch e = make_epoch(MEASURE_KIND_PAIR, _i ? 40 : 8000, 5000);
     uint64_t used = measure_budget_used(&budget);
-    struct question q = { .by = MEASURE_BY_PAIR };
+    struct question q = { .key_kind = MEASURE_KIND_PAIR };
     struct measure_hitters_answer answer;
 
     measure_report_destroy(e.report);
     no_memory = true;
-    epoch_end(&e, MEASURE_BY_PAIR);
+    epoch_end(&e, MEASURE_KIND_PAIR);
     no_memory = false;
 
     ck_assert_uint_lt(measure_budget_used(&budget), used);
@@ -501,18 +503,18 @@ START_TEST(estimates_without_memory_are_bounded)
         .min_packets = 1, .min_bytes = 1,
     };
     enum { N_SOURCES = 50 };
-    struct question q = { .by = MEASURE_BY_SOURCE };
+    struct question q = { .key_kind = MEASURE_KIND_SOURCE };
     struct measure_hitters_answer answer;
     uint64_t packets[N_SOURCES] = { 0 };
     bool seen[N_SOURCES] = { false };
-    struct epoch e = epoch_open(MEASURE_BY_SOURCE, 16);
+    struct epoch e = epoch_open(MEASURE_KIND_SOURCE, 16);
     uint64_t sent = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(e.tallies); i++) {
         if (i) {
             ck_assert(measure_tally_use_structure(e.tallies[i], kinds[_i / 8],
                                                   8192));
-            measure_tally_begin(e.tallies[i], MEASURE_BY_SOURCE);
+            measure_tally_begin(e.tallies[i], MEASURE_KIND_SOURCE);
             measure_structure_begin(e.tallies[i]->structure, &threshold);
         }
         for (int source = 0; source < N_SOURCES; source++) {
@@ -533,7 +535,7 @@ START_TEST(estimates_without_memory_are_bounded)
     }
 
     allocations_left = _i % 8 + 1;
-    epoch_end(&e, MEASURE_BY_SOURCE);
+    epoch_end(&e, MEASURE_KIND_SOURCE);
     no_memory = false;
     allocations_left = 0;
 
@@ -558,12 +560,12 @@ END_TEST
 
 START_TEST(answer_without_memory_is_refused)
 {
-    struct epoch e = make_epoch(MEASURE_BY_FLOW, 8000, 5000);
+    struct epoch e = make_epoch(MEASURE_KIND_FLOW, 8000, 5000);
 
-    for (int by = 0; by < MEASURE_N_BY; by++) {
+    for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
         uint64_t used = measure_budget_used(&budget);
         struct question q = {
-            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
+            .key_kind = kind, .threshold = { MEASURE_SHARE, 0.1 },
         };
         struct measure_output *o = measure_output_create(MEASURE_JSON);
         struct measure_hitters_answer answer;
@@ -594,7 +596,7 @@ END_TEST
  * more than 7. */
 START_TEST(shares_are_not_lost_to_rounding)
 {
-    struct epoch e = epoch_open(MEASURE_BY_FLOW, 400);
+    struct epoch e = epoch_open(MEASURE_KIND_FLOW, 400);
     struct measure_config config;
 
     /* Flows of 1, 2, 3... 140 packets, 9870 in all, and 130 of one more. */
@@ -605,13 +607,13 @@ START_TEST(shares_are_not_lost_to_rounding)
             epoch_count(&e, &fields, 100);
         }
     }
-    epoch_end(&e, MEASURE_BY_FLOW);
+    epoch_end(&e, MEASURE_KIND_FLOW);
     ck_assert_uint_eq(e.report->counters.packets, 10000);
 
     measure_config_init(&config);
     for (int flow = 1; flow <= 140; flow++) {
         struct question q = {
-            .by = MEASURE_BY_FLOW, .heavy_only = true,
+            .key_kind = MEASURE_KIND_FLOW, .heavy_only = true,
             .sort = flow % 2 ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
         };
         struct measure_hitters_answer answer;
@@ -633,14 +635,14 @@ END_TEST
 
 START_TEST(empty_epoch_gives_an_empty_report)
 {
-    struct epoch e = epoch_open(MEASURE_BY_PAIR, 10);
+    struct epoch e = epoch_open(MEASURE_KIND_PAIR, 10);
 
-    epoch_end(&e, MEASURE_BY_PAIR);
+    epoch_end(&e, MEASURE_KIND_PAIR);
     ck_assert_uint_eq(e.report->n_tables, 0);
-    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+    for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
         for (size_t i = 0; i < ARRAY_SIZE(thresholds); i++) {
             struct question q = {
-                .by = by, .threshold = thresholds[i],
+                .key_kind = kind, .threshold = thresholds[i],
             };
 
             check_answer(&e, &q);
@@ -650,9 +652,9 @@ START_TEST(empty_epoch_gives_an_empty_report)
 
     /* Of no tallies at all, and of an epoch without a length. */
     e.flows = oracle_open();
-    e.report = measure_report_merge(NULL, 0, MEASURE_BY_FLOW, &secret,
+    e.report = measure_report_merge(NULL, 0, MEASURE_KIND_FLOW, &secret,
                                     &budget);
-    struct question q = { .by = MEASURE_BY_SOURCE };
+    struct question q = { .key_kind = MEASURE_KIND_SOURCE };
     check_answer(&e, &q);
     measure_report_destroy(e.report);
     measure_report_destroy(NULL);
@@ -690,7 +692,7 @@ check_written(const struct epoch *e, const struct question *q,
 static struct epoch
 small_epoch(uint32_t n_lines)
 {
-    struct epoch e = epoch_open(MEASURE_BY_FLOW, n_lines);
+    struct epoch e = epoch_open(MEASURE_KIND_FLOW, n_lines);
 
     for (int i = 0; i < 8; i++) {
         struct measure_fields fields
@@ -701,7 +703,7 @@ small_epoch(uint32_t n_lines)
     epoch_skip(&e, MEASURE_NOT_IP);
     epoch_skip(&e, MEASURE_MALFORMED);
     epoch_skip(&e, MEASURE_MALFORMED);
-    epoch_end(&e, MEASURE_BY_FLOW);
+    epoch_end(&e, MEASURE_KIND_FLOW);
     return e;
 }
 
@@ -720,7 +722,8 @@ START_TEST(report_is_written)
 {
     struct epoch e = small_epoch(100);
     struct question q = {
-        .by = MEASURE_BY_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 50 },
+        .key_kind
+            = MEASURE_KIND_FLOW, .n = 2, .threshold = { MEASURE_SHARE, 50 },
     };
 
     check_written(&e, &q, JSON_HEAD
@@ -751,7 +754,7 @@ START_TEST(report_is_written)
         "no\n"
         "other: keys 1, packets 1, bytes 100\n");
 
-    q.by = MEASURE_BY_SOURCE;
+    q.key_kind = MEASURE_KIND_SOURCE;
     q.sort = MEASURE_SORT_BYTES;
     q.heavy_only = true;
     check_written(&e, &q, JSON_HEAD
@@ -767,7 +770,7 @@ START_TEST(report_is_written)
         "  10.0.0.0        6    600                       75.000  yes\n"
         "other: keys 1, packets 2, bytes 200\n");
 
-    q.by = MEASURE_BY_DESTINATION;
+    q.key_kind = MEASURE_KIND_DESTINATION;
     q.threshold.value = 100;
     check_written(&e, &q, JSON_HEAD
         "],\"other\":{\"keys\":2,\"packets\":8,\"bytes\":800}}",
@@ -783,9 +786,9 @@ END_TEST
 /* Tables of one line: a row for IPv4, and none for IPv6. */
 START_TEST(report_with_errors_is_written)
 {
-    struct epoch e = epoch_open(MEASURE_BY_PAIR, 1);
+    struct epoch e = epoch_open(MEASURE_KIND_PAIR, 1);
     struct question q = {
-        .by = MEASURE_BY_SOURCE, .threshold = { MEASURE_SHARE, 50 },
+        .key_kind = MEASURE_KIND_SOURCE, .threshold = { MEASURE_SHARE, 50 },
     };
 
     for (int i = 0; i < 4; i++) {
@@ -793,7 +796,7 @@ START_TEST(report_with_errors_is_written)
 
         epoch_count(&e, &fields, 100);
     }
-    epoch_end(&e, MEASURE_BY_PAIR);
+    epoch_end(&e, MEASURE_KIND_PAIR);
     check_written(&e, &q,
         "{\"epoch\":{\"number\":7,\"start-ms\":1700000000000,"
         "\"duration-ms\":1000},\"exact\":false,"
@@ -829,11 +832,11 @@ END_TEST
 
 START_TEST(large_reports_are_json)
 {
-    struct epoch e = make_epoch(MEASURE_BY_FLOW, _i ? 40 : 8000, 30000);
+    struct epoch e = make_epoch(MEASURE_KIND_FLOW, _i ? 40 : 8000, 30000);
 
-    for (int by = 0; by < MEASURE_N_BY; by++) {
+    for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
         struct question q = {
-            .by = by, .threshold = { MEASURE_SHARE, 0.1 },
+            .key_kind = kind, .threshold = { MEASURE_SHARE, 0.1 },
         };
         char *s = write_report(MEASURE_JSON, &e, &q);
 
@@ -851,11 +854,11 @@ main(void)
 
     tcase_add_unchecked_fixture(tests, draw_secret, NULL);
     tcase_add_loop_test(tests, answers_are_those_of_the_oracle,
-                        0, MEASURE_N_BY);
+                        0, MEASURE_N_KINDS);
     tcase_add_test(tests, thresholds_at_their_boundary);
     tcase_add_test(tests, ties_are_in_the_order_of_addresses);
     tcase_add_loop_test(tests, errors_are_bounded_when_memory_is_used_up,
-                        0, MEASURE_N_BY);
+                        0, MEASURE_N_KINDS);
     tcase_add_loop_test(tests, report_without_memory_is_right, 0, 2);
     tcase_add_loop_test(tests, estimates_without_memory_are_bounded, 0, 3 * 8);
     tcase_add_test(tests, answer_without_memory_is_refused);

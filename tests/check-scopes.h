@@ -102,7 +102,7 @@ draw_one_of_many(struct random *r)
 
 /* 'n_lines' of a table for each family and thread. */
 static UNUSED void
-make_reports(enum measure_by by, uint32_t n_lines)
+make_reports(enum measure_key_kind key_kind, uint32_t n_lines)
 {
     uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     struct random r = random_from(test_seed);
@@ -118,7 +118,7 @@ make_reports(enum measure_by by, uint32_t n_lines)
             tallies[i] = measure_tally_create(&secret, &budget,
                                               MEASURE_ANY_NODE);
             ck_assert(measure_tally_reset(tallies[i], lines, lines));
-            measure_tally_begin(tallies[i], by);
+            measure_tally_begin(tallies[i], key_kind);
         }
         for (int i = 0; i < (many_flows ? N_MANY_PACKETS : N_PACKETS); i++) {
             struct packet *p = &packets[n_packets++];
@@ -131,8 +131,8 @@ make_reports(enum measure_by by, uint32_t n_lines)
             record = make_record(&p->fields, p->bytes);
             measure_tally_count(tallies[p->thread], &record, 1);
         }
-        reports[epoch] = measure_report_merge(tallies, N_THREADS, by, &secret,
-                                              &budget);
+        reports[epoch] = measure_report_merge(tallies, N_THREADS, key_kind,
+                                              &secret, &budget);
         measure_report_keep_threads(reports[epoch], tallies, cores, N_THREADS);
         reports[epoch]->number = epoch + 1;
         reports[epoch]->start_ms = 1000 * epoch;

@@ -39,7 +39,7 @@ static const struct measure_structure_threshold threshold = {
 };
 
 static const struct question all_rows = {
-    .by = MEASURE_BY_PAIR,
+    .key_kind = MEASURE_KIND_PAIR,
     .threshold = { MEASURE_SHARE, 0.1 },
 };
 
@@ -66,7 +66,7 @@ begin_tally(struct measure_tally *tally, enum measure_structure_kind kind,
 {
     ck_assert(measure_tally_use_structure(tally, kind, limit));
     ck_assert_int_eq(measure_tally_structure(tally), kind);
-    measure_tally_begin(tally, MEASURE_BY_PAIR);
+    measure_tally_begin(tally, MEASURE_KIND_PAIR);
     if (tally->structure) {
         measure_structure_begin(tally->structure, &threshold);
     }
@@ -103,8 +103,8 @@ epoch_run(struct epoch *e, enum stream_kind stream_kind, uint64_t seed)
         measure_tally_count(e->tallies[random_below(&r, N_SETS)], records, n);
     }
     stream_close(&stream);
-    e->keys = oracle_group(&e->flows, MEASURE_BY_PAIR);
-    e->report = measure_report_merge(e->tallies, N_SETS, MEASURE_BY_PAIR,
+    e->keys = oracle_group(&e->flows, MEASURE_KIND_PAIR);
+    e->report = measure_report_merge(e->tallies, N_SETS, MEASURE_KIND_PAIR,
                                      &secret, &budget);
 }
 
@@ -243,8 +243,8 @@ START_TEST(reports_hold_their_bounds)
             if (kind != MEASURE_LINEAR_TABLE) {
                 ck_assert_int_eq(e.report->structure, kind);
                 ck_assert(is_exact(e.report) == !sketch);
-                ck_assert(can_ask(e.report, MEASURE_BY_PAIR));
-                ck_assert(can_ask(e.report, MEASURE_BY_SOURCE)
+                ck_assert(can_ask(e.report, MEASURE_KIND_PAIR));
+                ck_assert(can_ask(e.report, MEASURE_KIND_SOURCE)
                           == measure_structure_is_complete(kind));
                 ck_assert_uint_eq(e.report->n_lost, 0);
                 add_outcome(&e, &outcome);
@@ -322,7 +322,7 @@ START_TEST(sets_change_their_structure)
             measure_record_set_port(&records[j], j);
         }
         measure_tally_count(tally, records, 3);
-        report = measure_report_merge(&tally, 1, MEASURE_BY_PAIR, &secret,
+        report = measure_report_merge(&tally, 1, MEASURE_KIND_PAIR, &secret,
                                       &budget);
         ck_assert_uint_eq(report->counters.packets, 3);
         ck_assert_uint_eq(report->counters.overflow_packets, 0);
@@ -361,7 +361,7 @@ check_rows(const struct measure_scope *scope, size_t n,
     struct measure_hitters_question question = { .n = 0 };
     struct measure_hitters_answer answer;
 
-    measure_group_from_by(&question.group, MEASURE_BY_PAIR);
+    measure_group_from_by(&question.group, MEASURE_KIND_PAIR);
     ck_assert_ptr_null(measure_scope_check(scope, &question.group));
     ck_assert(measure_hitters_ask(scope, &question, &answer));
     ck_assert_uint_eq(answer.n_rows, n);
@@ -409,7 +409,7 @@ START_TEST(both_layouts_are_one_row)
     count_packets(tallies[1], &fields[0], 6, true);
     count_packets(tallies[1], &fields[1], 5, false);
     count_packets(tallies[2], &fields[0], 7, false);
-    report = measure_report_merge(tallies, N_SETS, MEASURE_BY_PAIR, &secret,
+    report = measure_report_merge(tallies, N_SETS, MEASURE_KIND_PAIR, &secret,
                                   &budget);
     measure_report_keep_threads(report, tallies, cores, N_SETS);
     for (int i = 0; i < N_SETS; i++) {
@@ -432,7 +432,7 @@ START_TEST(both_layouts_are_one_row)
     check_rows(&scope, 2, fields, (uint64_t[]) { 13, 5 });
     scope.one_core = false;
 
-    measure_group_from_by(&source, MEASURE_BY_SOURCE);
+    measure_group_from_by(&source, MEASURE_KIND_SOURCE);
     error = measure_scope_check(&scope, &source);
     ck_assert_int_eq(!error, complete);
     free(error);
@@ -440,7 +440,7 @@ START_TEST(both_layouts_are_one_row)
     ck_assert_int_eq(!error, complete);
     free(error);
     scope.n_reports = 2;
-    measure_group_from_by(&source, MEASURE_BY_PAIR);
+    measure_group_from_by(&source, MEASURE_KIND_PAIR);
     error = measure_scope_check(&scope, &source);
     ck_assert_int_eq(!error, complete);
     free(error);
@@ -513,7 +513,7 @@ START_TEST(flood_hides_no_heavy_key)
 
     reset_set(tally);
     ck_assert(measure_tally_use_structure(tally, kind, 1 << 17));
-    measure_tally_begin(tally, MEASURE_BY_SOURCE);
+    measure_tally_begin(tally, MEASURE_KIND_SOURCE);
     measure_structure_begin(tally->structure, &half);
     for (uint32_t i = 1; i <= N_SOURCES && n < 20000000; i++) {
         uint32_t n_packets = share ? n / 200 + 1 : 20;
@@ -525,11 +525,11 @@ START_TEST(flood_hides_no_heavy_key)
     }
     flood(tally, layout, HEAVY, n);
     flood(tally, layout, 1, 2 * n);
-    report = measure_report_merge(&tally, 1, MEASURE_BY_SOURCE, &secret,
+    report = measure_report_merge(&tally, 1, MEASURE_KIND_SOURCE, &secret,
                                   &budget);
     ck_assert_uint_eq(report->counters.packets, 4 * n);
 
-    question.by = MEASURE_BY_SOURCE;
+    question.key_kind = MEASURE_KIND_SOURCE;
     question.heavy_only = true;
     question.threshold.value = 1;
     ck_assert(ask(report, &question, &answer));

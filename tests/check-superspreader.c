@@ -42,9 +42,9 @@ make_config(enum measure_layout layout, enum measure_spreader_kind kind,
     size_t size = sizeof config.source_mask;
 
     memcpy(config.source_mask,
-           measure_masks[MEASURE_BY_SOURCE].words[layout], size);
+           measure_masks[MEASURE_KIND_SOURCE].words[layout], size);
     memcpy(config.destination_mask,
-           measure_masks[MEASURE_BY_DESTINATION].words[layout], size);
+           measure_masks[MEASURE_KIND_DESTINATION].words[layout], size);
     return config;
 }
 

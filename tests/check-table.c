@@ -289,7 +289,7 @@ END_TEST
 START_TEST(merge_adds_masked_keys)
 {
     enum measure_layout layout = _i % MEASURE_N_LAYOUTS;
-    enum measure_by by = _i / MEASURE_N_LAYOUTS;
+    enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 5000, N_TABLES = 3 };
     struct oracle o = oracle_open();
     struct oracle groups;
@@ -313,11 +313,11 @@ START_TEST(merge_adds_masked_keys)
             REQUIRE(add(&table, &fields, 1, j));
             oracle_add(&o, &fields, 1, j);
         }
-        measure_table_merge(&merged, &table, measure_masks[by].words[layout],
-                            &secret);
+        measure_table_merge(&merged, &table,
+                            measure_masks[key_kind].words[layout], &secret);
         measure_table_destroy(&table, &budget);
     }
-    groups = oracle_group(&o, by);
+    groups = oracle_group(&o, key_kind);
     check_table(&merged, &groups);
     oracle_close(&groups);
     oracle_close(&o);
@@ -329,7 +329,7 @@ END_TEST
 START_TEST(merge_grows_the_table_as_needed)
 {
     enum measure_layout layout = _i % MEASURE_N_LAYOUTS;
-    enum measure_by by = _i / MEASURE_N_LAYOUTS;
+    enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 30000 };
     struct oracle o = oracle_open();
     struct oracle groups;
@@ -349,10 +349,10 @@ START_TEST(merge_grows_the_table_as_needed)
     }
     for (int i = 0; i < 2; i++) {
         ck_assert(measure_table_merge_growing(
-            &merged, &table, measure_masks[by].words[layout], &secret,
+            &merged, &table, measure_masks[key_kind].words[layout], &secret,
             N_KEYS, &budget));
     }
-    groups = oracle_group(&o, by);
+    groups = oracle_group(&o, key_kind);
     n_groups = groups.n;
     check_table(&merged, &groups);
 
@@ -392,7 +392,7 @@ START_TEST(estimates_see_common_keys)
         }
     }
     estimate = measure_table_estimate(
-        pointers, N_TABLES, measure_masks[MEASURE_BY_FLOW].words[layout],
+        pointers, N_TABLES, measure_masks[MEASURE_KIND_FLOW].words[layout],
         &secret);
 
     /* Five standard deviations with at least 65536 / 5 keys. */
@@ -558,9 +558,9 @@ main(void)
     tcase_add_loop_test(tests, no_memory_makes_a_table_that_takes_nothing,
                         0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, merge_adds_masked_keys,
-                        0, MEASURE_N_BY * MEASURE_N_LAYOUTS);
+                        0, MEASURE_N_KINDS * MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, merge_grows_the_table_as_needed,
-                        0, MEASURE_N_BY * MEASURE_N_LAYOUTS);
+                        0, MEASURE_N_KINDS * MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, estimates_see_common_keys,
                         0, 3 * MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,

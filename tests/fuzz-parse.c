@@ -111,7 +111,7 @@ fuzz_config(const uint8_t *data, size_t size, uint8_t kind)
     if (!measure_config_set(&config, setting, value)) {
         REQUIRE(!memcmp(&config, &before, sizeof config));
     }
-    REQUIRE(config.key < MEASURE_N_BY);
+    REQUIRE(config.key < MEASURE_N_KINDS);
     REQUIRE(config.epoch_ms >= 100 && config.epoch_ms <= 86400000);
     REQUIRE(config.memory_mb >= 1 && config.memory_mb <= 1048576);
     REQUIRE(config.heavy_hitter.value > 0
@@ -176,7 +176,7 @@ make_reports(void)
             tallies[j] = measure_tally_create(&secret, &budget,
                                               MEASURE_ANY_NODE);
             REQUIRE(measure_tally_reset(tallies[j], lines, none));
-            measure_tally_begin(tallies[j], MEASURE_BY_FLOW);
+            measure_tally_begin(tallies[j], MEASURE_KIND_FLOW);
             for (uint32_t k = 0; k < 100; k++) {
                 struct measure_fields fields = make_fields(k % 2, k + 9 * i);
                 struct measure_record record;
@@ -189,7 +189,7 @@ make_reports(void)
                 measure_tally_count(tallies[j], &record, 1);
             }
         }
-        reports[i] = measure_report_merge(tallies, N_SETS, MEASURE_BY_FLOW,
+        reports[i] = measure_report_merge(tallies, N_SETS, MEASURE_KIND_FLOW,
                                           &secret, &budget);
         measure_report_keep_threads(reports[i], tallies, cores, N_SETS);
         reports[i]->number = i + 1;
@@ -242,7 +242,8 @@ fuzz_answer(const uint8_t *data, size_t size)
     enum measure_format format = flags >> 7 ? MEASURE_TEXT : MEASURE_JSON;
     struct measure_hitters_question hitters;
     struct measure_spreaders_question spreaders = {
-        .by = flags >> 3 & 1, .min = 1 + (flags & 7), .n = flags >> 4 & 3,
+        .by
+            = flags >> 3 & 1, .min = 1 + (flags & 7), .n = flags >> 4 & 3,
     };
     struct measure_port_names ports;
     struct measure_filter filter;
@@ -277,7 +278,7 @@ fuzz_answer(const uint8_t *data, size_t size)
     hitters.heavy_only = flags >> 2 & 1;
     hitters.n = flags >> 3 & 3;
     if (!measure_hitters_parse_by(text, &hitters)) {
-        measure_group_from_by(&hitters.group, MEASURE_BY_PAIR);
+        measure_group_from_by(&hitters.group, MEASURE_KIND_PAIR);
     }
     if (lines[1]) {
         error = measure_filter_parse(lines[1], &ports, &filter);

@@ -72,7 +72,7 @@ find_reports(const struct measure_history *history,
         int64_t end = first->report->start_ms + first->report->duration_ms;
 
         LIST_FOR_EACH_REVERSE (kept, node, &history->reports) {
-            if (kept->report->by != first->report->by
+            if (kept->report->key_kind != first->report->key_kind
                 || kept->report->start_ms + (int64_t) args->last_ms < end) {
                 break;
             }
@@ -220,7 +220,7 @@ measure_write_heavy_hitters(struct measure_output *o,
     }
     if (!args->by_given) {
         measure_group_from_by(&question.group,
-                              subject->plain_reports[0]->by);
+                              subject->plain_reports[0]->key_kind);
     }
     question.heavy_only = !args->n_given;
     question.n = args->n;
@@ -300,13 +300,13 @@ write_epoch(struct measure_output *o, uint64_t number, int64_t start_ms,
     measure_output_close(o);
 }
 
-/* Writes into the open row the fields of a key of kind 'by'. */
+/* Writes into the open row the fields of a key of kind 'key_kind'. */
 static void
-write_key(struct measure_output *o, enum measure_by by,
+write_key(struct measure_output *o, enum measure_key_kind key_kind,
           const struct measure_fields *fields)
 {
     struct measure_key_field key[MEASURE_KEY_FIELDS];
-    size_t n = measure_key_fields(by, fields, key);
+    size_t n = measure_key_fields(key_kind, fields, key);
 
     for (size_t i = 0; i < n; i++) {
         if (key[i].is_number) {
@@ -355,12 +355,13 @@ measure_write_changes(struct measure_output *o,
                             "up to their error: only changes that are "
                             "certain are listed.");
     }
-    measure_output_string(o, "key", measure_by_name(changes->by));
+    measure_output_string(o, "key", measure_kind_name(changes->key_kind));
     measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
     measure_output_uint(o, "expected-keys", changes->keys);
     if (changes->by_missing) {
         note = xasprintf("No changes: measure-change-key=%s needs more than "
-                         "the epoch counted.", measure_by_name(changes->by));
+                         "the epoch counted.",
+                         measure_kind_name(changes->key_kind));
         measure_output_note(o, note);
         free(note);
     } else if (changes->no_memory) {
@@ -383,7 +384,7 @@ measure_write_changes(struct measure_output *o,
         const struct measure_listed_change *row = &changes->rows[i];
 
         measure_output_open_row(o);
-        write_key(o, changes->by, &row->fields);
+        write_key(o, changes->key_kind, &row->fields);
         measure_output_string(o, "change",
                               measure_change_kind_name(row->kind));
         measure_output_uint(o, "packets", row->packets);

@@ -307,7 +307,8 @@ put_row(struct ds *out, const char *name,
         const struct measure_fields *fields, uint64_t value)
 {
     struct measure_key_field key[MEASURE_KEY_FIELDS];
-    size_t n = measure_key_fields(subject->plain_reports[0]->by, fields, key);
+    size_t n = measure_key_fields(subject->plain_reports[0]->key_kind, fields,
+                                  key);
 
     ds_put_format(out, "ovs_measure_%s{", name);
     put_label(out, "bridge", subject->name);
@@ -347,7 +348,8 @@ put_top(struct ds *out, const struct measure_request *request)
         if (!subject->n_reports) {
             continue;
         }
-        measure_group_from_by(&question.group, subject->plain_reports[0]->by);
+        measure_group_from_by(&question.group,
+                              subject->plain_reports[0]->key_kind);
         if (measure_hitters_ask(&subject->scope, &question, &answer)) {
             for (size_t j = 0; j < answer.n_rows; j++) {
                 const struct measure_hitters_row *row = &answer.rows[j];

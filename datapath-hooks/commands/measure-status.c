@@ -255,7 +255,7 @@ measure_write_status(struct measure_output *o,
 
     ovs_mutex_lock(&measure_mutex);
     measure_output_string(o, "state", monitor->running ? "on" : "off");
-    measure_output_string(o, "key", measure_by_name(monitor->config.key));
+    measure_output_string(o, "key", measure_kind_name(monitor->config.key));
     measure_output_string(o, "structure",
                           measure_structure_name(monitor->config.structure));
     measure_output_string(o, "heavy-hitter",

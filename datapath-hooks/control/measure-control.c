@@ -57,7 +57,7 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
 struct closing_epoch {
     struct ovs_list node;           /* In a monitor's 'closing'. */
     uint64_t number;
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     long long int start_ms;
     long long int duration_ms;
     long long int closed_us;
@@ -351,7 +351,7 @@ measure_monitor_begin_epoch(struct monitor *monitor)
 {
     start_threads();
     monitor->epoch++;
-    monitor->by = monitor->config.key;
+    monitor->key_kind = monitor->config.key;
     monitor->tiers = monitor->config.tiers;
     monitor->memory_mb = monitor->config.memory_mb;
     monitor->structure = monitor->config.structure;
@@ -393,7 +393,7 @@ close_epoch(struct monitor *monitor)
     measure_monitor_number_ports(monitor);
     n = ovs_list_size(&monitor->threads);
     closing->number = monitor->epoch;
-    closing->by = monitor->by;
+    closing->key_kind = monitor->key_kind;
     closing->start_ms = monitor->start_ms;
     closing->duration_ms = time_msec() - monitor->start;
     closing->tallies = xmalloc(n * sizeof *closing->tallies);
@@ -817,7 +817,8 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     for (size_t i = 0; i < closing->n; i++) {
         measure_tally_move_cache(closing->tallies[i]);
     }
-    report = measure_report_merge(closing->tallies, closing->n, closing->by,
+    report = measure_report_merge(closing->tallies, closing->n,
+                                  closing->key_kind,
                                   &secret, &monitor->budget);
     measure_report_keep_threads(report, closing->tallies, closing->cores,
                                 closing->n);

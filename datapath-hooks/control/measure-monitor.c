@@ -1039,7 +1039,7 @@ configure_end(void)
             monitor->running = false;
         } else if (enable && !monitor->running) {
             start_monitor(monitor);
-        } else if (enable && (monitor->config.key != monitor->by
+        } else if (enable && (monitor->config.key != monitor->key_kind
                               || monitor->config.tiers != monitor->tiers
                               || (monitor->config.memory_mb
                                   < monitor->memory_mb)

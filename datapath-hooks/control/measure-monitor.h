@@ -113,7 +113,7 @@ struct monitor {
 
     /* The running epoch, or the last one. */
     uint64_t epoch;                 /* Its number. */
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     uint32_t tiers;
     uint32_t memory_mb;
     enum measure_structure_kind structure;

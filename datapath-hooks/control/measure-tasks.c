@@ -78,21 +78,22 @@ add_number(struct measure_key_field fields[], size_t *n, const char *name,
     (*n)++;
 }
 
-/* Puts into 'out' the fields of 'fields' that a key of kind 'by' has.  Returns
- * how many. */
+/* Puts into 'out' the fields of 'fields' that a key of kind 'key_kind' has.
+ * Returns how many. */
 size_t
-measure_key_fields(enum measure_by by, const struct measure_fields *fields,
+measure_key_fields(enum measure_key_kind key_kind,
+                   const struct measure_fields *fields,
                    struct measure_key_field out[MEASURE_KEY_FIELDS])
 {
     size_t n = 0;
 
-    if (measure_by_has_source(by)) {
+    if (measure_kind_has_source(key_kind)) {
         add_text(out, &n, "source", fields->family, fields->source);
     }
-    if (measure_by_has_destination(by)) {
+    if (measure_kind_has_destination(key_kind)) {
         add_text(out, &n, "destination", fields->family, fields->destination);
     }
-    if (by == MEASURE_BY_FLOW) {
+    if (key_kind == MEASURE_KIND_FLOW) {
         add_number(out, &n, "protocol", fields->protocol);
         add_number(out, &n, "source-port", fields->source_port);
         add_number(out, &n, "destination-port", fields->destination_port);
@@ -129,11 +130,11 @@ new_alert(struct evaluation *e, const char *task, const char *unit,
 }
 
 static void
-set_key(struct measure_alert *alert, enum measure_by by,
+set_key(struct measure_alert *alert, enum measure_key_kind key_kind,
         const struct measure_fields *fields)
 {
     struct measure_key_field key[MEASURE_KEY_FIELDS];
-    size_t n = measure_key_fields(by, fields, key);
+    size_t n = measure_key_fields(key_kind, fields, key);
 
     for (size_t i = 0; i < n; i++) {
         if (key[i].is_number) {
@@ -324,7 +325,7 @@ find_heavy_hitters(struct evaluation *e)
     struct measure_hitters_answer answer;
 
     measure_scope_sum(&e->scope, &task.totals);
-    measure_group_from_by(&question.group, report->by);
+    measure_group_from_by(&question.group, report->key_kind);
     if (measure_hitters_ask(&e->scope, &question, &answer)) {
         struct remembering r = remembering_begin(known, answer.n_rows);
         size_t n = 0;
@@ -346,7 +347,7 @@ find_heavy_hitters(struct evaluation *e)
                 alert->error_max = (bytes ? row->bytes_error_max
                                     : row->packets_error_max);
                 alert->error_probability = task.totals.error_probability;
-                set_key(alert, report->by, &row->fields);
+                set_key(alert, report->key_kind, &row->fields);
             }
             remember(&r, &row->fields, row->heavy, row->may_be_heavy);
         }
@@ -378,7 +379,7 @@ may_be_spreader(const struct measure_fields *key OVS_UNUSED, void *any)
 
 static void
 find_superspreaders(struct evaluation *e, enum measure_task task,
-                    enum measure_spreaders_by by, enum measure_by key,
+                    enum measure_spreaders_by by, enum measure_key_kind key,
                     const char *unit)
 {
     struct measure_known *known = &e->monitor->tasks.known[task];
@@ -395,7 +396,7 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
 
     /* Coarser keys than pairs do not tell, nor do some of the keys. */
     if (!e->report->complete
-        || !measure_by_derives(e->report->by, MEASURE_BY_PAIR)) {
+        || !measure_kind_derives(e->report->key_kind, MEASURE_KIND_PAIR)) {
         set_known(known, NULL, 0);
         return;
     }
@@ -652,7 +653,7 @@ alert_changes(struct evaluation *e, const struct measure_changes *changes)
             alert->estimate = "lower-bound";
             alert->error_max = row->packets_error;
         }
-        set_key(alert, changes->by, &row->fields);
+        set_key(alert, changes->key_kind, &row->fields);
     }
     e->not_listed += changes->not_listed;
 }
@@ -680,14 +681,14 @@ find_changes(struct evaluation *e)
     changes->epoch = report->number;
     changes->start_ms = report->start_ms;
     changes->duration_ms = report->duration_ms;
-    changes->by = e->config.change_key;
+    changes->key_kind = e->config.change_key;
     forget_old_change_tables(e);
     changes->incomplete = measure_scope_check_complete(&e->scope,
                                                        "measure/changes");
     if (changes->incomplete) {
         return changes;
     }
-    if (!measure_by_derives(report->by, changes->by)) {
+    if (!measure_kind_derives(report->key_kind, changes->key_kind)) {
         changes->by_missing = true;
         return changes;
     }
@@ -707,7 +708,7 @@ find_changes(struct evaluation *e)
         tables[layout] = &tasks->change[layout];
         changes->refused_keys -= tables[layout]->refused_adds;
     }
-    if (!measure_query_changes(&e->scope, changes->by, tables)) {
+    if (!measure_query_changes(&e->scope, changes->key_kind, tables)) {
         no_memory(e, "changes");
         changes->no_memory = true;
     }
@@ -762,11 +763,11 @@ evaluate(struct evaluation *e)
     e->scope.ports = &e->monitor->ports;
     find_heavy_hitters(e);
     find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_SOURCE,
-                        MEASURE_SPREADERS_BY_SOURCE, MEASURE_BY_SOURCE,
+                        MEASURE_SPREADERS_BY_SOURCE, MEASURE_KIND_SOURCE,
                         "destinations");
     find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_DESTINATION,
                         MEASURE_SPREADERS_BY_DESTINATION,
-                        MEASURE_BY_DESTINATION, "sources");
+                        MEASURE_KIND_DESTINATION, "sources");
     changes = find_changes(e);
     work_us = measure_pace_end() / 1000;
 

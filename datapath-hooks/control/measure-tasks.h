@@ -63,7 +63,7 @@ struct measure_changes {
     uint64_t epoch;
     int64_t start_ms;
     uint64_t duration_ms;
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     bool by_missing;            /* The report does not have the key. */
     char *incomplete;           /* Why it has not every key, or NULL. */
     bool no_memory;             /* The epoch was skipped. */
@@ -120,7 +120,7 @@ struct measure_tasks {
     struct measure_change change[MEASURE_N_LAYOUTS];
     void *change_memory[MEASURE_N_LAYOUTS];
     uint64_t change_bytes;      /* Of both.  Atomic. */
-    enum measure_by change_by;
+    enum measure_key_kind change_by;
     double change_alpha;
     uint64_t change_limit;
     uint32_t change_epoch_ms;
@@ -138,7 +138,7 @@ void measure_tasks_start(void);
 struct measure_changes *measure_changes_ref(struct measure_changes *);
 void measure_changes_unref(struct measure_changes *);
 
-/* The fields of a key that 'by' has. */
+/* The fields of a key that 'key_kind' has. */
 #define MEASURE_KEY_FIELDS 8
 struct measure_key_field {
     const char *name;
@@ -147,7 +147,7 @@ struct measure_key_field {
     char text[MEASURE_ALERT_TEXT];
 };
 
-size_t measure_key_fields(enum measure_by, const struct measure_fields *,
+size_t measure_key_fields(enum measure_key_kind, const struct measure_fields *,
                           struct measure_key_field[MEASURE_KEY_FIELDS]);
 
 #endif /* measure-tasks.h */

@@ -97,7 +97,7 @@ count_packets(struct measure_tally *tally, const struct dp_packet_batch *batch,
             const struct dp_packet *packet = batch->packets[done + i];
 
             parse(packet, port, &records[i]);
-            if (inner && tally->by == MEASURE_BY_FLOW) {
+            if (inner && tally->key_kind == MEASURE_KIND_FLOW) {
                 measure_record_set_tunnel(&records[i],
                                           ntohll(packet->md.tunnel.tun_id));
             }

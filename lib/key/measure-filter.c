@@ -348,7 +348,7 @@ measure_filter_parse(const char *s, const struct measure_port_names *ports,
 /* Returns true if keys of kind 'from' have all fields that 'filter' looks
  * at. */
 bool
-measure_filter_derives(enum measure_by from,
+measure_filter_derives(enum measure_key_kind from,
                        const struct measure_filter *filter)
 {
     struct measure_group group;

@@ -65,7 +65,7 @@ struct measure_filter {
 void measure_filter_init(struct measure_filter *);
 char *measure_filter_parse(const char *, const struct measure_port_names *,
                            struct measure_filter *);
-bool measure_filter_derives(enum measure_by from,
+bool measure_filter_derives(enum measure_key_kind from,
                             const struct measure_filter *);
 
 static inline bool

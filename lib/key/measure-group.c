@@ -114,16 +114,17 @@ measure_group_init(struct measure_group *group, unsigned int fields,
 }
 
 void
-measure_group_from_by(struct measure_group *group, enum measure_by by)
+measure_group_from_by(struct measure_group *group,
+                      enum measure_key_kind key_kind)
 {
-    static const unsigned int fields[MEASURE_N_BY] = {
-        [MEASURE_BY_FLOW] = MEASURE_FIELDS_FLOW,
-        [MEASURE_BY_PAIR] = MEASURE_FIELDS_PAIR,
-        [MEASURE_BY_SOURCE] = MEASURE_FIELD_SOURCE,
-        [MEASURE_BY_DESTINATION] = MEASURE_FIELD_DESTINATION,
+    static const unsigned int fields[MEASURE_N_KINDS] = {
+        [MEASURE_KIND_FLOW] = MEASURE_FIELDS_FLOW,
+        [MEASURE_KIND_PAIR] = MEASURE_FIELDS_PAIR,
+        [MEASURE_KIND_SOURCE] = MEASURE_FIELD_SOURCE,
+        [MEASURE_KIND_DESTINATION] = MEASURE_FIELD_DESTINATION,
     };
 
-    measure_group_init(group, fields[by], WHOLE, WHOLE);
+    measure_group_init(group, fields[key_kind], WHOLE, WHOLE);
 }
 
 /* Parses a name such as "source/24", of 'n' characters. */
@@ -228,13 +229,14 @@ measure_group_name(const struct measure_group *group,
     }
 }
 
-/* Returns true if 'group' is what keys of kind 'by' are. */
+/* Returns true if 'group' is what keys of kind 'key_kind' are. */
 bool
-measure_group_is_by(const struct measure_group *group, enum measure_by by)
+measure_group_is_by(const struct measure_group *group,
+                    enum measure_key_kind key_kind)
 {
     struct measure_group other;
 
-    measure_group_from_by(&other, by);
+    measure_group_from_by(&other, key_kind);
     return (group->fields == other.fields
             && group->source_prefix == WHOLE
             && group->destination_prefix == WHOLE);
@@ -242,11 +244,12 @@ measure_group_is_by(const struct measure_group *group, enum measure_by by)
 
 /* Returns true if keys of kind 'from' have all fields of 'group'. */
 bool
-measure_group_derives(enum measure_by from, const struct measure_group *group)
+measure_group_derives(enum measure_key_kind from,
+                      const struct measure_group *group)
 {
     struct measure_group key;
 
-    if (from == MEASURE_BY_FLOW) {
+    if (from == MEASURE_KIND_FLOW) {
         return true;
     }
     measure_group_from_by(&key, from);

@@ -90,13 +90,14 @@ struct measure_group {
 void measure_group_init(struct measure_group *, unsigned int fields,
                         unsigned int source_prefix,
                         unsigned int destination_prefix);
-void measure_group_from_by(struct measure_group *, enum measure_by);
+void measure_group_from_by(struct measure_group *, enum measure_key_kind);
 bool measure_group_parse(const char *, struct measure_group *);
 void measure_group_name(const struct measure_group *,
                         char name[MEASURE_GROUP_NAME_SIZE]);
 
-bool measure_group_is_by(const struct measure_group *, enum measure_by);
-bool measure_group_derives(enum measure_by from, const struct measure_group *);
+bool measure_group_is_by(const struct measure_group *, enum measure_key_kind);
+bool measure_group_derives(enum measure_key_kind from,
+                           const struct measure_group *);
 
 void measure_prefix_mask(unsigned int bits, size_t n_bytes, uint8_t *mask);
 

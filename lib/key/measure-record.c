@@ -39,57 +39,58 @@
 #define SOURCE {{ { SOURCE4, 0 }, { ALL, ALL, 0, 0, 0, IPV4 } }}
 #define DESTINATION {{ { DESTINATION4, 0 }, { 0, 0, ALL, ALL, 0, IPV4 } }}
 
-const struct measure_mask measure_masks[MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = {{ { ALL, ANY_PORT },
+const struct measure_mask measure_masks[MEASURE_N_KINDS] = {
+    [MEASURE_KIND_FLOW] = {{ { ALL, ANY_PORT },
                            { ALL, ALL, ALL, ALL, ANY_PORT, ALL } }},
-    [MEASURE_BY_PAIR] = PAIR,
-    [MEASURE_BY_SOURCE] = SOURCE,
-    [MEASURE_BY_DESTINATION] = DESTINATION,
+    [MEASURE_KIND_PAIR] = PAIR,
+    [MEASURE_KIND_SOURCE] = SOURCE,
+    [MEASURE_KIND_DESTINATION] = DESTINATION,
 };
 
-const struct measure_mask measure_count_masks[MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = {{ { ALL, ALL },
+const struct measure_mask measure_count_masks[MEASURE_N_KINDS] = {
+    [MEASURE_KIND_FLOW] = {{ { ALL, ALL },
                            { ALL, ALL, ALL, ALL, ALL, ALL } }},
-    [MEASURE_BY_PAIR] = PAIR,
-    [MEASURE_BY_SOURCE] = SOURCE,
-    [MEASURE_BY_DESTINATION] = DESTINATION,
+    [MEASURE_KIND_PAIR] = PAIR,
+    [MEASURE_KIND_SOURCE] = SOURCE,
+    [MEASURE_KIND_DESTINATION] = DESTINATION,
 };
 
-static const char *const names[MEASURE_N_BY] = {
-    [MEASURE_BY_FLOW] = "flow",
-    [MEASURE_BY_PAIR] = "pair",
-    [MEASURE_BY_SOURCE] = "source",
-    [MEASURE_BY_DESTINATION] = "destination",
+static const char *const names[MEASURE_N_KINDS] = {
+    [MEASURE_KIND_FLOW] = "flow",
+    [MEASURE_KIND_PAIR] = "pair",
+    [MEASURE_KIND_SOURCE] = "source",
+    [MEASURE_KIND_DESTINATION] = "destination",
 };
 
 const char *
-measure_by_name(enum measure_by by)
+measure_kind_name(enum measure_key_kind key_kind)
 {
-    return names[by];
+    return names[key_kind];
 }
 
 /* Sets '*by' to what 'name' names.  Returns false, and leaves '*by' alone,
  * if it names nothing. */
 bool
-measure_by_from_name(const char *name, enum measure_by *by)
+measure_kind_from_name(const char *name, enum measure_key_kind *key_kind)
 {
-    for (int i = 0; i < MEASURE_N_BY; i++) {
+    for (int i = 0; i < MEASURE_N_KINDS; i++) {
         if (!strcmp(name, names[i])) {
-            *by = i;
+            *key_kind = i;
             return true;
         }
     }
     return false;
 }
 
-/* Returns true if keys of kind 'by' can be made from keys of kind 'from' by
- * leaving out fields. */
+/* Returns true if keys of kind 'key_kind' can be made from keys of kind 'from'
+ * by leaving out fields. */
 bool
-measure_by_derives(enum measure_by from, enum measure_by by)
+measure_kind_derives(enum measure_key_kind from,
+                     enum measure_key_kind key_kind)
 {
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         for (int i = 0; i < MEASURE_KEY_WORDS; i++) {
-            if (measure_masks[by].words[layout][i]
+            if (measure_masks[key_kind].words[layout][i]
                 & ~measure_count_masks[from].words[layout][i]) {
                 return false;
             }

@@ -125,12 +125,12 @@ static_assert(sizeof(struct measure_record) <= 64,
               "a packet record fits a cache line");
 
 /* The fields by which packets are grouped, from the finest. */
-enum measure_by {
-    MEASURE_BY_FLOW,
-    MEASURE_BY_PAIR,
-    MEASURE_BY_SOURCE,
-    MEASURE_BY_DESTINATION,
-    MEASURE_N_BY
+enum measure_key_kind {
+    MEASURE_KIND_FLOW,
+    MEASURE_KIND_PAIR,
+    MEASURE_KIND_SOURCE,
+    MEASURE_KIND_DESTINATION,
+    MEASURE_N_KINDS
 };
 
 struct measure_mask {
@@ -175,26 +175,27 @@ void measure_key_widen(const uint64_t *narrow, uint64_t *wide);
 void measure_record_set_tunnel(struct measure_record *, uint32_t tunnel);
 
 /* What remains of a key when it is grouped by something. */
-extern const struct measure_mask measure_masks[MEASURE_N_BY];
+extern const struct measure_mask measure_masks[MEASURE_N_KINDS];
 
 /* What is counted with that key.  A flow keeps the port of the switch, which
  * is no part of it. */
-extern const struct measure_mask measure_count_masks[MEASURE_N_BY];
+extern const struct measure_mask measure_count_masks[MEASURE_N_KINDS];
 
-const char *measure_by_name(enum measure_by);
-bool measure_by_from_name(const char *name, enum measure_by *);
-bool measure_by_derives(enum measure_by from, enum measure_by by);
+const char *measure_kind_name(enum measure_key_kind);
+bool measure_kind_from_name(const char *name, enum measure_key_kind *);
+bool measure_kind_derives(enum measure_key_kind from,
+                          enum measure_key_kind key_kind);
 
 static inline bool
-measure_by_has_source(enum measure_by by)
+measure_kind_has_source(enum measure_key_kind key_kind)
 {
-    return by != MEASURE_BY_DESTINATION;
+    return key_kind != MEASURE_KIND_DESTINATION;
 }
 
 static inline bool
-measure_by_has_destination(enum measure_by by)
+measure_kind_has_destination(enum measure_key_kind key_kind)
 {
-    return by != MEASURE_BY_SOURCE;
+    return key_kind != MEASURE_KIND_SOURCE;
 }
 
 void measure_fields_from_key(struct measure_fields *, enum measure_layout,

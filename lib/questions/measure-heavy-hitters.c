@@ -136,7 +136,8 @@ sum_overflow(struct asking *asking)
         return;
     }
     for (size_t i = 0; i < scope->n_reports; i++) {
-        if (!measure_group_is_by(&asking->question->group, reports[i]->by)) {
+        if (!measure_group_is_by(&asking->question->group,
+                                 reports[i]->key_kind)) {
             return;
         }
     }

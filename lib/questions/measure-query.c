@@ -642,10 +642,12 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
     return true;
 }
 
-/* Makes the grouping of the report in 'scope' by 'by', whatever the filter,
- * from that by pair if there is one.  Returns NULL if there is no memory. */
+/* Makes the grouping of the report in 'scope' by 'key_kind', whatever the
+ * filter, from that by pair if there is one.  Returns NULL if there is no
+ * memory. */
 static struct measure_grouping *
-make_grouping(const struct measure_scope *scope, enum measure_by by)
+make_grouping(const struct measure_scope *scope,
+              enum measure_key_kind key_kind)
 {
     struct measure_groupings *kept = kept_groupings(scope);
     struct measure_scope all_rows = *scope;
@@ -653,13 +655,13 @@ make_grouping(const struct measure_scope *scope, enum measure_by by)
     struct query q = {
         .scope = &all_rows, .group = &group, .whole = &group,
         .together = &group,
-        .base = measure_groupings_get(kept, MEASURE_BY_PAIR),
+        .base = measure_groupings_get(kept, MEASURE_KIND_PAIR),
     };
     struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
     bool ok;
 
     all_rows.filter = NULL;
-    measure_group_from_by(&group, by);
+    measure_group_from_by(&group, key_kind);
     ok = begin(&q);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         q.groups[layout].lasting = true;
@@ -696,15 +698,16 @@ get_grouping(const struct measure_scope *scope,
 {
     struct measure_groupings *kept = kept_groupings(scope);
 
-    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
-        if (measure_group_is_by(group, by)) {
+    for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
+        if (measure_group_is_by(group, kind)) {
             const struct measure_grouping *grouping
-                = measure_groupings_get(kept, by);
+                = measure_groupings_get(kept, kind);
             struct measure_grouping *new;
 
             if (!grouping && measure_groupings_may_keep(kept)) {
-                new = make_grouping(scope, by);
-                grouping = new ? measure_groupings_keep(kept, by, new) : NULL;
+                new = make_grouping(scope, kind);
+                grouping = new ? measure_groupings_keep(kept, kind,
+                                                        new) : NULL;
             }
             return grouping;
         }
@@ -719,12 +722,13 @@ choose_base(struct query *q)
 {
     const struct measure_scope *scope = q->scope;
 
-    for (int by = MEASURE_BY_PAIR; by < MEASURE_N_BY; by++) {
+    for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
         const struct measure_grouping *grouping
-            = measure_groupings_get(kept_groupings(scope), by);
+            = measure_groupings_get(kept_groupings(scope), kind);
 
-        if (grouping && measure_group_derives(by, q->group)
-            && (!scope->filter || measure_filter_derives(by, scope->filter))) {
+        if (grouping && measure_group_derives(kind, q->group)
+            && (!scope->filter || measure_filter_derives(kind,
+                                                         scope->filter))) {
             q->base = grouping;
         }
     }
@@ -740,8 +744,8 @@ rows_are_groups(const struct measure_scope *scope,
 {
     const struct measure_report *report = scope->reports[0];
 
-    return (measure_group_is_by(group, report->by)
-            && !(report->by == MEASURE_BY_FLOW ? report->several_ports
+    return (measure_group_is_by(group, report->key_kind)
+            && !(report->key_kind == MEASURE_KIND_FLOW ? report->several_ports
                  : report->tables[MEASURE_WIDE].n_used > 0));
 }
 
@@ -893,7 +897,7 @@ measure_query_all_light(const struct measure_scope *scope,
 
 /* Where measure_query_changes() adds to. */
 struct adding {
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     struct measure_change *const *changes;
     struct measure_budget *budget;
 };
@@ -931,7 +935,7 @@ add_changes(const struct measure_table *table, void *adding_)
     const struct adding *adding = adding_;
     enum measure_layout layout = table->layout;
     struct measure_change *change = adding->changes[layout];
-    const uint64_t *mask = measure_masks[adding->by].words[layout];
+    const uint64_t *mask = measure_masks[adding->key_kind].words[layout];
     uint64_t n_rows = measure_table_n_used(table);
     uint32_t n_parts = measure_partitions_for(n_rows);
     struct measure_partitions p = { .n = 0 };
@@ -987,16 +991,17 @@ missed_bytes(enum measure_layout layout, const uint64_t *key,
     return n_bytes;
 }
 
-/* Adds all groups by 'by' in 'scope' to the running epoch of 'changes', which
- * has one table for each layout, and says what they can have missed.  The
- * epoch must be closed before the reports go.  measure_scope_check() must
+/* Adds all groups by 'key_kind' in 'scope' to the running epoch of 'changes',
+ * which has one table for each layout, and says what they can have missed.
+ * The epoch must be closed before the reports go.  measure_scope_check() must
  * allow it.  Returns false if there was no memory: the epoch will be
  * skipped. */
 bool
-measure_query_changes(const struct measure_scope *scope, enum measure_by by,
+measure_query_changes(const struct measure_scope *scope,
+                      enum measure_key_kind key_kind,
                       struct measure_change *const changes[])
 {
-    struct adding adding = { .by = by, .changes = changes };
+    struct adding adding = { .key_kind = key_kind, .changes = changes };
     struct measure_totals totals;
     struct measure_group group;
     bool known_by_key, ok;
@@ -1005,12 +1010,12 @@ measure_query_changes(const struct measure_scope *scope, enum measure_by by,
         return true;
     }
     adding.budget = scope->reports[scope->n_reports - 1]->budget;
-    measure_group_from_by(&group, by);
+    measure_group_from_by(&group, key_kind);
     ok = measure_query(scope, &group, add_changes, &adding);
 
     measure_scope_sum(scope, &totals);
     known_by_key = (scope->n_reports == 1 && !scope->one_core
-                    && scope->reports[0]->by == by);
+                    && scope->reports[0]->key_kind == key_kind);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_change *change = changes[layout];
         bool bytes = change->config.bytes;

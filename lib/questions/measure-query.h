@@ -85,7 +85,7 @@ bool measure_query_wholes(const struct measure_scope *,
 bool measure_query_all_light(const struct measure_scope *,
                              const struct measure_group *,
                              uint64_t min_packets, uint64_t *keys);
-bool measure_query_changes(const struct measure_scope *, enum measure_by,
+bool measure_query_changes(const struct measure_scope *, enum measure_key_kind,
                            struct measure_change *const changes[]);
 
 #endif /* measure-query.h */

@@ -171,10 +171,11 @@ check_rows(const struct measure_scope *scope,
     if (scope->n_reports > 1) {
         return incomplete(report, "last", "epoch=NUMBER");
     }
-    if (!measure_group_is_by(group, report->by)) {
+    if (!measure_group_is_by(group, report->key_kind)) {
         strcpy(name, "by=");
         measure_group_name(group, name + 3);
-        snprintf(valid, sizeof valid, "by=%s", measure_by_name(report->by));
+        snprintf(valid, sizeof valid, "by=%s",
+                 measure_kind_name(report->key_kind));
         return incomplete(report, name, valid);
     }
     if (scope->filter && scope->filter->fields & MEASURE_FIELD_PORT) {
@@ -211,11 +212,11 @@ measure_scope_check(const struct measure_scope *scope,
 
     for (size_t i = 0; i < scope->n_reports; i++) {
         const struct measure_report *report = scope->reports[i];
-        bool group_derives = measure_group_derives(report->by, group);
+        bool group_derives = measure_group_derives(report->key_kind, group);
 
         if (group_derives
             && (!scope->filter
-                || measure_filter_derives(report->by, scope->filter))) {
+                || measure_filter_derives(report->key_kind, scope->filter))) {
             error = check_rows(scope, report, group);
             if (error) {
                 return error;
@@ -227,7 +228,7 @@ measure_scope_check(const struct measure_scope *scope,
         fprintf(stream, "%s%s needs more than epoch %"PRIu64" counted: it "
                 "ran with measure-key=%s", group_derives ? "where" : "by=",
                 group_derives ? "" : name, report->number,
-                measure_by_name(report->by));
+                measure_kind_name(report->key_kind));
         fclose(stream);
         return error;
     }

@@ -155,13 +155,13 @@ write_entropy(struct measure_output *o, const char *name,
 static bool
 write_address_entropy(struct measure_output *o,
                       const struct measure_scope *scope, const char *name,
-                      enum measure_by by)
+                      enum measure_key_kind key_kind)
 {
     struct measure_entropy entropy;
     struct measure_group group;
 
-    if (measure_by_derives(scope->reports[0]->by, by)) {
-        measure_group_from_by(&group, by);
+    if (measure_kind_derives(scope->reports[0]->key_kind, key_kind)) {
+        measure_group_from_by(&group, key_kind);
         measure_entropy_init(&entropy);
         if (!measure_query(scope, &group, add_entropy, &entropy)) {
             return false;
@@ -190,7 +190,7 @@ void
 measure_sizes_group(const struct measure_scope *scope,
                     struct measure_group *group)
 {
-    measure_group_from_by(group, scope->reports[0]->by);
+    measure_group_from_by(group, scope->reports[0]->key_kind);
 }
 
 /* Writes the members of one bridge: the epoch, its totals, and how large its
@@ -201,7 +201,7 @@ measure_sizes_write(struct measure_output *o,
                     const struct measure_scope *scope)
 {
     struct sizes *sizes = measure_xzalloc(sizeof *sizes);
-    enum measure_by by = scope->reports[0]->by;
+    enum measure_key_kind key_kind = scope->reports[0]->key_kind;
     struct measure_totals totals;
     struct measure_group group;
     bool ok;
@@ -209,7 +209,7 @@ measure_sizes_write(struct measure_output *o,
     measure_sizes_group(scope, &group);
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
-    measure_output_string(o, "key", measure_by_name(by));
+    measure_output_string(o, "key", measure_kind_name(key_kind));
     measure_distribution_init(&sizes->distribution);
     sizes->packets = measure_values_create();
     sizes->bytes = measure_values_create();
@@ -220,10 +220,10 @@ measure_sizes_write(struct measure_output *o,
 
     measure_output_open_list(o, "entropy");
     ok = (ok
-          && write_address_entropy(o, scope, "source", MEASURE_BY_SOURCE)
+          && write_address_entropy(o, scope, "source", MEASURE_KIND_SOURCE)
           && write_address_entropy(o, scope, "destination",
-                                   MEASURE_BY_DESTINATION));
-    if (ok && by == MEASURE_BY_FLOW) {
+                                   MEASURE_KIND_DESTINATION));
+    if (ok && key_kind == MEASURE_KIND_FLOW) {
         write_port_entropy(o, "source-port", sizes->source_ports);
         write_port_entropy(o, "destination-port", sizes->destination_ports);
     }

@@ -90,19 +90,21 @@ void
 measure_spreaders_group(enum measure_spreaders_by by,
                         struct measure_group *group)
 {
-    measure_group_init(group, row_fields(by) | MEASURE_FIELDS_PAIR, 128, 128);
+    measure_group_init(group, row_fields(by) | MEASURE_FIELDS_PAIR, 128,
+                       128);
 }
 
 /* Returns true if all reports know the ports of destinations, and these are
  * asked for. */
 static bool
-count_ports(const struct measure_scope *scope, enum measure_spreaders_by by)
+count_ports(const struct measure_scope *scope,
+            enum measure_spreaders_by by)
 {
     struct measure_group group;
 
     measure_group_init(&group, MEASURE_FIELD_DESTINATION_PORT, 128, 128);
     for (size_t i = 0; i < scope->n_reports; i++) {
-        if (!measure_group_derives(scope->reports[i]->by, &group)) {
+        if (!measure_group_derives(scope->reports[i]->key_kind, &group)) {
             return false;
         }
     }

@@ -26,7 +26,7 @@ struct measure_groupings {
     pthread_mutex_t mutex;      /* Protects all below. */
     unsigned int n_users;
     bool forgotten;             /* Nothing is kept when nobody uses it. */
-    struct measure_grouping *kept[MEASURE_N_BY];
+    struct measure_grouping *kept[MEASURE_N_KINDS];
 };
 
 struct measure_groupings *
@@ -57,9 +57,9 @@ measure_grouping_destroy(struct measure_grouping *grouping,
  * forgotten.  The mutex must be held. */
 static void
 take_unused(struct measure_groupings *g,
-            struct measure_grouping *taken[MEASURE_N_BY])
+            struct measure_grouping *taken[MEASURE_N_KINDS])
 {
-    for (int i = 0; i < MEASURE_N_BY; i++) {
+    for (int i = 0; i < MEASURE_N_KINDS; i++) {
         taken[i] = NULL;
         if (g->forgotten && !g->n_users) {
             taken[i] = g->kept[i];
@@ -70,9 +70,9 @@ take_unused(struct measure_groupings *g,
 
 static void
 destroy_taken(struct measure_groupings *g,
-              struct measure_grouping *taken[MEASURE_N_BY])
+              struct measure_grouping *taken[MEASURE_N_KINDS])
 {
-    for (int i = 0; i < MEASURE_N_BY; i++) {
+    for (int i = 0; i < MEASURE_N_KINDS; i++) {
         measure_grouping_destroy(taken[i], g->budget);
     }
 }
@@ -101,7 +101,7 @@ measure_groupings_begin(struct measure_groupings *g)
 void
 measure_groupings_end(struct measure_groupings *g)
 {
-    struct measure_grouping *taken[MEASURE_N_BY];
+    struct measure_grouping *taken[MEASURE_N_KINDS];
 
     pthread_mutex_lock(&g->mutex);
     g->n_users--;
@@ -122,14 +122,15 @@ measure_groupings_may_keep(struct measure_groupings *g)
     return !forgotten;
 }
 
-/* Returns the grouping by 'by', or NULL if there is none yet. */
+/* Returns the grouping by 'key_kind', or NULL if there is none yet. */
 const struct measure_grouping *
-measure_groupings_get(struct measure_groupings *g, enum measure_by by)
+measure_groupings_get(struct measure_groupings *g,
+                      enum measure_key_kind key_kind)
 {
     const struct measure_grouping *grouping;
 
     pthread_mutex_lock(&g->mutex);
-    grouping = g->kept[by];
+    grouping = g->kept[key_kind];
     pthread_mutex_unlock(&g->mutex);
     return grouping;
 }
@@ -137,17 +138,18 @@ measure_groupings_get(struct measure_groupings *g, enum measure_by by)
 /* Keeps 'grouping', unless another thread was faster.  Returns what is kept:
  * 'grouping' is not the caller's any more. */
 const struct measure_grouping *
-measure_groupings_keep(struct measure_groupings *g, enum measure_by by,
+measure_groupings_keep(struct measure_groupings *g,
+                       enum measure_key_kind key_kind,
                        struct measure_grouping *grouping)
 {
     struct measure_grouping *unwanted = NULL;
 
     pthread_mutex_lock(&g->mutex);
-    if (g->kept[by]) {
+    if (g->kept[key_kind]) {
         unwanted = grouping;
-        grouping = g->kept[by];
+        grouping = g->kept[key_kind];
     } else {
-        g->kept[by] = grouping;
+        g->kept[key_kind] = grouping;
     }
     pthread_mutex_unlock(&g->mutex);
     measure_grouping_destroy(unwanted, g->budget);
@@ -158,7 +160,7 @@ measure_groupings_keep(struct measure_groupings *g, enum measure_by by,
 void
 measure_groupings_forget(struct measure_groupings *g)
 {
-    struct measure_grouping *taken[MEASURE_N_BY];
+    struct measure_grouping *taken[MEASURE_N_KINDS];
 
     pthread_mutex_lock(&g->mutex);
     g->forgotten = true;

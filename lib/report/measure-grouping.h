@@ -61,9 +61,10 @@ void measure_groupings_begin(struct measure_groupings *);
 void measure_groupings_end(struct measure_groupings *);
 bool measure_groupings_may_keep(struct measure_groupings *);
 const struct measure_grouping *measure_groupings_get(
-    struct measure_groupings *, enum measure_by);
+    struct measure_groupings *, enum measure_key_kind);
 const struct measure_grouping *measure_groupings_keep(
-    struct measure_groupings *, enum measure_by, struct measure_grouping *);
+    struct measure_groupings *, enum measure_key_kind,
+    struct measure_grouping *);
 void measure_groupings_forget(struct measure_groupings *);
 
 void measure_grouping_destroy(struct measure_grouping *,

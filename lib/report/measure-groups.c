@@ -318,7 +318,7 @@ measure_groups_add_flows(struct measure_groups *groups, const uint64_t *rows,
                          size_t n, bool *differ)
 {
     enum measure_layout layout = groups->layout;
-    const uint64_t *mask = measure_masks[MEASURE_BY_FLOW].words[layout];
+    const uint64_t *mask = measure_masks[MEASURE_KIND_FLOW].words[layout];
 
     return (layout == MEASURE_NARROW
             ? add__(groups, MEASURE_NARROW, rows, n, NULL, MEASURE_GROUPS_SUM,

@@ -32,7 +32,7 @@ overflow_row(struct measure_report *report, enum measure_layout layout,
              uint64_t *row)
 {
     uint64_t hash = measure_masked_hash(report->secret, layout, row,
-                                        &measure_masks[report->by]);
+                                        &measure_masks[report->key_kind]);
     uint64_t packets = *measure_row_packets(row, layout);
     uint64_t bytes = *measure_row_bytes(row, layout);
 
@@ -210,7 +210,7 @@ split_row(const struct measure_report *report, enum measure_layout layout,
         i = first;
         if (n > 1) {
             i += (measure_masked_hash(report->secret, layout, row,
-                                      &measure_masks[MEASURE_BY_FLOW])
+                                      &measure_masks[MEASURE_KIND_FLOW])
                   & (n - 1));
         }
     }
@@ -264,7 +264,8 @@ MEASURE_SPECIALISED bool
 merge__(struct measure_report *report, enum measure_layout layout,
         const struct closed_tables *closed)
 {
-    const uint64_t *mask = measure_count_masks[MEASURE_BY_FLOW].words[layout];
+    const uint64_t *mask
+        = measure_count_masks[MEASURE_KIND_FLOW].words[layout];
     struct measure_partitions partitions;
     struct measure_groups groups;
     struct pieces pieces;
@@ -333,6 +334,8 @@ static bool
 merge_linear(struct measure_report *report, const struct closed_tables *closed)
 {
     struct measure_table *table = &report->tables[closed->layout];
+    const uint64_t *mask
+        = measure_masks[report->key_kind].words[closed->layout];
 
     if (closed->n
         && !measure_table_reserve(table, closed->n_rows, report->secret,
@@ -340,9 +343,7 @@ merge_linear(struct measure_report *report, const struct closed_tables *closed)
         return false;
     }
     for (size_t i = 0; i < closed->n; i++) {
-        measure_table_merge(table, closed->tables[i],
-                            measure_masks[report->by].words[closed->layout],
-                            report->secret);
+        measure_table_merge(table, closed->tables[i], mask, report->secret);
     }
     return true;
 }
@@ -359,11 +360,11 @@ merge_layout(struct measure_report *report, const struct closed_tables *closed)
 }
 
 /* Returns the report of what the 'n_tallies' tallies counted, all of which
- * must have counted keys of kind 'by' hashed with 'secret'.  No packet thread
- * may use them any more. */
+ * must have counted keys of kind 'key_kind' hashed with 'secret'.  No packet
+ * thread may use them any more. */
 struct measure_report *
 measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
-                     enum measure_by by,
+                     enum measure_key_kind key_kind,
                      const struct measure_hash_secret *secret,
                      struct measure_budget *budget)
 {
@@ -371,7 +372,7 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
     struct closed_tables closed[MEASURE_N_LAYOUTS];
     uint64_t n_rows = 0;
 
-    report->by = by;
+    report->key_kind = key_kind;
     report->secret = secret;
     report->budget = budget;
     report->complete = true;
@@ -379,7 +380,7 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
     for (size_t i = 0; i < n_tallies; i++) {
         const struct measure_tally *tally = tallies[i];
 
-        assert(tally->by == by && tally->secret == secret);
+        assert(tally->key_kind == key_kind && tally->secret == secret);
         measure_counters_add(&report->counters, &tally->counters);
         if (tally->structure) {
             measure_report_note_structure(report, tally->structure);
@@ -394,8 +395,9 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
     }
 
     measure_group_init(&report->part_group,
-                       (measure_by_has_source(by) ? MEASURE_FIELD_SOURCE
-                        : MEASURE_FIELD_DESTINATION), 128, 128);
+                       (measure_kind_has_source(key_kind)
+                        ? MEASURE_FIELD_SOURCE : MEASURE_FIELD_DESTINATION),
+                       128, 128);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         find_tables(report, &closed[layout], layout, tallies, n_tallies);
         n_rows += closed[layout].n_rows;
@@ -487,7 +489,7 @@ keep_report(struct measure_report *report,
             chosen[n++] = tallies[i];
         }
     }
-    thread->report = measure_report_merge(chosen, n, report->by,
+    thread->report = measure_report_merge(chosen, n, report->key_kind,
                                           report->secret, report->budget);
     thread->counters = thread->report->counters;
     free(chosen);

@@ -36,7 +36,7 @@
 
 struct measure_report *
 measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
-                     enum measure_by, const struct measure_hash_secret *,
+                     enum measure_key_kind, const struct measure_hash_secret *,
                      struct measure_budget *);
 void measure_report_keep_threads(struct measure_report *,
                                  struct measure_tally *const tallies[],

@@ -70,18 +70,19 @@ measure_report_note_structure(struct measure_report *report,
 /* Keys of either layout that stand for the same. */
 
 /* Makes in 'narrow', which must have room for MEASURE_KEY_WORDS words, the
- * narrow key that stands for 'key', a wide one of kind 'by'.  Returns false if
- * there is none. */
+ * narrow key that stands for 'key', a wide one of kind 'key_kind'.  Returns
+ * false if there is none. */
 static bool
-narrow_key(enum measure_by by, const uint64_t *key, uint64_t *narrow)
+narrow_key(enum measure_key_kind key_kind, const uint64_t *key,
+           uint64_t *narrow)
 {
     struct measure_group group;
 
-    if (by == MEASURE_BY_FLOW || !(key[5] & MEASURE_KEY_IPV4)) {
+    if (key_kind == MEASURE_KIND_FLOW || !(key[5] & MEASURE_KEY_IPV4)) {
         /* The tunnel of a flow is a part of it. */
         return false;
     }
-    measure_group_from_by(&group, by);
+    measure_group_from_by(&group, key_kind);
     return measure_group_key(&group, MEASURE_WIDE, key,
                              narrow) == MEASURE_NARROW;
 }
@@ -110,12 +111,13 @@ read_structures(const struct merging *m, enum measure_layout layout,
         struct measure_estimate total;
         uint64_t other[MEASURE_KEY_WORDS];
 
-        if (layout == MEASURE_WIDE && narrow_key(report->by, key, other)) {
+        if (layout == MEASURE_WIDE && narrow_key(report->key_kind, key,
+                                                 other)) {
             continue;
         }
         estimate(m, layout, key, &sum);
         /* Where no packet came in, nothing is known of any key. */
-        if (layout == MEASURE_NARROW && report->by != MEASURE_BY_FLOW
+        if (layout == MEASURE_NARROW && report->key_kind != MEASURE_KIND_FLOW
             && m->packets[MEASURE_WIDE]) {
             measure_key_widen(key, other);
             estimate(m, MEASURE_WIDE, other, &sum);
@@ -180,7 +182,7 @@ merge_estimates(const struct merging *m)
         MEASURE_TABLE_FOR_EACH (key, &keys[MEASURE_WIDE]) {
             uint64_t narrow[MEASURE_KEY_WORDS];
 
-            if (narrow_key(report->by, key, narrow)) {
+            if (narrow_key(report->key_kind, key, narrow)) {
                 measure_table_insert(&keys[MEASURE_NARROW], report->secret,
                                      narrow, 1, 0);
             }

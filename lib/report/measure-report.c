@@ -61,7 +61,7 @@ measure_report_add_missed(const struct measure_report *report,
         return;
     }
     add_cell(report, layout, key, packets, bytes);
-    if (layout == MEASURE_NARROW && report->by != MEASURE_BY_FLOW) {
+    if (layout == MEASURE_NARROW && report->key_kind != MEASURE_KIND_FLOW) {
         /* What came in a tunnel has the other layout, and another cell. */
         uint64_t wide[MEASURE_KEY_WORDS];
 

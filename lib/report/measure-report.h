@@ -28,7 +28,7 @@
  *
  * What all packet threads together counted in an epoch: measure-merge.h makes
  * it when the epoch has closed.  Questions come later (measure-query.h):
- * whatever 'by' the configured key has the fields for can be asked.
+ * whatever 'key_kind' the configured key has the fields for can be asked.
  *
  * Error bound.  Packets that found no row are in the overflow count array,
  * summed over the threads.  A key of the configured kind can have missed at
@@ -73,7 +73,7 @@ struct measure_report {
     uint64_t number;            /* Of the epoch, from 1. */
     int64_t start_ms;           /* Wall clock, since 1970. */
     uint64_t duration_ms;
-    enum measure_by by;         /* The configured key. */
+    enum measure_key_kind key_kind;         /* The configured key. */
     struct measure_counters counters;
     uint64_t n_tables;          /* Tables that were merged. */
 

@@ -165,7 +165,7 @@ measure_config_set(struct measure_config *config,
         return parse_bool(value, &config->enable);
 
     case MEASURE_SETTING_KEY:
-        return measure_by_from_name(value, &config->key);
+        return measure_kind_from_name(value, &config->key);
 
     case MEASURE_SETTING_STRUCTURE:
         return measure_structure_from_name(value, &config->structure);
@@ -200,7 +200,7 @@ measure_config_set(struct measure_config *config,
         return measure_prefixes_parse(value, &config->superspreader_exclude);
 
     case MEASURE_SETTING_CHANGE_KEY:
-        return measure_by_from_name(value, &config->change_key);
+        return measure_kind_from_name(value, &config->change_key);
 
     case MEASURE_SETTING_CHANGE_ALPHA:
         return parse_double(value, 1e-9, 1, &config->change_alpha);

@@ -108,7 +108,7 @@ enum measure_alert_log {
 
 struct measure_config {
     bool enable;
-    enum measure_by key;
+    enum measure_key_kind key;
     enum measure_structure_kind structure;
     uint32_t epoch_ms;
     uint32_t memory_mb;
@@ -121,7 +121,7 @@ struct measure_config {
     uint32_t superspreader;     /* Destinations, or sources. */
     struct measure_prefixes superspreader_exclude;
 
-    enum measure_by change_key;
+    enum measure_key_kind change_key;
     double change_alpha;
     double change_factor;
     double change_deviations;

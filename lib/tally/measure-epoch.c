@@ -78,7 +78,7 @@ add_in_next(struct measure_tally *tally, enum measure_layout layout,
     }
 
     uint64_t cell_hash = measure_masked_hash(tally->secret, layout, key,
-                                             &measure_masks[tally->by]);
+                                             &measure_masks[tally->key_kind]);
     struct measure_overflow_cell *cell
         = &tally->overflow[measure_overflow_cell(cell_hash)];
 
@@ -800,16 +800,19 @@ measure_tally_reset(struct measure_tally *tally,
     return complete;
 }
 
-/* Says that 'tally', which is empty, will count keys of kind 'by'.  What a
- * structure estimates is the whole of a key, whichever port it came in by. */
+/* Says that 'tally', which is empty, will count keys of kind 'key_kind'.  What
+ * a structure estimates is the whole of a key, whichever port it came in
+ * by. */
 void
-measure_tally_begin(struct measure_tally *tally, enum measure_by by)
+measure_tally_begin(struct measure_tally *tally,
+                    enum measure_key_kind key_kind)
 {
     enum measure_structure_kind kind = measure_tally_structure(tally);
 
-    tally->by = by;
+    tally->key_kind = key_kind;
     tally->mask = (measure_structure_is_complete(kind)
-                   ? &measure_count_masks[by] : &measure_masks[by]);
+                   ? &measure_count_masks[key_kind]
+                   : &measure_masks[key_kind]);
 }
 
 /* Gives 'tally' another table of 'layout', of 'n_lines' lines, for when the

@@ -170,7 +170,7 @@ struct measure_tally {
     /* Constant while the packet thread counts. */
     const struct measure_mask *mask;
     const struct measure_hash_secret *secret;
-    enum measure_by by;
+    enum measure_key_kind key_kind;
     bool prefetch;              /* The entries of the flow cache. */
     int node;
     struct measure_budget *budget;
@@ -286,7 +286,7 @@ void measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_LAYOUTS],
 bool measure_tally_reset(struct measure_tally *,
                          const uint32_t n_lines[MEASURE_N_LAYOUTS],
                          const uint32_t next_lines[MEASURE_N_LAYOUTS]);
-void measure_tally_begin(struct measure_tally *, enum measure_by);
+void measure_tally_begin(struct measure_tally *, enum measure_key_kind);
 bool measure_tally_use_cache(struct measure_tally *,
                              struct measure_cache_keys *);
 bool measure_tally_hold_cache(struct measure_tally *, bool hold);
