@@ -33,7 +33,7 @@
  * Questions.  All kinds of questions to one report, with flows as above and
  * with flows between random addresses: the time by the clock of each, the
  * writing of the answer as JSON included.  The first time a question may make
- * a grouping that the report then keeps.  It is the report of the second
+ * groups that the report then keeps.  It is the report of the second
  * epoch, for the first takes its memory from the kernel, which clears it.
  *
  * Hand-over.  One packet thread, bound to a processor of its own, counts in

@@ -45,11 +45,11 @@ static inline bool
 can_ask(const struct measure_report *report, enum measure_key_kind key_kind)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
-    struct measure_group group;
+    struct measure_group_by group_by;
     char *error;
 
-    measure_group_from_by(&group, key_kind);
-    error = measure_scope_check(&scope, &group);
+    measure_group_by_of_kind(&group_by, key_kind);
+    error = measure_scope_check(&scope, &group_by);
     free(error);
     return !error;
 }
@@ -63,7 +63,7 @@ hitters_question(const struct question *question)
         .threshold_text = "0.1%",
     };
 
-    measure_group_from_by(&q.group, question->key_kind);
+    measure_group_by_of_kind(&q.group_by, question->key_kind);
     return q;
 }
 

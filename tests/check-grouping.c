@@ -23,13 +23,13 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* Checks 'answer', by 'group', against all packets of 't'. */
+/* Checks 'answer', by 'group_by', against all packets of 't'. */
 static void
 check_answer(const struct measure_hitters_answer *answer,
-             const struct test_scope *t, const struct measure_group *group,
-             bool by_bytes)
+             const struct test_scope *t,
+             const struct measure_group_by *group_by, bool by_bytes)
 {
-    struct oracle truth = group_packets(t, group);
+    struct oracle truth = group_packets(t, group_by);
 
     ck_assert_uint_eq(answer->n_rows, truth.n);
     ck_assert_uint_eq(answer->keys, truth.n);
@@ -40,7 +40,7 @@ check_answer(const struct measure_hitters_answer *answer,
         struct measure_hitters_row *row = &answer->rows[i];
         struct oracle_row *expected;
 
-        if (!(group->fields & MEASURE_FIELDS_PAIR)) {
+        if (!(group_by->fields & MEASURE_FIELDS_PAIR)) {
             row->fields.family = 0;
         }
         expected = oracle_find(&truth, &row->fields);
@@ -71,17 +71,17 @@ check_groups(const struct test_scope *t, const char *key_kind, bool by_bytes)
     struct measure_hitters_answer answer;
     struct measure_filter filter;
     struct measure_scope scope;
-    char name[MEASURE_GROUP_NAME_SIZE];
+    char name[MEASURE_GROUP_BY_NAME_SIZE];
 
     open_scope(t, &scope, &filter);
     ck_assert_msg(measure_hitters_parse_by(key_kind, &q), "%s", key_kind);
-    measure_group_name(&q.group, name);
+    measure_group_by_name(&q.group_by, name);
     ck_assert_str_eq(name,
                      strcmp(key_kind, "source/128") ? key_kind : "source");
-    ck_assert_ptr_null(measure_scope_check(&scope, &q.group));
+    ck_assert_ptr_null(measure_scope_check(&scope, &q.group_by));
 
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
-    check_answer(&answer, t, &q.group, by_bytes);
+    check_answer(&answer, t, &q.group_by, by_bytes);
     measure_hitters_answer_destroy(&answer);
 }
 
@@ -89,8 +89,8 @@ START_TEST(groups_are_those_of_the_oracle)
 {
     make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-        for (size_t j = 0; j < ARRAY_SIZE(groups); j++) {
-            check_groups(&scopes[i], groups[j], (i + j) % 2);
+        for (size_t j = 0; j < ARRAY_SIZE(aggregate); j++) {
+            check_groups(&scopes[i], aggregate[j], (i + j) % 2);
         }
     }
     destroy_reports();
@@ -107,8 +107,8 @@ START_TEST(groups_of_many_flows_are_those_of_the_oracle)
         ck_assert(!reports[i]->several_ports);
     }
     for (size_t i = 0; i < 3; i++) {
-        for (size_t j = i; j < ARRAY_SIZE(groups); j += 2 - !i) {
-            check_groups(&scopes[i], groups[j], (i + j) % 2);
+        for (size_t j = i; j < ARRAY_SIZE(aggregate); j += 2 - !i) {
+            check_groups(&scopes[i], aggregate[j], (i + j) % 2);
         }
     }
     destroy_reports();
@@ -125,31 +125,31 @@ END_TEST
 
 /* What a report keeps of answers is freed when it is to be, but not while it
  * is used, and from then on answers are the same without. */
-START_TEST(groupings_are_forgotten)
+START_TEST(cached_groups_are_forgotten)
 {
-    struct measure_groupings *groupings;
+    struct measure_group_cache *group_cache;
     uint64_t used;
 
     make_reports(MEASURE_KIND_FLOW, 20000);
-    groupings = reports[0]->groupings;
+    group_cache = reports[0]->group_cache;
     used = measure_budget_used(&budget);
     for (int round = 0; round < 3; round++) {
         /* What is used would be seen, were it made once more. */
         if (round == 2) {
-            measure_groupings_begin(groupings);
+            measure_group_cache_begin(group_cache);
         }
         for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
             check_groups(&scopes[0], measure_kind_name(kind), false);
-            ck_assert(!measure_groupings_get(groupings,
-                                             kind) == (round == 2));
+            ck_assert(!measure_group_cache_get(group_cache,
+                                               kind) == (round == 2));
         }
         if (!round) {
             ck_assert_uint_gt(measure_budget_used(&budget), used);
-            measure_groupings_begin(groupings);
-            measure_report_forget_groupings(reports[0]);
+            measure_group_cache_begin(group_cache);
+            measure_report_forget_groups(reports[0]);
             ck_assert_uint_gt(measure_budget_used(&budget), used);
         } else {
-            measure_groupings_end(groupings);
+            measure_group_cache_end(group_cache);
             ck_assert_uint_eq(measure_budget_used(&budget), used);
         }
     }
@@ -191,66 +191,69 @@ START_TEST(answers_stay_within_the_limit)
     /* Tables may have used up their memory. */
     budget.limit = used;
     check_groups(&scopes[0], "destination", false);
-    ck_assert_ptr_null(measure_groupings_get(reports[0]->groupings,
-                                             MEASURE_KIND_DESTINATION));
+    ck_assert_ptr_null(measure_group_cache_get(reports[0]->group_cache,
+                                               MEASURE_KIND_DESTINATION));
     ck_assert_uint_le(measure_budget_spare(&budget), used / 4);
 
     /* Enough for the answer, but not for it to be kept. */
     budget.limit = used * 5 / 4;
     check_groups(&scopes[0], "destination", false);
-    ck_assert_ptr_null(measure_groupings_get(reports[0]->groupings,
-                                             MEASURE_KIND_DESTINATION));
+    ck_assert_ptr_null(measure_group_cache_get(reports[0]->group_cache,
+                                               MEASURE_KIND_DESTINATION));
     ck_assert_uint_le(measure_budget_used(&budget)
                       + measure_budget_spare(&budget), budget.limit);
 
     budget.limit = 2 * used + (16 << 20);
     check_groups(&scopes[0], "destination", false);
-    ck_assert_ptr_nonnull(measure_groupings_get(reports[0]->groupings,
-                                                MEASURE_KIND_DESTINATION));
+    ck_assert_ptr_nonnull(measure_group_cache_get(reports[0]->group_cache,
+                                                  MEASURE_KIND_DESTINATION));
     budget.limit = 0;
     destroy_reports();
     many_flows = false;
 }
 END_TEST
 
-static struct measure_grouping *
-make_grouping(uint64_t max_packets)
+static struct measure_cached_groups *
+make_cached(uint64_t max_packets)
 {
-    struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
+    struct measure_cached_groups *cached = measure_xzalloc(sizeof *cached);
 
-    grouping->max_packets = max_packets;
+    cached->max_packets = max_packets;
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
-        grouping->sizes[i] = 100000;
-        grouping->tables[i].rows
-            = measure_memory_take(&budget, &grouping->sizes[i], SIZE_MAX,
+        cached->sizes[i] = 100000;
+        cached->tables[i].rows
+            = measure_memory_take(&budget, &cached->sizes[i], SIZE_MAX,
                                   true);
-        ck_assert_ptr_nonnull(grouping->tables[i].rows);
+        ck_assert_ptr_nonnull(cached->tables[i].rows);
     }
-    return grouping;
+    return cached;
 }
 
 /* Of two that were made at once the first is kept, and the other freed. */
-START_TEST(first_grouping_is_kept)
+START_TEST(first_groups_are_kept)
 {
-    struct measure_groupings *groupings = measure_groupings_create(&budget);
-    struct measure_grouping *first = make_grouping(1);
+    struct measure_group_cache *group_cache
+        = measure_group_cache_create(&budget);
+    struct measure_cached_groups *first = make_cached(1);
     uint64_t used = measure_budget_used(&budget);
-    struct measure_grouping *second = make_grouping(2);
+    struct measure_cached_groups *second = make_cached(2);
 
-    measure_groupings_begin(groupings);
-    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_KIND_PAIR));
-    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_KIND_PAIR,
-                                            first), first);
+    measure_group_cache_begin(group_cache);
+    ck_assert_ptr_null(measure_group_cache_get(group_cache,
+                                               MEASURE_KIND_PAIR));
+    ck_assert_ptr_eq(measure_group_cache_keep(group_cache, MEASURE_KIND_PAIR,
+                                              first), first);
     ck_assert_uint_gt(measure_budget_used(&budget), used);
-    ck_assert_ptr_eq(measure_groupings_keep(groupings, MEASURE_KIND_PAIR,
-                                            second), first);
+    ck_assert_ptr_eq(measure_group_cache_keep(group_cache, MEASURE_KIND_PAIR,
+                                              second), first);
     ck_assert_uint_eq(measure_budget_used(&budget), used);
-    ck_assert_ptr_eq(measure_groupings_get(groupings, MEASURE_KIND_PAIR),
+    ck_assert_ptr_eq(measure_group_cache_get(group_cache, MEASURE_KIND_PAIR),
                      first);
-    ck_assert_ptr_null(measure_groupings_get(groupings, MEASURE_KIND_SOURCE));
+    ck_assert_ptr_null(measure_group_cache_get(group_cache,
+                                               MEASURE_KIND_SOURCE));
     ck_assert_uint_eq(first->max_packets, 1);
-    measure_groupings_end(groupings);
-    measure_groupings_destroy(groupings);
+    measure_group_cache_end(group_cache);
+    measure_group_cache_destroy(group_cache);
     ck_assert_uint_eq(measure_budget_used(&budget), 0);
 }
 END_TEST
@@ -268,29 +271,29 @@ struct asking {
     enum measure_key_kind key_kind;
     bool ok;
     struct measure_hitters_answer answer;
-    const struct measure_grouping *grouping;
+    const struct measure_cached_groups *cached;
 };
 
 static void *
 asking_main(void *a_)
 {
-    struct measure_groupings *groupings;
+    struct measure_group_cache *group_cache;
     struct asking *a = a_;
 
-    groupings = a->scope->reports[0]->groupings;
+    group_cache = a->scope->reports[0]->group_cache;
     pthread_barrier_wait(a->barrier);
-    measure_groupings_begin(groupings);
+    measure_group_cache_begin(group_cache);
     a->ok = measure_hitters_ask(a->scope, &a->q, &a->answer);
-    a->grouping = measure_groupings_get(groupings, a->key_kind);
+    a->cached = measure_group_cache_get(group_cache, a->key_kind);
     return NULL;
 }
 
-/* Asks the first report by 'key_kind' in all threads.  Forgets its groupings
+/* Asks the first report by 'key_kind' in all threads.  Forgets its groups
  * meanwhile if 'forget'. */
 static void
 ask_at_once(enum measure_key_kind key_kind, bool forget)
 {
-    struct measure_groupings *groupings = reports[0]->groupings;
+    struct measure_group_cache *group_cache = reports[0]->group_cache;
     struct asking asking[N_ASKING];
     struct measure_filter filter;
     struct measure_scope scope;
@@ -314,7 +317,7 @@ ask_at_once(enum measure_key_kind key_kind, bool forget)
     pthread_barrier_wait(&barrier);
     if (forget) {
         sched_yield();
-        measure_groupings_forget(groupings);
+        measure_group_cache_forget(group_cache);
     }
     for (int i = 0; i < N_ASKING; i++) {
         pthread_join(asking[i].thread, NULL);
@@ -325,20 +328,20 @@ ask_at_once(enum measure_key_kind key_kind, bool forget)
         struct asking *a = &asking[i];
 
         ck_assert(a->ok);
-        check_answer(&a->answer, &scopes[0], &a->q.group, false);
+        check_answer(&a->answer, &scopes[0], &a->q.group_by, false);
         measure_hitters_answer_destroy(&a->answer);
         if (!forget) {
-            ck_assert_ptr_nonnull(a->grouping);
+            ck_assert_ptr_nonnull(a->cached);
         }
-        if (a->grouping) {
-            ck_assert_ptr_eq(a->grouping,
-                             measure_groupings_get(groupings, key_kind));
+        if (a->cached) {
+            ck_assert_ptr_eq(a->cached,
+                             measure_group_cache_get(group_cache, key_kind));
         }
-        measure_groupings_end(groupings);
+        measure_group_cache_end(group_cache);
     }
 }
 
-START_TEST(threads_that_ask_at_once_share_groupings)
+START_TEST(threads_that_ask_at_once_share_groups)
 {
     many_flows = true;
     for (int round = 0; round < 5; round++) {
@@ -349,12 +352,13 @@ START_TEST(threads_that_ask_at_once_share_groupings)
         for (int i = 1; i < MEASURE_N_KINDS; i++) {
             /* Another one is first in each round. */
             int key_kind = 1 + (round + i) % (MEASURE_N_KINDS - 1);
-            const struct measure_grouping *grouping;
+            const struct measure_cached_groups *cached;
 
             ask_at_once(key_kind, false);
-            grouping = measure_groupings_get(reports[0]->groupings, key_kind);
+            cached = measure_group_cache_get(reports[0]->group_cache,
+                                             key_kind);
             for (int j = 0; j < MEASURE_N_LAYOUTS; j++) {
-                kept += grouping->tables[j].rows ? grouping->sizes[j] : 0;
+                kept += cached->tables[j].rows ? cached->sizes[j] : 0;
             }
             ck_assert_uint_eq(measure_budget_used(&budget), used + kept);
         }
@@ -428,10 +432,10 @@ main(void)
 
     tcase_add_test(tests, groups_are_those_of_the_oracle);
     tcase_add_test(tests, groups_of_many_flows_are_those_of_the_oracle);
-    tcase_add_test(tests, groupings_are_forgotten);
+    tcase_add_test(tests, cached_groups_are_forgotten);
     tcase_add_test(tests, answers_stay_within_the_limit);
-    tcase_add_test(tests, first_grouping_is_kept);
-    tcase_add_test(tests, threads_that_ask_at_once_share_groupings);
+    tcase_add_test(tests, first_groups_are_kept);
+    tcase_add_test(tests, threads_that_ask_at_once_share_groups);
     tcase_add_test(tests, threads_together_stay_within_the_limit);
     return tests_run(tests);
 }

@@ -40,27 +40,28 @@ enum { MAX_NUMBERS = 20000 };
 static uint64_t packets[MAX_NUMBERS], bytes[MAX_NUMBERS];
 
 static void
-check_rows(const struct measure_groups *groups, uint32_t n_numbers)
+check_rows(const struct measure_aggregate *aggregate, uint32_t n_numbers)
 {
-    size_t row_words = measure_row_words(groups->layout);
+    size_t row_words = measure_row_words(aggregate->layout);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < n_numbers; i++) {
         uint64_t key[MEASURE_KEY_WORDS + 2];
         uint64_t *row;
 
-        make_row(key, groups->layout, i, 0, 0);
-        row = measure_groups_find(groups, key);
+        make_row(key, aggregate->layout, i, 0, 0);
+        row = measure_aggregate_find(aggregate, key);
         REQUIRE(!row == !packets[i]);
         if (row) {
-            REQUIRE((row - groups->rows) % row_words == 0);
-            REQUIRE(!memcmp(row, key, measure_key_words(groups->layout) * 8));
+            REQUIRE((row - aggregate->rows) % row_words == 0);
+            REQUIRE(!memcmp(row, key,
+                            measure_key_words(aggregate->layout) * 8));
             REQUIRE(row[row_words - 2] == packets[i]);
             REQUIRE(row[row_words - 1] == bytes[i]);
             n++;
         }
     }
-    ck_assert_uint_eq(groups->n, n);
+    ck_assert_uint_eq(aggregate->n, n);
 }
 
 START_TEST(groups_add_up)
@@ -69,10 +70,10 @@ START_TEST(groups_add_up)
     enum measure_layout layout = _i;
     struct random r = random_from(test_seed);
     struct measure_hash_secret secret;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
 
     measure_hash_secret_init(&secret, test_seed);
-    measure_groups_init(&groups, layout, &secret, &budget);
+    measure_aggregate_init(&aggregate, layout, &secret, &budget);
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         uint32_t n_rows = sizes[i] * 3;
         uint64_t *rows = calloc(n_rows, (MEASURE_KEY_WORDS + 2) * 8);
@@ -90,19 +91,19 @@ START_TEST(groups_add_up)
             packets[number] += more;
             bytes[number] += more * 60;
         }
-        groups.n = 0;
-        ck_assert(measure_groups_begin(&groups, n_rows));
-        ck_assert(measure_groups_add(&groups, rows, n_rows));
-        check_rows(&groups, sizes[i]);
-        measure_groups_view(&groups, &view);
+        aggregate.n = 0;
+        ck_assert(measure_aggregate_begin(&aggregate, n_rows));
+        ck_assert(measure_aggregate_add(&aggregate, rows, n_rows));
+        check_rows(&aggregate, sizes[i]);
+        measure_aggregate_view(&aggregate, &view);
         MEASURE_TABLE_FOR_EACH (row, &view) {
-            REQUIRE(row == &groups.rows[n_seen++
-                                        * measure_row_words(layout)]);
+            REQUIRE(row == &aggregate.rows[n_seen++
+                                           * measure_row_words(layout)]);
         }
-        ck_assert_uint_eq(n_seen, groups.n);
+        ck_assert_uint_eq(n_seen, aggregate.n);
         free(rows);
     }
-    measure_groups_destroy(&groups);
+    measure_aggregate_destroy(&aggregate);
     measure_memory_trim(&budget, 0);
 }
 END_TEST
@@ -111,54 +112,55 @@ END_TEST
 START_TEST(groups_of_parts_are_apart)
 {
     struct measure_hash_secret secret;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
     uint64_t row[MEASURE_KEY_WORDS + 2];
 
     measure_hash_secret_init(&secret, test_seed);
-    measure_groups_init(&groups, _i, &secret, &budget);
+    measure_aggregate_init(&aggregate, _i, &secret, &budget);
     make_row(row, _i, 10, 1, 60);
     for (uint32_t part = 0; part < 3000; part++) {
-        ck_assert(measure_groups_begin(&groups, 1));
-        REQUIRE(!measure_groups_find(&groups, row));
-        ck_assert(measure_groups_add(&groups, row, 1));
-        REQUIRE(measure_groups_find(&groups, row)
-                == &groups.rows[part * measure_row_words(_i)]);
+        ck_assert(measure_aggregate_begin(&aggregate, 1));
+        REQUIRE(!measure_aggregate_find(&aggregate, row));
+        ck_assert(measure_aggregate_add(&aggregate, row, 1));
+        REQUIRE(measure_aggregate_find(&aggregate, row)
+                == &aggregate.rows[part * measure_row_words(_i)]);
     }
-    ck_assert_uint_eq(groups.n, 3000);
-    measure_groups_destroy(&groups);
+    ck_assert_uint_eq(aggregate.n, 3000);
+    measure_aggregate_destroy(&aggregate);
 }
 END_TEST
 
 /* Returns true if it is seen that row 'number' is of a flow that another one
  * is of, too. */
 static bool
-add_flow(struct measure_groups *groups, uint32_t number)
+add_flow(struct measure_aggregate *aggregate, uint32_t number)
 {
     uint64_t row[MEASURE_KEY_WORDS + 2];
     bool differ = false;
 
-    make_row(row, groups->layout, number, 1, 60);
-    ck_assert(measure_groups_add_flows(groups, row, 1, &differ));
+    make_row(row, aggregate->layout, number, 1, 60);
+    ck_assert(measure_aggregate_add_flows(aggregate, row, 1, &differ));
     return differ;
 }
 
 START_TEST(flows_by_several_ports_are_seen)
 {
     struct measure_hash_secret secret;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
 
     measure_hash_secret_init(&secret, test_seed);
-    measure_groups_init(&groups, _i, &secret, &budget);
-    ck_assert(measure_groups_begin(&groups, 2 * MEASURE_GROUPS_BATCH));
-    for (uint32_t i = 0; i < MEASURE_GROUPS_BATCH; i++) {
-        ck_assert(!add_flow(&groups, 2 * i + i % 2));
-        ck_assert(!add_flow(&groups, 2 * i + i % 2));
+    measure_aggregate_init(&aggregate, _i, &secret, &budget);
+    ck_assert(measure_aggregate_begin(&aggregate,
+                                      2 * MEASURE_AGGREGATE_BATCH));
+    for (uint32_t i = 0; i < MEASURE_AGGREGATE_BATCH; i++) {
+        ck_assert(!add_flow(&aggregate, 2 * i + i % 2));
+        ck_assert(!add_flow(&aggregate, 2 * i + i % 2));
     }
-    ck_assert_uint_eq(groups.n, MEASURE_GROUPS_BATCH);
-    ck_assert(!add_flow(&groups, 15));
-    ck_assert(add_flow(&groups, 14));
-    ck_assert_uint_eq(groups.n, MEASURE_GROUPS_BATCH + 1);
-    measure_groups_destroy(&groups);
+    ck_assert_uint_eq(aggregate.n, MEASURE_AGGREGATE_BATCH);
+    ck_assert(!add_flow(&aggregate, 15));
+    ck_assert(add_flow(&aggregate, 14));
+    ck_assert_uint_eq(aggregate.n, MEASURE_AGGREGATE_BATCH + 1);
+    measure_aggregate_destroy(&aggregate);
 }
 END_TEST
 
@@ -171,35 +173,35 @@ START_TEST(masked_rows_add_up)
     enum { N = 1000 };
     uint64_t *rows = calloc(2 * N, (MEASURE_KEY_WORDS + 2) * 8);
     struct measure_hash_secret secret;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
 
     measure_hash_secret_init(&secret, test_seed);
-    measure_groups_init(&groups, _i, &secret, &budget);
+    measure_aggregate_init(&aggregate, _i, &secret, &budget);
     for (uint32_t i = 0; i < 2 * N; i++) {
         make_row(&rows[i * row_words], _i, i, i + 1, 100 * i);
     }
-    for (int value = MEASURE_GROUPS_SUM; value <= MEASURE_GROUPS_COUNT;
+    for (int value = MEASURE_AGGREGATE_SUM; value <= MEASURE_AGGREGATE_COUNT;
          value++) {
-        bool sum = value == MEASURE_GROUPS_SUM;
+        bool sum = value == MEASURE_AGGREGATE_SUM;
 
-        groups.n = 0;
-        ck_assert(measure_groups_begin(&groups, 2 * N));
-        ck_assert(measure_groups_add_masked(&groups, rows, 2 * N, mask,
-                                            value));
-        ck_assert_uint_eq(groups.n, N);
+        aggregate.n = 0;
+        ck_assert(measure_aggregate_begin(&aggregate, 2 * N));
+        ck_assert(measure_aggregate_add_masked(&aggregate, rows, 2 * N, mask,
+                                               value));
+        ck_assert_uint_eq(aggregate.n, N);
         for (uint32_t i = 0; i < N; i++) {
             uint64_t key[MEASURE_KEY_WORDS + 2];
             uint64_t *row;
 
             make_row(key, _i, 2 * i, 0, 0);
-            row = measure_groups_find(&groups, key);
+            row = measure_aggregate_find(&aggregate, key);
             REQUIRE(row);
             REQUIRE(row[row_words - 2] == (sum ? 4 * i + 3 : 2));
             REQUIRE(row[row_words - 1] == (sum ? 100 * (4 * i + 1)
                                            : 4 * i + 3));
         }
     }
-    measure_groups_destroy(&groups);
+    measure_aggregate_destroy(&aggregate);
     free(rows);
 }
 END_TEST

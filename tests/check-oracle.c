@@ -560,7 +560,7 @@ draw_scope(struct scope *s)
 
 /* The oracle: groups. */
 
-struct group {
+struct group_by {
     unsigned int fields;
     unsigned int source_bits, destination_bits;
 };
@@ -574,7 +574,7 @@ keep_bits(uint8_t *address, unsigned int bits)
 }
 
 static struct key
-group_key(const struct key *key, const struct group *g)
+group_key(const struct key *key, const struct group_by *g)
 {
     struct key cut = *key;
 
@@ -639,7 +639,7 @@ add_up(struct rows *rows)
 }
 
 static struct rows
-group_packets(const struct scope *s, const struct group *g)
+group_packets(const struct scope *s, const struct group_by *g)
 {
     struct rows rows = { .n = 0 };
 
@@ -739,7 +739,7 @@ compare_spreads(const void *a_, const void *b_)
 }
 
 /* Draws a group and appends its text to 'by'. */
-static struct group
+static struct group_by
 draw_group(char *by, size_t size)
 {
     static const struct {
@@ -755,7 +755,7 @@ draw_group(char *by, size_t size)
         { "tunnel", MEASURE_FIELD_TUNNEL },
         { "port", MEASURE_FIELD_PORT },
     };
-    struct group g = { 0, 128, 128 };
+    struct group_by g = { 0, 128, 128 };
     bool likely = below(8);     /* That there will be an answer. */
     size_t n = 0;
 
@@ -795,10 +795,10 @@ draw_group(char *by, size_t size)
 
 /* Checks what 's' and 'g' may be asked for.  Returns false if not. */
 static bool
-check_scope(const struct scope *s, const struct group *g,
-            const struct measure_group *group)
+check_scope(const struct scope *s, const struct group_by *g,
+            const struct measure_group_by *group_by)
 {
-    char *error = measure_scope_check(&s->scope, group);
+    char *error = measure_scope_check(&s->scope, group_by);
     unsigned int fields = 0;
     bool valid;
 
@@ -1005,7 +1005,7 @@ ask_hitters(void)
     struct measure_hitters_answer answer;
     struct measure_totals totals;
     struct rows truth;
-    struct group g;
+    struct group_by g;
     struct scope s;
     char by[200];
     bool addresses;
@@ -1013,7 +1013,7 @@ ask_hitters(void)
     draw_scope(&s);
     g = draw_group(by, sizeof by);
     draw_hitters(&q, by);
-    if (!check_scope(&s, &g, &q.group)) {
+    if (!check_scope(&s, &g, &q.group_by)) {
         return;
     }
     check_totals(&s, &totals);
@@ -1036,8 +1036,8 @@ static void
 ask_prefixes(void)
 {
     bool destination = below(2);
-    struct group g = { (destination ? MEASURE_FIELD_DESTINATION
-                        : MEASURE_FIELD_SOURCE), 128, 128 };
+    struct group_by g = { (destination ? MEASURE_FIELD_DESTINATION
+                           : MEASURE_FIELD_SOURCE), 128, 128 };
     struct measure_hitters_question q;
     struct measure_hitters_answer answer;
     struct measure_totals totals;
@@ -1051,7 +1051,7 @@ ask_prefixes(void)
     draw_hitters(&q, destination ? "destination/*" : "source/*");
     q.heavy_only = true;
     q.n = 0;
-    if (!check_complete(&s) || !check_scope(&s, &g, &q.group)) {
+    if (!check_complete(&s) || !check_scope(&s, &g, &q.group_by)) {
         return;
     }
     check_totals(&s, &totals);
@@ -1062,7 +1062,7 @@ ask_prefixes(void)
     exact = measure_totals_exact(&totals);
     CHECK(!exact || answer.packets == addresses.packets);
     for (int bits = 128; bits > 0; bits -= 8) {
-        struct group prefix = { g.fields, bits, bits };
+        struct group_by prefix = { g.fields, bits, bits };
         struct rows left = { .n = 0 }, all = { .n = 0 };
 
         left.rows = calloc(addresses.n + 1, sizeof *left.rows);
@@ -1150,9 +1150,9 @@ ask_spreaders(void)
     enum measure_spreaders_by by = below(3);
     bool ports = (by != MEASURE_SPREADERS_BY_DESTINATION
                   && world.key_kind == MEASURE_KIND_FLOW);
-    struct group g = { fields[by], 128, 128 };
-    struct group pair = { fields[by] | MEASURE_FIELDS_PAIR, 128, 128 };
-    struct group triple = { pair.fields | MEASURE_FIELD_DESTINATION_PORT,
+    struct group_by g = { fields[by], 128, 128 };
+    struct group_by pair = { fields[by] | MEASURE_FIELDS_PAIR, 128, 128 };
+    struct group_by triple = { pair.fields | MEASURE_FIELD_DESTINATION_PORT,
                             128, 128 };
     struct measure_spreaders_question q = {
         .by = by, .sort_by_ports = ports && below(2),
@@ -1160,7 +1160,7 @@ ask_spreaders(void)
     };
     struct measure_spreaders_answer answer;
     struct measure_totals totals;
-    struct measure_group group;
+    struct measure_group_by group_by;
     struct rows rows, pairs, triples;
     struct scope s;
     size_t n = 0, n_listed = 0;
@@ -1169,8 +1169,8 @@ ask_spreaders(void)
     snprintf(asked + strlen(asked), sizeof asked - strlen(asked),
              " superspreaders by=%d min=%d n=%d ports %d", by, (int) q.min,
              (int) q.n, q.sort_by_ports);
-    measure_spreaders_group(by, &group);
-    if (!check_complete(&s) || !check_scope(&s, &pair, &group)) {
+    measure_spreaders_group(by, &group_by);
+    if (!check_complete(&s) || !check_scope(&s, &pair, &group_by)) {
         return;
     }
     check_totals(&s, &totals);
@@ -1330,7 +1330,8 @@ append_entropy(struct text *text, const struct scope *s, const char *name,
                unsigned int field, bool first)
 {
     bool port = field & ~MEASURE_FIELDS_PAIR;
-    struct group g = { field | (port ? MEASURE_FIELD_PROTOCOL : 0), 128, 128 };
+    struct group_by g
+        = { field | (port ? MEASURE_FIELD_PROTOCOL : 0), 128, 128 };
     struct rows rows = group_packets(s, &g);
     struct rows counted = { .n = 0 };
     double bits = 0;
@@ -1390,9 +1391,9 @@ ask_distribution(void)
 {
     struct measure_output *o;
     struct measure_totals totals;
-    struct measure_group group;
+    struct measure_group_by group_by;
     static struct text text;
-    struct group g = { fields_by[world.key_kind], 128, 128 };
+    struct group_by g = { fields_by[world.key_kind], 128, 128 };
     struct rows flows;
     struct scope s;
     char *got, *tail;
@@ -1400,8 +1401,8 @@ ask_distribution(void)
     draw_scope(&s);
     snprintf(asked + strlen(asked), sizeof asked - strlen(asked),
              " distribution");
-    measure_sizes_group(&s.scope, &group);
-    if (!check_complete(&s) || !check_scope(&s, &g, &group)) {
+    measure_sizes_group(&s.scope, &group_by);
+    if (!check_complete(&s) || !check_scope(&s, &g, &group_by)) {
         return;
     }
     check_totals(&s, &totals);
@@ -1569,7 +1570,7 @@ ask_changes(void)
     static struct measure_change_row rows[2 * MAX_EPOCHS * MAX_PACKETS];
     static struct history histories[MEASURE_N_LAYOUTS];
     enum measure_key_kind key_kind = below(MEASURE_N_KINDS);
-    struct group g = { fields_by[key_kind], 128, 128 };
+    struct group_by g = { fields_by[key_kind], 128, 128 };
     bool too_small = one_in(4);
     struct measure_change_config config = {
         .max_keys = too_small ? 1 + below(100) : 8000,
@@ -1613,7 +1614,7 @@ ask_changes(void)
                  "max-keys %d", measure_kind_name(key_kind), s.first + 1,
                  config.bytes, (int) config.max_keys);
         if (starved) {
-            measure_report_forget_groupings(world.reports[s.first]);
+            measure_report_forget_groups(world.reports[s.first]);
             measure_memory_trim(&budget, 0);
             budget.limit = 1;
         }
@@ -1662,14 +1663,14 @@ ask_without_memory(void)
     struct measure_hitters_question q;
     struct measure_hitters_answer answer;
     struct rows truth;
-    struct group g;
+    struct group_by g;
     struct scope s;
     char by[200];
 
     draw_scope(&s);
     g = draw_group(by, sizeof by);
     draw_hitters(&q, by);
-    if (!check_scope(&s, &g, &q.group)) {
+    if (!check_scope(&s, &g, &q.group_by)) {
         return;
     }
     measure_memory_trim(&budget, 0);

@@ -188,7 +188,7 @@ START_TEST(long_loops_can_rest)
     struct measure_hash_secret secret;
     struct measure_change change;
     struct measure_change_row changed;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
     struct measure_table table;
     struct measure_tally *tally;
     uint64_t n = 0;
@@ -223,12 +223,12 @@ START_TEST(long_loops_can_rest)
     measure_table_destroy(&table, &budget);
 
     /* Rows are grouped. */
-    measure_groups_init(&groups, MEASURE_NARROW, &secret, &budget);
-    ck_assert(measure_groups_begin(&groups, N_ROWS));
+    measure_aggregate_init(&aggregate, MEASURE_NARROW, &secret, &budget);
+    ck_assert(measure_aggregate_begin(&aggregate, N_ROWS));
     check_looks(0);
-    ck_assert(measure_groups_add(&groups, rows, N_ROWS));
+    ck_assert(measure_aggregate_add(&aggregate, rows, N_ROWS));
     check_looks(MIN_LOOKS);
-    measure_groups_destroy(&groups);
+    measure_aggregate_destroy(&aggregate);
 
     /* Their changes are looked for. */
     memory = measure_memory_alloc(&budget, measure_change_size(&config),

@@ -479,7 +479,7 @@ START_TEST(work_and_memory_are_bounded)
     }
 
     /* Without room for the addresses. */
-    measure_report_forget_groupings(report);
+    measure_report_forget_groups(report);
     measure_memory_trim(&budget, 0);
     budget.limit = measure_budget_used(&budget) + N_MANY * row_size / 2;
     max_taken = 0;

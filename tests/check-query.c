@@ -93,7 +93,7 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
         .exclude = exclude,
     };
     struct measure_spreaders_answer answer;
-    struct measure_group row_group, pair_group, port_group;
+    struct measure_group_by row_group, pair_group, port_group;
     struct oracle rows, pairs, triples;
     struct measure_filter filter;
     struct measure_scope scope;
@@ -106,11 +106,11 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
            : MEASURE_FIELD_SOURCE | MEASURE_FIELD_SOURCE_PORT);
 
     open_scope(t, &scope, &filter);
-    measure_group_init(&row_group, fields, 128, 128);
-    measure_group_init(&pair_group, fields | MEASURE_FIELDS_PAIR, 128, 128);
-    measure_group_init(&port_group, (fields | MEASURE_FIELDS_PAIR
-                                     | MEASURE_FIELD_DESTINATION_PORT),
-                       128, 128);
+    measure_group_by_init(&row_group, fields, 128, 128);
+    measure_group_by_init(&pair_group, fields | MEASURE_FIELDS_PAIR, 128, 128);
+    measure_group_by_init(&port_group, (fields | MEASURE_FIELDS_PAIR
+                                        | MEASURE_FIELD_DESTINATION_PORT),
+                          128, 128);
     rows = group_packets(t, &row_group);
     pairs = group_packets(t, &pair_group);
     triples = group_packets(t, &port_group);
@@ -244,12 +244,12 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
     open_scope(t, &scope, &filter);
     ck_assert(measure_hitters_parse_by(destination ? "destination/*"
                                        : "source/*", &q));
-    addresses = group_packets(t, &q.group);
+    addresses = group_packets(t, &q.group_by);
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
     ck_assert_uint_eq(answer.packets, addresses.packets);
     for (unsigned int bits = 128; bits > 0; bits -= 8) {
         for (int layout = 0; layout < 2; layout++) {
-            struct measure_group group;
+            struct measure_group_by group_by;
             struct oracle left = oracle_open(), all = oracle_open();
 
             if (layout == MEASURE_NARROW ? bits > 32 : bits % 16) {
@@ -257,7 +257,7 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
                 oracle_close(&all);
                 continue;
             }
-            measure_group_init(&group, q.group.fields, bits, bits);
+            measure_group_by_init(&group_by, q.group_by.fields, bits, bits);
             for (size_t i = 0; i < addresses.n; i++) {
                 struct oracle_row *row = &addresses.rows[i];
                 struct measure_fields f = row->fields;
@@ -265,7 +265,7 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
                 if ((int) f.family != layout) {
                     continue;
                 }
-                cut_fields(&f, &group);
+                cut_fields(&f, &group_by);
                 oracle_add(&all, &f, row->packets, row->bytes);
                 if (!row->seen) {
                     oracle_add(&left, &f, row->packets, row->bytes);
@@ -295,7 +295,7 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
                 for (size_t j = 0; j < addresses.n; j++) {
                     struct measure_fields f = addresses.rows[j].fields;
 
-                    cut_fields(&f, &group);
+                    cut_fields(&f, &group_by);
                     if (fields_equal(&f, &row->fields)) {
                         addresses.rows[j].seen = true;
                     }
@@ -376,13 +376,13 @@ START_TEST(changes_are_those_of_all_packets)
     static const struct test_scope scope_of_one = { 0, 1, -1, NULL, NULL };
     struct expectations got, expected;
     struct measure_filter filter;
-    struct measure_group group;
+    struct measure_group_by group_by;
     struct measure_scope scope;
 
     many_flows = true;
     make_reports(MEASURE_KIND_FLOW, 20000);
     open_scope(&scope_of_one, &scope, &filter);
-    measure_group_from_by(&group, _i);
+    measure_group_by_of_kind(&group_by, _i);
     expectations_init(&got, 20000);
     expectations_init(&expected, 20000);
     ck_assert(measure_query_changes(&scope, _i, got.pointers));
@@ -391,7 +391,8 @@ START_TEST(changes_are_those_of_all_packets)
                                                    packets[i].bytes);
         struct measure_change_item item = { .packets = 1 };
         enum measure_layout layout
-            = measure_group_key(&group, record.verdict, record.key, item.key);
+            = measure_group_by_key(&group_by, record.verdict, record.key,
+                                   item.key);
 
         if (in_scope(&packets[i], &scope_of_one)) {
             measure_change_add(expected.pointers[layout], &item, 1);
@@ -582,7 +583,7 @@ START_TEST(errors_are_bounded)
 
             open_scope(&some[i], &scope, &filter);
             ck_assert(measure_hitters_parse_by(key_kind[j], &q));
-            error = measure_scope_check(&scope, &q.group);
+            error = measure_scope_check(&scope, &q.group_by);
             if (error) {
                 ck_assert(_i != MEASURE_KIND_FLOW);
                 ck_assert(strstr(error, measure_kind_name(_i)));
@@ -591,13 +592,13 @@ START_TEST(errors_are_bounded)
             }
             measure_scope_sum(&scope, &totals);
             ck_assert(!measure_totals_exact(&totals));
-            truth = group_packets(&some[i], &q.group);
+            truth = group_packets(&some[i], &q.group_by);
             ck_assert(measure_hitters_ask(&scope, &q, &answer));
             for (size_t k = 0; k < answer.n_rows; k++) {
                 struct measure_hitters_row *row = &answer.rows[k];
                 struct oracle_row *expected;
 
-                if (!(q.group.fields & MEASURE_FIELDS_PAIR)) {
+                if (!(q.group_by.fields & MEASURE_FIELDS_PAIR)) {
                     row->fields.family = 0;
                 }
                 expected = oracle_find(&truth, &row->fields);
@@ -704,7 +705,7 @@ check_skewed_hitters(const struct measure_scope *scope,
     struct measure_hitters_answer answer;
     bool ok;
 
-    measure_group_from_by(&q.group, key_kind);
+    measure_group_by_of_kind(&q.group_by, key_kind);
     ok = measure_hitters_ask(scope, &q, &answer);
     if (ok) {
         ck_assert_uint_eq(answer.keys, expected.n);
@@ -790,7 +791,7 @@ START_TEST(one_key_may_have_most_rows)
             for (int i = 0; i < N_QUESTIONS; i++) {
                 bool ok;
 
-                measure_report_forget_groupings(report);
+                measure_report_forget_groups(report);
                 measure_memory_trim(&budget, 0);
                 budget.limit = any_memory ? 0 : measure_budget_used(&budget);
                 max_lent = 0;
@@ -932,7 +933,7 @@ START_TEST(answers_are_json)
             char *text;
 
             open_scope(&scopes[i], &scope, &filter);
-            ck_assert(measure_hitters_parse_by(groups[i], &q));
+            ck_assert(measure_hitters_parse_by(aggregate[i], &q));
             measure_output_open_object(o, "a");
             ck_assert(measure_hitters_write(o, &scope, &q));
             measure_output_close(o);

@@ -225,7 +225,7 @@ oracle_heavy(const struct oracle_row *row, const struct oracle *o,
 static void
 check_answer(const struct epoch *e, const struct question *q)
 {
-    struct oracle groups = oracle_group(&e->flows, q->key_kind);
+    struct oracle aggregate = oracle_group(&e->flows, q->key_kind);
     struct measure_hitters_answer answer;
     uint64_t packets = 0, bytes = 0;
     size_t n = 0;
@@ -233,13 +233,13 @@ check_answer(const struct epoch *e, const struct question *q)
     ck_assert(is_exact(e->report));
     ck_assert(ask(e->report, q, &answer));
     oracle_sort = q->sort;
-    if (groups.n) {
-        qsort(groups.rows, groups.n, sizeof *groups.rows,
+    if (aggregate.n) {
+        qsort(aggregate.rows, aggregate.n, sizeof *aggregate.rows,
               compare_oracle_rows);
     }
-    for (size_t i = 0; i < groups.n; i++) {
-        const struct oracle_row *expected = &groups.rows[i];
-        bool heavy = oracle_heavy(expected, &groups, q,
+    for (size_t i = 0; i < aggregate.n; i++) {
+        const struct oracle_row *expected = &aggregate.rows[i];
+        bool heavy = oracle_heavy(expected, &aggregate, q,
                                   e->report->duration_ms);
         const struct measure_hitters_row *row = &answer.rows[n];
 
@@ -257,11 +257,11 @@ check_answer(const struct epoch *e, const struct question *q)
         n++;
     }
     ck_assert_uint_eq(answer.n_rows, n);
-    ck_assert_uint_eq(answer.other_keys, groups.n - n);
+    ck_assert_uint_eq(answer.other_keys, aggregate.n - n);
     ck_assert_uint_eq(answer.other_packets, e->flows.packets - packets);
     ck_assert_uint_eq(answer.other_bytes, e->flows.bytes - bytes);
     measure_hitters_answer_destroy(&answer);
-    oracle_close(&groups);
+    oracle_close(&aggregate);
 }
 
 static const struct measure_threshold thresholds[] = {
@@ -417,18 +417,18 @@ check_bounds(const struct epoch *e)
         struct question q = {
             .key_kind = kind, .threshold = { MEASURE_SHARE, 0.1 },
         };
-        struct oracle groups = oracle_group(&e->flows, kind);
+        struct oracle aggregate = oracle_group(&e->flows, kind);
         struct measure_hitters_answer answer;
         uint64_t packets = 0, bytes = 0;
 
         if (!measure_kind_derives(e->report->key_kind, kind)) {
-            oracle_close(&groups);
+            oracle_close(&aggregate);
             continue;
         }
         ck_assert(ask(e->report, &q, &answer));
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_hitters_row *row = &answer.rows[i];
-            const struct oracle_row *truth = oracle_find(&groups,
+            const struct oracle_row *truth = oracle_find(&aggregate,
                                                          &row->fields);
 
             REQUIRE(truth);
@@ -453,7 +453,7 @@ check_bounds(const struct epoch *e)
         ck_assert_uint_eq(packets + answer.other_packets, e->flows.packets);
         ck_assert_uint_eq(bytes + answer.other_bytes, e->flows.bytes);
         measure_hitters_answer_destroy(&answer);
-        oracle_close(&groups);
+        oracle_close(&aggregate);
     }
 }
 

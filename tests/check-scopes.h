@@ -26,8 +26,8 @@
  * ====================
  *
  * make_reports() makes the reports of some epochs of some threads, and keeps
- * every packet of them for the oracles.  'scopes' and 'groups' are what can be
- * asked of them, and group_packets() says what the packets add up to. */
+ * every packet of them for the oracles.  'scopes' and 'aggregate' are what can
+ * be asked of them, and group_packets() says what the packets add up to. */
 
 #define N_EPOCHS 3
 #define N_THREADS 2
@@ -207,7 +207,8 @@ static UNUSED const struct test_scope scopes[] = {
     { 0, 3, -1, "source=10.0.0.0/8,destination=::/0", nothing },
     { 0, 3, -1, "protocol=6,protocol=udp", nothing },
     { 0, 3, -1, "tunnel=1,tunnel=0", nothing },
-    /* Of one report, whose groupings may or may not have what is looked at. */
+    /* Of one report, whose cached groups may or may not have what is looked
+     * at. */
     { 0, 1, -1, "source=10.0.0.0/10", from_net },
     { 0, 1, -1, "source-port=1,destination-port=2,vlan=0", ports_and_vlan },
 };
@@ -246,17 +247,17 @@ cut_address(uint8_t *address, size_t size, unsigned int bits)
     }
 }
 
-/* Leaves in 'f' what is in 'group'. */
+/* Leaves in 'f' what is in 'group_by'. */
 static UNUSED void
-cut_fields(struct measure_fields *f, const struct measure_group *group)
+cut_fields(struct measure_fields *f, const struct measure_group_by *group_by)
 {
     size_t size = f->family == MEASURE_IPV4 ? 4 : 16;
-    unsigned int in = group->fields;
+    unsigned int in = group_by->fields;
 
     cut_address(f->source, size,
-                in & MEASURE_FIELD_SOURCE ? group->source_prefix : 0);
+                in & MEASURE_FIELD_SOURCE ? group_by->source_prefix : 0);
     cut_address(f->destination, size,
-                in & MEASURE_FIELD_DESTINATION ? group->destination_prefix
+                in & MEASURE_FIELD_DESTINATION ? group_by->destination_prefix
                 : 0);
     if (!(in & MEASURE_FIELDS_PAIR)) {
         f->family = 0;
@@ -274,23 +275,24 @@ cut_fields(struct measure_fields *f, const struct measure_group *group)
 }
 
 static UNUSED struct oracle
-group_packets(const struct test_scope *t, const struct measure_group *group)
+group_packets(const struct test_scope *t,
+              const struct measure_group_by *group_by)
 {
-    struct oracle groups = oracle_open();
+    struct oracle aggregate = oracle_open();
 
     for (size_t i = 0; i < n_packets; i++) {
         if (in_scope(&packets[i], t)) {
             struct measure_fields fields = packets[i].fields;
 
-            cut_fields(&fields, group);
-            oracle_add(&groups, &fields, 1, packets[i].bytes);
+            cut_fields(&fields, group_by);
+            oracle_add(&aggregate, &fields, 1, packets[i].bytes);
         }
     }
-    return groups;
+    return aggregate;
 }
 
 /* Names of groups of all kinds. */
-static UNUSED const char *const groups[] = {
+static UNUSED const char *const aggregate[] = {
     "flow", "pair", "source", "destination", "source-port",
     "destination-port", "protocol", "port", "vlan", "tunnel", "source/8",
     "source/12", "source/24", "source/32", "source/48", "source/128",

@@ -361,8 +361,8 @@ check_rows(const struct measure_scope *scope, size_t n,
     struct measure_hitters_question question = { .n = 0 };
     struct measure_hitters_answer answer;
 
-    measure_group_from_by(&question.group, MEASURE_KIND_PAIR);
-    ck_assert_ptr_null(measure_scope_check(scope, &question.group));
+    measure_group_by_of_kind(&question.group_by, MEASURE_KIND_PAIR);
+    ck_assert_ptr_null(measure_scope_check(scope, &question.group_by));
     ck_assert(measure_hitters_ask(scope, &question, &answer));
     ck_assert_uint_eq(answer.n_rows, n);
     for (size_t i = 0; i < n; i++) {
@@ -390,7 +390,7 @@ START_TEST(both_layouts_are_one_row)
     const struct measure_report *reports[2];
     struct measure_report *report;
     struct measure_scope scope = { .reports = reports, .n_reports = 1 };
-    struct measure_group source;
+    struct measure_group_by source;
     char *error;
 
     for (int i = 0; i < 2; i++) {
@@ -432,7 +432,7 @@ START_TEST(both_layouts_are_one_row)
     check_rows(&scope, 2, fields, (uint64_t[]) { 13, 5 });
     scope.one_core = false;
 
-    measure_group_from_by(&source, MEASURE_KIND_SOURCE);
+    measure_group_by_of_kind(&source, MEASURE_KIND_SOURCE);
     error = measure_scope_check(&scope, &source);
     ck_assert_int_eq(!error, complete);
     free(error);
@@ -440,7 +440,7 @@ START_TEST(both_layouts_are_one_row)
     ck_assert_int_eq(!error, complete);
     free(error);
     scope.n_reports = 2;
-    measure_group_from_by(&source, MEASURE_KIND_PAIR);
+    measure_group_by_of_kind(&source, MEASURE_KIND_PAIR);
     error = measure_scope_check(&scope, &source);
     ck_assert_int_eq(!error, complete);
     free(error);

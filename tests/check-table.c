@@ -292,7 +292,7 @@ START_TEST(merge_adds_masked_keys)
     enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 5000, N_TABLES = 3 };
     struct oracle o = oracle_open();
-    struct oracle groups;
+    struct oracle aggregate;
     struct random r = random_from(test_seed);
     struct measure_table merged;
 
@@ -317,9 +317,9 @@ START_TEST(merge_adds_masked_keys)
                             measure_masks[key_kind].words[layout], &secret);
         measure_table_destroy(&table, &budget);
     }
-    groups = oracle_group(&o, key_kind);
-    check_table(&merged, &groups);
-    oracle_close(&groups);
+    aggregate = oracle_group(&o, key_kind);
+    check_table(&merged, &aggregate);
+    oracle_close(&aggregate);
     oracle_close(&o);
     measure_table_destroy(&merged, &budget);
 }
@@ -332,7 +332,7 @@ START_TEST(merge_grows_the_table_as_needed)
     enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 30000 };
     struct oracle o = oracle_open();
-    struct oracle groups;
+    struct oracle aggregate;
     struct measure_table merged, table;
     uint64_t n_groups;
 
@@ -352,14 +352,14 @@ START_TEST(merge_grows_the_table_as_needed)
             &merged, &table, measure_masks[key_kind].words[layout], &secret,
             N_KEYS, &budget));
     }
-    groups = oracle_group(&o, key_kind);
-    n_groups = groups.n;
-    check_table(&merged, &groups);
+    aggregate = oracle_group(&o, key_kind);
+    n_groups = aggregate.n;
+    check_table(&merged, &aggregate);
 
     /* Not much larger than what it holds. */
     ck_assert_uint_le(merged.max_used, 4 * n_groups + 4 * MEASURE_TABLE_BLOCK);
     ck_assert_uint_le(merged.max_used, N_KEYS);
-    oracle_close(&groups);
+    oracle_close(&aggregate);
     oracle_close(&o);
     measure_table_destroy(&merged, &budget);
     measure_table_destroy(&table, &budget);

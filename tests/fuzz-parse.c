@@ -139,9 +139,9 @@ fuzz_question(const uint8_t *data, size_t size)
     memset(&question, 0, sizeof question);
     memset(&again, 0, sizeof again);
     if (measure_hitters_parse_by(text, &question) && !question.prefixes) {
-        char name[MEASURE_GROUP_NAME_SIZE];
+        char name[MEASURE_GROUP_BY_NAME_SIZE];
 
-        measure_group_name(&question.group, name);
+        measure_group_by_name(&question.group_by, name);
         REQUIRE(measure_hitters_parse_by(name, &again));
         REQUIRE(!memcmp(&question, &again, sizeof question));
     }
@@ -254,7 +254,7 @@ fuzz_answer(const uint8_t *data, size_t size)
     };
     char *text = calloc(1, size + 1);
     char *lines[3] = { text, NULL, NULL };
-    struct measure_group group;
+    struct measure_group_by group_by;
     struct measure_output *o;
     char *error, *answer;
 
@@ -278,7 +278,7 @@ fuzz_answer(const uint8_t *data, size_t size)
     hitters.heavy_only = flags >> 2 & 1;
     hitters.n = flags >> 3 & 3;
     if (!measure_hitters_parse_by(text, &hitters)) {
-        measure_group_from_by(&hitters.group, MEASURE_KIND_PAIR);
+        measure_group_by_of_kind(&hitters.group_by, MEASURE_KIND_PAIR);
     }
     if (lines[1]) {
         error = measure_filter_parse(lines[1], &ports, &filter);
@@ -290,15 +290,15 @@ fuzz_answer(const uint8_t *data, size_t size)
     measure_output_open_object(o, lines[2] ? lines[2] : "br0");
     switch (flags % 5) {
     case 0:
-        measure_spreaders_group(spreaders.by, &group);
-        REQUIRE(!measure_scope_check(&scope, &group));
+        measure_spreaders_group(spreaders.by, &group_by);
+        REQUIRE(!measure_scope_check(&scope, &group_by));
         REQUIRE(measure_spreaders_write(o, &scope, &spreaders));
         break;
     case 1:
         REQUIRE(measure_sizes_write(o, &scope));
         break;
     default:
-        REQUIRE(!measure_scope_check(&scope, &hitters.group));
+        REQUIRE(!measure_scope_check(&scope, &hitters.group_by));
         check_sum(&scope, &hitters);
         REQUIRE(measure_hitters_write(o, &scope, &hitters));
         break;

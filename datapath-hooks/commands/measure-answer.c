@@ -169,12 +169,13 @@ measure_subject_choose_reports(struct measure_subject *subject,
     return NULL;
 }
 
-/* Returns a message if the scope of 'subject' cannot be grouped by 'group'. */
+/* Returns a message if the scope of 'subject' cannot be grouped by
+ * 'group_by'. */
 static char *
 check_scope(const struct measure_subject *subject,
-            const struct measure_group *group)
+            const struct measure_group_by *group_by)
 {
-    char *error = measure_scope_check(&subject->scope, group);
+    char *error = measure_scope_check(&subject->scope, group_by);
 
     return error ? measure_subject_error(subject, error) : NULL;
 }
@@ -219,19 +220,20 @@ measure_write_heavy_hitters(struct measure_output *o,
         return NULL;
     }
     if (!args->by_given) {
-        measure_group_from_by(&question.group,
-                              subject->plain_reports[0]->key_kind);
+        measure_group_by_of_kind(&question.group_by,
+                                 subject->plain_reports[0]->key_kind);
     }
     question.heavy_only = !args->n_given;
     question.n = args->n;
     question.threshold = subject->config.heavy_hitter;
     question.threshold_text = subject->config.heavy_hitter_text;
 
-    error = check_scope(subject, &question.group);
+    error = check_scope(subject, &question.group_by);
     if (!error && question.prefixes) {
-        error = check_complete(subject,
-                               (question.group.fields == MEASURE_FIELD_SOURCE
-                                ? "by=source/*" : "by=destination/*"));
+        bool by_source = question.group_by.fields == MEASURE_FIELD_SOURCE;
+
+        error = check_complete(subject, (by_source ? "by=source/*"
+                                         : "by=destination/*"));
     }
     if (!error && !measure_hitters_write(o, &subject->scope, &question)) {
         error = no_memory(subject);
@@ -250,16 +252,16 @@ measure_write_superspreaders(struct measure_output *o,
         .n = args->n,
         .exclude = &subject->config.superspreader_exclude,
     };
-    struct measure_group group;
+    struct measure_group_by group_by;
     char *error;
 
     if (!has_report(o, subject)) {
         return NULL;
     }
-    measure_spreaders_group(question.by, &group);
+    measure_spreaders_group(question.by, &group_by);
     error = check_complete(subject, "measure/superspreaders");
     if (!error) {
-        error = check_scope(subject, &group);
+        error = check_scope(subject, &group_by);
     }
     if (!error && !measure_spreaders_write(o, &subject->scope, &question)) {
         error = no_memory(subject);
@@ -272,16 +274,16 @@ measure_write_distribution(struct measure_output *o,
                            const struct measure_subject *subject,
                            const struct measure_arguments *args OVS_UNUSED)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
     char *error;
 
     if (!has_report(o, subject)) {
         return NULL;
     }
-    measure_sizes_group(&subject->scope, &group);
+    measure_sizes_group(&subject->scope, &group_by);
     error = check_complete(subject, "measure/distribution");
     if (!error) {
-        error = check_scope(subject, &group);
+        error = check_scope(subject, &group_by);
     }
     if (!error && !measure_sizes_write(o, &subject->scope)) {
         error = no_memory(subject);

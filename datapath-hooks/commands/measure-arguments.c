@@ -137,7 +137,7 @@ const struct measure_argument measure_argument_by = {
     "by=", "by=flow|by=pair|by=source|by=destination|by=source-port|"
     "by=destination-port|by=protocol|by=port|by=vlan|by=tunnel|by=source/N|"
     "by=destination/N|by=source/*|by=destination/*",
-    "by=" MEASURE_GROUP_VALID "; or source/* or destination/*", parse_by
+    "by=" MEASURE_GROUP_BY_VALID "; or source/* or destination/*", parse_by
 };
 const struct measure_argument measure_argument_spreaders_by = {
     "by=", "by=source|by=destination|by=source-port",

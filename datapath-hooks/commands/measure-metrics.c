@@ -348,8 +348,8 @@ put_top(struct ds *out, const struct measure_request *request)
         if (!subject->n_reports) {
             continue;
         }
-        measure_group_from_by(&question.group,
-                              subject->plain_reports[0]->key_kind);
+        measure_group_by_of_kind(&question.group_by,
+                                 subject->plain_reports[0]->key_kind);
         if (measure_hitters_ask(&subject->scope, &question, &answer)) {
             for (size_t j = 0; j < answer.n_rows; j++) {
                 const struct measure_hitters_row *row = &answer.rows[j];

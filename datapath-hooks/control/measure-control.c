@@ -780,7 +780,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
 
     measure_kept_report_unref(skipped);
     if (before) {
-        measure_report_forget_groupings(before->report);
+        measure_report_forget_groups(before->report);
         measure_kept_report_unref(before);
     }
     measure_monitor_trim(monitor, want);

@@ -771,7 +771,7 @@ is_quiet(const struct monitor *monitor)
 /* Frees spare memory of 'monitor': what is more than an eighth of its memory,
  * and all of it if less than 'want' bytes are left, all threads are quiet or
  * measurement is off.  If these bytes are not left, the newest report forgets
- * its groupings, too. */
+ * its cached groups, too. */
 void
 measure_monitor_trim(struct monitor *monitor, uint64_t want)
 {
@@ -791,7 +791,7 @@ measure_monitor_trim(struct monitor *monitor, uint64_t want)
 
     measure_memory_trim(&monitor->budget, max_spare);
     if (newest) {
-        measure_report_forget_groupings(newest->report);
+        measure_report_forget_groups(newest->report);
         measure_kept_report_unref(newest);
         measure_memory_trim(&monitor->budget, 0);
     }

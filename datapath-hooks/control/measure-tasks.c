@@ -325,7 +325,7 @@ find_heavy_hitters(struct evaluation *e)
     struct measure_hitters_answer answer;
 
     measure_scope_sum(&e->scope, &task.totals);
-    measure_group_from_by(&question.group, report->key_kind);
+    measure_group_by_of_kind(&question.group_by, report->key_kind);
     if (measure_hitters_ask(&e->scope, &question, &answer)) {
         struct remembering r = remembering_begin(known, answer.n_rows);
         size_t n = 0;

@@ -351,10 +351,10 @@ bool
 measure_filter_derives(enum measure_key_kind from,
                        const struct measure_filter *filter)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
 
-    measure_group_init(&group, filter->fields, 128, 128);
-    return measure_group_derives(from, &group);
+    measure_group_by_init(&group_by, filter->fields, 128, 128);
+    return measure_group_by_derives(from, &group_by);
 }
 
 /* Prefixes. */

@@ -62,27 +62,27 @@ measure_prefix_mask(unsigned int bits, size_t n_bytes, uint8_t *mask)
  * is in it the first 'source_prefix' or 'destination_prefix' bits count, 128
  * for all. */
 void
-measure_group_init(struct measure_group *group, unsigned int fields,
-                   unsigned int source_prefix,
-                   unsigned int destination_prefix)
+measure_group_by_init(struct measure_group_by *group_by, unsigned int fields,
+                      unsigned int source_prefix,
+                      unsigned int destination_prefix)
 {
-    uint8_t *narrow = (uint8_t *) group->narrow;
-    uint8_t *wide4 = (uint8_t *) group->wide4;
-    uint8_t *wide6 = (uint8_t *) group->wide6;
+    uint8_t *narrow = (uint8_t *) group_by->narrow;
+    uint8_t *wide4 = (uint8_t *) group_by->wide4;
+    uint8_t *wide6 = (uint8_t *) group_by->wide6;
     uint64_t ports = 0;
 
-    memset(group, 0, sizeof *group);
-    group->fields = fields;
-    group->source_prefix = WHOLE;
-    group->destination_prefix = WHOLE;
+    memset(group_by, 0, sizeof *group_by);
+    group_by->fields = fields;
+    group_by->source_prefix = WHOLE;
+    group_by->destination_prefix = WHOLE;
     if (fields & MEASURE_FIELD_SOURCE) {
-        group->source_prefix = source_prefix;
+        group_by->source_prefix = source_prefix;
         measure_prefix_mask(source_prefix, 4, narrow);
         measure_prefix_mask(source_prefix, 4, wide4 + 12);
         measure_prefix_mask(source_prefix, 16, wide6);
     }
     if (fields & MEASURE_FIELD_DESTINATION) {
-        group->destination_prefix = destination_prefix;
+        group_by->destination_prefix = destination_prefix;
         measure_prefix_mask(destination_prefix, 4, narrow + 4);
         measure_prefix_mask(destination_prefix, 4, wide4 + 28);
         measure_prefix_mask(destination_prefix, 16, wide6 + 16);
@@ -102,20 +102,20 @@ measure_group_init(struct measure_group *group, unsigned int fields,
     if (fields & MEASURE_FIELD_PORT) {
         ports |= UINT64_C(0xfff) << MEASURE_PORT_SHIFT;
     }
-    group->narrow[1] = group->wide4[4] = group->wide6[4] = ports;
+    group_by->narrow[1] = group_by->wide4[4] = group_by->wide6[4] = ports;
 
     if (fields & MEASURE_FIELD_TUNNEL) {
-        group->wide4[5] = MEASURE_KEY_TUNNELLED | UINT32_MAX;
+        group_by->wide4[5] = MEASURE_KEY_TUNNELLED | UINT32_MAX;
     }
-    group->wide6[5] = group->wide4[5];
+    group_by->wide6[5] = group_by->wide4[5];
     if (fields & MEASURE_FIELDS_PAIR) {
-        group->wide4[5] |= MEASURE_KEY_IPV4;
+        group_by->wide4[5] |= MEASURE_KEY_IPV4;
     }
 }
 
 void
-measure_group_from_by(struct measure_group *group,
-                      enum measure_key_kind key_kind)
+measure_group_by_of_kind(struct measure_group_by *group_by,
+                         enum measure_key_kind key_kind)
 {
     static const unsigned int fields[MEASURE_N_KINDS] = {
         [MEASURE_KIND_FLOW] = MEASURE_FIELDS_FLOW,
@@ -124,7 +124,7 @@ measure_group_from_by(struct measure_group *group,
         [MEASURE_KIND_DESTINATION] = MEASURE_FIELD_DESTINATION,
     };
 
-    measure_group_init(group, fields[key_kind], WHOLE, WHOLE);
+    measure_group_by_init(group_by, fields[key_kind], WHOLE, WHOLE);
 }
 
 /* Parses a name such as "source/24", of 'n' characters. */
@@ -162,9 +162,10 @@ parse_name(const char *s, size_t n, unsigned int *fields, unsigned int *bits)
 }
 
 /* Makes the group that 's' names (see the header).  Returns false, and leaves
- * 'group' alone, if it names none: MEASURE_GROUP_VALID says what is valid. */
+ * 'group_by' alone, if it names none: MEASURE_GROUP_VALID says what is
+ * valid. */
 bool
-measure_group_parse(const char *s, struct measure_group *group)
+measure_group_by_parse(const char *s, struct measure_group_by *group_by)
 {
     unsigned int source_prefix = WHOLE, destination_prefix = WHOLE;
     unsigned int fields = 0;
@@ -187,27 +188,27 @@ measure_group_parse(const char *s, struct measure_group *group)
         }
         s += n + 1;
     }
-    measure_group_init(group, fields, source_prefix, destination_prefix);
+    measure_group_by_init(group_by, fields, source_prefix, destination_prefix);
     return true;
 }
 
 static size_t
 append(char *name, size_t n, const char *word, unsigned int bits)
 {
-    n += snprintf(name + n, MEASURE_GROUP_NAME_SIZE - n, "%s%s",
+    n += snprintf(name + n, MEASURE_GROUP_BY_NAME_SIZE - n, "%s%s",
                   n ? "+" : "", word);
     if (bits < WHOLE) {
-        n += snprintf(name + n, MEASURE_GROUP_NAME_SIZE - n, "/%u", bits);
+        n += snprintf(name + n, MEASURE_GROUP_BY_NAME_SIZE - n, "/%u", bits);
     }
     return n;
 }
 
-/* Fills 'name' with what measure_group_parse() makes 'group' from. */
+/* Fills 'name' with what measure_group_by_parse() makes 'group_by' from. */
 void
-measure_group_name(const struct measure_group *group,
-                   char name[MEASURE_GROUP_NAME_SIZE])
+measure_group_by_name(const struct measure_group_by *group_by,
+                      char name[MEASURE_GROUP_BY_NAME_SIZE])
 {
-    unsigned int left = group->fields;
+    unsigned int left = group_by->fields;
     size_t n = 0;
 
     name[0] = '\0';
@@ -215,11 +216,11 @@ measure_group_name(const struct measure_group *group,
         unsigned int fields = names[i].fields;
         unsigned int bits
             = (!(fields & MEASURE_FIELDS_PAIR) ? WHOLE
-               : fields == MEASURE_FIELD_SOURCE ? group->source_prefix
+               : fields == MEASURE_FIELD_SOURCE ? group_by->source_prefix
                : fields == MEASURE_FIELD_DESTINATION
-               ? group->destination_prefix
-               : group->source_prefix < group->destination_prefix
-               ? group->source_prefix : group->destination_prefix);
+               ? group_by->destination_prefix
+               : group_by->source_prefix < group_by->destination_prefix
+               ? group_by->source_prefix : group_by->destination_prefix);
         bool several = (fields & (fields - 1)) != 0;
 
         if ((left & fields) == fields && (!several || bits == WHOLE)) {
@@ -229,29 +230,29 @@ measure_group_name(const struct measure_group *group,
     }
 }
 
-/* Returns true if 'group' is what keys of kind 'key_kind' are. */
+/* Returns true if 'group_by' is what keys of kind 'key_kind' are. */
 bool
-measure_group_is_by(const struct measure_group *group,
-                    enum measure_key_kind key_kind)
+measure_group_by_is_kind(const struct measure_group_by *group_by,
+                         enum measure_key_kind key_kind)
 {
-    struct measure_group other;
+    struct measure_group_by other;
 
-    measure_group_from_by(&other, key_kind);
-    return (group->fields == other.fields
-            && group->source_prefix == WHOLE
-            && group->destination_prefix == WHOLE);
+    measure_group_by_of_kind(&other, key_kind);
+    return (group_by->fields == other.fields
+            && group_by->source_prefix == WHOLE
+            && group_by->destination_prefix == WHOLE);
 }
 
-/* Returns true if keys of kind 'from' have all fields of 'group'. */
+/* Returns true if keys of kind 'from' have all fields of 'group_by'. */
 bool
-measure_group_derives(enum measure_key_kind from,
-                      const struct measure_group *group)
+measure_group_by_derives(enum measure_key_kind from,
+                         const struct measure_group_by *group_by)
 {
-    struct measure_group key;
+    struct measure_group_by key;
 
     if (from == MEASURE_KIND_FLOW) {
         return true;
     }
-    measure_group_from_by(&key, from);
-    return !(group->fields & ~key.fields);
+    measure_group_by_of_kind(&key, from);
+    return !(group_by->fields & ~key.fields);
 }

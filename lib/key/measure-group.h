@@ -41,7 +41,7 @@
  *
  * The key of a group.  Packets of IPv4 are counted in either layout of
  * measure-record.h, depending on whether they came out of a tunnel.
- * measure_group_key() makes one key of all that belongs together:
+ * measure_group_by_key() makes one key of all that belongs together:
  *
  *     without addresses        narrow unless it has a tunnel: rows
  *                              of IPv4 and of IPv6 are added up
@@ -67,9 +67,9 @@ enum measure_field {
                              | MEASURE_FIELD_DESTINATION_PORT             \
                              | MEASURE_FIELD_VLAN | MEASURE_FIELD_TUNNEL)
 
-/* Made by measure_group_init(), measure_group_from_by() or
- * measure_group_parse(). */
-struct measure_group {
+/* Made by measure_group_by_init(), measure_group_by_of_kind() or
+ * measure_group_by_parse(). */
+struct measure_group_by {
     unsigned int fields;            /* OR of MEASURE_FIELD_*. */
     unsigned int source_prefix;     /* Bits, 128 for the whole address. */
     unsigned int destination_prefix;
@@ -80,24 +80,26 @@ struct measure_group {
 };
 
 /* What by= takes, for error messages. */
-#define MEASURE_GROUP_VALID                                                 \
+#define MEASURE_GROUP_BY_VALID                                              \
     "flow, pair, source, destination, source/N, destination/N (first N "    \
     "bits, 1 to 128), source-port, destination-port, protocol, port, "      \
     "vlan, tunnel, or several of these joined by +"
 
-#define MEASURE_GROUP_NAME_SIZE 128
+#define MEASURE_GROUP_BY_NAME_SIZE 128
 
-void measure_group_init(struct measure_group *, unsigned int fields,
-                        unsigned int source_prefix,
-                        unsigned int destination_prefix);
-void measure_group_from_by(struct measure_group *, enum measure_key_kind);
-bool measure_group_parse(const char *, struct measure_group *);
-void measure_group_name(const struct measure_group *,
-                        char name[MEASURE_GROUP_NAME_SIZE]);
+void measure_group_by_init(struct measure_group_by *, unsigned int fields,
+                           unsigned int source_prefix,
+                           unsigned int destination_prefix);
+void measure_group_by_of_kind(struct measure_group_by *,
+                              enum measure_key_kind);
+bool measure_group_by_parse(const char *, struct measure_group_by *);
+void measure_group_by_name(const struct measure_group_by *,
+                           char name[MEASURE_GROUP_BY_NAME_SIZE]);
 
-bool measure_group_is_by(const struct measure_group *, enum measure_key_kind);
-bool measure_group_derives(enum measure_key_kind from,
-                           const struct measure_group *);
+bool measure_group_by_is_kind(const struct measure_group_by *,
+                              enum measure_key_kind);
+bool measure_group_by_derives(enum measure_key_kind from,
+                              const struct measure_group_by *);
 
 void measure_prefix_mask(unsigned int bits, size_t n_bytes, uint8_t *mask);
 
@@ -105,24 +107,24 @@ void measure_prefix_mask(unsigned int bits, size_t n_bytes, uint8_t *mask);
  * key of the group of 'key'.  Returns its layout.  What is behind the words
  * of that layout is undefined. */
 static inline enum measure_layout
-measure_group_key(const struct measure_group *group,
-                  enum measure_layout layout, const uint64_t *key,
-                  uint64_t *group_key)
+measure_group_by_key(const struct measure_group_by *group_by,
+                     enum measure_layout layout, const uint64_t *key,
+                     uint64_t *group_key)
 {
     const uint64_t *mask;
 
     if (layout == MEASURE_NARROW) {
-        group_key[0] = key[0] & group->narrow[0];
-        group_key[1] = key[1] & group->narrow[1];
+        group_key[0] = key[0] & group_by->narrow[0];
+        group_key[1] = key[1] & group_by->narrow[1];
         return MEASURE_NARROW;
     }
-    mask = key[5] & MEASURE_KEY_IPV4 ? group->wide4 : group->wide6;
+    mask = key[5] & MEASURE_KEY_IPV4 ? group_by->wide4 : group_by->wide6;
     for (unsigned int i = 0; i < MEASURE_KEY_WORDS; i++) {
         group_key[i] = key[i] & mask[i];
     }
     if (!(group_key[5] & MEASURE_KEY_TUNNELLED)
         && (group_key[5] & MEASURE_KEY_IPV4
-            || !(group->fields & MEASURE_FIELDS_PAIR))) {
+            || !(group_by->fields & MEASURE_FIELDS_PAIR))) {
         uint64_t addresses;
 
         /* The last four bytes of either address. */

@@ -50,20 +50,20 @@ bool
 measure_hitters_parse_by(const char *s,
                          struct measure_hitters_question *question)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
     bool source = !strcmp(s, "source/*");
 
     if (source || !strcmp(s, "destination/*")) {
-        measure_group_init(&question->group,
-                           (source ? MEASURE_FIELD_SOURCE
-                            : MEASURE_FIELD_DESTINATION), 128, 128);
+        measure_group_by_init(&question->group_by,
+                              (source ? MEASURE_FIELD_SOURCE
+                               : MEASURE_FIELD_DESTINATION), 128, 128);
         question->prefixes = true;
         return true;
     }
-    if (!measure_group_parse(s, &group)) {
+    if (!measure_group_by_parse(s, &group_by)) {
         return false;
     }
-    question->group = group;
+    question->group_by = group_by;
     question->prefixes = false;
     return true;
 }
@@ -136,8 +136,8 @@ sum_overflow(struct asking *asking)
         return;
     }
     for (size_t i = 0; i < scope->n_reports; i++) {
-        if (!measure_group_is_by(&asking->question->group,
-                                 reports[i]->key_kind)) {
+        if (!measure_group_by_is_kind(&asking->question->group_by,
+                                      reports[i]->key_kind)) {
             return;
         }
     }
@@ -178,7 +178,7 @@ missed_of_key(const struct asking *asking, enum measure_layout layout,
     }
     add_cell(asking, layout, key, &missed);
     if (layout == MEASURE_NARROW
-        && !(asking->question->group.fields & MEASURE_FIELD_TUNNEL)) {
+        && !(asking->question->group_by.fields & MEASURE_FIELD_TUNNEL)) {
         /* In the other layout the key may have another cell. */
         uint64_t wide[MEASURE_KEY_WORDS];
 
@@ -233,7 +233,7 @@ is_heavy_enough(const struct asking *asking, enum measure_layout layout,
     if (asking->exact) {
         return true;
     }
-    measure_group_key(&asking->question->group, layout, key, group_key);
+    measure_group_by_key(&asking->question->group_by, layout, key, group_key);
     judge_row(asking, layout, group_key, &row);
     return row.may_be_heavy;
 }
@@ -318,7 +318,7 @@ add_groups(const struct measure_table *table, void *asking_)
         memset(&row, 0, sizeof row);
         row.packets = row.prefix_packets = n_packets;
         row.bytes = row.prefix_bytes = n_bytes;
-        measure_group_key(&question->group, layout, key, group_key);
+        measure_group_by_key(&question->group_by, layout, key, group_key);
         measure_fields_from_key(&row.fields, layout, group_key);
         judge_row(asking, layout, group_key, &row);
         if (!add_row(asking, &row)) {
@@ -357,7 +357,7 @@ ask(struct asking *asking)
 
     if (question->prefixes) {
         struct measure_prefixes_question prefixes = {
-            .group = &question->group, .totals = &asking->totals,
+            .group_by = &question->group_by, .totals = &asking->totals,
             .threshold = &question->threshold, .sort = question->sort,
         };
 
@@ -365,7 +365,8 @@ ask(struct asking *asking)
                                     asking, &answer->keys, &answer->packets,
                                     &answer->bytes);
     }
-    return measure_query(asking->scope, &question->group, add_groups, asking);
+    return measure_query(asking->scope, &question->group_by, add_groups,
+                         asking);
 }
 
 /* Answers 'question' about 'scope', which measure_scope_check() must allow.
@@ -437,14 +438,14 @@ write_row(struct measure_output *o, const struct measure_scope *scope,
           const struct measure_totals *totals,
           const struct measure_hitters_row *row, unsigned int columns)
 {
-    struct measure_group group = question->group;
+    struct measure_group_by group_by = question->group_by;
     bool exact = measure_totals_exact(totals);
 
     if (question->prefixes) {
-        group.source_prefix = group.destination_prefix = row->bits;
+        group_by.source_prefix = group_by.destination_prefix = row->bits;
     }
     measure_output_open_row(o);
-    measure_key_write(o, scope, &group, &row->fields, columns);
+    measure_key_write(o, scope, &group_by, &row->fields, columns);
     measure_output_uint(o, "packets", row->packets);
     measure_output_uint(o, "bytes", row->bytes);
     if (question->prefixes) {
@@ -474,10 +475,10 @@ write_note(struct measure_output *o,
 {
     const char *sort = (question->sort == MEASURE_SORT_BYTES
                         ? "bytes" : "packets");
-    char name[MEASURE_GROUP_NAME_SIZE];
-    char note[MEASURE_GROUP_NAME_SIZE + 160];
+    char name[MEASURE_GROUP_BY_NAME_SIZE];
+    char note[MEASURE_GROUP_BY_NAME_SIZE + 160];
 
-    measure_group_name(&question->group, name);
+    measure_group_by_name(&question->group_by, name);
     snprintf(note, sizeof note, "Keys by %s%s, largest %s first, heavy from "
              "%s%s.", name, question->prefixes ? "/*" : "", sort,
              question->threshold_text,
@@ -512,7 +513,7 @@ measure_hitters_write(struct measure_output *o,
 
     write_note(o, question);
     for (size_t i = 0; i < answer.n_rows; i++) {
-        columns |= measure_key_columns(&question->group,
+        columns |= measure_key_columns(&question->group_by,
                                        &answer.rows[i].fields);
     }
     measure_output_open_list(o, "heavy-hitters");

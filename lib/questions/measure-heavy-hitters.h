@@ -40,8 +40,8 @@
  * Thread safety: as measure-query.h. */
 
 struct measure_hitters_question {
-    struct measure_group group;
-    bool prefixes;              /* Hierarchical; 'group' is source or
+    struct measure_group_by group_by;
+    bool prefixes;              /* Hierarchical; 'group_by' is source or
                                  * destination. */
     enum measure_sort sort;
     bool heavy_only;            /* Else the 'n' largest keys. */

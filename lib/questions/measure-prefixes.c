@@ -47,7 +47,7 @@ struct tree {
     enum measure_layout layout;
     size_t offset;              /* Of the address in a row, and its size. */
     size_t size;
-    struct measure_groups addresses;
+    struct measure_aggregate addresses;
     size_t n_levels;
     struct level levels[MAX_LEVELS];    /* From the shortest prefix. */
 };
@@ -84,7 +84,7 @@ tree_init(struct tree *tree, const struct measure_prefixes_question *question,
           const struct measure_scope *scope, enum measure_layout layout)
 {
     const struct measure_counters *counters = &question->totals->counters;
-    bool source = question->group->fields & MEASURE_FIELD_SOURCE;
+    bool source = question->group_by->fields & MEASURE_FIELD_SOURCE;
     unsigned int step = layout == MEASURE_NARROW ? 8 : 16;
 
     memset(tree, 0, sizeof *tree);
@@ -94,18 +94,18 @@ tree_init(struct tree *tree, const struct measure_prefixes_question *question,
     tree->layout = layout;
     tree->size = layout == MEASURE_NARROW ? 4 : 16;
     tree->offset = source ? 0 : tree->size;
-    measure_groups_init(&tree->addresses, layout, scope->reports[0]->secret,
-                        scope->reports[scope->n_reports - 1]->budget);
+    measure_aggregate_init(&tree->addresses, layout, scope->reports[0]->secret,
+                           scope->reports[scope->n_reports - 1]->budget);
     tree->n_levels = tree->size * 8 / step;
     for (size_t i = 0; i < tree->n_levels; i++) {
         struct level *level = &tree->levels[i];
-        struct measure_group group;
+        struct measure_group_by group_by;
 
         level->bits = (i + 1) * step;
-        measure_group_init(&group, question->group->fields, level->bits,
-                           level->bits);
+        measure_group_by_init(&group_by, question->group_by->fields,
+                              level->bits, level->bits);
         memcpy(level->mask,
-               layout == MEASURE_NARROW ? group.narrow : group.wide6,
+               layout == MEASURE_NARROW ? group_by.narrow : group_by.wide6,
                sizeof level->mask);
     }
 }
@@ -120,13 +120,13 @@ keep_addresses(const struct measure_table *table, void *trees_)
     size_t n = measure_table_n_used(table);
 
     trees->keys += n;
-    if (!measure_groups_reserve(&tree->addresses, n)) {
+    if (!measure_aggregate_reserve(&tree->addresses, n)) {
         return false;
     }
     MEASURE_ROWS_FOR_EACH (row, table) {
         struct sum sum = row_sum(tree, row);
 
-        memcpy(measure_groups_tail(&tree->addresses), row,
+        memcpy(measure_aggregate_tail(&tree->addresses), row,
                row_words * sizeof *row);
         tree->addresses.n++;
         sum_add(&trees->all, &sum);
@@ -357,12 +357,14 @@ measure_prefixes_ask(const struct measure_scope *scope,
         tree_init(&trees.trees[i], question, scope, i);
     }
     /* As many addresses as rows at most, which is often little enough. */
-    ok = measure_groups_reserve(&trees.trees[MEASURE_NARROW].addresses,
-                                measure_scope_rows(scope, ENOUGH_ADDRESSES));
-    ok = ok && measure_query(scope, question->group, keep_addresses, &trees);
+    ok = measure_aggregate_reserve(&trees.trees[MEASURE_NARROW].addresses,
+                                   measure_scope_rows(scope,
+                                                      ENOUGH_ADDRESSES));
+    ok = ok && measure_query(scope, question->group_by, keep_addresses,
+                             &trees);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         ok = ok && ask_tree(&trees.trees[i], f, aux);
-        measure_groups_destroy(&trees.trees[i].addresses);
+        measure_aggregate_destroy(&trees.trees[i].addresses);
     }
     *keys += trees.keys;
     *packets += trees.all.packets;

@@ -55,7 +55,7 @@
  * Thread safety: as measure-query.h. */
 
 struct measure_prefixes_question {
-    const struct measure_group *group;      /* By source or destination. */
+    const struct measure_group_by *group_by;   /* By source or destination. */
     const struct measure_totals *totals;
     const struct measure_threshold *threshold;
     enum measure_sort sort;

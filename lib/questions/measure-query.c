@@ -41,12 +41,12 @@ struct waiting {
 /* One query. */
 struct query {
     const struct measure_scope *scope;
-    const struct measure_group *group;
-    const struct measure_group *whole;
+    const struct measure_group_by *group_by;
+    const struct measure_group_by *whole;
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
-    const struct measure_grouping *base;    /* In place of the report. */
-    const struct measure_group *together;   /* Of the groups, see below. */
+    const struct measure_cached_groups *base;    /* In place of the report. */
+    const struct measure_group_by *together;   /* Of the groups, see below. */
     bool count_wholes;
     uint64_t min_packets;       /* Of a whole. */
 
@@ -62,8 +62,8 @@ struct query {
      * of 'together', is its own, lest the groups take much memory. */
     uint32_t n_passes;          /* A power of 2. */
     uint32_t pass;
-    struct measure_groups groups[MEASURE_N_LAYOUTS];
-    struct measure_groups wholes[MEASURE_N_LAYOUTS];
+    struct measure_aggregate aggregate[MEASURE_N_LAYOUTS];
+    struct measure_aggregate wholes[MEASURE_N_LAYOUTS];
 };
 
 #define MAX_PASSES 16
@@ -145,7 +145,7 @@ split_table__(struct query *q, enum measure_layout layout,
         if (filter && !measure_filter_matches(filter, layout, key)) {
             continue;
         }
-        to = measure_group_key(q->group, layout, key, row);
+        to = measure_group_by_key(q->group_by, layout, key, row);
         row[measure_key_words(to)] = *measure_row_packets(key, layout);
         row[measure_key_words(to) + 1] = *measure_row_bytes(key, layout);
         if (to == MEASURE_NARROW) {
@@ -226,23 +226,23 @@ split_scope(struct query *q)
 
 /* What is made of the rows of a part. */
 struct loading {
-    const struct measure_group *group;
-    struct measure_groups *groups;      /* Of each layout. */
+    const struct measure_group_by *group_by;
+    struct measure_aggregate *aggregate;      /* Of each layout. */
     bool heavy_only;            /* Only rows of wholes that are heavy... */
     bool one_pass;              /* ...and only those of the pass. */
 };
 
-/* Makes 'groups' ready for up to 'n_rows' rows of another part, or of a pass
- * of a large one, which may have few groups.  Returns false if there is no
- * memory. */
+/* Makes 'aggregate' ready for up to 'n_rows' rows of another part, or of a
+ * pass of a large one, which may have few groups.  Returns false if there is
+ * no memory. */
 static bool
-begin_part(const struct query *q, struct measure_groups *groups,
+begin_part(const struct query *q, struct measure_aggregate *aggregate,
            uint64_t n_rows)
 {
-    if (!groups->lasting) {
-        groups->n = 0;
+    if (!aggregate->lasting) {
+        aggregate->n = 0;
     }
-    return measure_groups_begin(groups, q->n_passes > 1 ? 0 : n_rows);
+    return measure_aggregate_begin(aggregate, q->n_passes > 1 ? 0 : n_rows);
 }
 
 /* Returns true if a row of the group 'key' is for the pass that is made. */
@@ -273,7 +273,7 @@ is_heavy(const struct query *q, enum measure_layout layout,
     for (unsigned int i = 0; i < n_words; i++) {
         whole[i] = key[i] & mask[i];
     }
-    return (measure_groups_find(&q->wholes[layout], whole)[n_words]
+    return (measure_aggregate_find(&q->wholes[layout], whole)[n_words]
             >= q->min_packets);
 }
 
@@ -285,9 +285,9 @@ load_rows__(struct query *q, const struct loading *l,
     const struct measure_filter *filter = q->scope->filter;
     size_t n_new[MEASURE_N_LAYOUTS] = { 0, 0 };
 
-    if (!measure_groups_reserve(&l->groups[layout], n)
+    if (!measure_aggregate_reserve(&l->aggregate[layout], n)
         || (layout == MEASURE_WIDE
-            && !measure_groups_reserve(&l->groups[MEASURE_NARROW], n))) {
+            && !measure_aggregate_reserve(&l->aggregate[MEASURE_NARROW], n))) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -299,14 +299,14 @@ load_rows__(struct query *q, const struct loading *l,
         if (filter && !measure_filter_matches(filter, layout, key)) {
             continue;
         }
-        to = measure_group_key(l->group, layout, key, group);
+        to = measure_group_by_key(l->group_by, layout, key, group);
         if (l->heavy_only && !is_heavy(q, to, group)) {
             continue;
         }
         if (l->one_pass && !is_of_pass(q, to, group)) {
             continue;
         }
-        row = (measure_groups_tail(&l->groups[to])
+        row = (measure_aggregate_tail(&l->aggregate[to])
                + n_new[to]++ * measure_row_words(to));
         for (unsigned int j = 0; j < measure_key_words(to); j++) {
             row[j] = group[j];
@@ -314,11 +314,11 @@ load_rows__(struct query *q, const struct loading *l,
         row[measure_key_words(to)] = key[measure_key_words(layout)];
         row[measure_key_words(to) + 1] = key[measure_key_words(layout) + 1];
     }
-    return (measure_groups_take(&l->groups[MEASURE_NARROW],
-                                n_new[MEASURE_NARROW])
+    return (measure_aggregate_take(&l->aggregate[MEASURE_NARROW],
+                                   n_new[MEASURE_NARROW])
             && (layout == MEASURE_NARROW
-                || measure_groups_take(&l->groups[MEASURE_WIDE],
-                                       n_new[MEASURE_WIDE])));
+                || measure_aggregate_take(&l->aggregate[MEASURE_WIDE],
+                                          n_new[MEASURE_WIDE])));
 }
 
 /* Adds up the rows 'i' to 'end' - 1 of 'table'. */
@@ -331,13 +331,13 @@ load_table__(struct query *q, const struct loading *l,
 
     if (layout == MEASURE_NARROW && !q->scope->filter && !l->heavy_only
         && !l->one_pass) {
-        return measure_groups_add_masked(&l->groups[layout], rows, end - i,
-                                         l->group->narrow,
-                                         MEASURE_GROUPS_SUM);
+        return measure_aggregate_add_masked(&l->aggregate[layout], rows,
+                                            end - i, l->group_by->narrow,
+                                            MEASURE_AGGREGATE_SUM);
     }
     while (i < end) {
-        uint32_t n = (end - i < MEASURE_GROUPS_BATCH
-                      ? end - i : MEASURE_GROUPS_BATCH);
+        uint32_t n = (end - i < MEASURE_AGGREGATE_BATCH
+                      ? end - i : MEASURE_AGGREGATE_BATCH);
 
         if (!load_rows__(q, l, layout, rows, n)) {
             return false;
@@ -388,7 +388,7 @@ load_reports_part(struct query *q, const struct loading *l, uint32_t i)
     /* Some wide rows may have narrow groups. */
     n_rows[MEASURE_NARROW] = count_rows(q, i, i + 1, n_rows);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        if (!begin_part(q, &l->groups[layout], n_rows[layout])) {
+        if (!begin_part(q, &l->aggregate[layout], n_rows[layout])) {
             return false;
         }
     }
@@ -416,22 +416,22 @@ MEASURE_SPECIALISED bool
 load_chunk__(struct query *q, const struct loading *l,
              enum measure_layout layout, const uint64_t *rows, size_t n)
 {
-    struct measure_groups *groups = &l->groups[layout];
+    struct measure_aggregate *aggregate = &l->aggregate[layout];
     size_t row_words = measure_row_words(layout);
     size_t n_new = 0;
     uint64_t *to;
 
     if (!l->heavy_only && !l->one_pass) {
-        return (l->group == q->group
-                ? measure_groups_add(groups, rows, n)
-                : measure_groups_add_masked(groups, rows, n,
-                                            whole_mask(q, layout),
-                                            MEASURE_GROUPS_SUM));
+        return (l->group_by == q->group_by
+                ? measure_aggregate_add(aggregate, rows, n)
+                : measure_aggregate_add_masked(aggregate, rows, n,
+                                               whole_mask(q, layout),
+                                               MEASURE_AGGREGATE_SUM));
     }
-    if (!measure_groups_reserve(groups, n)) {
+    if (!measure_aggregate_reserve(aggregate, n)) {
         return false;
     }
-    to = measure_groups_tail(groups);
+    to = measure_aggregate_tail(aggregate);
     for (size_t i = 0; i < n; i++, rows += row_words) {
         if ((!l->heavy_only || is_heavy(q, layout, rows))
             && (!l->one_pass || is_of_pass(q, layout, rows))) {
@@ -440,7 +440,7 @@ load_chunk__(struct query *q, const struct loading *l,
             n_new++;
         }
     }
-    return measure_groups_take(groups, n_new);
+    return measure_aggregate_take(aggregate, n_new);
 }
 
 /* Makes the groups of partition 'i'.  Returns false if there is no memory. */
@@ -451,7 +451,7 @@ load_partition(struct query *q, const struct loading *l, uint32_t i)
         const struct measure_partitions *p = &q->partitions[layout];
         struct measure_chunk chunk = { .number = 0 };
 
-        if (!begin_part(q, &l->groups[layout],
+        if (!begin_part(q, &l->aggregate[layout],
                         measure_partition_n_rows(p, i))) {
             return false;
         }
@@ -477,7 +477,7 @@ static bool
 has_heavy(const struct query *q)
 {
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        const struct measure_groups *wholes = &q->wholes[layout];
+        const struct measure_aggregate *wholes = &q->wholes[layout];
         const uint64_t *row = wholes->rows;
 
         for (uint32_t i = 0; i < wholes->n; i++) {
@@ -496,7 +496,8 @@ has_heavy(const struct query *q)
 static bool
 begin_passes(struct query *q, uint32_t i)
 {
-    const struct loading wholes = { .group = q->whole, .groups = q->wholes };
+    const struct loading wholes
+        = { .group_by = q->whole, .aggregate = q->wholes };
     uint64_t n_rows[MEASURE_N_LAYOUTS];
 
     q->pass = 0;
@@ -510,18 +511,18 @@ begin_passes(struct query *q, uint32_t i)
 static bool
 load_pass(struct query *q, uint32_t i)
 {
-    const struct loading groups = {
-        .group = q->group, .groups = q->groups,
+    const struct loading aggregate = {
+        .group_by = q->group_by, .aggregate = q->aggregate,
         .heavy_only = q->count_wholes && q->min_packets > 1,
         .one_pass = q->n_passes > 1,
     };
 
-    if (groups.heavy_only && !has_heavy(q)) {
-        q->groups[MEASURE_NARROW].n = q->groups[MEASURE_WIDE].n = 0;
+    if (aggregate.heavy_only && !has_heavy(q)) {
+        q->aggregate[MEASURE_NARROW].n = q->aggregate[MEASURE_WIDE].n = 0;
         q->n_passes = 1;
         return true;
     }
-    return load(q, &groups, i);
+    return load(q, &aggregate, i);
 }
 
 /* Returns true if all rows of a whole are in one part of all reports. */
@@ -529,7 +530,7 @@ static bool
 parts_do(const struct query *q)
 {
     const struct measure_scope *scope = q->scope;
-    const struct measure_group *whole = q->whole;
+    const struct measure_group_by *whole = q->whole;
     unsigned int fields = scope->reports[0]->part_group.fields;
 
     for (size_t i = 0; i < scope->n_reports; i++) {
@@ -558,8 +559,10 @@ begin(struct query *q)
     q->split = !parts_do(q);
     q->n_parts = scope->reports[0]->n_parts;
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        measure_groups_init(&q->groups[layout], layout, q->secret, q->budget);
-        measure_groups_init(&q->wholes[layout], layout, q->secret, q->budget);
+        measure_aggregate_init(&q->aggregate[layout], layout, q->secret,
+                               q->budget);
+        measure_aggregate_init(&q->wholes[layout], layout, q->secret,
+                               q->budget);
     }
     if (q->split && !split_scope(q)) {
         return false;
@@ -574,31 +577,31 @@ end(struct query *q)
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         measure_partitions_destroy(&q->partitions[layout], q->budget);
         free(q->waiting[layout]);
-        measure_groups_destroy(&q->groups[layout]);
-        measure_groups_destroy(&q->wholes[layout]);
+        measure_aggregate_destroy(&q->aggregate[layout]);
+        measure_aggregate_destroy(&q->wholes[layout]);
     }
 }
 
 /* Groupings that are kept. */
 
-/* Returns where groupings of the scope are kept, or NULL if they are not. */
-static struct measure_groupings *
-kept_groupings(const struct measure_scope *scope)
+/* Returns the cache of groups of the scope, or NULL if it has none. */
+static struct measure_group_cache *
+group_cache_of(const struct measure_scope *scope)
 {
     return (scope->n_reports == 1 && !scope->one_core
-            ? scope->reports[0]->groupings : NULL);
+            ? scope->reports[0]->group_cache : NULL);
 }
 
-/* Loads part 'i' behind those that 'q' has, and notes it in 'grouping'.
+/* Loads part 'i' behind those that 'q' has, and notes it in 'cached'.
  * Returns false if there is no memory. */
 static bool
-add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
+add_part(struct query *q, uint32_t i, struct measure_cached_groups *cached)
 {
     uint32_t begin[MEASURE_N_LAYOUTS];
     uint64_t n_rows[MEASURE_N_LAYOUTS];
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        begin[layout] = q->groups[layout].n;
+        begin[layout] = q->aggregate[layout].n;
     }
     if (!begin_passes(q, i)) {
         return false;
@@ -609,29 +612,29 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
         }
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_groups *groups = &q->groups[layout];
+        struct measure_aggregate *aggregate = &q->aggregate[layout];
         uint64_t n_first = count_rows(q, 0, 1, n_rows);
-        uint64_t most = grouping->max_packets;
+        uint64_t most = cached->max_packets;
 
-        for (uint32_t j = begin[layout]; j < groups->n; j++) {
-            uint64_t packets = groups->rows[j * measure_row_words(layout)
-                                            + measure_key_words(layout)];
+        for (uint32_t j = begin[layout]; j < aggregate->n; j++) {
+            uint64_t packets = aggregate->rows[j * measure_row_words(layout)
+                                               + measure_key_words(layout)];
 
             most = packets > most ? packets : most;
         }
-        grouping->max_packets = most;
-        if (grouping->parts[layout]) {
-            grouping->parts[layout][i + 1] = groups->n;
+        cached->max_packets = most;
+        if (cached->parts[layout]) {
+            cached->parts[layout][i + 1] = aggregate->n;
         }
         /* The others have about as many groups for their rows. */
-        if (!i && groups->n) {
-            uint64_t n = (groups->n * 17. / 16 * (q->n_rows - n_first)
+        if (!i && aggregate->n) {
+            uint64_t n = (aggregate->n * 17. / 16 * (q->n_rows - n_first)
                           / n_first);
             uint64_t size = n * measure_row_words(layout) * sizeof(uint64_t);
             bool ok = measure_budget_reserve(q->budget, size);
 
             if (ok) {
-                ok = measure_groups_reserve(groups, n);
+                ok = measure_aggregate_reserve(aggregate, n);
                 measure_budget_unreserve(q->budget, size);
             }
             if (!ok) {
@@ -642,94 +645,94 @@ add_part(struct query *q, uint32_t i, struct measure_grouping *grouping)
     return true;
 }
 
-/* Makes the grouping of the report in 'scope' by 'key_kind', whatever the
- * filter, from that by pair if there is one.  Returns NULL if there is no
- * memory. */
-static struct measure_grouping *
-make_grouping(const struct measure_scope *scope,
+/* Makes the groups, to be cached, of the report in 'scope' by 'key_kind',
+ * whatever the filter, from that by pair if there is one.  Returns NULL if
+ * there is no memory. */
+static struct measure_cached_groups *
+make_cached(const struct measure_scope *scope,
               enum measure_key_kind key_kind)
 {
-    struct measure_groupings *kept = kept_groupings(scope);
+    struct measure_group_cache *kept = group_cache_of(scope);
     struct measure_scope all_rows = *scope;
-    struct measure_group group;
+    struct measure_group_by group_by;
     struct query q = {
-        .scope = &all_rows, .group = &group, .whole = &group,
-        .together = &group,
-        .base = measure_groupings_get(kept, MEASURE_KIND_PAIR),
+        .scope = &all_rows, .group_by = &group_by, .whole = &group_by,
+        .together = &group_by,
+        .base = measure_group_cache_get(kept, MEASURE_KIND_PAIR),
     };
-    struct measure_grouping *grouping = measure_xzalloc(sizeof *grouping);
+    struct measure_cached_groups *cached = measure_xzalloc(sizeof *cached);
     bool ok;
 
     all_rows.filter = NULL;
-    measure_group_from_by(&group, key_kind);
+    measure_group_by_of_kind(&group_by, key_kind);
     ok = begin(&q);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        q.groups[layout].lasting = true;
+        q.aggregate[layout].lasting = true;
         if (!q.split) {
-            grouping->parts[layout]
+            cached->parts[layout]
                 = measure_xzalloc((q.n_parts + 1)
-                                  * sizeof *grouping->parts[layout]);
+                                  * sizeof *cached->parts[layout]);
         }
     }
     for (uint32_t i = 0; ok && i < q.n_parts; i++) {
-        ok = add_part(&q, i, grouping);
+        ok = add_part(&q, i, cached);
     }
     for (int layout = 0; ok && layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_groups *groups = &q.groups[layout];
+        struct measure_aggregate *aggregate = &q.aggregate[layout];
 
-        measure_groups_fit(groups);
-        measure_groups_view(groups, &grouping->tables[layout]);
-        grouping->sizes[layout] = groups->size;
-        groups->rows = NULL;        /* They stay. */
+        measure_aggregate_fit(aggregate);
+        measure_aggregate_view(aggregate, &cached->tables[layout]);
+        cached->sizes[layout] = aggregate->size;
+        aggregate->rows = NULL;     /* They stay. */
     }
     end(&q);
     if (!ok) {
-        measure_grouping_destroy(grouping, q.budget);
-        grouping = NULL;
+        measure_cached_groups_destroy(cached, q.budget);
+        cached = NULL;
     }
-    return grouping;
+    return cached;
 }
 
-/* Returns the grouping of the report in 'scope' by 'group', or NULL if it is
- * not one that is kept, or there is no memory to keep it. */
-static const struct measure_grouping *
-get_grouping(const struct measure_scope *scope,
-             const struct measure_group *group)
+/* Returns the cached groups of the report in 'scope' by 'group_by', or NULL if
+ * it is not one that is kept, or there is no memory to keep it. */
+static const struct measure_cached_groups *
+get_cached(const struct measure_scope *scope,
+             const struct measure_group_by *group_by)
 {
-    struct measure_groupings *kept = kept_groupings(scope);
+    struct measure_group_cache *kept = group_cache_of(scope);
 
     for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
-        if (measure_group_is_by(group, kind)) {
-            const struct measure_grouping *grouping
-                = measure_groupings_get(kept, kind);
-            struct measure_grouping *new;
+        if (measure_group_by_is_kind(group_by, kind)) {
+            const struct measure_cached_groups *cached
+                = measure_group_cache_get(kept, kind);
+            struct measure_cached_groups *new;
 
-            if (!grouping && measure_groupings_may_keep(kept)) {
-                new = make_grouping(scope, kind);
-                grouping = new ? measure_groupings_keep(kept, kind,
+            if (!cached && measure_group_cache_may_keep(kept)) {
+                new = make_cached(scope, kind);
+                cached = new ? measure_group_cache_keep(kept, kind,
                                                         new) : NULL;
             }
-            return grouping;
+            return cached;
         }
     }
     return NULL;
 }
 
-/* Chooses what 'q' takes in place of the rows of its report: that grouping of
- * those that are there which has all fields, and fewest rows. */
+/* Chooses what 'q' takes in place of the rows of its report: those cached
+ * groups of those that are there which has all fields, and fewest rows. */
 static void
 choose_base(struct query *q)
 {
     const struct measure_scope *scope = q->scope;
 
     for (int kind = MEASURE_KIND_PAIR; kind < MEASURE_N_KINDS; kind++) {
-        const struct measure_grouping *grouping
-            = measure_groupings_get(kept_groupings(scope), kind);
+        const struct measure_cached_groups *cached
+            = measure_group_cache_get(group_cache_of(scope), kind);
 
-        if (grouping && measure_group_derives(kind, q->group)
+        if (cached && measure_group_by_derives(kind, q->group_by)
             && (!scope->filter || measure_filter_derives(kind,
                                                          scope->filter))) {
-            q->base = grouping;
+            q->base = cached;
         }
     }
 }
@@ -740,18 +743,18 @@ choose_base(struct query *q)
  * each has the layout that its group has. */
 static bool
 rows_are_groups(const struct measure_scope *scope,
-                const struct measure_group *group)
+                const struct measure_group_by *group_by)
 {
     const struct measure_report *report = scope->reports[0];
 
-    return (measure_group_is_by(group, report->key_kind)
+    return (measure_group_by_is_kind(group_by, report->key_kind)
             && !(report->key_kind == MEASURE_KIND_FLOW ? report->several_ports
                  : report->tables[MEASURE_WIDE].n_used > 0));
 }
 
 static bool
 give_tables(const struct measure_table tables[MEASURE_N_LAYOUTS],
-            measure_groups_function *f, void *aux)
+            measure_aggregate_function *f, void *aux)
 {
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (measure_table_n_used(&tables[layout])
@@ -764,24 +767,24 @@ give_tables(const struct measure_table tables[MEASURE_N_LAYOUTS],
 
 /* Gives the groups of the pass that is loaded to one of the functions. */
 static bool
-give_groups(struct query *q, measure_groups_function *f,
+give_groups(struct query *q, measure_aggregate_function *f,
             measure_wholes_function *wholes_f, void *aux)
 {
     struct measure_table tables[MEASURE_N_LAYOUTS];
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (wholes_f && q->wholes[layout].n
-            && !wholes_f(&q->groups[layout], &q->wholes[layout],
+            && !wholes_f(&q->aggregate[layout], &q->wholes[layout],
                          q->pass + 1 < q->n_passes, aux)) {
             return false;
         }
-        measure_groups_view(&q->groups[layout], &tables[layout]);
+        measure_aggregate_view(&q->aggregate[layout], &tables[layout]);
     }
     return wholes_f || give_tables(tables, f, aux);
 }
 
 static bool
-query(struct query *q, measure_groups_function *f,
+query(struct query *q, measure_aggregate_function *f,
       measure_wholes_function *wholes_f, void *aux)
 {
     bool ok = begin(q);
@@ -800,72 +803,74 @@ query(struct query *q, measure_groups_function *f,
  * must allow it.  Returns false if there was no memory, or 'f' said so. */
 bool
 measure_query(const struct measure_scope *scope,
-              const struct measure_group *group,
-              measure_groups_function *f, void *aux)
+              const struct measure_group_by *group_by,
+              measure_aggregate_function *f, void *aux)
 {
     struct query q = {
-        .scope = scope, .group = group, .whole = group, .together = group,
+        .scope = scope, .group_by = group_by, .whole = group_by,
+        .together = group_by,
     };
-    const struct measure_grouping *grouping = NULL;
-    struct measure_groupings *kept;
+    const struct measure_cached_groups *cached = NULL;
+    struct measure_group_cache *kept;
     bool ok;
 
     if (!scope->n_reports) {
         return true;
     }
-    kept = kept_groupings(scope);
+    kept = group_cache_of(scope);
     if (!kept) {
         return query(&q, f, NULL, aux);
     }
-    if (!scope->filter && rows_are_groups(scope, group)) {
+    if (!scope->filter && rows_are_groups(scope, group_by)) {
         return give_tables(scope->reports[0]->tables, f, aux);
     }
-    measure_groupings_begin(kept);
+    measure_group_cache_begin(kept);
     if (!scope->filter) {
-        grouping = get_grouping(scope, group);
+        cached = get_cached(scope, group_by);
     }
-    if (grouping) {
-        ok = give_tables(grouping->tables, f, aux);
+    if (cached) {
+        ok = give_tables(cached->tables, f, aux);
     } else {
         choose_base(&q);
         ok = query(&q, f, NULL, aux);
     }
-    measure_groupings_end(kept);
+    measure_group_cache_end(kept);
     return ok;
 }
 
 /* Like measure_query(), with all groups that are one by 'together' in one
  * call, and all that are one by 'whole' in one call or in calls that follow
- * each other.  'together' must have the fields of 'whole', and 'group' those
- * of 'together'.  'f' also gets all wholes with their packets and bytes, but
- * of those with less than 'min_packets' packets no groups.  None may have
+ * each other.  'together' must have the fields of 'whole', and 'group_by'
+ * those of 'together'.  'f' also gets all wholes with their packets and bytes,
+ * but of those with less than 'min_packets' packets no groups.  None may have
  * tunnels. */
 bool
 measure_query_wholes(const struct measure_scope *scope,
-                     const struct measure_group *group,
-                     const struct measure_group *together,
-                     const struct measure_group *whole, uint64_t min_packets,
-                     measure_wholes_function *f, void *aux)
+                     const struct measure_group_by *group_by,
+                     const struct measure_group_by *together,
+                     const struct measure_group_by *whole,
+                     uint64_t min_packets, measure_wholes_function *f,
+                     void *aux)
 {
     struct query q = {
-        .scope = scope, .group = group, .whole = whole,
+        .scope = scope, .group_by = group_by, .whole = whole,
         .together = together, .count_wholes = true, .min_packets = min_packets,
     };
-    struct measure_groupings *kept;
+    struct measure_group_cache *kept;
     bool ok;
 
-    assert(!(group->fields & MEASURE_FIELD_TUNNEL));
+    assert(!(group_by->fields & MEASURE_FIELD_TUNNEL));
     if (!scope->n_reports) {
         return true;
     }
-    kept = kept_groupings(scope);
+    kept = group_cache_of(scope);
     if (!kept) {
         return query(&q, NULL, f, aux);
     }
-    measure_groupings_begin(kept);
+    measure_group_cache_begin(kept);
     choose_base(&q);
     ok = query(&q, NULL, f, aux);
-    measure_groupings_end(kept);
+    measure_group_cache_end(kept);
     return ok;
 }
 
@@ -874,24 +879,24 @@ measure_query_wholes(const struct measure_scope *scope,
  * there are. */
 bool
 measure_query_all_light(const struct measure_scope *scope,
-                        const struct measure_group *group,
+                        const struct measure_group_by *group_by,
                         uint64_t min_packets, uint64_t *keys)
 {
-    struct measure_groupings *kept = (scope->n_reports && !scope->filter
-                                      ? kept_groupings(scope) : NULL);
-    const struct measure_grouping *grouping;
+    struct measure_group_cache *kept = (scope->n_reports && !scope->filter
+                                        ? group_cache_of(scope) : NULL);
+    const struct measure_cached_groups *cached;
     bool light;
 
     if (!kept) {
         return false;
     }
-    measure_groupings_begin(kept);
-    grouping = get_grouping(scope, group);
-    light = grouping && grouping->max_packets < min_packets;
+    measure_group_cache_begin(kept);
+    cached = get_cached(scope, group_by);
+    light = cached && cached->max_packets < min_packets;
     for (int i = 0; light && i < MEASURE_N_LAYOUTS; i++) {
-        *keys += measure_table_n_used(&grouping->tables[i]);
+        *keys += measure_table_n_used(&cached->tables[i]);
     }
-    measure_groupings_end(kept);
+    measure_group_cache_end(kept);
     return light;
 }
 
@@ -1003,15 +1008,15 @@ measure_query_changes(const struct measure_scope *scope,
 {
     struct adding adding = { .key_kind = key_kind, .changes = changes };
     struct measure_totals totals;
-    struct measure_group group;
+    struct measure_group_by group_by;
     bool known_by_key, ok;
 
     if (!scope->n_reports) {
         return true;
     }
     adding.budget = scope->reports[scope->n_reports - 1]->budget;
-    measure_group_from_by(&group, key_kind);
-    ok = measure_query(scope, &group, add_changes, &adding);
+    measure_group_by_of_kind(&group_by, key_kind);
+    ok = measure_query(scope, &group_by, add_changes, &adding);
 
     measure_scope_sum(scope, &totals);
     known_by_key = (scope->n_reports == 1 && !scope->one_core

@@ -65,25 +65,27 @@ enum measure_sort {
 /* Called with groups, each in one call.  The table has no gaps, and is only to
  * be gone through.  A key may have, besides the fields of its group, the port
  * of the switch.  Returns false if there is no memory. */
-typedef bool measure_groups_function(const struct measure_table *, void *aux);
+typedef bool measure_aggregate_function(const struct measure_table *,
+                                        void *aux);
 
 /* Called with some wholes, and their groups: see measure_query_wholes().
  * 'more' says that the next call, for these layouts, is for the same wholes
  * and more of their groups. */
-typedef bool measure_wholes_function(const struct measure_groups *groups,
-                                     const struct measure_groups *wholes,
+typedef bool measure_wholes_function(const struct measure_aggregate *aggregate,
+                                     const struct measure_aggregate *wholes,
                                      bool more, void *aux);
 
-bool measure_query(const struct measure_scope *, const struct measure_group *,
-                   measure_groups_function *, void *aux);
+bool measure_query(const struct measure_scope *,
+                   const struct measure_group_by *,
+                   measure_aggregate_function *, void *aux);
 bool measure_query_wholes(const struct measure_scope *,
-                          const struct measure_group *group,
-                          const struct measure_group *together,
-                          const struct measure_group *whole,
+                          const struct measure_group_by *group_by,
+                          const struct measure_group_by *together,
+                          const struct measure_group_by *whole,
                           uint64_t min_packets,
                           measure_wholes_function *, void *aux);
 bool measure_query_all_light(const struct measure_scope *,
-                             const struct measure_group *,
+                             const struct measure_group_by *,
                              uint64_t min_packets, uint64_t *keys);
 bool measure_query_changes(const struct measure_scope *, enum measure_key_kind,
                            struct measure_change *const changes[]);

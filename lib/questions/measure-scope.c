@@ -156,14 +156,14 @@ measure_scope_check_complete(const struct measure_scope *scope,
     return NULL;
 }
 
-/* The same for 'group', of which the report must have rows. */
+/* The same for 'group_by', of which the report must have rows. */
 static char *
 check_rows(const struct measure_scope *scope,
            const struct measure_report *report,
-           const struct measure_group *group)
+           const struct measure_group_by *group_by)
 {
-    char name[MEASURE_GROUP_NAME_SIZE + 4];
-    char valid[MEASURE_GROUP_NAME_SIZE];
+    char name[MEASURE_GROUP_BY_NAME_SIZE + 4];
+    char valid[MEASURE_GROUP_BY_NAME_SIZE];
 
     if (report->complete) {
         return NULL;
@@ -171,9 +171,9 @@ check_rows(const struct measure_scope *scope,
     if (scope->n_reports > 1) {
         return incomplete(report, "last", "epoch=NUMBER");
     }
-    if (!measure_group_is_by(group, report->key_kind)) {
+    if (!measure_group_by_is_kind(group_by, report->key_kind)) {
         strcpy(name, "by=");
-        measure_group_name(group, name + 3);
+        measure_group_by_name(group_by, name + 3);
         snprintf(valid, sizeof valid, "by=%s",
                  measure_kind_name(report->key_kind));
         return incomplete(report, name, valid);
@@ -199,31 +199,32 @@ measure_scope_add_error(const struct measure_scope *scope,
     }
 }
 
-/* Returns NULL if 'scope' can be asked for 'group', else an error message,
+/* Returns NULL if 'scope' can be asked for 'group_by', else an error message,
  * which the caller must free(). */
 char *
 measure_scope_check(const struct measure_scope *scope,
-                    const struct measure_group *group)
+                    const struct measure_group_by *group_by)
 {
-    char name[MEASURE_GROUP_NAME_SIZE];
+    char name[MEASURE_GROUP_BY_NAME_SIZE];
     char *error = NULL;
     size_t size;
     FILE *stream;
 
     for (size_t i = 0; i < scope->n_reports; i++) {
         const struct measure_report *report = scope->reports[i];
-        bool group_derives = measure_group_derives(report->key_kind, group);
+        bool group_derives = measure_group_by_derives(report->key_kind,
+                                                      group_by);
 
         if (group_derives
             && (!scope->filter
                 || measure_filter_derives(report->key_kind, scope->filter))) {
-            error = check_rows(scope, report, group);
+            error = check_rows(scope, report, group_by);
             if (error) {
                 return error;
             }
             continue;
         }
-        measure_group_name(group, name);
+        measure_group_by_name(group_by, name);
         stream = measure_check_memory(open_memstream(&error, &size));
         fprintf(stream, "%s%s needs more than epoch %"PRIu64" counted: it "
                 "ran with measure-key=%s", group_derives ? "where" : "by=",
@@ -324,39 +325,39 @@ optional_fields(const struct measure_fields *fields)
             | (fields->tunnelled ? MEASURE_FIELD_TUNNEL : 0));
 }
 
-/* Returns the columns for the keys of 'group' in a table of text: add up (OR)
- * what this returns for each row. */
+/* Returns the columns for the keys of 'group_by' in a table of text: add up
+ * (OR) what this returns for each row. */
 unsigned int
-measure_key_columns(const struct measure_group *group,
+measure_key_columns(const struct measure_group_by *group_by,
                     const struct measure_fields *fields)
 {
     unsigned int optional = MEASURE_FIELD_VLAN | MEASURE_FIELD_TUNNEL;
 
     /* Who groups by these wants to see them. */
-    if (!(group->fields & MEASURE_FIELDS_PAIR)) {
+    if (!(group_by->fields & MEASURE_FIELDS_PAIR)) {
         optional = 0;
     }
-    return ((group->fields & ~optional)
-            | (group->fields & optional & optional_fields(fields)));
+    return ((group_by->fields & ~optional)
+            | (group_by->fields & optional & optional_fields(fields)));
 }
 
 /* Writes the members of a row that say its key.  'columns' says what a table
  * of text needs (measure_key_columns()). */
 void
 measure_key_write(struct measure_output *o, const struct measure_scope *scope,
-                  const struct measure_group *group,
+                  const struct measure_group_by *group_by,
                   const struct measure_fields *fields, unsigned int columns)
 {
     bool text = measure_output_is_text(o);
-    unsigned int shown = text ? columns : group->fields;
+    unsigned int shown = text ? columns : group_by->fields;
 
     if (shown & MEASURE_FIELD_SOURCE) {
         write_address(o, "source", fields->family, fields->source,
-                      group->source_prefix);
+                      group_by->source_prefix);
     }
     if (shown & MEASURE_FIELD_DESTINATION) {
         write_address(o, "destination", fields->family, fields->destination,
-                      group->destination_prefix);
+                      group_by->destination_prefix);
     }
     if (shown & MEASURE_FIELD_PROTOCOL) {
         measure_output_uint(o, "protocol", fields->protocol);

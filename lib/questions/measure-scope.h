@@ -84,7 +84,7 @@ bool measure_totals_exact(const struct measure_totals *);
 const char *measure_totals_estimate(const struct measure_totals *);
 uint64_t measure_scope_rows(const struct measure_scope *, uint64_t max);
 char *measure_scope_check(const struct measure_scope *,
-                          const struct measure_group *);
+                          const struct measure_group_by *);
 char *measure_scope_check_complete(const struct measure_scope *,
                                    const char *question);
 void measure_scope_add_error(const struct measure_scope *,
@@ -93,10 +93,10 @@ void measure_scope_add_error(const struct measure_scope *,
 
 void measure_scope_write(struct measure_output *, const struct measure_scope *,
                          const struct measure_totals *);
-unsigned int measure_key_columns(const struct measure_group *,
+unsigned int measure_key_columns(const struct measure_group_by *,
                                  const struct measure_fields *);
 void measure_key_write(struct measure_output *, const struct measure_scope *,
-                       const struct measure_group *,
+                       const struct measure_group_by *,
                        const struct measure_fields *, unsigned int columns);
 
 #endif /* measure-scope.h */

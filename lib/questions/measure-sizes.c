@@ -58,12 +58,12 @@ has_ports(uint8_t protocol)
 }
 
 static bool
-add_sizes(const struct measure_table *groups, void *sizes_)
+add_sizes(const struct measure_table *aggregate, void *sizes_)
 {
-    enum measure_layout layout = groups->layout;
+    enum measure_layout layout = aggregate->layout;
     struct sizes *sizes = sizes_;
 
-    MEASURE_ROWS_FOR_EACH (row, groups) {
+    MEASURE_ROWS_FOR_EACH (row, aggregate) {
         uint64_t packets = *measure_row_packets(row, layout);
         uint64_t bytes = *measure_row_bytes(row, layout);
         uint64_t word = row[measure_key_ports(layout)];
@@ -129,11 +129,11 @@ write_sizes(struct measure_output *o, const struct sizes *sizes)
 /* Entropy. */
 
 static bool
-add_entropy(const struct measure_table *groups, void *entropy)
+add_entropy(const struct measure_table *aggregate, void *entropy)
 {
-    MEASURE_ROWS_FOR_EACH (row, groups) {
+    MEASURE_ROWS_FOR_EACH (row, aggregate) {
         measure_entropy_add(entropy, *measure_row_packets(row,
-                                                          groups->layout));
+                                                          aggregate->layout));
     }
     return true;
 }
@@ -158,12 +158,12 @@ write_address_entropy(struct measure_output *o,
                       enum measure_key_kind key_kind)
 {
     struct measure_entropy entropy;
-    struct measure_group group;
+    struct measure_group_by group_by;
 
     if (measure_kind_derives(scope->reports[0]->key_kind, key_kind)) {
-        measure_group_from_by(&group, key_kind);
+        measure_group_by_of_kind(&group_by, key_kind);
         measure_entropy_init(&entropy);
-        if (!measure_query(scope, &group, add_entropy, &entropy)) {
+        if (!measure_query(scope, &group_by, add_entropy, &entropy)) {
             return false;
         }
         write_entropy(o, name, &entropy);
@@ -188,9 +188,9 @@ write_port_entropy(struct measure_output *o, const char *name,
  * its own keys. */
 void
 measure_sizes_group(const struct measure_scope *scope,
-                    struct measure_group *group)
+                    struct measure_group_by *group_by)
 {
-    measure_group_from_by(group, scope->reports[0]->key_kind);
+    measure_group_by_of_kind(group_by, scope->reports[0]->key_kind);
 }
 
 /* Writes the members of one bridge: the epoch, its totals, and how large its
@@ -203,17 +203,17 @@ measure_sizes_write(struct measure_output *o,
     struct sizes *sizes = measure_xzalloc(sizeof *sizes);
     enum measure_key_kind key_kind = scope->reports[0]->key_kind;
     struct measure_totals totals;
-    struct measure_group group;
+    struct measure_group_by group_by;
     bool ok;
 
-    measure_sizes_group(scope, &group);
+    measure_sizes_group(scope, &group_by);
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
     measure_output_string(o, "key", measure_kind_name(key_kind));
     measure_distribution_init(&sizes->distribution);
     sizes->packets = measure_values_create();
     sizes->bytes = measure_values_create();
-    ok = measure_query(scope, &group, add_sizes, sizes);
+    ok = measure_query(scope, &group_by, add_sizes, sizes);
     if (ok) {
         write_sizes(o, sizes);
     }

@@ -32,7 +32,7 @@
  * Thread safety: as measure-query.h. */
 
 void measure_sizes_group(const struct measure_scope *,
-                         struct measure_group *);
+                         struct measure_group_by *);
 bool measure_sizes_write(struct measure_output *,
                          const struct measure_scope *);
 

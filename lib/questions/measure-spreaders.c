@@ -31,19 +31,19 @@
 struct asking {
     const struct measure_spreaders_question *question;
     struct measure_spreaders_answer *answer;
-    struct measure_group group;         /* What a row is about. */
-    struct measure_group pair;          /* That and what is counted. */
+    struct measure_group_by group_by;   /* What a row is about. */
+    struct measure_group_by pair;       /* That and what is counted. */
     measure_compare *compare;
     size_t max_rows;
     size_t allocated;
     uint64_t n_wanted;                  /* Rows that were to be listed. */
 
     /* Of one part. */
-    struct measure_groups pairs[MEASURE_N_LAYOUTS];
+    struct measure_aggregate pairs[MEASURE_N_LAYOUTS];
 
     /* For each source, its destinations, and in place of bytes its
      * destinations and ports: so far, if 'more' is true. */
-    struct measure_groups sources[MEASURE_N_LAYOUTS];
+    struct measure_aggregate sources[MEASURE_N_LAYOUTS];
     bool more[MEASURE_N_LAYOUTS];
 };
 
@@ -88,10 +88,10 @@ row_fields(enum measure_spreaders_by by)
  * ports. */
 void
 measure_spreaders_group(enum measure_spreaders_by by,
-                        struct measure_group *group)
+                        struct measure_group_by *group_by)
 {
-    measure_group_init(group, row_fields(by) | MEASURE_FIELDS_PAIR, 128,
-                       128);
+    measure_group_by_init(group_by, row_fields(by) | MEASURE_FIELDS_PAIR, 128,
+                          128);
 }
 
 /* Returns true if all reports know the ports of destinations, and these are
@@ -100,11 +100,12 @@ static bool
 count_ports(const struct measure_scope *scope,
             enum measure_spreaders_by by)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
 
-    measure_group_init(&group, MEASURE_FIELD_DESTINATION_PORT, 128, 128);
+    measure_group_by_init(&group_by, MEASURE_FIELD_DESTINATION_PORT, 128, 128);
     for (size_t i = 0; i < scope->n_reports; i++) {
-        if (!measure_group_derives(scope->reports[i]->key_kind, &group)) {
+        if (!measure_group_by_derives(scope->reports[i]->key_kind,
+                                      &group_by)) {
             return false;
         }
     }
@@ -138,38 +139,40 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
-/* Makes 'groups' those of 'from' masked with 'mask', or adds these if 'more':
- * each counts one, and its packets as bytes.  Returns false if there is no
- * memory. */
+/* Makes 'aggregate' those of 'from' masked with 'mask', or adds these if
+ * 'more': each counts one, and its packets as bytes.  Returns false if there
+ * is no memory. */
 static bool
-count_groups(struct measure_groups *groups, const struct measure_groups *from,
+count_groups(struct measure_aggregate *aggregate,
+             const struct measure_aggregate *from,
              const uint64_t *mask, bool more)
 {
     if (!more) {
-        groups->n = 0;
+        aggregate->n = 0;
     }
-    return ((more || measure_groups_begin(groups, from->n))
-            && measure_groups_add_masked(groups, from->rows, from->n, mask,
-                                         MEASURE_GROUPS_COUNT));
+    return ((more || measure_aggregate_begin(aggregate, from->n))
+            && measure_aggregate_add_masked(aggregate, from->rows, from->n,
+                                            mask, MEASURE_AGGREGATE_COUNT));
 }
 
 /* Counts the destinations, and with ports if the question is about them, of
- * the sources of 'groups'.  Returns false if there is no memory. */
+ * the sources of 'aggregate'.  Returns false if there is no memory. */
 static bool
-count_destinations(struct asking *asking, const struct measure_groups *groups)
+count_destinations(struct asking *asking,
+                   const struct measure_aggregate *aggregate)
 {
-    enum measure_layout layout = groups->layout;
-    struct measure_groups *pairs = &asking->pairs[layout];
+    enum measure_layout layout = aggregate->layout;
+    struct measure_aggregate *pairs = &asking->pairs[layout];
     bool narrow = layout == MEASURE_NARROW;
 
     /* Of each pair the ports, and of each source the pairs, and the ports of
      * these. */
-    return (count_groups(pairs, groups,
+    return (count_groups(pairs, aggregate,
                          narrow ? asking->pair.narrow : asking->pair.wide6,
                          false)
             && count_groups(&asking->sources[layout], pairs,
-                            (narrow ? asking->group.narrow
-                             : asking->group.wide6), asking->more[layout]));
+                            (narrow ? asking->group_by.narrow
+                             : asking->group_by.wide6), asking->more[layout]));
 }
 
 static bool
@@ -228,18 +231,20 @@ follows(const struct asking *asking, enum measure_layout layout,
 }
 
 /* Adds to the answer the sources of one part: 'wholes' has their packets and
- * bytes, 'groups' their destinations, or some of them if there are 'more'. */
+ * bytes, 'aggregate' their destinations, or some of them if there are
+ * 'more'. */
 static bool
-add_sources(const struct measure_groups *groups,
-            const struct measure_groups *wholes, bool more, void *asking_)
+add_sources(const struct measure_aggregate *aggregate,
+            const struct measure_aggregate *wholes, bool more, void *asking_)
 {
     struct asking *asking = asking_;
     const struct measure_spreaders_question *question = asking->question;
-    const struct measure_groups *sources = &asking->sources[groups->layout];
-    enum measure_layout layout = groups->layout;
+    const struct measure_aggregate *sources
+        = &asking->sources[aggregate->layout];
+    enum measure_layout layout = aggregate->layout;
 
-    if (groups->n) {
-        if (!count_destinations(asking, groups)) {
+    if (aggregate->n) {
+        if (!count_destinations(asking, aggregate)) {
             return false;
         }
         asking->more[layout] = true;
@@ -273,7 +278,7 @@ add_sources(const struct measure_groups *groups,
             asking->answer->excluded_rows++;
             continue;
         }
-        whole = measure_groups_find(wholes, key);
+        whole = measure_aggregate_find(wholes, key);
         row.spread = spread;
         row.ports = ports;
         row.packets = *measure_row_packets(whole, layout);
@@ -303,7 +308,7 @@ measure_spreaders_ask(const struct measure_scope *scope,
     struct measure_totals totals;
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
-    struct measure_group finest;
+    struct measure_group_by finest;
     bool ok;
 
     memset(answer, 0, sizeof *answer);
@@ -314,30 +319,33 @@ measure_spreaders_ask(const struct measure_scope *scope,
     }
     secret = scope->reports[0]->secret;
     budget = scope->reports[scope->n_reports - 1]->budget;
-    measure_group_init(&asking.group, fields, 128, 128);
-    measure_group_init(&asking.pair, fields | MEASURE_FIELDS_PAIR, 128, 128);
-    measure_group_init(&finest,
-                       (asking.pair.fields
-                        | (count_ports(scope, question->by)
-                           ? MEASURE_FIELD_DESTINATION_PORT : 0)), 128, 128);
-    if (measure_query_all_light(scope, &asking.group, question->min,
+    measure_group_by_init(&asking.group_by, fields, 128, 128);
+    measure_group_by_init(&asking.pair, fields | MEASURE_FIELDS_PAIR, 128,
+                          128);
+    measure_group_by_init(&finest,
+                          (asking.pair.fields
+                           | (count_ports(scope, question->by)
+                              ? MEASURE_FIELD_DESTINATION_PORT : 0)),
+                          128, 128);
+    if (measure_query_all_light(scope, &asking.group_by, question->min,
                                 &answer->keys)) {
         return true;
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        measure_groups_init(&asking.pairs[layout], layout, secret, budget);
-        measure_groups_init(&asking.sources[layout], layout, secret, budget);
+        measure_aggregate_init(&asking.pairs[layout], layout, secret, budget);
+        measure_aggregate_init(&asking.sources[layout], layout, secret,
+                               budget);
     }
 
-    ok = measure_query_wholes(scope, &finest, &asking.pair, &asking.group,
+    ok = measure_query_wholes(scope, &finest, &asking.pair, &asking.group_by,
                               question->min, add_sources, &asking);
     if (answer->n_rows) {
         qsort(answer->rows, answer->n_rows, sizeof *answer->rows,
               asking.compare);
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        measure_groups_destroy(&asking.pairs[layout]);
-        measure_groups_destroy(&asking.sources[layout]);
+        measure_aggregate_destroy(&asking.pairs[layout]);
+        measure_aggregate_destroy(&asking.sources[layout]);
     }
     if (!ok) {
         answer->n_rows = 0;
@@ -358,11 +366,11 @@ write_row(struct measure_output *o, const struct measure_scope *scope,
           const struct measure_spreaders_question *question,
           const struct measure_spreaders_row *row)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
 
-    measure_group_init(&group, row_fields(question->by), 128, 128);
+    measure_group_by_init(&group_by, row_fields(question->by), 128, 128);
     measure_output_open_row(o);
-    measure_key_write(o, scope, &group, &row->fields, group.fields);
+    measure_key_write(o, scope, &group_by, &row->fields, group_by.fields);
     if (question->by == MEASURE_SPREADERS_BY_DESTINATION) {
         measure_output_uint(o, "sources", row->spread);
     } else {

@@ -85,7 +85,7 @@ bool measure_spreaders_by_from_name(const char *,
                                     enum measure_spreaders_by *);
 const char *measure_spreaders_by_name(enum measure_spreaders_by);
 void measure_spreaders_group(enum measure_spreaders_by,
-                             struct measure_group *);
+                             struct measure_group_by *);
 bool measure_spreaders_ask(const struct measure_scope *,
                            const struct measure_spreaders_question *,
                            struct measure_spreaders_answer *);

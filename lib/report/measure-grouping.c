@@ -21,18 +21,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-struct measure_groupings {
+struct measure_group_cache {
     struct measure_budget *budget;
     pthread_mutex_t mutex;      /* Protects all below. */
     unsigned int n_users;
     bool forgotten;             /* Nothing is kept when nobody uses it. */
-    struct measure_grouping *kept[MEASURE_N_KINDS];
+    struct measure_cached_groups *kept[MEASURE_N_KINDS];
 };
 
-struct measure_groupings *
-measure_groupings_create(struct measure_budget *budget)
+struct measure_group_cache *
+measure_group_cache_create(struct measure_budget *budget)
 {
-    struct measure_groupings *g = measure_xzalloc(sizeof *g);
+    struct measure_group_cache *g = measure_xzalloc(sizeof *g);
 
     g->budget = budget;
     pthread_mutex_init(&g->mutex, NULL);
@@ -40,24 +40,24 @@ measure_groupings_create(struct measure_budget *budget)
 }
 
 void
-measure_grouping_destroy(struct measure_grouping *grouping,
-                         struct measure_budget *budget)
+measure_cached_groups_destroy(struct measure_cached_groups *cached,
+                              struct measure_budget *budget)
 {
-    if (grouping) {
+    if (cached) {
         for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
-            measure_memory_give(budget, grouping->tables[i].rows,
-                                grouping->sizes[i], true);
-            free(grouping->parts[i]);
+            measure_memory_give(budget, cached->tables[i].rows,
+                                cached->sizes[i], true);
+            free(cached->parts[i]);
         }
-        free(grouping);
+        free(cached);
     }
 }
 
 /* Takes what 'g' has for the caller to destroy, if nobody uses it and it was
  * forgotten.  The mutex must be held. */
 static void
-take_unused(struct measure_groupings *g,
-            struct measure_grouping *taken[MEASURE_N_KINDS])
+take_unused(struct measure_group_cache *g,
+            struct measure_cached_groups *taken[MEASURE_N_KINDS])
 {
     for (int i = 0; i < MEASURE_N_KINDS; i++) {
         taken[i] = NULL;
@@ -69,19 +69,19 @@ take_unused(struct measure_groupings *g,
 }
 
 static void
-destroy_taken(struct measure_groupings *g,
-              struct measure_grouping *taken[MEASURE_N_KINDS])
+destroy_taken(struct measure_group_cache *g,
+              struct measure_cached_groups *taken[MEASURE_N_KINDS])
 {
     for (int i = 0; i < MEASURE_N_KINDS; i++) {
-        measure_grouping_destroy(taken[i], g->budget);
+        measure_cached_groups_destroy(taken[i], g->budget);
     }
 }
 
 void
-measure_groupings_destroy(struct measure_groupings *g)
+measure_group_cache_destroy(struct measure_group_cache *g)
 {
     if (g) {
-        measure_groupings_forget(g);
+        measure_group_cache_forget(g);
         assert(!g->n_users);
         pthread_mutex_destroy(&g->mutex);
         free(g);
@@ -90,7 +90,7 @@ measure_groupings_destroy(struct measure_groupings *g)
 
 /* Must come before anything is got from 'g', or kept by it. */
 void
-measure_groupings_begin(struct measure_groupings *g)
+measure_group_cache_begin(struct measure_group_cache *g)
 {
     pthread_mutex_lock(&g->mutex);
     g->n_users++;
@@ -99,9 +99,9 @@ measure_groupings_begin(struct measure_groupings *g)
 
 /* From now on the caller uses nothing that 'g' has. */
 void
-measure_groupings_end(struct measure_groupings *g)
+measure_group_cache_end(struct measure_group_cache *g)
 {
-    struct measure_grouping *taken[MEASURE_N_KINDS];
+    struct measure_cached_groups *taken[MEASURE_N_KINDS];
 
     pthread_mutex_lock(&g->mutex);
     g->n_users--;
@@ -110,9 +110,9 @@ measure_groupings_end(struct measure_groupings *g)
     destroy_taken(g, taken);
 }
 
-/* Returns false if it would be in vain to make a grouping for 'g'. */
+/* Returns false if it would be in vain to make groups for 'g'. */
 bool
-measure_groupings_may_keep(struct measure_groupings *g)
+measure_group_cache_may_keep(struct measure_group_cache *g)
 {
     bool forgotten;
 
@@ -122,45 +122,45 @@ measure_groupings_may_keep(struct measure_groupings *g)
     return !forgotten;
 }
 
-/* Returns the grouping by 'key_kind', or NULL if there is none yet. */
-const struct measure_grouping *
-measure_groupings_get(struct measure_groupings *g,
-                      enum measure_key_kind key_kind)
+/* Returns the groups by 'key_kind', or NULL if there is none yet. */
+const struct measure_cached_groups *
+measure_group_cache_get(struct measure_group_cache *g,
+                        enum measure_key_kind key_kind)
 {
-    const struct measure_grouping *grouping;
+    const struct measure_cached_groups *cached;
 
     pthread_mutex_lock(&g->mutex);
-    grouping = g->kept[key_kind];
+    cached = g->kept[key_kind];
     pthread_mutex_unlock(&g->mutex);
-    return grouping;
+    return cached;
 }
 
-/* Keeps 'grouping', unless another thread was faster.  Returns what is kept:
- * 'grouping' is not the caller's any more. */
-const struct measure_grouping *
-measure_groupings_keep(struct measure_groupings *g,
-                       enum measure_key_kind key_kind,
-                       struct measure_grouping *grouping)
+/* Keeps 'cached', unless another thread was faster.  Returns what is kept:
+ * 'cached' is not the caller's any more. */
+const struct measure_cached_groups *
+measure_group_cache_keep(struct measure_group_cache *g,
+                         enum measure_key_kind key_kind,
+                         struct measure_cached_groups *cached)
 {
-    struct measure_grouping *unwanted = NULL;
+    struct measure_cached_groups *unwanted = NULL;
 
     pthread_mutex_lock(&g->mutex);
     if (g->kept[key_kind]) {
-        unwanted = grouping;
-        grouping = g->kept[key_kind];
+        unwanted = cached;
+        cached = g->kept[key_kind];
     } else {
-        g->kept[key_kind] = grouping;
+        g->kept[key_kind] = cached;
     }
     pthread_mutex_unlock(&g->mutex);
-    measure_grouping_destroy(unwanted, g->budget);
-    return grouping;
+    measure_cached_groups_destroy(unwanted, g->budget);
+    return cached;
 }
 
-/* Frees all groupings as soon as nobody uses them. */
+/* Frees all cached groups as soon as nobody uses them. */
 void
-measure_groupings_forget(struct measure_groupings *g)
+measure_group_cache_forget(struct measure_group_cache *g)
 {
-    struct measure_grouping *taken[MEASURE_N_KINDS];
+    struct measure_cached_groups *taken[MEASURE_N_KINDS];
 
     pthread_mutex_lock(&g->mutex);
     g->forgotten = true;

@@ -23,26 +23,26 @@
  * ==============================
  *
  * The rows of a report by pair, by source, and by destination are what most
- * questions begin with.  Each of these groupings is made when it is first
+ * questions begin with.  Each of these is made when it is first
  * needed (measure-query.h), and kept with the report: superspreaders and
- * entropy then need no further look at the flows, and the next grouping comes
+ * entropy then need no further look at the flows, and the next one comes
  * from the pairs, which are fewer.
  *
  * Memory: 32 bytes for each group with a narrow key and 64 for a wide one,
- * counted as used by the budget.  A grouping is only made if the budget then
+ * counted as used by the budget.  One is only made if the budget then
  * has a quarter of its limit left, by what its first part says of the others;
  * what several threads make at once is added up, though one of two that make
- * the same will be thrown away.  measure_groupings_forget() frees all of a
+ * the same will be thrown away.  measure_group_cache_forget() frees all of a
  * report, as soon as nobody uses them: when a newer report comes, or when
  * memory is short.  From then on that report keeps none.
  *
  * Thread safety: all functions may be called by several threads at once.  What
- * measure_groupings_get() and measure_groupings_keep() return does not change,
- * and stays until the caller's measure_groupings_end(). */
+ * measure_group_cache_get() and measure_group_cache_keep() return does not
+ * change, and stays until the caller's measure_group_cache_end(). */
 
-struct measure_groupings;
+struct measure_group_cache;
 
-struct measure_grouping {
+struct measure_cached_groups {
     /* Only to be gone through: they have no gaps. */
     struct measure_table tables[MEASURE_N_LAYOUTS];
     size_t sizes[MEASURE_N_LAYOUTS];    /* Bytes. */
@@ -54,20 +54,20 @@ struct measure_grouping {
     uint64_t max_packets;       /* Of a group. */
 };
 
-struct measure_groupings *measure_groupings_create(struct measure_budget *);
-void measure_groupings_destroy(struct measure_groupings *);
+struct measure_group_cache *measure_group_cache_create(struct measure_budget *);
+void measure_group_cache_destroy(struct measure_group_cache *);
 
-void measure_groupings_begin(struct measure_groupings *);
-void measure_groupings_end(struct measure_groupings *);
-bool measure_groupings_may_keep(struct measure_groupings *);
-const struct measure_grouping *measure_groupings_get(
-    struct measure_groupings *, enum measure_key_kind);
-const struct measure_grouping *measure_groupings_keep(
-    struct measure_groupings *, enum measure_key_kind,
-    struct measure_grouping *);
-void measure_groupings_forget(struct measure_groupings *);
+void measure_group_cache_begin(struct measure_group_cache *);
+void measure_group_cache_end(struct measure_group_cache *);
+bool measure_group_cache_may_keep(struct measure_group_cache *);
+const struct measure_cached_groups *measure_group_cache_get(
+    struct measure_group_cache *, enum measure_key_kind);
+const struct measure_cached_groups *measure_group_cache_keep(
+    struct measure_group_cache *, enum measure_key_kind,
+    struct measure_cached_groups *);
+void measure_group_cache_forget(struct measure_group_cache *);
 
-void measure_grouping_destroy(struct measure_grouping *,
-                              struct measure_budget *);
+void measure_cached_groups_destroy(struct measure_cached_groups *,
+                                   struct measure_budget *);
 
 #endif /* measure-grouping.h */

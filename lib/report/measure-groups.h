@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef MEASURE_GROUPS_H
-#define MEASURE_GROUPS_H 1
+#ifndef MEASURE_AGGREGATE_H
+#define MEASURE_AGGREGATE_H 1
 
 #include "structures/measure-table.h"
 
@@ -34,10 +34,10 @@
  * place.
  *
  * Rows are added from where they are; or, if their keys must first be made,
- * they are put behind the groups, at measure_groups_tail(), and
- * measure_groups_take() then adds them up there.
+ * they are put behind the groups, at measure_aggregate_tail(), and
+ * measure_aggregate_take() then adds them up there.
  *
- * The index is made for as many rows as measure_groups_begin() is told, and
+ * The index is made for as many rows as measure_aggregate_begin() is told, and
  * grows if there are more groups.
  *
  * Memory: 32 bytes for a group of IPv4 and 64 for one of IPv6, and 16 to 32
@@ -46,14 +46,14 @@
  *
  * Thread safety: none. */
 
-#define MEASURE_GROUPS_BATCH 64
+#define MEASURE_AGGREGATE_BATCH 64
 
 struct measure_slot {
     uint32_t tag;               /* Of the hash. */
     uint32_t number;            /* Of the row, from 1; 0 is none. */
 };
 
-struct measure_groups {
+struct measure_aggregate {
     enum measure_layout layout;
     uint32_t n;                 /* Rows. */
     uint32_t first;             /* Of those in the index. */
@@ -69,35 +69,38 @@ struct measure_groups {
 };
 
 /* What a row adds to its group. */
-enum measure_groups_value {
-    MEASURE_GROUPS_SUM,         /* Its packets and its bytes. */
-    MEASURE_GROUPS_COUNT,       /* 1, and its packets in place of bytes. */
+enum measure_aggregate_value {
+    MEASURE_AGGREGATE_SUM,      /* Its packets and its bytes. */
+    MEASURE_AGGREGATE_COUNT,    /* 1, and its packets in place of bytes. */
 };
 
-void measure_groups_init(struct measure_groups *, enum measure_layout,
-                         const struct measure_hash_secret *,
-                         struct measure_budget *);
-void measure_groups_destroy(struct measure_groups *);
-bool measure_groups_begin(struct measure_groups *, uint64_t n_rows);
-bool measure_groups_reserve(struct measure_groups *, uint64_t n_more);
-void measure_groups_fit(struct measure_groups *);
-bool measure_groups_take(struct measure_groups *, size_t n);
-bool measure_groups_add(struct measure_groups *, const uint64_t *rows,
-                        size_t n);
-bool measure_groups_add_flows(struct measure_groups *, const uint64_t *rows,
-                              size_t n, bool *differ);
-bool measure_groups_add_masked(struct measure_groups *, const uint64_t *rows,
-                               size_t n, const uint64_t *mask,
-                               enum measure_groups_value);
-uint64_t *measure_groups_find(const struct measure_groups *,
-                              const uint64_t *key);
-void measure_groups_view(struct measure_groups *, struct measure_table *);
+void measure_aggregate_init(struct measure_aggregate *, enum measure_layout,
+                            const struct measure_hash_secret *,
+                            struct measure_budget *);
+void measure_aggregate_destroy(struct measure_aggregate *);
+bool measure_aggregate_begin(struct measure_aggregate *, uint64_t n_rows);
+bool measure_aggregate_reserve(struct measure_aggregate *, uint64_t n_more);
+void measure_aggregate_fit(struct measure_aggregate *);
+bool measure_aggregate_take(struct measure_aggregate *, size_t n);
+bool measure_aggregate_add(struct measure_aggregate *, const uint64_t *rows,
+                           size_t n);
+bool measure_aggregate_add_flows(struct measure_aggregate *,
+                                 const uint64_t *rows, size_t n, bool *differ);
+bool measure_aggregate_add_masked(struct measure_aggregate *,
+                                  const uint64_t *rows,
+                                  size_t n, const uint64_t *mask,
+                                  enum measure_aggregate_value);
+uint64_t *measure_aggregate_find(const struct measure_aggregate *,
+                                 const uint64_t *key);
+void measure_aggregate_view(struct measure_aggregate *,
+                            struct measure_table *);
 
 /* Where the next rows are to be put. */
 static inline uint64_t *
-measure_groups_tail(const struct measure_groups *groups)
+measure_aggregate_tail(const struct measure_aggregate *aggregate)
 {
-    return &groups->rows[groups->n * measure_row_words(groups->layout)];
+    return &aggregate->rows[aggregate->n
+                            * measure_row_words(aggregate->layout)];
 }
 
 #endif /* measure-groups.h */

@@ -117,8 +117,8 @@ part_of(const struct measure_report *report, enum measure_layout layout,
         const uint64_t *row)
 {
     uint64_t key[MEASURE_KEY_WORDS];
-    enum measure_layout key_layout = measure_group_key(&report->part_group,
-                                                       layout, row, key);
+    enum measure_layout key_layout = measure_group_by_key(&report->part_group,
+                                                          layout, row, key);
 
     return (measure_key_hash(report->secret, key_layout, key)
             & (report->n_parts - 1));
@@ -237,22 +237,22 @@ split_tables(const struct measure_report *report, enum measure_layout layout,
     }
 }
 
-/* Adds up the rows of one partition, behind those that 'groups' has.  Returns
- * false if there is no memory. */
+/* Adds up the rows of one partition, behind those that 'aggregate' has.
+ * Returns false if there is no memory. */
 static bool
 merge_partition(struct measure_report *report,
                 const struct measure_partitions *partitions, uint32_t i,
-                struct measure_groups *groups)
+                struct measure_aggregate *aggregate)
 {
     struct measure_chunk chunk = { .number = 0 };
 
-    if (!measure_groups_begin(groups,
-                              measure_partition_n_rows(partitions, i))) {
+    if (!measure_aggregate_begin(aggregate,
+                                 measure_partition_n_rows(partitions, i))) {
         return false;
     }
     while (measure_partition_next_chunk(partitions, i, &chunk)) {
-        if (!measure_groups_add_flows(groups, chunk.rows, chunk.n,
-                                      &report->several_ports)) {
+        if (!measure_aggregate_add_flows(aggregate, chunk.rows, chunk.n,
+                                         &report->several_ports)) {
             return false;
         }
     }
@@ -267,7 +267,7 @@ merge__(struct measure_report *report, enum measure_layout layout,
     const uint64_t *mask
         = measure_count_masks[MEASURE_KIND_FLOW].words[layout];
     struct measure_partitions partitions;
-    struct measure_groups groups;
+    struct measure_aggregate aggregate;
     struct pieces pieces;
     uint32_t partition = 0;
     uint64_t n_keys;
@@ -277,35 +277,35 @@ merge__(struct measure_report *report, enum measure_layout layout,
     n_keys = (measure_table_estimate(closed->tables, closed->n, mask,
                                      report->secret) * 1.06
               + closed->n_cuckoo_rows);
-    measure_groups_init(&groups, layout, report->secret, report->budget);
-    groups.lasting = true;
+    measure_aggregate_init(&aggregate, layout, report->secret, report->budget);
+    aggregate.lasting = true;
     find_pieces(report, closed, &pieces);
     ok = (measure_partitions_init(&partitions, layout, closed->n_rows,
                                   pieces.n, report->budget)
-          && measure_groups_reserve(&groups, (n_keys < closed->n_rows
-                                              ? n_keys : closed->n_rows)
-                                             + MEASURE_GROUPS_BATCH));
+          && measure_aggregate_reserve(&aggregate, (n_keys < closed->n_rows
+                                                    ? n_keys : closed->n_rows)
+                                             + MEASURE_AGGREGATE_BATCH));
     if (ok) {
         split_tables(report, layout, closed, &pieces, &partitions);
     }
     for (uint32_t i = 0; ok && i < report->n_parts; i++) {
         uint32_t end = pieces.first ? pieces.first[i + 1] : i + 1;
 
-        report->parts[layout][i] = groups.n;
+        report->parts[layout][i] = aggregate.n;
         while (ok && partition < end) {
-            ok = merge_partition(report, &partitions, partition++, &groups);
+            ok = merge_partition(report, &partitions, partition++, &aggregate);
         }
     }
     free(pieces.first);
     measure_partitions_destroy(&partitions, report->budget);
     if (ok) {
-        measure_groups_fit(&groups);
-        report->parts[layout][report->n_parts] = groups.n;
-        report->table_sizes[layout] = groups.size;
-        measure_groups_view(&groups, &report->tables[layout]);
-        groups.rows = NULL;     /* They stay. */
+        measure_aggregate_fit(&aggregate);
+        report->parts[layout][report->n_parts] = aggregate.n;
+        report->table_sizes[layout] = aggregate.size;
+        measure_aggregate_view(&aggregate, &report->tables[layout]);
+        aggregate.rows = NULL;  /* They stay. */
     }
-    measure_groups_destroy(&groups);
+    measure_aggregate_destroy(&aggregate);
     return ok;
 }
 
@@ -394,10 +394,10 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
         }
     }
 
-    measure_group_init(&report->part_group,
-                       (measure_kind_has_source(key_kind)
-                        ? MEASURE_FIELD_SOURCE : MEASURE_FIELD_DESTINATION),
-                       128, 128);
+    measure_group_by_init(&report->part_group,
+                          (measure_kind_has_source(key_kind)
+                           ? MEASURE_FIELD_SOURCE : MEASURE_FIELD_DESTINATION),
+                          128, 128);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         find_tables(report, &closed[layout], layout, tallies, n_tallies);
         n_rows += closed[layout].n_rows;
@@ -409,7 +409,7 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
         free(closed[layout].cuckoos);
     }
     if (report->complete) {
-        report->groupings = measure_groupings_create(budget);
+        report->group_cache = measure_group_cache_create(budget);
     } else {
         measure_report_merge_structures(report, tallies, n_tallies);
     }

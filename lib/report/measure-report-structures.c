@@ -76,15 +76,15 @@ static bool
 narrow_key(enum measure_key_kind key_kind, const uint64_t *key,
            uint64_t *narrow)
 {
-    struct measure_group group;
+    struct measure_group_by group_by;
 
     if (key_kind == MEASURE_KIND_FLOW || !(key[5] & MEASURE_KEY_IPV4)) {
         /* The tunnel of a flow is a part of it. */
         return false;
     }
-    measure_group_from_by(&group, key_kind);
-    return measure_group_key(&group, MEASURE_WIDE, key,
-                             narrow) == MEASURE_NARROW;
+    measure_group_by_of_kind(&group_by, key_kind);
+    return measure_group_by_key(&group_by, MEASURE_WIDE, key,
+                                narrow) == MEASURE_NARROW;
 }
 
 static void

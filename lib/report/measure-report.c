@@ -72,10 +72,10 @@ measure_report_add_missed(const struct measure_report *report,
 
 /* Frees what 'report' keeps of answers. */
 void
-measure_report_forget_groupings(const struct measure_report *report)
+measure_report_forget_groups(const struct measure_report *report)
 {
-    if (report->groupings) {
-        measure_groupings_forget(report->groupings);
+    if (report->group_cache) {
+        measure_group_cache_forget(report->group_cache);
     }
 }
 
@@ -83,7 +83,7 @@ void
 measure_report_destroy(struct measure_report *report)
 {
     if (report) {
-        measure_groupings_destroy(report->groupings);
+        measure_group_cache_destroy(report->group_cache);
         for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
             if (report->complete) {
                 measure_memory_give(report->budget,

@@ -86,9 +86,9 @@ struct measure_report {
     size_t table_sizes[MEASURE_N_LAYOUTS];      /* Bytes. */
     uint32_t *parts[MEASURE_N_LAYOUTS];
     uint32_t n_parts;           /* A power of 2, or 0 if not complete. */
-    struct measure_group part_group;    /* Of a group, all are in one part. */
+    struct measure_group_by part_group; /* Of a group, all are in one part. */
     bool several_ports;         /* Flows came in by several switch ports. */
-    struct measure_groupings *groupings;    /* NULL if not complete. */
+    struct measure_group_cache *group_cache;    /* NULL if not complete. */
 
     struct measure_overflow_cell *overflow; /* NULL if nothing overflowed. */
 
@@ -116,7 +116,7 @@ void measure_report_add_missed(const struct measure_report *,
                                const uint64_t *key, uint64_t *packets,
                                uint64_t *bytes);
 void measure_report_destroy(struct measure_report *);
-void measure_report_forget_groupings(const struct measure_report *);
+void measure_report_forget_groups(const struct measure_report *);
 uint64_t measure_report_bytes(const struct measure_report *);
 
 void measure_counters_write(struct measure_output *,
