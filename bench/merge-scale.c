@@ -103,7 +103,7 @@ static bool random_addresses;
 static struct measure_hash_secret secret;
 static struct measure_budget budget;
 static struct measure_tally *tallies[MAX_THREADS];
-static struct measure_change change;
+static struct measure_expectations change;
 static struct measure_output *out;
 
 static double
@@ -226,7 +226,8 @@ write_step(const char *name, const double *ms)
 struct question {
     const char *name;
     const char *hitters;            /* What "by=" says... */
-    enum measure_spreaders_by spreaders;    /* ...or if that is NULL this... */
+    enum measure_superspreaders_by spreaders;   /* ...or, if that is NULL,
+                                                 * this... */
     uint64_t min;
     bool sizes;                     /* ...or this. */
 };
@@ -240,19 +241,19 @@ static const struct question questions[] = {
     { .name = "heavy hitters by source", .hitters = "source" },
     { .name = "heavy hitters by destination", .hitters = "destination" },
     { .name = "superspreaders by source", .min = SPREADERS_MIN,
-      .spreaders = MEASURE_SPREADERS_BY_SOURCE },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_SOURCE },
     { .name = "superspreaders by source-port", .min = SPREADERS_MIN,
-      .spreaders = MEASURE_SPREADERS_BY_SOURCE_PORT },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_SOURCE_PORT },
     { .name = "superspreaders by destination", .min = SPREADERS_MIN,
-      .spreaders = MEASURE_SPREADERS_BY_DESTINATION },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_DESTINATION },
     { .name = "distribution", .sizes = true },
 #define N_DEFAULT_QUESTIONS 8
     { .name = "superspreaders by source, min=1", .min = 1,
-      .spreaders = MEASURE_SPREADERS_BY_SOURCE },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_SOURCE },
     { .name = "superspreaders by source-port, min=1", .min = 1,
-      .spreaders = MEASURE_SPREADERS_BY_SOURCE_PORT },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_SOURCE_PORT },
     { .name = "superspreaders by destination, min=1", .min = 1,
-      .spreaders = MEASURE_SPREADERS_BY_DESTINATION },
+      .spreaders = MEASURE_SUPERSPREADERS_BY_DESTINATION },
     { .name = "heavy hitters by source/24", .hitters = "source/24" },
     { .name = "heavy hitters by source-port", .hitters = "source-port" },
     { .name = "heavy hitters by destination-port",
@@ -277,7 +278,7 @@ ask(const struct measure_report *report, const struct question *question)
     bool ok;
 
     if (question->sizes) {
-        ok = measure_sizes_write(o, &scope);
+        ok = measure_distribution_write(o, &scope);
     } else if (question->hitters) {
         struct measure_hitters_question hitters = {
             .n = ROWS, .threshold = { .value = .1, .unit = MEASURE_SHARE },
@@ -287,11 +288,11 @@ ask(const struct measure_report *report, const struct question *question)
         ok = (measure_hitters_parse_by(question->hitters, &hitters)
               && measure_hitters_write(o, &scope, &hitters));
     } else {
-        struct measure_spreaders_question spreaders = {
+        struct measure_superspreaders_question spreaders = {
             .by = question->spreaders, .min = question->min, .n = ROWS,
         };
 
-        ok = measure_spreaders_write(o, &scope, &spreaders);
+        ok = measure_superspreaders_write(o, &scope, &spreaders);
     }
     if (!ok) {
         fprintf(stderr, "merge-scale: no answer to %s\n", question->name);
@@ -308,14 +309,14 @@ static void
 find_changes(const struct measure_report *report)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
-    struct measure_change *changes[MEASURE_N_LAYOUTS] = { &change };
+    struct measure_expectations *changes[MEASURE_N_LAYOUTS] = { &change };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
 
     if (!measure_query_changes(&scope, MEASURE_KIND_PAIR, changes)) {
         fprintf(stderr, "merge-scale: no memory for changes\n");
         exit(EXIT_FAILURE);
     }
-    measure_change_close(&change, rows, 1000);
+    measure_expectations_close(&change, rows, 1000);
     free(rows);
 }
 
@@ -775,7 +776,7 @@ main(int argc, char *argv[])
         { "format", required_argument, NULL, 'o' },
         { NULL, 0, NULL, 0 },
     };
-    struct measure_change_config config = {
+    struct measure_expectations_config config = {
         .layout = MEASURE_NARROW, .alpha = .25, .factor = 3, .floor = 100,
         .max_keys = CHANGE_KEYS,
     };
@@ -807,10 +808,10 @@ main(int argc, char *argv[])
     out = measure_output_create(format);
     write_origin(argc, argv);
     measure_hash_secret_init(&secret, seed);
-    measure_change_init(&change, &config, &secret,
-                        measure_memory_alloc(&budget,
-                                             measure_change_size(&config),
-                                             MEASURE_ANY_NODE));
+    measure_expectations_init(&change, &config, &secret,
+                              measure_memory_alloc(
+                                  &budget, measure_expectations_size(&config),
+                                  MEASURE_ANY_NODE));
     for (uint32_t i = 0; i < n_threads; i++) {
         tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
         reset(tallies[i]);

@@ -127,14 +127,14 @@ spread_memory(const void *spread_)
         .parameter = KIND,                      \
     }
 
-SPREAD(bench_spread_bloom, "spread-bloom", MEASURE_SPREADER_BLOOM);
-SPREAD(bench_spread_bitmap, "spread-bitmap", MEASURE_SPREADER_BITMAP);
+SPREAD(bench_spread_bloom, "spread-bloom", MEASURE_SUPERSPREADER_BLOOM);
+SPREAD(bench_spread_bitmap, "spread-bitmap", MEASURE_SUPERSPREADER_BITMAP);
 
 /* Derived: a linear table of pairs. */
 
 struct derived {
     struct bench_linear linear;
-    struct measure_change change;
+    struct measure_expectations change;
     struct measure_change_row *rows;
 };
 
@@ -227,9 +227,9 @@ const struct bench_contender bench_spread_derived = {
 
 static void
 change_config(const struct bench_settings *settings,
-              struct measure_change_config *config)
+              struct measure_expectations_config *config)
 {
-    *config = (struct measure_change_config) {
+    *config = (struct measure_expectations_config) {
         .layout = MEASURE_NARROW,
         .max_keys = settings->n_flows * 4,
         .alpha = BENCH_CHANGE_ALPHA,
@@ -240,15 +240,16 @@ change_config(const struct bench_settings *settings,
 }
 
 static void
-change_init(struct measure_change *change,
+change_init(struct measure_expectations *change,
             const struct bench_settings *settings,
             const struct measure_hash_secret *secret)
 {
-    struct measure_change_config config;
+    struct measure_expectations_config config;
 
     change_config(settings, &config);
-    measure_change_init(change, &config, secret,
-                        bench_memory(measure_change_size(&config)));
+    measure_expectations_init(
+        change, &config, secret,
+        bench_memory(measure_expectations_size(&config)));
 }
 
 static void *
@@ -262,10 +263,11 @@ change_derived_create(struct bench_settings *settings, const char **why_not)
 }
 
 static void
-report_changes(struct measure_change *change, struct measure_change_row *rows,
+report_changes(struct measure_expectations *change,
+               struct measure_change_row *rows,
                bench_report_function *report, void *aux)
 {
-    size_t n = measure_change_close(change, rows, MAX_ROWS);
+    size_t n = measure_expectations_close(change, rows, MAX_ROWS);
 
     for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
         struct bench_key key = { { rows[i].key[0], rows[i].key[1] } };
@@ -289,7 +291,7 @@ change_derived_report(void *derived_, uint64_t threshold,
             .bytes = *measure_row_bytes(row, MEASURE_NARROW),
         };
 
-        measure_change_add(&derived->change, &item, 1);
+        measure_expectations_add(&derived->change, &item, 1);
     }
     report_changes(&derived->change, derived->rows, report, aux);
 }
@@ -309,9 +311,9 @@ const struct bench_contender bench_change_derived = {
  * for they would be remembered. */
 
 struct change {
-    struct measure_change judged;
-    struct measure_change timed;
-    struct measure_change *current;
+    struct measure_expectations judged;
+    struct measure_expectations timed;
+    struct measure_expectations *current;
     struct measure_change_row *rows;
     struct measure_hash_secret secret;
     size_t size;
@@ -321,7 +323,7 @@ static void *
 change_create(struct bench_settings *settings, const char **why_not)
 {
     struct change *change = measure_xzalloc(sizeof *change);
-    struct measure_change_config config;
+    struct measure_expectations_config config;
 
     (void) why_not;
     change->secret = settings->secret;
@@ -329,7 +331,7 @@ change_create(struct bench_settings *settings, const char **why_not)
     change_init(&change->timed, settings, &change->secret);
     change->rows = bench_memory(MAX_ROWS * sizeof *change->rows);
     change_config(settings, &config);
-    change->size = measure_change_size(&config);
+    change->size = measure_expectations_size(&config);
     change->current = &change->judged;
     return change;
 }
@@ -348,7 +350,7 @@ change_clear(void *change_)
     struct change *change = change_;
 
     if (change->current == &change->timed) {
-        measure_change_close(&change->timed, NULL, 0);
+        measure_expectations_close(&change->timed, NULL, 0);
     }
 }
 
@@ -359,7 +361,7 @@ change_update(void *change_, const struct bench_key *keys,
     struct change *change = change_;
 
     (void) bytes;
-    measure_change_count(change->current, keys->words, 2, BENCH_BURST);
+    measure_expectations_count(change->current, keys->words, 2, BENCH_BURST);
 }
 
 static void

@@ -480,7 +480,7 @@ struct spreader {
 
 static void
 open_spreader(struct spreader *t, enum measure_layout layout,
-              enum measure_spreader_kind kind, uint32_t n_sources)
+              enum measure_superspreader_kind kind, uint32_t n_sources)
 {
     struct measure_superspreader_config config = {
         .kind = kind,
@@ -519,10 +519,11 @@ add_pair(struct spreader *t, uint32_t source, uint32_t destination)
  * less times that of hitting a used one, and so on. */
 START_TEST(bitmap_bounds_hold_for_every_number)
 {
-    enum { M = MEASURE_SPREADER_BITS, MAX_N = 30000 };
+    enum { M = MEASURE_SUPERSPREADER_BITS, MAX_N = 30000 };
     enum measure_layout layout = _i;
-    uint32_t listed = (layout == MEASURE_NARROW ? MEASURE_SPREADER_LISTED_IPV4
-                       : MEASURE_SPREADER_LISTED_IPV6);
+    uint32_t listed = (layout == MEASURE_NARROW
+                       ? MEASURE_SUPERSPREADER_LISTED_NARROW
+                       : MEASURE_SUPERSPREADER_LISTED_WIDE);
     static uint64_t min[M + 1], max[M + 1];
     static double p[M + 1];
     static bool known[M + 1];
@@ -532,7 +533,7 @@ START_TEST(bitmap_bounds_hold_for_every_number)
     double worst = 0;
 
     memset(known, 0, sizeof known);
-    open_spreader(&t, layout, MEASURE_SPREADER_BITMAP, 1);
+    open_spreader(&t, layout, MEASURE_SUPERSPREADER_BITMAP, 1);
     for (uint32_t n = 1; n_bits < M; n++) {
         REQUIRE(n < 100000);
         add_pair(&t, 1, n);
@@ -597,7 +598,7 @@ START_TEST(spreader_bounds_hold)
     static const uint32_t numbers[] = {
         5, 10, 11, 12, 18, 19, 20, 21, 30, 50, 129, 400, 1000, 2000, 5000
     };
-    enum measure_spreader_kind kind = _i % 2;
+    enum measure_superspreader_kind kind = _i % 2;
     uint32_t n = numbers[_i / 2];
     uint32_t n_sources = n <= 50 ? 200 : n <= 1000 ? 1000 : 20;
     static struct measure_superspreader_row rows[1000];
@@ -624,7 +625,7 @@ START_TEST(spreader_bounds_hold)
         close_spreader(&t);
     }
     printf("%-6s of %4u destinations: [stated %g, seen %.2g of %"PRIu64"]\n",
-           kind == MEASURE_SPREADER_BLOOM ? "Bloom" : "bitmap", n,
+           kind == MEASURE_SUPERSPREADER_BLOOM ? "Bloom" : "bitmap", n,
            SPREADER_STATED, (double) n_beyond / n_rows, n_rows);
     fflush(stdout);
     /* By chance it can be five standard deviations more, and of few rows

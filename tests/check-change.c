@@ -27,27 +27,27 @@ draw_secret(void)
 }
 
 /* What a tester would set first. */
-static const struct measure_change_config plain = {
+static const struct measure_expectations_config plain = {
     .layout = MEASURE_NARROW,
     .max_keys = 1000,
     .alpha = .25,
 };
 
 struct table {
-    struct measure_change c;
+    struct measure_expectations c;
     void *memory;
 };
 
 static struct table
-table_open(const struct measure_change_config *config)
+table_open(const struct measure_expectations_config *config)
 {
-    size_t size = measure_change_size(config);
+    size_t size = measure_expectations_size(config);
     struct table t;
 
     t.memory = measure_memory_alloc(&budget, size, MEASURE_ANY_NODE);
     ck_assert_ptr_nonnull(t.memory);
     memset(t.memory, 0xa5, size);
-    measure_change_init(&t.c, config, &secret, t.memory);
+    measure_expectations_init(&t.c, config, &secret, t.memory);
     return t;
 }
 
@@ -55,7 +55,7 @@ static void
 table_close(struct table *t)
 {
     measure_memory_free(&budget, t->memory,
-                        measure_change_size(&t->c.config));
+                        measure_expectations_size(&t->c.config));
 }
 
 static void
@@ -68,7 +68,7 @@ add(struct table *t, uint32_t number, uint64_t packets, uint64_t bytes)
     measure_key_from_fields(item.key, &fields);
     item.packets = packets;
     item.bytes = bytes;
-    measure_change_add(&t->c, &item, 1);
+    measure_expectations_add(&t->c, &item, 1);
 }
 
 static struct measure_change_row rows[20000];
@@ -82,7 +82,7 @@ static struct measure_change_row rows[20000];
         if (VALUE) {                                                    \
             add(&t, 7, VALUE, 0);                                       \
         }                                                               \
-        n__ = measure_change_close(&t.c, rows, ARRAY_SIZE(rows));       \
+        n__ = measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows)); \
         ck_assert_uint_eq(n__, (KIND) != MEASURE_N_CHANGE_KINDS);       \
         if (n__) {                                                      \
             ck_assert_str_eq(measure_change_kind_name(rows[0].kind),    \
@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(nothing_is_reported_while_warming_up)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.warm_up = 3;
@@ -138,7 +138,7 @@ START_TEST(nothing_is_reported_while_warming_up)
     EPOCH(900, NONE);
     EPOCH(5, NONE);
     EPOCH(500, MEASURE_GREW);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(100, NONE);
     EPOCH(900, NONE);
     EPOCH(5, NONE);
@@ -150,7 +150,7 @@ END_TEST
 
 START_TEST(hold_down_counts_what_it_holds)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.hold_down = 2;
@@ -171,20 +171,20 @@ END_TEST
 
 START_TEST(floor_factor_and_deviations_are_thresholds)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.floor = 1000;
     t = table_open(&config);
     EPOCH(0, NONE);
     EPOCH(999, NONE);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(0, NONE);
     EPOCH(1000, MEASURE_APPEARED);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(1000, NONE);
     EPOCH(0, MEASURE_VANISHED);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(999, NONE);
     EPOCH(0, NONE);
     table_close(&t);
@@ -194,13 +194,13 @@ START_TEST(floor_factor_and_deviations_are_thresholds)
     t = table_open(&config);
     EPOCH(300, NONE);
     EPOCH(899, NONE);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(300, NONE);
     EPOCH(900, MEASURE_GREW);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(300, NONE);
     EPOCH(101, NONE);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(300, NONE);
     EPOCH(100, MEASURE_SHRANK);
     table_close(&t);
@@ -212,7 +212,7 @@ START_TEST(floor_factor_and_deviations_are_thresholds)
     EPOCH(100, NONE);
     EPOCH(200, MEASURE_GREW);
     EPOCH(125 + 86, NONE);
-    measure_change_clear(&t.c);
+    measure_expectations_clear(&t.c);
     EPOCH(100, NONE);
     EPOCH(200, MEASURE_GREW);
     EPOCH(125 + 87, MEASURE_GREW);
@@ -224,18 +224,18 @@ END_TEST
 
 START_TEST(bytes_are_compared_if_asked)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.bytes = true;
     t = table_open(&config);
     add(&t, 1, 10, 1000);
     add(&t, 2, 10, 1000);
-    measure_change_close(&t.c, NULL, 0);
+    measure_expectations_close(&t.c, NULL, 0);
     add(&t, 1, 99, 1000);
     add(&t, 2, 10, 900);
     add(&t, 2, 10, 101);
-    ck_assert_uint_eq(measure_change_close(&t.c, rows, 10), 1);
+    ck_assert_uint_eq(measure_expectations_close(&t.c, rows, 10), 1);
     ck_assert_uint_eq(rows[0].value, 1001);
     ck_assert_double_eq(rows[0].expectation, 1000);
     table_close(&t);
@@ -255,7 +255,7 @@ struct slow_key {
 };
 
 struct slow {
-    struct measure_change_config config;
+    struct measure_expectations_config config;
     struct slow_key *keys;
     uint32_t n;
     uint64_t epoch;
@@ -399,7 +399,7 @@ START_TEST(same_as_the_oracle)
             }
         }
         slow_close(&s);
-        n = measure_change_close(&t.c, rows, ARRAY_SIZE(rows));
+        n = measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows));
         ck_assert_uint_eq(n, s.n_rows);
         for (size_t i = 0; i < n; i++) {
             REQUIRE(!memcmp(rows[i].key, s.rows[i].key, sizeof rows[i].key));
@@ -451,7 +451,7 @@ slow_nearly_changed(const struct slow *s, const struct slow_key *key)
             || slow_changed(s, &less));
 }
 
-/* What key 'number' can have missed, for measure_change_missed(). */
+/* What key 'number' can have missed, for measure_expectations_missed(). */
 static uint64_t
 missed_by_number(enum measure_layout layout, const uint64_t *key,
                  const void *missed_)
@@ -481,7 +481,7 @@ add_row(struct table *t, uint32_t number, uint64_t packets)
     measure_key_from_fields(row, &fields);
     row[measure_key_words(t->c.config.layout)] = packets;
     row[measure_key_words(t->c.config.layout) + 1] = 0;
-    measure_change_add_rows(&t->c, row, 1, mask);
+    measure_expectations_add_rows(&t->c, row, 1, mask);
 }
 
 /* Epochs that miss packets, and some that are skipped, in a table that is too
@@ -547,12 +547,12 @@ START_TEST(only_what_is_certain_is_a_change)
             }
         }
         if (skip) {
-            measure_change_skip(&t.c);
+            measure_expectations_skip(&t.c);
         }
-        measure_change_missed(&t.c, max_missed,
-                              by_key ? missed_by_number : NULL, missed);
-        exact = measure_change_is_exact(&t.c);
-        n = measure_change_close(&t.c, rows, ARRAY_SIZE(rows));
+        measure_expectations_missed(&t.c, max_missed,
+                                    by_key ? missed_by_number : NULL, missed);
+        exact = measure_expectations_is_exact(&t.c);
+        n = measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows));
         if (skip) {
             REQUIRE(!n);
             continue;
@@ -616,11 +616,11 @@ START_TEST(errors_wear_off)
         bool full = i > 10 && i < 20;
         uint64_t value = full ? 0 : 700;
 
-        measure_change_missed(&t.c, full ? 1000 : 0, NULL, NULL);
-        was_inexact |= !measure_change_is_exact(&t.c);
+        measure_expectations_missed(&t.c, full ? 1000 : 0, NULL, NULL);
+        was_inexact |= !measure_expectations_is_exact(&t.c);
         EPOCH(value, NONE);
     }
-    ck_assert(was_inexact && measure_change_is_exact(&t.c));
+    ck_assert(was_inexact && measure_expectations_is_exact(&t.c));
     EPOCH(701, MEASURE_GREW);
     ck_assert_double_eq(rows[0].expectation, 700);
     ck_assert_double_eq(rows[0].expectation_error, 0);
@@ -631,7 +631,7 @@ END_TEST
 /* A skipped epoch is as if it had not been. */
 START_TEST(skipped_epochs_teach_nothing)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.layout = _i;
@@ -639,13 +639,13 @@ START_TEST(skipped_epochs_teach_nothing)
     t = table_open(&config);
     EPOCH(100, NONE);
     add(&t, 8, 1000, 0);
-    measure_change_skip(&t.c);
+    measure_expectations_skip(&t.c);
     EPOCH(0, NONE);
     ck_assert_uint_eq(t.c.n_keys, 1);
     EPOCH(100, NONE);
     EPOCH(300, MEASURE_GREW);
     ck_assert_double_eq(rows[0].expectation, 100);
-    measure_change_skip(&t.c);
+    measure_expectations_skip(&t.c);
     EPOCH(7, NONE);
     EPOCH(0, NONE);
     ck_assert_uint_eq(t.c.held_down, 1);
@@ -661,11 +661,11 @@ START_TEST(largest_changes_are_listed_and_the_rest_counted)
     struct table t = table_open(&plain);
     size_t n;
 
-    measure_change_close(&t.c, NULL, 0);
+    measure_expectations_close(&t.c, NULL, 0);
     for (uint32_t i = 0; i < 500; i++) {
         add(&t, i, 10 + i * 7919 % 100, 0);
     }
-    n = measure_change_close(&t.c, rows, 20);
+    n = measure_expectations_close(&t.c, rows, 20);
     ck_assert_uint_eq(n, 500);
     ck_assert_uint_eq(t.c.not_listed, 480);
     for (size_t i = 0; i < 20; i++) {
@@ -681,7 +681,7 @@ END_TEST
 
 START_TEST(full_table_refuses_and_counts)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.layout = _i;
@@ -695,17 +695,17 @@ START_TEST(full_table_refuses_and_counts)
     ck_assert_uint_eq(t.c.n_keys, 300);
     ck_assert_uint_eq(t.c.refused_adds, 400);
     ck_assert_uint_eq(t.c.refused_value, 200 * 6);
-    measure_change_close(&t.c, NULL, 0);
+    measure_expectations_close(&t.c, NULL, 0);
 
     /* The small ones have made room. */
     ck_assert_uint_eq(t.c.n_keys, 100);
     ck_assert_uint_eq(t.c.forgotten_keys, 200);
-    ck_assert(!measure_change_is_exact(&t.c));
+    ck_assert(!measure_expectations_is_exact(&t.c));
     for (uint32_t i = 500; i < 700; i++) {
         add(&t, i, i % 2 ? 1200 : 1201, 0);
     }
     ck_assert_uint_eq(t.c.n_keys, 300);
-    ck_assert_uint_eq(measure_change_close(&t.c, rows, ARRAY_SIZE(rows)),
+    ck_assert_uint_eq(measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows)),
                       200);
     for (int i = 0; i < 200; i++) {
         /* They may be those that were refused, if not with 1201 packets. */
@@ -724,8 +724,8 @@ END_TEST
  * a place, and a table that is whole after any of them were forgotten. */
 START_TEST(probes_are_bounded)
 {
-    enum { N = MEASURE_CHANGE_MAX_PROBES + 30 };
-    struct measure_change_config config = plain;
+    enum { N = MEASURE_EXPECTATIONS_MAX_PROBES + 30 };
+    struct measure_expectations_config config = plain;
     struct random r = random_from(test_seed);
     struct table t;
 
@@ -735,13 +735,14 @@ START_TEST(probes_are_bounded)
     for (uint32_t i = 0; i < N; i++) {
         add(&t, i, i + 1, 0);
     }
-    ck_assert_uint_eq(t.c.n_keys, MEASURE_CHANGE_MAX_PROBES);
+    ck_assert_uint_eq(t.c.n_keys, MEASURE_EXPECTATIONS_MAX_PROBES);
     ck_assert_uint_eq(t.c.refused_adds, 30);
-    measure_change_close(&t.c, NULL, 0);
+    measure_expectations_close(&t.c, NULL, 0);
     for (uint32_t i = 0; i < N - 30; i++) {
         add(&t, i, i + 1, 0);
     }
-    ck_assert_uint_eq(measure_change_close(&t.c, rows, ARRAY_SIZE(rows)), 0);
+    ck_assert_uint_eq(measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows)),
+                      0);
     table_close(&t);
 
     /* Three home rows next to each other, and keys that are soon forgotten. */
@@ -759,7 +760,7 @@ START_TEST(probes_are_bounded)
                 add(&t, i, 1, 0);
             }
         }
-        measure_change_close(&t.c, NULL, 0);
+        measure_expectations_close(&t.c, NULL, 0);
 
         /* With alpha 1, the last epoch is what is expected. */
         REQUIRE(t.c.n_keys == n);
@@ -769,7 +770,7 @@ START_TEST(probes_are_bounded)
             }
         }
         REQUIRE(t.c.n_keys == n);
-        REQUIRE(measure_change_close(&t.c, rows, ARRAY_SIZE(rows)) == 0);
+        REQUIRE(measure_expectations_close(&t.c, rows, ARRAY_SIZE(rows)) == 0);
     }
     table_close(&t);
 }
@@ -777,7 +778,7 @@ END_TEST
 
 START_TEST(packets_count_one_each)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct measure_record records[100];
     struct table a, b;
     size_t n;
@@ -793,10 +794,11 @@ START_TEST(packets_count_one_each)
             records[i] = make_record(&fields, 1000);
             add(&b, i * (epoch + 3) % 13, 1, 60);
         }
-        measure_change_count(&a.c, records[0].key, sizeof records[0] / 8,
-                             ARRAY_SIZE(records));
-        n = measure_change_close(&a.c, rows, 100);
-        ck_assert_uint_eq(measure_change_close(&b.c, &rows[100], 100), n);
+        measure_expectations_count(&a.c, records[0].key, sizeof records[0] / 8,
+                                   ARRAY_SIZE(records));
+        n = measure_expectations_close(&a.c, rows, 100);
+        ck_assert_uint_eq(measure_expectations_close(&b.c, &rows[100], 100),
+                          n);
         ck_assert(!memcmp(rows, &rows[100], n * sizeof *rows));
         ck_assert(!epoch || n);
     }
@@ -807,7 +809,7 @@ END_TEST
 
 START_TEST(largest_values_make_no_nonsense)
 {
-    struct measure_change_config config = plain;
+    struct measure_expectations_config config = plain;
     struct table t;
 
     config.factor = 2;

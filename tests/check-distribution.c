@@ -57,18 +57,18 @@ draw_size(struct random *r)
 START_TEST(distribution_adds_up)
 {
     enum { N = 20000 };
-    struct measure_distribution d;
+    struct measure_quantiles d;
     struct random r = random_from(test_seed);
     struct {
         uint64_t packets;
         uint64_t bytes;
     } *flows = calloc(N, sizeof *flows);
 
-    measure_distribution_init(&d);
+    measure_quantiles_init(&d);
     for (int i = 0; i < N; i++) {
         flows[i].packets = draw_size(&r) >> 20;
         flows[i].bytes = draw_size(&r) >> 20;
-        measure_distribution_add(&d, flows[i].packets, flows[i].bytes);
+        measure_quantiles_add(&d, flows[i].packets, flows[i].bytes);
     }
     ck_assert_uint_eq(d.flows, N);
     for (int i = 0; i < MEASURE_BUCKETS; i++) {

@@ -1142,23 +1142,23 @@ static void
 ask_spreaders(void)
 {
     static const unsigned int fields[] = {
-        [MEASURE_SPREADERS_BY_SOURCE] = MEASURE_FIELD_SOURCE,
-        [MEASURE_SPREADERS_BY_DESTINATION] = MEASURE_FIELD_DESTINATION,
-        [MEASURE_SPREADERS_BY_SOURCE_PORT]
+        [MEASURE_SUPERSPREADERS_BY_SOURCE] = MEASURE_FIELD_SOURCE,
+        [MEASURE_SUPERSPREADERS_BY_DESTINATION] = MEASURE_FIELD_DESTINATION,
+        [MEASURE_SUPERSPREADERS_BY_SOURCE_PORT]
             = MEASURE_FIELD_SOURCE | MEASURE_FIELD_SOURCE_PORT,
     };
-    enum measure_spreaders_by by = below(3);
-    bool ports = (by != MEASURE_SPREADERS_BY_DESTINATION
+    enum measure_superspreaders_by by = below(3);
+    bool ports = (by != MEASURE_SUPERSPREADERS_BY_DESTINATION
                   && world.key_kind == MEASURE_KIND_FLOW);
     struct group_by g = { fields[by], 128, 128 };
     struct group_by pair = { fields[by] | MEASURE_FIELDS_PAIR, 128, 128 };
     struct group_by triple = { pair.fields | MEASURE_FIELD_DESTINATION_PORT,
                             128, 128 };
-    struct measure_spreaders_question q = {
+    struct measure_superspreaders_question q = {
         .by = by, .sort_by_ports = ports && below(2),
         .min = 1 + below(below(2) ? 3 : 100), .n = below(2) ? 0 : below(10),
     };
-    struct measure_spreaders_answer answer;
+    struct measure_superspreaders_answer answer;
     struct measure_totals totals;
     struct measure_group_by group_by;
     struct rows rows, pairs, triples;
@@ -1169,7 +1169,7 @@ ask_spreaders(void)
     snprintf(asked + strlen(asked), sizeof asked - strlen(asked),
              " superspreaders by=%d min=%d n=%d ports %d", by, (int) q.min,
              (int) q.n, q.sort_by_ports);
-    measure_spreaders_group(by, &group_by);
+    measure_superspreaders_group(by, &group_by);
     if (!check_complete(&s) || !check_scope(&s, &pair, &group_by)) {
         return;
     }
@@ -1187,11 +1187,11 @@ ask_spreaders(void)
 
         find_row(&rows, &key)->ports++;
     }
-    CHECK(measure_spreaders_ask(&s.scope, &q, &answer));
+    CHECK(measure_superspreaders_ask(&s.scope, &q, &answer));
     seen.spreaders++;
     CHECK(answer.error_max == totals.counters.overflow_packets);
     for (size_t i = 0; i < answer.n_rows; i++) {
-        const struct measure_spreaders_row *got = &answer.rows[i];
+        const struct measure_superspreaders_row *got = &answer.rows[i];
         struct key key = key_of(&got->fields, true);
         struct row *row = find_row(&rows, &key);
 
@@ -1227,7 +1227,7 @@ ask_spreaders(void)
         CHECK(answer.n_rows == (q.n && q.n < n ? q.n : n));
         CHECK(answer.omitted_rows == n - answer.n_rows);
     }
-    measure_spreaders_answer_destroy(&answer);
+    measure_superspreaders_answer_destroy(&answer);
     free(rows.rows);
     free(pairs.rows);
     free(triples.rows);
@@ -1401,13 +1401,13 @@ ask_distribution(void)
     draw_scope(&s);
     snprintf(asked + strlen(asked), sizeof asked - strlen(asked),
              " distribution");
-    measure_sizes_group(&s.scope, &group_by);
+    measure_distribution_group(&s.scope, &group_by);
     if (!check_complete(&s) || !check_scope(&s, &g, &group_by)) {
         return;
     }
     check_totals(&s, &totals);
     o = measure_output_create(MEASURE_JSON);
-    CHECK(measure_sizes_write(o, &s.scope));
+    CHECK(measure_distribution_write(o, &s.scope));
     got = measure_output_finish(o);
     seen.distributions++;
     if (measure_totals_exact(&totals)) {
@@ -1455,7 +1455,7 @@ struct expected {
 };
 
 struct history {
-    struct measure_change_config config;
+    struct measure_expectations_config config;
     struct expected keys[MAX_EPOCHS * MAX_PACKETS];
     size_t n;
     int epoch;
@@ -1572,7 +1572,7 @@ ask_changes(void)
     enum measure_key_kind key_kind = below(MEASURE_N_KINDS);
     struct group_by g = { fields_by[key_kind], 128, 128 };
     bool too_small = one_in(4);
-    struct measure_change_config config = {
+    struct measure_expectations_config config = {
         .max_keys = too_small ? 1 + below(100) : 8000,
         .bytes = one_in(4),
         .alpha = .1 + below(80) / 100.,
@@ -1582,8 +1582,8 @@ ask_changes(void)
         .warm_up = below(3),
         .hold_down = below(3),
     };
-    struct measure_change change[MEASURE_N_LAYOUTS];
-    struct measure_change *pointers[MEASURE_N_LAYOUTS];
+    struct measure_expectations change[MEASURE_N_LAYOUTS];
+    struct measure_expectations *pointers[MEASURE_N_LAYOUTS];
     struct scope s;
 
     if (!complete() || !has_fields(fields_by[key_kind])) {
@@ -1593,8 +1593,9 @@ ask_changes(void)
         void *memory;
 
         config.layout = i;
-        CHECK(!posix_memalign(&memory, 64, measure_change_size(&config)));
-        measure_change_init(&change[i], &config, &world.secret, memory);
+        CHECK(!posix_memalign(&memory, 64,
+                              measure_expectations_size(&config)));
+        measure_expectations_init(&change[i], &config, &world.secret, memory);
         pointers[i] = &change[i];
         histories[i] = (struct history) { .config = config, .exact = true };
     }
@@ -1626,9 +1627,9 @@ ask_changes(void)
             /* Packets of IPv4 out of a tunnel have the other layout if that
              * is part of the key. */
             struct rows part = { .n = 0 };
-            bool exact = measure_change_is_exact(&change[i]);
-            size_t n = measure_change_close(&change[i], rows,
-                                            ARRAY_SIZE(rows));
+            bool exact = measure_expectations_is_exact(&change[i]);
+            size_t n = measure_expectations_close(&change[i], rows,
+                                                  ARRAY_SIZE(rows));
 
             CHECK(ok || !n);
             if (!ok) {

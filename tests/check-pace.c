@@ -176,7 +176,7 @@ check_looks(uint64_t min_looks)
  * rest. */
 START_TEST(long_loops_can_rest)
 {
-    static const struct measure_change_config config = {
+    static const struct measure_expectations_config config = {
         .layout = MEASURE_NARROW,
         .max_keys = N_ROWS,
         .alpha = .25,
@@ -186,7 +186,7 @@ START_TEST(long_loops_can_rest)
     struct measure_pace pace = { .last_ns = 0 };
     struct measure_thread thread = { .tally = NULL };
     struct measure_hash_secret secret;
-    struct measure_change change;
+    struct measure_expectations change;
     struct measure_change_row changed;
     struct measure_aggregate aggregate;
     struct measure_table table;
@@ -231,16 +231,16 @@ START_TEST(long_loops_can_rest)
     measure_aggregate_destroy(&aggregate);
 
     /* Their changes are looked for. */
-    memory = measure_memory_alloc(&budget, measure_change_size(&config),
+    memory = measure_memory_alloc(&budget, measure_expectations_size(&config),
                                   MEASURE_ANY_NODE);
-    measure_change_init(&change, &config, &secret, memory);
+    measure_expectations_init(&change, &config, &secret, memory);
     check_looks(0);
-    measure_change_count(&change, rows, measure_row_words(MEASURE_NARROW),
-                         N_ROWS);
+    measure_expectations_count(&change, rows,
+                               measure_row_words(MEASURE_NARROW), N_ROWS);
     check_looks(MIN_LOOKS);
-    measure_change_close(&change, &changed, 1);
+    measure_expectations_close(&change, &changed, 1);
     check_looks(MIN_LOOKS);
-    measure_memory_free(&budget, memory, measure_change_size(&config));
+    measure_memory_free(&budget, memory, measure_expectations_size(&config));
 
     /* What is counted for entries of a flow cache is moved. */
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);

@@ -84,15 +84,15 @@ END_TEST
 /* Superspreaders. */
 
 static void
-check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
+check_spreaders(const struct test_scope *t, enum measure_superspreaders_by by,
                 bool sort_by_ports, uint64_t min, uint64_t n,
                 const struct measure_prefixes *exclude)
 {
-    struct measure_spreaders_question q = {
+    struct measure_superspreaders_question q = {
         .by = by, .sort_by_ports = sort_by_ports, .min = min, .n = n,
         .exclude = exclude,
     };
-    struct measure_spreaders_answer answer;
+    struct measure_superspreaders_answer answer;
     struct measure_group_by row_group, pair_group, port_group;
     struct oracle rows, pairs, triples;
     struct measure_filter filter;
@@ -100,8 +100,8 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
     size_t n_expected = 0, n_excluded = 0;
     uint64_t *spread, *n_ports;
     unsigned int fields
-        = (by == MEASURE_SPREADERS_BY_SOURCE ? MEASURE_FIELD_SOURCE
-           : by == MEASURE_SPREADERS_BY_DESTINATION
+        = (by == MEASURE_SUPERSPREADERS_BY_SOURCE ? MEASURE_FIELD_SOURCE
+           : by == MEASURE_SUPERSPREADERS_BY_DESTINATION
            ? MEASURE_FIELD_DESTINATION
            : MEASURE_FIELD_SOURCE | MEASURE_FIELD_SOURCE_PORT);
 
@@ -132,7 +132,7 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
         const struct measure_fields *f = &rows.rows[i].fields;
         bool excluded
             = (exclude && f->family == MEASURE_IPV4
-               && ((by == MEASURE_SPREADERS_BY_DESTINATION
+               && ((by == MEASURE_SUPERSPREADERS_BY_DESTINATION
                     ? f->destination : f->source)[3] & 0x7c) == 0);
 
         if ((sort_by_ports ? n_ports : spread)[i] >= min) {
@@ -141,21 +141,21 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
         }
     }
 
-    ck_assert(measure_spreaders_ask(&scope, &q, &answer));
+    ck_assert(measure_superspreaders_ask(&scope, &q, &answer));
     ck_assert_uint_eq(answer.keys, rows.n);
     ck_assert_uint_eq(answer.excluded_rows, n_excluded);
     ck_assert_uint_eq(answer.n_rows, n && n < n_expected ? n : n_expected);
     ck_assert_uint_eq(answer.omitted_rows, n_expected - answer.n_rows);
     ck_assert_uint_eq(answer.error_max, 0);
     for (size_t i = 0; i < answer.n_rows; i++) {
-        struct measure_spreaders_row *row = &answer.rows[i];
+        struct measure_superspreaders_row *row = &answer.rows[i];
         struct oracle_row *expected = oracle_find(&rows, &row->fields);
         size_t j = expected - rows.rows;
 
         REQUIRE(expected && !expected->seen);
         expected->seen = true;
         REQUIRE(row->spread == spread[j]);
-        if (by != MEASURE_SPREADERS_BY_DESTINATION) {
+        if (by != MEASURE_SUPERSPREADERS_BY_DESTINATION) {
             REQUIRE(row->ports == n_ports[j]);
         }
         REQUIRE(row->packets == expected->packets);
@@ -169,7 +169,7 @@ check_spreaders(const struct test_scope *t, enum measure_spreaders_by by,
                                                         &row->fields) < 0));
         }
     }
-    measure_spreaders_answer_destroy(&answer);
+    measure_superspreaders_answer_destroy(&answer);
     free(spread);
     free(n_ports);
     oracle_close(&rows);
@@ -187,22 +187,22 @@ START_TEST(spreaders_are_those_of_the_oracle)
         &exclude));
     make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 1, 0,
-                        NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 35,
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE, false, 1,
                         0, NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, true, 1, 3,
-                        NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, true, 50, 0,
-                        NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_DESTINATION, false,
-                        20, 0, NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE_PORT, false,
-                        1, 10, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE, false,
+                        35, 0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE, true, 1,
+                        3, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE, true, 50,
+                        0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_DESTINATION,
+                        false, 20, 0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE_PORT,
+                        false, 1, 10, NULL);
     }
-    check_spreaders(&scopes[0], MEASURE_SPREADERS_BY_DESTINATION, false, 1, 0,
-                    &exclude);
-    check_spreaders(&scopes[1], MEASURE_SPREADERS_BY_SOURCE, false, 2, 0,
+    check_spreaders(&scopes[0], MEASURE_SUPERSPREADERS_BY_DESTINATION, false,
+                    1, 0, &exclude);
+    check_spreaders(&scopes[1], MEASURE_SUPERSPREADERS_BY_SOURCE, false, 2, 0,
                     &exclude);
     destroy_reports();
 }
@@ -213,12 +213,12 @@ START_TEST(spreaders_of_many_flows_are_those_of_the_oracle)
     many_flows = true;
     make_reports(MEASURE_KIND_FLOW, 20000);
     for (int i = 0; i < 2; i++) {
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE, false, 5, 0,
-                        NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_SOURCE_PORT, true, 2,
-                        20, NULL);
-        check_spreaders(&scopes[i], MEASURE_SPREADERS_BY_DESTINATION, false,
-                        10, 0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE, false, 5,
+                        0, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_SOURCE_PORT,
+                        true, 2, 20, NULL);
+        check_spreaders(&scopes[i], MEASURE_SUPERSPREADERS_BY_DESTINATION,
+                        false, 10, 0, NULL);
     }
     destroy_reports();
     many_flows = false;
@@ -327,8 +327,8 @@ END_TEST
 
 /* Expectations of either layout, for 'max_keys'. */
 struct expectations {
-    struct measure_change change[MEASURE_N_LAYOUTS];
-    struct measure_change *pointers[MEASURE_N_LAYOUTS];
+    struct measure_expectations change[MEASURE_N_LAYOUTS];
+    struct measure_expectations *pointers[MEASURE_N_LAYOUTS];
     void *memory[MEASURE_N_LAYOUTS];
 };
 
@@ -336,13 +336,14 @@ static void
 expectations_init(struct expectations *e, uint32_t max_keys)
 {
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
-        struct measure_change_config config = {
+        struct measure_expectations_config config = {
             .layout = i, .max_keys = max_keys, .alpha = 1,
         };
-        size_t size = measure_change_size(&config);
+        size_t size = measure_expectations_size(&config);
 
         ck_assert(!posix_memalign(&e->memory[i], MEASURE_LINE_SIZE, size));
-        measure_change_init(&e->change[i], &config, &secret, e->memory[i]);
+        measure_expectations_init(&e->change[i], &config, &secret,
+                                  e->memory[i]);
         e->pointers[i] = &e->change[i];
     }
 }
@@ -357,14 +358,14 @@ expectations_destroy(struct expectations *e)
 
 /* Returns the values of the epoch: all that vanish in the next one. */
 static struct measure_change_row *
-expected_values(struct measure_change *change, size_t *n)
+expected_values(struct measure_expectations *change, size_t *n)
 {
     size_t max = change->n_keys;
     struct measure_change_row *values = calloc(max + 1, sizeof *values);
 
     change->config.floor = 0;
-    measure_change_close(change, values, 0);
-    *n = measure_change_close(change, values, max);
+    measure_expectations_close(change, values, 0);
+    *n = measure_expectations_close(change, values, max);
     ck_assert_uint_eq(*n, max);
     return values;
 }
@@ -395,7 +396,7 @@ START_TEST(changes_are_those_of_all_packets)
                                    item.key);
 
         if (in_scope(&packets[i], &scope_of_one)) {
-            measure_change_add(expected.pointers[layout], &item, 1);
+            measure_expectations_add(expected.pointers[layout], &item, 1);
         }
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
@@ -473,7 +474,8 @@ close_epoch(struct expectations *e, const struct measure_report *report,
 
     ck_assert_int_eq(measure_query_changes(&scope, key_kind, e->pointers), ok);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
-        n += measure_change_close(e->pointers[i], rows, ARRAY_SIZE(rows));
+        n += measure_expectations_close(e->pointers[i], rows,
+                                        ARRAY_SIZE(rows));
     }
     return n;
 }
@@ -517,9 +519,9 @@ START_TEST(overflow_is_no_change)
         e.change[i].config.floor = 100;
         for (int j = 0; j < 10; j++) {
             key[measure_key_words(i)] = 1000;
-            measure_change_add_rows(e.pointers[i], key, 1,
-                                    measure_masks[key_kind].words[i]);
-            measure_change_close(e.pointers[i], NULL, 0);
+            measure_expectations_add_rows(e.pointers[i], key, 1,
+                                          measure_masks[key_kind].words[i]);
+            measure_expectations_close(e.pointers[i], NULL, 0);
         }
     }
     ck_assert_uint_eq(close_epoch(&e, full, key_kind, true), 2);
@@ -727,13 +729,13 @@ check_skewed_hitters(const struct measure_scope *scope,
 
 static bool
 check_skewed_spreaders(const struct measure_scope *scope, enum skew skew,
-                       enum measure_spreaders_by by)
+                       enum measure_superspreaders_by by)
 {
-    struct measure_spreaders_question q = { .by = by, .min = 2 };
-    bool source = by == MEASURE_SPREADERS_BY_SOURCE;
+    struct measure_superspreaders_question q = { .by = by, .min = 2 };
+    bool source = by == MEASURE_SUPERSPREADERS_BY_SOURCE;
     uint32_t n_of_one = N_SKEWED - N_SKEWED / 8;
-    struct measure_spreaders_answer answer;
-    bool ok = measure_spreaders_ask(scope, &q, &answer);
+    struct measure_superspreaders_answer answer;
+    bool ok = measure_superspreaders_ask(scope, &q, &answer);
 
     if (ok) {
         bool one = skew == (source ? ONE_SOURCE : ONE_DESTINATION);
@@ -752,7 +754,7 @@ check_skewed_spreaders(const struct measure_scope *scope, enum skew skew,
                           (one || skew == ONE_PAIR ? N_SKEWED / 8
                            : N_SKEWED));
     }
-    measure_spreaders_answer_destroy(&answer);
+    measure_superspreaders_answer_destroy(&answer);
     return ok;
 }
 
@@ -925,7 +927,7 @@ START_TEST(answers_are_json)
     make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
         for (int format = 0; format < 2; format++) {
-            struct measure_spreaders_question s = { .min = 1 };
+            struct measure_superspreaders_question s = { .min = 1 };
             struct measure_hitters_question q = {
                 .threshold = { MEASURE_SHARE, 1 }, .threshold_text = "1%",
             };
@@ -938,7 +940,7 @@ START_TEST(answers_are_json)
             ck_assert(measure_hitters_write(o, &scope, &q));
             measure_output_close(o);
             measure_output_open_object(o, "b");
-            ck_assert(measure_spreaders_write(o, &scope, &s));
+            ck_assert(measure_superspreaders_write(o, &scope, &s));
             measure_output_close(o);
             ck_assert(measure_hitters_parse_by("source/*", &q));
             measure_output_open_object(o, "c");

@@ -19,7 +19,7 @@
 #include "structures/measure-superspreader.h"
 
 static const uint32_t listed[] = {
-    MEASURE_SPREADER_LISTED_IPV4, MEASURE_SPREADER_LISTED_IPV6
+    MEASURE_SUPERSPREADER_LISTED_NARROW, MEASURE_SUPERSPREADER_LISTED_WIDE
 };
 
 /* A table with its memory. */
@@ -30,7 +30,7 @@ struct spreader {
 };
 
 static struct measure_superspreader_config
-make_config(enum measure_layout layout, enum measure_spreader_kind kind,
+make_config(enum measure_layout layout, enum measure_superspreader_kind kind,
             uint32_t max_sources, uint32_t max_filters)
 {
     struct measure_superspreader_config config = {
@@ -178,7 +178,7 @@ END_TEST
 START_TEST(many_destinations_lie_in_the_bounds)
 {
     enum measure_layout layout = _i % 2;
-    enum measure_spreader_kind kind = _i / 2;
+    enum measure_superspreader_kind kind = _i / 2;
     enum { N = 1000, STEP = 2 };
     struct measure_superspreader_config config
         = make_config(layout, kind, N, N);
@@ -213,7 +213,7 @@ START_TEST(many_destinations_lie_in_the_bounds)
         }
         if (truth % 250 == 0 || truth == 128) {
             printf("%s of %4"PRIu64": [%"PRIu64" <= %.1f <= %"PRIu64"]\n",
-                   kind == MEASURE_SPREADER_BLOOM ? "Bloom" : "bitmap",
+                   kind == MEASURE_SUPERSPREADER_BLOOM ? "Bloom" : "bitmap",
                    truth, rows[i].min, rows[i].destinations, rows[i].max);
         }
     }
@@ -237,7 +237,7 @@ START_TEST(bloom_filter_misses_what_is_published)
 {
     enum { N = 2000, DESTINATIONS = 129 };
     struct measure_superspreader_config config
-        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, N, N);
+        = make_config(MEASURE_NARROW, MEASURE_SUPERSPREADER_BLOOM, N, N);
     struct spreader t = spreader_open(&config);
     uint64_t missed = 0;
     double published = 0;
@@ -269,7 +269,7 @@ START_TEST(bitmap_errs_as_published)
 {
     enum { N = 2000, DESTINATIONS = 129 };
     struct measure_superspreader_config config
-        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BITMAP, N, N);
+        = make_config(MEASURE_NARROW, MEASURE_SUPERSPREADER_BITMAP, N, N);
     struct spreader t = spreader_open(&config);
     double load = DESTINATIONS / 1024.0;
     double published = sqrt(1024 * (exp(load) - load - 1));
@@ -324,17 +324,17 @@ START_TEST(all_superspreaders_are_found)
     }
     flush(&t);
     for (uint32_t i = 0; i < SOURCES; i++) {
-        n_true += truth[i] > MEASURE_SPREADER_THRESHOLD;
+        n_true += truth[i] > MEASURE_SUPERSPREADER_THRESHOLD;
     }
-    n = measure_superspreader_report(&t.s, MEASURE_SPREADER_THRESHOLD, rows,
-                                     ARRAY_SIZE(rows));
+    n = measure_superspreader_report(&t.s, MEASURE_SUPERSPREADER_THRESHOLD,
+                                     rows, ARRAY_SIZE(rows));
     for (size_t i = 0; i < n; i++) {
         uint32_t source = source_of(&t, &rows[i]);
 
-        n_right += truth[source] > MEASURE_SPREADER_THRESHOLD;
+        n_right += truth[source] > MEASURE_SUPERSPREADER_THRESHOLD;
 
         /* What is reported wrongly is near the threshold. */
-        REQUIRE(truth[source] > MEASURE_SPREADER_THRESHOLD * 3 / 4);
+        REQUIRE(truth[source] > MEASURE_SUPERSPREADER_THRESHOLD * 3 / 4);
     }
     printf("recall [1 <= %.4f <= 1], precision [0.75 <= %.4f <= 1]\n",
            (double) n_right / n_true, (double) n_right / n);
@@ -352,7 +352,7 @@ END_TEST
 START_TEST(masks_exchanged_find_victims)
 {
     struct measure_superspreader_config config
-        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, 100, 100);
+        = make_config(MEASURE_NARROW, MEASURE_SUPERSPREADER_BLOOM, 100, 100);
     struct measure_fields fields;
     struct spreader t;
     uint64_t mask[MEASURE_KEY_WORDS];
@@ -381,7 +381,7 @@ START_TEST(full_table_refuses_and_counts)
     enum measure_layout layout = _i;
     enum { SOURCES = 200 };
     struct measure_superspreader_config config
-        = make_config(layout, MEASURE_SPREADER_BLOOM, SOURCES, 1);
+        = make_config(layout, MEASURE_SUPERSPREADER_BLOOM, SOURCES, 1);
     struct spreader t = spreader_open(&config);
     uint32_t n = listed[layout];
 
@@ -437,7 +437,7 @@ END_TEST
 /* Millions of destinations: the filter is full, and says so. */
 START_TEST(full_filter_has_no_upper_bound)
 {
-    enum measure_spreader_kind kind = _i;
+    enum measure_superspreader_kind kind = _i;
     struct measure_superspreader_config config
         = make_config(MEASURE_NARROW, kind, 10, 10);
     struct spreader t = spreader_open(&config);
@@ -462,9 +462,9 @@ START_TEST(probes_are_bounded)
 {
     enum measure_layout layout = _i;
     struct measure_superspreader_config config
-        = make_config(layout, MEASURE_SPREADER_BLOOM, 1000, 1000);
+        = make_config(layout, MEASURE_SUPERSPREADER_BLOOM, 1000, 1000);
     struct spreader t = spreader_open(&config);
-    uint32_t n = MEASURE_SPREADER_MAX_PROBES + 20;
+    uint32_t n = MEASURE_SUPERSPREADER_MAX_PROBES + 20;
 
     /* As if the table had one home row. */
     t.s.n_rows = 1;
@@ -474,11 +474,11 @@ START_TEST(probes_are_bounded)
         }
     }
     flush(&t);
-    ck_assert_uint_eq(t.s.n_sources, MEASURE_SPREADER_MAX_PROBES);
+    ck_assert_uint_eq(t.s.n_sources, MEASURE_SUPERSPREADER_MAX_PROBES);
     ck_assert_uint_eq(t.s.refused_packets, 20 * 3);
     ck_assert_uint_eq(t.s.packets, n * 3);
     n = measure_superspreader_report(&t.s, 0, rows, ARRAY_SIZE(rows));
-    ck_assert_uint_eq(n, MEASURE_SPREADER_MAX_PROBES);
+    ck_assert_uint_eq(n, MEASURE_SUPERSPREADER_MAX_PROBES);
     for (uint32_t i = 0; i < n; i++) {
         ck_assert_uint_eq(rows[i].min, 3);
     }
@@ -490,7 +490,7 @@ END_TEST
 START_TEST(bursts_and_strides_do_not_matter)
 {
     struct measure_superspreader_config config
-        = make_config(MEASURE_NARROW, MEASURE_SPREADER_BLOOM, 100, 100);
+        = make_config(MEASURE_NARROW, MEASURE_SUPERSPREADER_BLOOM, 100, 100);
     struct spreader a = spreader_open(&config);
     struct spreader b = spreader_open(&config);
     struct random r = random_from(test_seed);
@@ -674,8 +674,8 @@ START_TEST(full_filter_disturbs_no_neighbour)
     ck_assert_uint_eq(measure_superspreader_report(&t.s, 0, rows, SOURCES),
                       SOURCES);
     ck_assert_uint_eq(source_of(&t, &rows[0]), 1);
-    if (config.kind == MEASURE_SPREADER_BLOOM) {
-        ck_assert_uint_le(rows[0].min, (MEASURE_SPREADER_BITS
+    if (config.kind == MEASURE_SUPERSPREADER_BLOOM) {
+        ck_assert_uint_le(rows[0].min, (MEASURE_SUPERSPREADER_BITS
                                         + listed[layout]));
     }
     ck_assert_uint_eq(rows[0].max, UINT64_MAX);

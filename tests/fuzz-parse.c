@@ -241,7 +241,7 @@ fuzz_answer(const uint8_t *data, size_t size)
     unsigned int flags = size ? data[0] : 0;
     enum measure_format format = flags >> 7 ? MEASURE_TEXT : MEASURE_JSON;
     struct measure_hitters_question hitters;
-    struct measure_spreaders_question spreaders = {
+    struct measure_superspreaders_question spreaders = {
         .by
             = flags >> 3 & 1, .min = 1 + (flags & 7), .n = flags >> 4 & 3,
     };
@@ -290,12 +290,12 @@ fuzz_answer(const uint8_t *data, size_t size)
     measure_output_open_object(o, lines[2] ? lines[2] : "br0");
     switch (flags % 5) {
     case 0:
-        measure_spreaders_group(spreaders.by, &group_by);
+        measure_superspreaders_group(spreaders.by, &group_by);
         REQUIRE(!measure_scope_check(&scope, &group_by));
-        REQUIRE(measure_spreaders_write(o, &scope, &spreaders));
+        REQUIRE(measure_superspreaders_write(o, &scope, &spreaders));
         break;
     case 1:
-        REQUIRE(measure_sizes_write(o, &scope));
+        REQUIRE(measure_distribution_write(o, &scope));
         break;
     default:
         REQUIRE(!measure_scope_check(&scope, &hitters.group_by));

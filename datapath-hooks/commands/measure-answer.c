@@ -246,7 +246,7 @@ measure_write_superspreaders(struct measure_output *o,
                              const struct measure_subject *subject,
                              const struct measure_arguments *args)
 {
-    struct measure_spreaders_question question = {
+    struct measure_superspreaders_question question = {
         .by = args->spreaders_by,
         .min = args->min_given ? args->min : subject->config.superspreader,
         .n = args->n,
@@ -258,12 +258,13 @@ measure_write_superspreaders(struct measure_output *o,
     if (!has_report(o, subject)) {
         return NULL;
     }
-    measure_spreaders_group(question.by, &group_by);
+    measure_superspreaders_group(question.by, &group_by);
     error = check_complete(subject, "measure/superspreaders");
     if (!error) {
         error = check_scope(subject, &group_by);
     }
-    if (!error && !measure_spreaders_write(o, &subject->scope, &question)) {
+    if (!error && !measure_superspreaders_write(o, &subject->scope,
+                                                &question)) {
         error = no_memory(subject);
     }
     return error;
@@ -280,12 +281,12 @@ measure_write_distribution(struct measure_output *o,
     if (!has_report(o, subject)) {
         return NULL;
     }
-    measure_sizes_group(&subject->scope, &group_by);
+    measure_distribution_group(&subject->scope, &group_by);
     error = check_complete(subject, "measure/distribution");
     if (!error) {
         error = check_scope(subject, &group_by);
     }
-    if (!error && !measure_sizes_write(o, &subject->scope)) {
+    if (!error && !measure_distribution_write(o, &subject->scope)) {
         error = no_memory(subject);
     }
     return error;

@@ -34,7 +34,7 @@ parse_by(const char *value, struct measure_arguments *args)
 static bool
 parse_spreaders_by(const char *value, struct measure_arguments *args)
 {
-    return measure_spreaders_by_from_name(value, &args->spreaders_by);
+    return measure_superspreaders_by_from_name(value, &args->spreaders_by);
 }
 
 /* What it means depends on the bridge. */
@@ -141,7 +141,7 @@ const struct measure_argument measure_argument_by = {
 };
 const struct measure_argument measure_argument_spreaders_by = {
     "by=", "by=source|by=destination|by=source-port",
-    "by=" MEASURE_SPREADERS_BY_VALID, parse_spreaders_by
+    "by=" MEASURE_SUPERSPREADERS_BY_VALID, parse_spreaders_by
 };
 const struct measure_argument measure_argument_where = {
     "where=", "where=FILTER", "where=" MEASURE_FILTER_VALID, parse_where

@@ -37,7 +37,7 @@ struct measure_arguments {
 
     struct measure_hitters_question hitters;    /* Its by= and sort=. */
     bool by_given;
-    enum measure_spreaders_by spreaders_by;
+    enum measure_superspreaders_by spreaders_by;
     char *where;                    /* NULL for all rows. */
 
     /* The epochs: the last one, one by its number or from the end, or those

@@ -176,7 +176,7 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
         choose_subjects(request);
     }
     if (command->reports && !request->error) {
-        measure_worker_submit(request);
+        measure_requests_submit(request);
     } else {
         measure_request_send(request);
     }
@@ -300,7 +300,7 @@ measure_commands_run(void)
 {
     struct waiting *waiting;
 
-    measure_worker_run();
+    measure_requests_run();
     if (!ovs_list_is_empty(&all_waiting)) {
         close_requested_epochs();
     }
@@ -323,7 +323,7 @@ measure_commands_wait(void)
 {
     static uint64_t seen;
 
-    measure_worker_wait();
+    measure_requests_wait();
     if (!ovs_list_is_empty(&all_waiting)) {
         struct seq *seq = measure_report_seq();
         uint64_t now = seq_read(seq);

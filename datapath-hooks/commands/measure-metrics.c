@@ -125,7 +125,7 @@ get_metrics(struct bridge_metrics *metrics,
             const struct measure_subject *subject)
 {
     const struct monitor *monitor = subject->monitor;
-    const struct measure_tasks *tasks = &monitor->tasks;
+    const struct measure_watch *tasks = &monitor->tasks;
 
     ovs_mutex_lock(&measure_mutex);
     metrics->bridge = subject->name;

@@ -188,10 +188,10 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
     const struct measure_history *history = &monitor->history;
-    const struct measure_tasks *tasks = &monitor->tasks;
-    struct measure_worker_state worker;
+    const struct measure_watch *tasks = &monitor->tasks;
+    struct measure_requests_state worker;
 
-    measure_worker_state(&worker);
+    measure_requests_state(&worker);
     measure_output_open_line(o, "hand-over");
     measure_output_uint(o, "epochs", monitor->n_handovers);
     measure_output_uint(o, "mean-us", (monitor->handover_us

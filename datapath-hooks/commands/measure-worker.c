@@ -268,7 +268,7 @@ measure_request_send(struct measure_request *request)
 
 /* Has 'request' answered, or refuses it.  Takes ownership. */
 void
-measure_worker_submit(struct measure_request *request)
+measure_requests_submit(struct measure_request *request)
 {
     start_thread();
     if (n_waiting >= MEASURE_MAX_REQUESTS) {
@@ -289,7 +289,7 @@ measure_worker_submit(struct measure_request *request)
 
 /* Sends the answers that are there. */
 void
-measure_worker_run(void)
+measure_requests_run(void)
 {
     struct ovs_list done = OVS_LIST_INITIALIZER(&done);
     struct measure_request *request;
@@ -308,7 +308,7 @@ measure_worker_run(void)
 }
 
 void
-measure_worker_wait(void)
+measure_requests_wait(void)
 {
     if (n_waiting) {
         uint64_t seq = seq_read(answer_seq);
@@ -323,7 +323,7 @@ measure_worker_wait(void)
 }
 
 void
-measure_worker_state(struct measure_worker_state *state)
+measure_requests_state(struct measure_requests_state *state)
 {
     state->n_waiting = n_waiting;
     state->answered = answered;

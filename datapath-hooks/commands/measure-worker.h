@@ -91,7 +91,7 @@ struct measure_request {
 };
 
 /* Counters for measure/status. */
-struct measure_worker_state {
+struct measure_requests_state {
     size_t n_waiting;
     uint64_t answered;
     uint64_t refused;
@@ -99,10 +99,10 @@ struct measure_worker_state {
 
 void measure_request_choose_format(struct measure_request *);
 void measure_request_send(struct measure_request *);
-void measure_worker_submit(struct measure_request *);
-void measure_worker_run(void);
-void measure_worker_wait(void);
-void measure_worker_state(struct measure_worker_state *);
+void measure_requests_submit(struct measure_request *);
+void measure_requests_run(void);
+void measure_requests_wait(void);
+void measure_requests_state(struct measure_requests_state *);
 
 void measure_subject_init(struct measure_subject *, struct monitor *)
     OVS_REQUIRES(measure_mutex);

@@ -127,7 +127,7 @@ start_threads(void)
         threads_started = true;
         ovs_thread_create("measure", control_main, NULL);
         ovs_thread_create("measure-merge", merge_main, NULL);
-        measure_tasks_start();
+        measure_watch_start();
     }
 }
 
@@ -161,7 +161,7 @@ measure_memory_room(const struct monitor *monitor)
 {
     uint64_t used = (measure_budget_used(&monitor->budget)
                      + measure_budget_spare(&monitor->budget)
-                     + measure_tasks_missing_bytes(monitor));
+                     + measure_watch_missing_bytes(monitor));
     uint64_t limit = measure_memory_limit(monitor);
     const struct closing_epoch *closing;
     const struct monitor_thread *thread;
@@ -768,7 +768,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
             measure_history_newest(&monitor->history));
     }
     measure_history_add(&monitor->history, report);
-    skipped = measure_tasks_submit(monitor,
+    skipped = measure_watch_submit(monitor,
                                    measure_history_newest(&monitor->history));
     ovs_list_remove(&closing->node);
     measure_port_settle(&monitor->ports, closing->number, monitor->epoch);

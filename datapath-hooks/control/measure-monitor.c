@@ -804,7 +804,7 @@ measure_monitor_unref(struct monitor *monitor)
         struct monitor_core *core;
 
         VLOG_DBG("%s: forgotten", monitor->name);
-        measure_tasks_destroy(monitor);
+        measure_watch_destroy(monitor);
         measure_history_destroy(&monitor->history);
         measure_memory_trim(&monitor->budget, 0);
         for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
@@ -961,7 +961,7 @@ configure_bridge(const char *name, const struct smap *config)
         ovs_list_init(&monitor->cores);
         ovs_list_init(&monitor->closing);
         measure_history_init(&monitor->history);
-        measure_tasks_init(&monitor->tasks);
+        measure_watch_init(&monitor->tasks);
         shash_add(&measure_monitors, name, monitor);
     }
     monitor->named = true;

@@ -136,7 +136,7 @@ struct monitor {
     bool growing;                   /* ...the control thread only. */
     struct measure_budget budget;
     struct measure_history history;
-    struct measure_tasks tasks;
+    struct measure_watch tasks;
     struct measure_counters closed; /* Sum of all merged epochs. */
     uint64_t closed_lost;           /* Keys, or packets, that found no place
                                      * in a structure, likewise. */

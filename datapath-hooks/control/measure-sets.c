@@ -98,7 +98,7 @@ measure_thread_limit(const struct monitor *monitor,
                      const struct monitor_thread *thread)
 {
     uint64_t limit = measure_memory_limit(monitor);
-    uint64_t aside = (measure_tasks_limit(limit)
+    uint64_t aside = (measure_watch_limit(limit)
                       + 2 * (ovs_list_size(&monitor->threads)
                              + monitor->n_new) * MEASURE_TALLY_OWN_BYTES);
 

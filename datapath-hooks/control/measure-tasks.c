@@ -33,7 +33,7 @@
 #include "seq.h"
 #include "util.h"
 
-VLOG_DEFINE_THIS_MODULE(measure_tasks);
+VLOG_DEFINE_THIS_MODULE(measure_watch);
 
 static struct seq *task_seq;
 
@@ -177,7 +177,7 @@ new_keys(size_t n)
 }
 
 /* Returns true if 'key' deserves an alert: it has none yet, and less than
- * MEASURE_TASK_ALERTS of this task, of which there are '*n', had one in this
+ * MEASURE_WATCH_ALERTS of this task, of which there are '*n', had one in this
  * epoch. */
 static bool
 may_alert(struct evaluation *e, const struct measure_known *known,
@@ -186,7 +186,7 @@ may_alert(struct evaluation *e, const struct measure_known *known,
     if (is_known(known, key)) {
         return false;
     }
-    if (*n >= MEASURE_TASK_ALERTS) {
+    if (*n >= MEASURE_WATCH_ALERTS) {
         e->not_listed++;
         return false;
     }
@@ -247,7 +247,7 @@ remembering_end(struct remembering *r,
         qsort(r->listed.keys, r->listed.n, sizeof *r->listed.keys,
               compare_fields);
     }
-    for (size_t i = 0; i < r->known->n && r->n < MEASURE_TASK_KEYS; i++) {
+    for (size_t i = 0; i < r->known->n && r->n < MEASURE_WATCH_KEYS; i++) {
         const struct measure_fields *key = &r->known->keys[i];
 
         if (!is_known(&r->listed, key) && may_be(key, aux)) {
@@ -307,12 +307,12 @@ find_heavy_hitters(struct evaluation *e)
     const struct measure_report *report = e->report;
     const struct measure_threshold *threshold = &e->config.heavy_hitter;
     struct measure_known *known
-        = &e->monitor->tasks.known[MEASURE_TASK_HEAVY_HITTER];
+        = &e->monitor->tasks.known[MEASURE_WATCH_HEAVY_HITTER];
     struct measure_hitters_question question = {
         .sort = (threshold->unit == MEASURE_BITS_PER_SECOND
                  ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS),
         .heavy_only = true,
-        .n = MEASURE_TASK_KEYS,
+        .n = MEASURE_WATCH_KEYS,
         .threshold = *threshold,
         .threshold_text = e->config.heavy_hitter_text,
     };
@@ -351,7 +351,7 @@ find_heavy_hitters(struct evaluation *e)
             }
             remember(&r, &row->fields, row->heavy, row->may_be_heavy);
         }
-        if (answer.n_rows == MEASURE_TASK_KEYS) {
+        if (answer.n_rows == MEASURE_WATCH_KEYS) {
             const struct measure_hitters_row *last
                 = &answer.rows[answer.n_rows - 1];
 
@@ -379,20 +379,20 @@ may_be_spreader(const struct measure_fields *key OVS_UNUSED, void *any)
 
 static void
 find_superspreaders(struct evaluation *e, enum measure_task task,
-                    enum measure_spreaders_by by, enum measure_key_kind key,
-                    const char *unit)
+                    enum measure_superspreaders_by by,
+                    enum measure_key_kind key, const char *unit)
 {
     struct measure_known *known = &e->monitor->tasks.known[task];
     uint64_t missed = e->report->counters.overflow_packets;
     uint64_t min = e->config.superspreader;
     bool any = missed >= min;   /* Any key may be one. */
-    struct measure_spreaders_question question = {
+    struct measure_superspreaders_question question = {
         .by = by,
         .min = any ? min : min - missed,
-        .n = MEASURE_TASK_KEYS,
+        .n = MEASURE_WATCH_KEYS,
         .exclude = &e->config.superspreader_exclude,
     };
-    struct measure_spreaders_answer answer;
+    struct measure_superspreaders_answer answer;
 
     /* Coarser keys than pairs do not tell, nor do some of the keys. */
     if (!e->report->complete
@@ -400,12 +400,12 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
         set_known(known, NULL, 0);
         return;
     }
-    if (measure_spreaders_ask(&e->scope, &question, &answer)) {
+    if (measure_superspreaders_ask(&e->scope, &question, &answer)) {
         struct remembering r = remembering_begin(known, answer.n_rows);
         size_t n = 0;
 
         for (size_t i = 0; i < answer.n_rows; i++) {
-            const struct measure_spreaders_row *row = &answer.rows[i];
+            const struct measure_superspreaders_row *row = &answer.rows[i];
             bool certain = row->spread >= min;
 
             if (certain && may_alert(e, known, &row->fields, &n)) {
@@ -427,7 +427,7 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
     } else {
         no_memory(e, "superspreaders");
     }
-    measure_spreaders_answer_destroy(&answer);
+    measure_superspreaders_answer_destroy(&answer);
 }
 
 /* Changes. */
@@ -454,13 +454,13 @@ measure_changes_unref(struct measure_changes *changes)
 static void
 forget_change_tables(struct monitor *monitor)
 {
-    struct measure_tasks *tasks = &monitor->tasks;
+    struct measure_watch *tasks = &monitor->tasks;
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         if (tasks->change_memory[layout]) {
             measure_memory_free(&monitor->budget,
                                 tasks->change_memory[layout],
-                                measure_change_size(
+                                measure_expectations_size(
                                     &tasks->change[layout].config));
             tasks->change_memory[layout] = NULL;
         }
@@ -472,7 +472,7 @@ forget_change_tables(struct monitor *monitor)
 
 /* Returns what the tables of expectations may take: an eighth of all. */
 uint64_t
-measure_tasks_limit(uint64_t memory_limit)
+measure_watch_limit(uint64_t memory_limit)
 {
     return MIN(memory_limit / 8, CHANGE_MAX_MB * UINT64_C(1048576));
 }
@@ -480,9 +480,9 @@ measure_tasks_limit(uint64_t memory_limit)
 /* Returns the bytes that the tables of expectations of 'monitor' will take
  * when the next epoch has been closed, and do not yet. */
 uint64_t
-measure_tasks_missing_bytes(const struct monitor *monitor)
+measure_watch_missing_bytes(const struct monitor *monitor)
 {
-    uint64_t limit = measure_tasks_limit(measure_memory_limit(monitor));
+    uint64_t limit = measure_watch_limit(measure_memory_limit(monitor));
     uint64_t bytes = __atomic_load_n(&monitor->tasks.change_bytes,
                                      __ATOMIC_RELAXED);
 
@@ -498,7 +498,7 @@ measure_tasks_missing_bytes(const struct monitor *monitor)
 static void
 forget_old_change_tables(struct evaluation *e)
 {
-    struct measure_tasks *tasks = &e->monitor->tasks;
+    struct measure_watch *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
 
     if (tasks->change_by != config->change_key
@@ -519,13 +519,13 @@ forget_old_change_tables(struct evaluation *e)
 static bool
 is_nothing_expected(const struct evaluation *e)
 {
-    const struct measure_tasks *tasks = &e->monitor->tasks;
+    const struct measure_watch *tasks = &e->monitor->tasks;
 
     if (e->report->counters.packets) {
         return false;
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        const struct measure_change *change = &tasks->change[layout];
+        const struct measure_expectations *change = &tasks->change[layout];
 
         if (tasks->change_memory[layout]
             && (change->n_keys || change->unknown_error > 0
@@ -547,12 +547,12 @@ prepare_change_tables(struct evaluation *e)
         [MEASURE_NARROW] = 2. / 3 / 128,
         [MEASURE_WIDE] = 1. / 3 / 256,
     };
-    struct measure_tasks *tasks = &e->monitor->tasks;
+    struct measure_watch *tasks = &e->monitor->tasks;
     const struct measure_config *config = &e->config;
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_change *change = &tasks->change[layout];
-        struct measure_change_config new = {
+        struct measure_expectations *change = &tasks->change[layout];
+        struct measure_expectations_config new = {
             .layout = layout,
             .max_keys = e->change_limit * shares[layout],
             .alpha = config->change_alpha,
@@ -560,7 +560,7 @@ prepare_change_tables(struct evaluation *e)
 
         if (!tasks->change_memory[layout]) {
             void *p = measure_memory_alloc(&e->monitor->budget,
-                                           measure_change_size(&new),
+                                           measure_expectations_size(&new),
                                            MEASURE_ANY_NODE);
             if (!p) {
                 forget_change_tables(e->monitor);
@@ -568,8 +568,9 @@ prepare_change_tables(struct evaluation *e)
             }
             tasks->change_memory[layout] = p;
             __atomic_add_fetch(&tasks->change_bytes,
-                               measure_change_size(&new), __ATOMIC_RELAXED);
-            measure_change_init(change, &new, e->report->secret, p);
+                               measure_expectations_size(&new),
+                               __ATOMIC_RELAXED);
+            measure_expectations_init(change, &new, e->report->secret, p);
             change->epoch = tasks->change_epochs;
         }
         change->config.factor = config->change_factor;
@@ -596,12 +597,13 @@ compare_changes(const void *a_, const void *b_)
 
 /* Ends the epoch of 'change' and adds what has changed to 'changes'. */
 static void
-close_change(struct measure_change *change, struct measure_changes *changes)
+close_change(struct measure_expectations *change,
+             struct measure_changes *changes)
 {
     enum measure_layout layout = change->config.layout;
     size_t max = MIN(change->n_keys, MEASURE_CHANGES_KEPT - changes->n);
     struct measure_change_row *rows = xmalloc(MAX(max, 1) * sizeof *rows);
-    size_t found = measure_change_close(change, rows, max);
+    size_t found = measure_expectations_close(change, rows, max);
     size_t n = MIN(found, max);
 
     changes->rows = xrealloc(changes->rows,
@@ -630,7 +632,7 @@ alert_changes(struct evaluation *e, const struct measure_changes *changes)
         const struct measure_listed_change *row = &changes->rows[i];
         struct measure_alert *alert;
 
-        if (i >= MEASURE_TASK_ALERTS) {
+        if (i >= MEASURE_WATCH_ALERTS) {
             e->not_listed += changes->n - i;
             break;
         }
@@ -674,8 +676,8 @@ find_changes(struct evaluation *e)
 {
     struct measure_changes *changes = xzalloc(sizeof *changes);
     const struct measure_report *report = e->report;
-    struct measure_tasks *tasks = &e->monitor->tasks;
-    struct measure_change *tables[MEASURE_N_LAYOUTS];
+    struct measure_watch *tasks = &e->monitor->tasks;
+    struct measure_expectations *tables[MEASURE_N_LAYOUTS];
 
     ovs_refcount_init(&changes->refs);
     changes->epoch = report->number;
@@ -716,9 +718,9 @@ find_changes(struct evaluation *e)
     changes->overflow_packets = report->counters.overflow_packets;
     changes->overflow_bytes = report->counters.overflow_bytes;
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_change *change = tables[layout];
+        struct measure_expectations *change = tables[layout];
 
-        changes->exact &= measure_change_is_exact(change);
+        changes->exact &= measure_expectations_is_exact(change);
         close_change(change, changes);
         changes->keys += change->n_keys;
         changes->refused_keys += change->refused_adds;
@@ -753,7 +755,7 @@ log_alert(const struct evaluation *e, const struct measure_alert *alert)
 static void
 evaluate(struct evaluation *e)
 {
-    struct measure_tasks *tasks = &e->monitor->tasks;
+    struct measure_watch *tasks = &e->monitor->tasks;
     struct measure_changes *changes;
     uint64_t work_us;
 
@@ -762,11 +764,11 @@ evaluate(struct evaluation *e)
     e->scope.n_reports = 1;
     e->scope.ports = &e->monitor->ports;
     find_heavy_hitters(e);
-    find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_SOURCE,
-                        MEASURE_SPREADERS_BY_SOURCE, MEASURE_KIND_SOURCE,
+    find_superspreaders(e, MEASURE_WATCH_SUPERSPREADER_SOURCE,
+                        MEASURE_SUPERSPREADERS_BY_SOURCE, MEASURE_KIND_SOURCE,
                         "destinations");
-    find_superspreaders(e, MEASURE_TASK_SUPERSPREADER_DESTINATION,
-                        MEASURE_SPREADERS_BY_DESTINATION,
+    find_superspreaders(e, MEASURE_WATCH_SUPERSPREADER_DESTINATION,
+                        MEASURE_SUPERSPREADERS_BY_DESTINATION,
                         MEASURE_KIND_DESTINATION, "sources");
     changes = find_changes(e);
     work_us = measure_pace_end() / 1000;
@@ -814,7 +816,7 @@ find_pending(struct evaluation *e)
             e->kept = monitor->tasks.pending;
             e->report = e->kept->report;
             e->config = monitor->config;
-            e->change_limit = measure_tasks_limit(
+            e->change_limit = measure_watch_limit(
                 measure_memory_limit(monitor));
             e->period_ms = measure_period_ms(e->report->duration_ms);
             monitor->tasks.pending = NULL;
@@ -851,7 +853,7 @@ tasks_main(void *aux OVS_UNUSED)
 }
 
 void
-measure_tasks_start(void)
+measure_watch_start(void)
 {
     task_seq = seq_create();
     ovs_thread_create("measure-tasks", tasks_main, NULL);
@@ -860,9 +862,9 @@ measure_tasks_start(void)
 /* Has 'kept', the newest report of 'monitor', evaluated.  Returns the one that
  * is not, or NULL: the caller must unref it, best without the lock. */
 struct kept_report *
-measure_tasks_submit(struct monitor *monitor, struct kept_report *kept)
+measure_watch_submit(struct monitor *monitor, struct kept_report *kept)
 {
-    struct measure_tasks *tasks = &monitor->tasks;
+    struct measure_watch *tasks = &monitor->tasks;
     struct kept_report *skipped = tasks->pending;
 
     tasks->n_skipped += skipped != NULL;
@@ -872,7 +874,7 @@ measure_tasks_submit(struct monitor *monitor, struct kept_report *kept)
 }
 
 void
-measure_tasks_init(struct measure_tasks *tasks)
+measure_watch_init(struct measure_watch *tasks)
 {
     memset(tasks, 0, sizeof *tasks);
     measure_alerts_init(&tasks->alerts, MEASURE_ALERTS_KEPT);
@@ -881,9 +883,9 @@ measure_tasks_init(struct measure_tasks *tasks)
 /* Frees what the tasks of 'monitor' have, when nobody has a reference to it
  * any more. */
 void
-measure_tasks_destroy(struct monitor *monitor)
+measure_watch_destroy(struct monitor *monitor)
 {
-    struct measure_tasks *tasks = &monitor->tasks;
+    struct measure_watch *tasks = &monitor->tasks;
 
     measure_kept_report_unref(tasks->pending);
     measure_changes_unref(tasks->changes);

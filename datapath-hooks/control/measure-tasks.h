@@ -33,8 +33,8 @@ struct monitor;
  * Of each closed epoch the thread "measure-tasks" finds the heavy hitters,
  * superspreaders and changes, and makes alerts of them.  An alert of a heavy
  * hitter or superspreader is made when it becomes one, and not again while it
- * stays one.  In one epoch each task makes at most MEASURE_TASK_ALERTS alerts,
- * of the largest; the others are counted.
+ * stays one.  In one epoch each task makes at most MEASURE_WATCH_ALERTS
+ * alerts, of the largest; the others are counted.
  *
  * Only what is certain makes an alert: a heavy hitter whose count is above the
  * threshold with any error that it can have, a superspreader of which so many
@@ -52,8 +52,8 @@ struct monitor;
  *
  * Thread safety: what a comment says. */
 
-#define MEASURE_TASK_ALERTS 256
-#define MEASURE_TASK_KEYS 10000     /* That have an alert at a time. */
+#define MEASURE_WATCH_ALERTS 256
+#define MEASURE_WATCH_KEYS 10000    /* That have an alert at a time. */
 #define MEASURE_ALERTS_KEPT 4096
 #define MEASURE_CHANGES_KEPT 100000
 
@@ -93,15 +93,15 @@ struct measure_known {
 };
 
 enum measure_task {
-    MEASURE_TASK_HEAVY_HITTER,
-    MEASURE_TASK_SUPERSPREADER_SOURCE,
-    MEASURE_TASK_SUPERSPREADER_DESTINATION,
-    MEASURE_TASK_CHANGE,
+    MEASURE_WATCH_HEAVY_HITTER,
+    MEASURE_WATCH_SUPERSPREADER_SOURCE,
+    MEASURE_WATCH_SUPERSPREADER_DESTINATION,
+    MEASURE_WATCH_CHANGE,
     MEASURE_N_TASKS
 };
 
 /* Of one monitor. */
-struct measure_tasks {
+struct measure_watch {
     /* Protected by the lock of the monitors. */
     struct kept_report *pending;    /* A reference, or NULL. */
     struct measure_alerts alerts;
@@ -117,7 +117,7 @@ struct measure_tasks {
     /* The thread only. */
     struct measure_pace pace;
     struct measure_known known[MEASURE_N_TASKS];
-    struct measure_change change[MEASURE_N_LAYOUTS];
+    struct measure_expectations change[MEASURE_N_LAYOUTS];
     void *change_memory[MEASURE_N_LAYOUTS];
     uint64_t change_bytes;      /* Of both.  Atomic. */
     enum measure_key_kind change_by;
@@ -127,13 +127,13 @@ struct measure_tasks {
     uint64_t change_epochs;     /* Since history is kept. */
 };
 
-uint64_t measure_tasks_limit(uint64_t memory_limit);
-uint64_t measure_tasks_missing_bytes(const struct monitor *);
-void measure_tasks_init(struct measure_tasks *);
-void measure_tasks_destroy(struct monitor *);
-struct kept_report *measure_tasks_submit(struct monitor *,
+uint64_t measure_watch_limit(uint64_t memory_limit);
+uint64_t measure_watch_missing_bytes(const struct monitor *);
+void measure_watch_init(struct measure_watch *);
+void measure_watch_destroy(struct monitor *);
+struct kept_report *measure_watch_submit(struct monitor *,
                                          struct kept_report *);
-void measure_tasks_start(void);
+void measure_watch_start(void);
 
 struct measure_changes *measure_changes_ref(struct measure_changes *);
 void measure_changes_unref(struct measure_changes *);

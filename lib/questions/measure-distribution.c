@@ -27,7 +27,7 @@
 #include "base/measure-memory.h"
 
 void
-measure_distribution_init(struct measure_distribution *d)
+measure_quantiles_init(struct measure_quantiles *d)
 {
     memset(d, 0, sizeof *d);
 }

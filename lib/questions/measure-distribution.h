@@ -50,7 +50,7 @@ struct measure_bucket {
     uint64_t bytes;             /* Of these flows. */
 };
 
-struct measure_distribution {
+struct measure_quantiles {
     uint64_t flows;
     uint64_t packets;
     uint64_t bytes;
@@ -78,12 +78,12 @@ measure_bucket_max(unsigned int i)
     return i ? measure_bucket_min(i) * 2 - 1 : 0;
 }
 
-void measure_distribution_init(struct measure_distribution *);
+void measure_quantiles_init(struct measure_quantiles *);
 
 /* Adds a flow of 'packets' and 'bytes'. */
 static inline void
-measure_distribution_add(struct measure_distribution *d, uint64_t packets,
-                         uint64_t bytes)
+measure_quantiles_add(struct measure_quantiles *d, uint64_t packets,
+                      uint64_t bytes)
 {
     struct measure_bucket *by_packets
         = &d->by_packets[measure_bucket(packets)];

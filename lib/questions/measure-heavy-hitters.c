@@ -356,14 +356,14 @@ ask(struct asking *asking)
     struct measure_hitters_answer *answer = asking->answer;
 
     if (question->prefixes) {
-        struct measure_prefixes_question prefixes = {
+        struct measure_hierarchy_question prefixes = {
             .group_by = &question->group_by, .totals = &asking->totals,
             .threshold = &question->threshold, .sort = question->sort,
         };
 
-        return measure_prefixes_ask(asking->scope, &prefixes, add_prefix,
-                                    asking, &answer->keys, &answer->packets,
-                                    &answer->bytes);
+        return measure_hierarchy_ask(asking->scope, &prefixes, add_prefix,
+                                     asking, &answer->keys, &answer->packets,
+                                     &answer->bytes);
     }
     return measure_query(asking->scope, &question->group_by, add_groups,
                          asking);

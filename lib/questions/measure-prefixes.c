@@ -42,7 +42,7 @@ struct level {
 
 /* The addresses of one layout, and their prefixes. */
 struct tree {
-    const struct measure_prefixes_question *question;
+    const struct measure_hierarchy_question *question;
     struct sum overflow;
     enum measure_layout layout;
     size_t offset;              /* Of the address in a row, and its size. */
@@ -80,7 +80,7 @@ row_address(const struct tree *tree, const uint64_t *row)
 }
 
 static void
-tree_init(struct tree *tree, const struct measure_prefixes_question *question,
+tree_init(struct tree *tree, const struct measure_hierarchy_question *question,
           const struct measure_scope *scope, enum measure_layout layout)
 {
     const struct measure_counters *counters = &question->totals->counters;
@@ -138,7 +138,7 @@ keep_addresses(const struct measure_table *table, void *trees_)
 static bool
 is_heavy(const struct tree *tree, struct sum sum, struct sum overflow)
 {
-    const struct measure_prefixes_question *question = tree->question;
+    const struct measure_hierarchy_question *question = tree->question;
 
     sum_add(&sum, &overflow);
     return measure_is_heavy(question->totals, question->threshold,
@@ -274,7 +274,7 @@ common_levels(const struct tree *tree, const uint64_t *a, const uint64_t *b)
  * to be listed, and adds what it leaves to the prefix around it. */
 static bool
 end_prefix(struct tree *tree, size_t i, const uint64_t *row,
-           measure_prefixes_function *f, void *aux)
+           measure_hierarchy_function *f, void *aux)
 {
     static const struct sum nothing;
     struct level *level = &tree->levels[i];
@@ -313,7 +313,7 @@ end_prefix(struct tree *tree, size_t i, const uint64_t *row,
 }
 
 static bool
-ask_tree(struct tree *tree, measure_prefixes_function *f, void *aux)
+ask_tree(struct tree *tree, measure_hierarchy_function *f, void *aux)
 {
     size_t row_words = measure_row_words(tree->layout);
     struct level *longest = &tree->levels[tree->n_levels - 1];
@@ -342,10 +342,10 @@ ask_tree(struct tree *tree, measure_prefixes_function *f, void *aux)
  * 'keys', 'packets' and 'bytes' those of all addresses.  Returns false if
  * there was no memory, or 'f' said so. */
 bool
-measure_prefixes_ask(const struct measure_scope *scope,
-                     const struct measure_prefixes_question *question,
-                     measure_prefixes_function *f, void *aux,
-                     uint64_t *keys, uint64_t *packets, uint64_t *bytes)
+measure_hierarchy_ask(const struct measure_scope *scope,
+                      const struct measure_hierarchy_question *question,
+                      measure_hierarchy_function *f, void *aux,
+                      uint64_t *keys, uint64_t *packets, uint64_t *bytes)
 {
     struct trees trees = { .keys = 0 };
     bool ok;

@@ -54,7 +54,7 @@
  *
  * Thread safety: as measure-query.h. */
 
-struct measure_prefixes_question {
+struct measure_hierarchy_question {
     const struct measure_group_by *group_by;   /* By source or destination. */
     const struct measure_totals *totals;
     const struct measure_threshold *threshold;
@@ -75,12 +75,12 @@ struct measure_heavy_prefix {
 };
 
 /* Returns false if there is no memory. */
-typedef bool measure_prefixes_function(const struct measure_heavy_prefix *,
-                                       void *aux);
+typedef bool measure_hierarchy_function(const struct measure_heavy_prefix *,
+                                        void *aux);
 
-bool measure_prefixes_ask(const struct measure_scope *,
-                          const struct measure_prefixes_question *,
-                          measure_prefixes_function *, void *aux,
-                          uint64_t *keys, uint64_t *packets, uint64_t *bytes);
+bool measure_hierarchy_ask(const struct measure_scope *,
+                           const struct measure_hierarchy_question *,
+                           measure_hierarchy_function *, void *aux,
+                           uint64_t *keys, uint64_t *packets, uint64_t *bytes);
 
 #endif /* measure-prefixes.h */

@@ -903,14 +903,15 @@ measure_query_all_light(const struct measure_scope *scope,
 /* Where measure_query_changes() adds to. */
 struct adding {
     enum measure_key_kind key_kind;
-    struct measure_change *const *changes;
+    struct measure_expectations *const *changes;
     struct measure_budget *budget;
 };
 
 /* Puts the rows of 'table' into partitions, in the order in which 'change' has
  * their keys. */
 MEASURE_SPECIALISED void
-split_changes(const struct measure_change *change, enum measure_layout layout,
+split_changes(const struct measure_expectations *change,
+              enum measure_layout layout,
               const struct measure_table *table, const uint64_t *mask,
               struct measure_partitions *p)
 {
@@ -939,14 +940,14 @@ add_changes(const struct measure_table *table, void *adding_)
 {
     const struct adding *adding = adding_;
     enum measure_layout layout = table->layout;
-    struct measure_change *change = adding->changes[layout];
+    struct measure_expectations *change = adding->changes[layout];
     const uint64_t *mask = measure_masks[adding->key_kind].words[layout];
     uint64_t n_rows = measure_table_n_used(table);
     uint32_t n_parts = measure_partitions_for(n_rows);
     struct measure_partitions p = { .n = 0 };
 
     if (n_parts == 1) {
-        measure_change_add_rows(change, table->rows, n_rows, mask);
+        measure_expectations_add_rows(change, table->rows, n_rows, mask);
         return true;
     }
     if (measure_budget_allows(adding->budget,
@@ -964,13 +965,15 @@ add_changes(const struct measure_table *table, void *adding_)
         for (uint32_t i = 0; i < n_parts; i++) {
             struct measure_chunk chunk = { .number = 0 };
 
-            measure_change_begin_share(change, i, n_parts, n_keys, n_rows);
+            measure_expectations_begin_share(change, i, n_parts, n_keys,
+                                             n_rows);
             while (measure_partition_next_chunk(&p, i, &chunk)) {
-                measure_change_add_rows(change, chunk.rows, chunk.n, mask);
+                measure_expectations_add_rows(change, chunk.rows, chunk.n,
+                                              mask);
             }
         }
     } else {
-        measure_change_add_rows(change, table->rows, n_rows, mask);
+        measure_expectations_add_rows(change, table->rows, n_rows, mask);
     }
     measure_partitions_destroy(&p, adding->budget);
     return true;
@@ -1004,7 +1007,7 @@ missed_bytes(enum measure_layout layout, const uint64_t *key,
 bool
 measure_query_changes(const struct measure_scope *scope,
                       enum measure_key_kind key_kind,
-                      struct measure_change *const changes[])
+                      struct measure_expectations *const changes[])
 {
     struct adding adding = { .key_kind = key_kind, .changes = changes };
     struct measure_totals totals;
@@ -1022,18 +1025,18 @@ measure_query_changes(const struct measure_scope *scope,
     known_by_key = (scope->n_reports == 1 && !scope->one_core
                     && scope->reports[0]->key_kind == key_kind);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_change *change = changes[layout];
+        struct measure_expectations *change = changes[layout];
         bool bytes = change->config.bytes;
 
         if (!ok) {
-            measure_change_skip(change);
+            measure_expectations_skip(change);
         }
-        measure_change_missed(change,
-                              (bytes ? totals.counters.overflow_bytes
-                               : totals.counters.overflow_packets),
-                              (!known_by_key ? NULL
-                               : bytes ? missed_bytes : missed_packets),
-                              scope->reports[0]);
+        measure_expectations_missed(change,
+                                    (bytes ? totals.counters.overflow_bytes
+                                     : totals.counters.overflow_packets),
+                                    (!known_by_key ? NULL
+                                     : bytes ? missed_bytes : missed_packets),
+                                    scope->reports[0]);
     }
     return ok;
 }

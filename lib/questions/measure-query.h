@@ -88,6 +88,6 @@ bool measure_query_all_light(const struct measure_scope *,
                              const struct measure_group_by *,
                              uint64_t min_packets, uint64_t *keys);
 bool measure_query_changes(const struct measure_scope *, enum measure_key_kind,
-                           struct measure_change *const changes[]);
+                           struct measure_expectations *const changes[]);
 
 #endif /* measure-query.h */

@@ -41,7 +41,7 @@ static const struct {
 #define N_PORTS 65536
 
 struct sizes {
-    struct measure_distribution distribution;
+    struct measure_quantiles distribution;
     struct measure_values *packets;     /* Of each flow. */
     struct measure_values *bytes;
 
@@ -68,7 +68,7 @@ add_sizes(const struct measure_table *aggregate, void *sizes_)
         uint64_t bytes = *measure_row_bytes(row, layout);
         uint64_t word = row[measure_key_ports(layout)];
 
-        measure_distribution_add(&sizes->distribution, packets, bytes);
+        measure_quantiles_add(&sizes->distribution, packets, bytes);
         measure_values_add(sizes->packets, packets);
         measure_values_add(sizes->bytes, bytes);
 
@@ -103,7 +103,7 @@ write_buckets(struct measure_output *o, const char *list, const char *min,
 static void
 write_sizes(struct measure_output *o, const struct sizes *sizes)
 {
-    const struct measure_distribution *distribution = &sizes->distribution;
+    const struct measure_quantiles *distribution = &sizes->distribution;
 
     measure_output_uint(o, "flows", distribution->flows);
     write_buckets(o, "flows-by-packets", "packets-min", "packets-max",
@@ -187,8 +187,8 @@ write_port_entropy(struct measure_output *o, const char *name,
 /* Makes the group that a report must allow (measure_scope_check()): that of
  * its own keys. */
 void
-measure_sizes_group(const struct measure_scope *scope,
-                    struct measure_group_by *group_by)
+measure_distribution_group(const struct measure_scope *scope,
+                           struct measure_group_by *group_by)
 {
     measure_group_by_of_kind(group_by, scope->reports[0]->key_kind);
 }
@@ -197,8 +197,8 @@ measure_sizes_group(const struct measure_scope *scope,
  * keys are and how evenly its packets spread.  'scope' must have a report.
  * Returns false if there is no memory. */
 bool
-measure_sizes_write(struct measure_output *o,
-                    const struct measure_scope *scope)
+measure_distribution_write(struct measure_output *o,
+                           const struct measure_scope *scope)
 {
     struct sizes *sizes = measure_xzalloc(sizeof *sizes);
     enum measure_key_kind key_kind = scope->reports[0]->key_kind;
@@ -206,11 +206,11 @@ measure_sizes_write(struct measure_output *o,
     struct measure_group_by group_by;
     bool ok;
 
-    measure_sizes_group(scope, &group_by);
+    measure_distribution_group(scope, &group_by);
     measure_scope_sum(scope, &totals);
     measure_scope_write(o, scope, &totals);
     measure_output_string(o, "key", measure_kind_name(key_kind));
-    measure_distribution_init(&sizes->distribution);
+    measure_quantiles_init(&sizes->distribution);
     sizes->packets = measure_values_create();
     sizes->bytes = measure_values_create();
     ok = measure_query(scope, &group_by, add_sizes, sizes);

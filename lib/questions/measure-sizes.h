@@ -31,9 +31,9 @@
  *
  * Thread safety: as measure-query.h. */
 
-void measure_sizes_group(const struct measure_scope *,
-                         struct measure_group_by *);
-bool measure_sizes_write(struct measure_output *,
-                         const struct measure_scope *);
+void measure_distribution_group(const struct measure_scope *,
+                                struct measure_group_by *);
+bool measure_distribution_write(struct measure_output *,
+                                const struct measure_scope *);
 
 #endif /* measure-sizes.h */

@@ -29,8 +29,8 @@
  * The counters of the tables below are not packets and bytes: counting what
  * falls together is adding up ones. */
 struct asking {
-    const struct measure_spreaders_question *question;
-    struct measure_spreaders_answer *answer;
+    const struct measure_superspreaders_question *question;
+    struct measure_superspreaders_answer *answer;
     struct measure_group_by group_by;   /* What a row is about. */
     struct measure_group_by pair;       /* That and what is counted. */
     measure_compare *compare;
@@ -48,13 +48,13 @@ struct asking {
 };
 
 static const char *const names[MEASURE_N_SPREADERS_BY] = {
-    [MEASURE_SPREADERS_BY_SOURCE] = "source",
-    [MEASURE_SPREADERS_BY_DESTINATION] = "destination",
-    [MEASURE_SPREADERS_BY_SOURCE_PORT] = "source-port",
+    [MEASURE_SUPERSPREADERS_BY_SOURCE] = "source",
+    [MEASURE_SUPERSPREADERS_BY_DESTINATION] = "destination",
+    [MEASURE_SUPERSPREADERS_BY_SOURCE_PORT] = "source-port",
 };
 
 const char *
-measure_spreaders_by_name(enum measure_spreaders_by by)
+measure_superspreaders_by_name(enum measure_superspreaders_by by)
 {
     return names[by];
 }
@@ -62,8 +62,8 @@ measure_spreaders_by_name(enum measure_spreaders_by by)
 /* Sets '*by' to what 'name' names.  Returns false, and leaves '*by' alone,
  * if it names nothing. */
 bool
-measure_spreaders_by_from_name(const char *name,
-                               enum measure_spreaders_by *by)
+measure_superspreaders_by_from_name(const char *name,
+                                    enum measure_superspreaders_by *by)
 {
     for (int i = 0; i < MEASURE_N_SPREADERS_BY; i++) {
         if (!strcmp(name, names[i])) {
@@ -75,10 +75,10 @@ measure_spreaders_by_from_name(const char *name,
 }
 
 static unsigned int
-row_fields(enum measure_spreaders_by by)
+row_fields(enum measure_superspreaders_by by)
 {
-    return (by == MEASURE_SPREADERS_BY_SOURCE ? MEASURE_FIELD_SOURCE
-            : by == MEASURE_SPREADERS_BY_DESTINATION
+    return (by == MEASURE_SUPERSPREADERS_BY_SOURCE ? MEASURE_FIELD_SOURCE
+            : by == MEASURE_SUPERSPREADERS_BY_DESTINATION
             ? MEASURE_FIELD_DESTINATION
             : MEASURE_FIELD_SOURCE | MEASURE_FIELD_SOURCE_PORT);
 }
@@ -87,8 +87,8 @@ row_fields(enum measure_spreaders_by by)
  * question by 'by'.  A report by pair allows by=source too, but knows no
  * ports. */
 void
-measure_spreaders_group(enum measure_spreaders_by by,
-                        struct measure_group_by *group_by)
+measure_superspreaders_group(enum measure_superspreaders_by by,
+                             struct measure_group_by *group_by)
 {
     measure_group_by_init(group_by, row_fields(by) | MEASURE_FIELDS_PAIR, 128,
                           128);
@@ -98,7 +98,7 @@ measure_spreaders_group(enum measure_spreaders_by by,
  * asked for. */
 static bool
 count_ports(const struct measure_scope *scope,
-            enum measure_spreaders_by by)
+            enum measure_superspreaders_by by)
 {
     struct measure_group_by group_by;
 
@@ -109,12 +109,12 @@ count_ports(const struct measure_scope *scope,
             return false;
         }
     }
-    return by != MEASURE_SPREADERS_BY_DESTINATION;
+    return by != MEASURE_SUPERSPREADERS_BY_DESTINATION;
 }
 
 static int
-compare(uint64_t a, uint64_t b, const struct measure_spreaders_row *a_row,
-        const struct measure_spreaders_row *b_row)
+compare(uint64_t a, uint64_t b, const struct measure_superspreaders_row *a_row,
+        const struct measure_superspreaders_row *b_row)
 {
     return (a > b ? -1
             : a < b ? 1
@@ -124,8 +124,8 @@ compare(uint64_t a, uint64_t b, const struct measure_spreaders_row *a_row,
 static int
 compare_spread(const void *a_, const void *b_)
 {
-    const struct measure_spreaders_row *a = a_;
-    const struct measure_spreaders_row *b = b_;
+    const struct measure_superspreaders_row *a = a_;
+    const struct measure_superspreaders_row *b = b_;
 
     return compare(a->spread, b->spread, a, b);
 }
@@ -133,8 +133,8 @@ compare_spread(const void *a_, const void *b_)
 static int
 compare_ports(const void *a_, const void *b_)
 {
-    const struct measure_spreaders_row *a = a_;
-    const struct measure_spreaders_row *b = b_;
+    const struct measure_superspreaders_row *a = a_;
+    const struct measure_superspreaders_row *b = b_;
 
     return compare(a->ports, b->ports, a, b);
 }
@@ -176,22 +176,22 @@ count_destinations(struct asking *asking,
 }
 
 static bool
-is_excluded(const struct measure_spreaders_question *question,
+is_excluded(const struct measure_superspreaders_question *question,
             const struct measure_fields *fields)
 {
     return (question->exclude
             && measure_prefixes_match(
                 question->exclude, fields->family,
-                (question->by == MEASURE_SPREADERS_BY_DESTINATION
+                (question->by == MEASURE_SUPERSPREADERS_BY_DESTINATION
                  ? fields->destination : fields->source)));
 }
 
 /* Adds 'row' to the rows of the answer.  Returns false if there is no
  * memory. */
 static bool
-add_row(struct asking *asking, const struct measure_spreaders_row *row)
+add_row(struct asking *asking, const struct measure_superspreaders_row *row)
 {
-    struct measure_spreaders_answer *answer = asking->answer;
+    struct measure_superspreaders_answer *answer = asking->answer;
 
     asking->n_wanted++;
     if (answer->n_rows == asking->allocated
@@ -216,7 +216,7 @@ static inline bool
 follows(const struct asking *asking, enum measure_layout layout,
         const uint64_t *key, uint64_t spread, uint64_t ports)
 {
-    const struct measure_spreaders_row *last = &asking->answer->rows[0];
+    const struct measure_superspreaders_row *last = &asking->answer->rows[0];
     bool by_ports = asking->question->sort_by_ports;
     uint64_t size = by_ports ? ports : spread;
     uint64_t last_size;
@@ -238,7 +238,7 @@ add_sources(const struct measure_aggregate *aggregate,
             const struct measure_aggregate *wholes, bool more, void *asking_)
 {
     struct asking *asking = asking_;
-    const struct measure_spreaders_question *question = asking->question;
+    const struct measure_superspreaders_question *question = asking->question;
     const struct measure_aggregate *sources
         = &asking->sources[aggregate->layout];
     enum measure_layout layout = aggregate->layout;
@@ -259,7 +259,7 @@ add_sources(const struct measure_aggregate *aggregate,
     asking->more[layout] = false;
     for (uint32_t i = 0; i < sources->n; i++) {
         uint64_t *key = &sources->rows[i * measure_row_words(layout)];
-        struct measure_spreaders_row row;
+        struct measure_superspreaders_row row;
         uint64_t spread = *measure_row_packets(key, layout);
         uint64_t ports = *measure_row_bytes(key, layout);
         uint64_t *whole;
@@ -291,12 +291,13 @@ add_sources(const struct measure_aggregate *aggregate,
 }
 
 /* Answers 'question' about 'scope', which measure_scope_check() must allow for
- * measure_spreaders_group().  Returns false, with no rows, if there is no
+ * measure_superspreaders_group().  Returns false, with no rows, if there is no
  * memory.  In any case the caller must destroy the answer. */
 bool
-measure_spreaders_ask(const struct measure_scope *scope,
-                      const struct measure_spreaders_question *question,
-                      struct measure_spreaders_answer *answer)
+measure_superspreaders_ask(
+    const struct measure_scope *scope,
+    const struct measure_superspreaders_question *question,
+    struct measure_superspreaders_answer *answer)
 {
     unsigned int fields = row_fields(question->by);
     struct asking asking = {
@@ -356,22 +357,23 @@ measure_spreaders_ask(const struct measure_scope *scope,
 }
 
 void
-measure_spreaders_answer_destroy(struct measure_spreaders_answer *answer)
+measure_superspreaders_answer_destroy(
+    struct measure_superspreaders_answer *answer)
 {
     free(answer->rows);
 }
 
 static void
 write_row(struct measure_output *o, const struct measure_scope *scope,
-          const struct measure_spreaders_question *question,
-          const struct measure_spreaders_row *row)
+          const struct measure_superspreaders_question *question,
+          const struct measure_superspreaders_row *row)
 {
     struct measure_group_by group_by;
 
     measure_group_by_init(&group_by, row_fields(question->by), 128, 128);
     measure_output_open_row(o);
     measure_key_write(o, scope, &group_by, &row->fields, group_by.fields);
-    if (question->by == MEASURE_SPREADERS_BY_DESTINATION) {
+    if (question->by == MEASURE_SUPERSPREADERS_BY_DESTINATION) {
         measure_output_uint(o, "sources", row->spread);
     } else {
         measure_output_uint(o, "destinations", row->spread);
@@ -388,17 +390,17 @@ write_row(struct measure_output *o, const struct measure_scope *scope,
  * superspreaders that 'question' asks for.  Returns false if there is no
  * memory. */
 bool
-measure_spreaders_write(struct measure_output *o,
-                        const struct measure_scope *scope,
-                        const struct measure_spreaders_question *question)
+measure_superspreaders_write(
+    struct measure_output *o, const struct measure_scope *scope,
+    const struct measure_superspreaders_question *question)
 {
-    bool destination = question->by == MEASURE_SPREADERS_BY_DESTINATION;
-    struct measure_spreaders_answer answer;
+    bool destination = question->by == MEASURE_SUPERSPREADERS_BY_DESTINATION;
+    struct measure_superspreaders_answer answer;
     struct measure_totals totals;
     char note[128];
 
-    if (!measure_spreaders_ask(scope, question, &answer)) {
-        measure_spreaders_answer_destroy(&answer);
+    if (!measure_superspreaders_ask(scope, question, &answer)) {
+        measure_superspreaders_answer_destroy(&answer);
         return false;
     }
     measure_scope_sum(scope, &totals);
@@ -425,8 +427,8 @@ measure_spreaders_write(struct measure_output *o,
         measure_output_uint(o, "rows-excluded", answer.excluded_rows);
     }
     measure_output_uint(o, destination ? "all-destinations"
-                        : question->by == MEASURE_SPREADERS_BY_SOURCE
+                        : question->by == MEASURE_SUPERSPREADERS_BY_SOURCE
                         ? "all-sources" : "all-source-ports", answer.keys);
-    measure_spreaders_answer_destroy(&answer);
+    measure_superspreaders_answer_destroy(&answer);
     return true;
 }

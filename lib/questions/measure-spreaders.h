@@ -46,25 +46,25 @@
  *
  * Thread safety: as measure-query.h. */
 
-enum measure_spreaders_by {
-    MEASURE_SPREADERS_BY_SOURCE,
-    MEASURE_SPREADERS_BY_DESTINATION,
-    MEASURE_SPREADERS_BY_SOURCE_PORT,
+enum measure_superspreaders_by {
+    MEASURE_SUPERSPREADERS_BY_SOURCE,
+    MEASURE_SUPERSPREADERS_BY_DESTINATION,
+    MEASURE_SUPERSPREADERS_BY_SOURCE_PORT,
     MEASURE_N_SPREADERS_BY
 };
 
-#define MEASURE_SPREADERS_BY_VALID "source, destination or source-port"
+#define MEASURE_SUPERSPREADERS_BY_VALID "source, destination or source-port"
 #define MEASURE_SPREADERS_MIN 128
 
-struct measure_spreaders_question {
-    enum measure_spreaders_by by;
+struct measure_superspreaders_question {
+    enum measure_superspreaders_by by;
     bool sort_by_ports;         /* By address and port, not by address. */
     uint64_t min;               /* Of what rows are sorted by. */
     uint64_t n;                 /* 0 means all. */
     const struct measure_prefixes *exclude;     /* NULL for none. */
 };
 
-struct measure_spreaders_row {
+struct measure_superspreaders_row {
     struct measure_fields fields;
     uint64_t spread;            /* Destinations, or sources. */
     uint64_t ports;             /* Destination addresses and ports. */
@@ -72,8 +72,8 @@ struct measure_spreaders_row {
     uint64_t bytes;
 };
 
-struct measure_spreaders_answer {
-    struct measure_spreaders_row *rows;     /* Largest first. */
+struct measure_superspreaders_answer {
+    struct measure_superspreaders_row *rows;     /* Largest first. */
     size_t n_rows;
     uint64_t omitted_rows;      /* At least 'min', but not in 'rows'. */
     uint64_t excluded_rows;     /* At least 'min', but excluded. */
@@ -81,17 +81,18 @@ struct measure_spreaders_answer {
     uint64_t error_max;         /* Of spreads and packets, too low. */
 };
 
-bool measure_spreaders_by_from_name(const char *,
-                                    enum measure_spreaders_by *);
-const char *measure_spreaders_by_name(enum measure_spreaders_by);
-void measure_spreaders_group(enum measure_spreaders_by,
-                             struct measure_group_by *);
-bool measure_spreaders_ask(const struct measure_scope *,
-                           const struct measure_spreaders_question *,
-                           struct measure_spreaders_answer *);
-void measure_spreaders_answer_destroy(struct measure_spreaders_answer *);
-bool measure_spreaders_write(struct measure_output *,
-                             const struct measure_scope *,
-                             const struct measure_spreaders_question *);
+bool measure_superspreaders_by_from_name(const char *,
+                                         enum measure_superspreaders_by *);
+const char *measure_superspreaders_by_name(enum measure_superspreaders_by);
+void measure_superspreaders_group(enum measure_superspreaders_by,
+                                  struct measure_group_by *);
+bool measure_superspreaders_ask(const struct measure_scope *,
+                                const struct measure_superspreaders_question *,
+                                struct measure_superspreaders_answer *);
+void measure_superspreaders_answer_destroy(
+    struct measure_superspreaders_answer *);
+bool measure_superspreaders_write(
+    struct measure_output *, const struct measure_scope *,
+    const struct measure_superspreaders_question *);
 
 #endif /* measure-spreaders.h */

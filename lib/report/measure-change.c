@@ -76,7 +76,7 @@ state_of(uint64_t *key, enum measure_layout layout)
 }
 
 MEASURE_SPECIALISED uint64_t *
-home_row(const struct measure_change *c, enum measure_layout layout,
+home_row(const struct measure_expectations *c, enum measure_layout layout,
          uint64_t hash)
 {
     return &c->rows[(((hash >> 32) * c->n_rows) >> 32) * row_words(layout)];
@@ -84,9 +84,9 @@ home_row(const struct measure_change *c, enum measure_layout layout,
 
 /* Rows behind the last home row save the wrap. */
 static size_t
-n_all_rows(const struct measure_change_config *config)
+n_all_rows(const struct measure_expectations_config *config)
 {
-    return 2 * (size_t) config->max_keys + MEASURE_CHANGE_MAX_PROBES;
+    return 2 * (size_t) config->max_keys + MEASURE_EXPECTATIONS_MAX_PROBES;
 }
 
 const char *
@@ -106,14 +106,14 @@ measure_change_kind_name(enum measure_change_kind kind)
 
 /* Words of the bitmap of used rows, which follows the rows. */
 static size_t
-n_used_words(const struct measure_change_config *config)
+n_used_words(const struct measure_expectations_config *config)
 {
     return (n_all_rows(config) + WORD_BITS - 1) / WORD_BITS;
 }
 
-/* Returns the bytes that measure_change_init() needs. */
+/* Returns the bytes that measure_expectations_init() needs. */
 size_t
-measure_change_size(const struct measure_change_config *config)
+measure_expectations_size(const struct measure_expectations_config *config)
 {
     return (n_all_rows(config) * row_words(config->layout)
             + n_used_words(config)) * 8;
@@ -121,7 +121,7 @@ measure_change_size(const struct measure_change_config *config)
 
 /* Notes that 'row' is used, or that it is not any more: those are changes. */
 MEASURE_SPECIALISED void
-flip_used(struct measure_change *c, enum measure_layout layout,
+flip_used(struct measure_expectations *c, enum measure_layout layout,
           const uint64_t *row)
 {
     size_t i = (row - c->rows) / row_words(layout);
@@ -130,12 +130,13 @@ flip_used(struct measure_change *c, enum measure_layout layout,
 }
 
 /* Makes 'c' know no key, before its first epoch, in 'memory' of
- * measure_change_size() bytes at a multiple of MEASURE_LINE_SIZE, which stays
- * the caller's. */
+ * measure_expectations_size() bytes at a multiple of MEASURE_LINE_SIZE, which
+ * stays the caller's. */
 void
-measure_change_init(struct measure_change *c,
-                    const struct measure_change_config *config,
-                    const struct measure_hash_secret *secret, void *memory)
+measure_expectations_init(struct measure_expectations *c,
+                          const struct measure_expectations_config *config,
+                          const struct measure_hash_secret *secret,
+                          void *memory)
 {
     double epochs = (config->alpha < 1
                      ? ceil(log(FORGET_SHARE) / log1p(-config->alpha)) : 1);
@@ -152,16 +153,16 @@ measure_change_init(struct measure_change *c,
     c->n_rows = 2 * config->max_keys;
     c->allowed_keys = config->max_keys;
     c->forget_epochs = epochs < UINT32_MAX ? epochs : UINT32_MAX;
-    memset(memory, 0, measure_change_size(config));
+    memset(memory, 0, measure_expectations_size(config));
 }
 
 /* Forgets all, as if the first epoch was still to come. */
 void
-measure_change_clear(struct measure_change *c)
+measure_expectations_clear(struct measure_expectations *c)
 {
-    struct measure_change_config config = c->config;
+    struct measure_expectations_config config = c->config;
 
-    measure_change_init(c, &config, c->secret, c->rows);
+    measure_expectations_init(c, &config, c->secret, c->rows);
 }
 
 /* What 'n' keys add, in three arrays. */
@@ -172,7 +173,7 @@ struct batch {
 };
 
 MEASURE_SPECIALISED void
-prepare(struct measure_change *c, enum measure_layout layout,
+prepare(struct measure_expectations *c, enum measure_layout layout,
         struct batch *batch, size_t i, const uint64_t *key, uint64_t value)
 {
     /* The home row comes from the high bits. */
@@ -191,12 +192,12 @@ prepare(struct measure_change *c, enum measure_layout layout,
 
 /* 'once' says that each key is added once in an epoch at most. */
 MEASURE_SPECIALISED void
-add_one(struct measure_change *c, enum measure_layout layout, bool once,
+add_one(struct measure_expectations *c, enum measure_layout layout, bool once,
         const uint64_t *key, uint64_t hash, uint64_t value)
 {
     uint64_t *row = home_row(c, layout, hash);
 
-    for (int i = 0; i < MEASURE_CHANGE_MAX_PROBES; i++) {
+    for (int i = 0; i < MEASURE_EXPECTATIONS_MAX_PROBES; i++) {
         struct state *state = state_of(row, layout);
 
         if (!state->hash) {
@@ -226,8 +227,8 @@ add_one(struct measure_change *c, enum measure_layout layout, bool once,
 }
 
 MEASURE_SPECIALISED void
-add_batch(struct measure_change *c, enum measure_layout layout, bool once,
-          const struct batch *batch, size_t n)
+add_batch(struct measure_expectations *c, enum measure_layout layout,
+          bool once, const struct batch *batch, size_t n)
 {
     measure_pace(n);
     for (size_t i = 0; i < n; i++) {
@@ -237,7 +238,7 @@ add_batch(struct measure_change *c, enum measure_layout layout, bool once,
 }
 
 MEASURE_SPECIALISED void
-add__(struct measure_change *c, enum measure_layout layout,
+add__(struct measure_expectations *c, enum measure_layout layout,
       const struct measure_change_item *items, size_t n)
 {
     bool bytes = c->config.bytes;
@@ -259,8 +260,8 @@ add__(struct measure_change *c, enum measure_layout layout,
 /* Adds the 'n' items to the running epoch.  A key may come any number of
  * times: its values add up. */
 void
-measure_change_add(struct measure_change *c,
-                   const struct measure_change_item *items, size_t n)
+measure_expectations_add(struct measure_expectations *c,
+                         const struct measure_change_item *items, size_t n)
 {
     if (c->config.layout == MEASURE_NARROW) {
         add__(c, MEASURE_NARROW, items, n);
@@ -270,7 +271,7 @@ measure_change_add(struct measure_change *c,
 }
 
 MEASURE_SPECIALISED void
-add_rows__(struct measure_change *c, enum measure_layout layout,
+add_rows__(struct measure_expectations *c, enum measure_layout layout,
            const uint64_t *rows, size_t n, const uint64_t *mask)
 {
     unsigned int n_words = measure_key_words(layout);
@@ -293,11 +294,12 @@ add_rows__(struct measure_change *c, enum measure_layout layout,
     }
 }
 
-/* Like measure_change_add() for 'n' rows of a table, without gaps, by their
- * keys masked with 'mask'.  A key may come once in an epoch at most. */
+/* Like measure_expectations_add() for 'n' rows of a table, without gaps, by
+ * their keys masked with 'mask'.  A key may come once in an epoch at most. */
 void
-measure_change_add_rows(struct measure_change *c, const uint64_t *rows,
-                        size_t n, const uint64_t *mask)
+measure_expectations_add_rows(struct measure_expectations *c,
+                              const uint64_t *rows,
+                              size_t n, const uint64_t *mask)
 {
     if (c->config.layout == MEASURE_NARROW) {
         add_rows__(c, MEASURE_NARROW, rows, n, mask);
@@ -311,8 +313,8 @@ measure_change_add_rows(struct measure_change *c, const uint64_t *rows,
  * before the first.  If all may be too many, each share gets as many places:
  * else the first would fill their part of the table to the brim. */
 void
-measure_change_begin_share(struct measure_change *c, uint32_t i, uint32_t n,
-                           uint32_t n_keys, uint64_t n_rows)
+measure_expectations_begin_share(struct measure_expectations *c, uint32_t i,
+                                 uint32_t n, uint32_t n_keys, uint64_t n_rows)
 {
     uint64_t room = c->config.max_keys - n_keys;
 
@@ -321,7 +323,7 @@ measure_change_begin_share(struct measure_change *c, uint32_t i, uint32_t n,
 }
 
 MEASURE_SPECIALISED void
-count__(struct measure_change *c, enum measure_layout layout,
+count__(struct measure_expectations *c, enum measure_layout layout,
         const uint64_t *keys, size_t stride, size_t n)
 {
     while (n) {
@@ -340,8 +342,8 @@ count__(struct measure_change *c, enum measure_layout layout,
 /* Adds to the running epoch the 'n' packets whose keys begin at 'keys' and
  * 'stride' words apart.  Not for a table that compares bytes. */
 void
-measure_change_count(struct measure_change *c, const uint64_t *keys,
-                     size_t stride, size_t n)
+measure_expectations_count(struct measure_expectations *c,
+                           const uint64_t *keys, size_t stride, size_t n)
 {
     assert(!c->config.bytes);
     if (c->config.layout == MEASURE_NARROW) {
@@ -353,10 +355,11 @@ measure_change_count(struct measure_change *c, const uint64_t *keys,
 
 /* Says that any value of the running epoch may be too low: by what 'f', which
  * may be NULL, says of its key, and by no more than 'missed'.  'aux' must stay
- * until measure_change_close(). */
+ * until measure_expectations_close(). */
 void
-measure_change_missed(struct measure_change *c, uint64_t missed,
-                      measure_change_missed_function *f, const void *aux)
+measure_expectations_missed(struct measure_expectations *c, uint64_t missed,
+                            measure_expectations_missed_function *f,
+                            const void *aux)
 {
     c->missed = missed;
     c->missed_by = f;
@@ -365,7 +368,7 @@ measure_change_missed(struct measure_change *c, uint64_t missed,
 
 /* Says that the running epoch does not have all keys. */
 void
-measure_change_skip(struct measure_change *c)
+measure_expectations_skip(struct measure_expectations *c)
 {
     c->skip = true;
 }
@@ -374,7 +377,7 @@ measure_change_skip(struct measure_change *c)
  * values that it has, are exact.  (No row has a larger error than a key
  * without one may have.) */
 bool
-measure_change_is_exact(const struct measure_change *c)
+measure_expectations_is_exact(const struct measure_expectations *c)
 {
     return !c->unknown_error && !c->missed;
 }
@@ -399,7 +402,7 @@ bounds_of(const struct state *state, uint64_t missed)
 /* Returns true if 'larger' and 'smaller', one of which was expected with
  * 'variance', are a change. */
 static inline bool
-differ(const struct measure_change_config *config, double larger,
+differ(const struct measure_expectations_config *config, double larger,
        double smaller, double variance)
 {
     return (larger > smaller
@@ -412,7 +415,7 @@ differ(const struct measure_change_config *config, double larger,
 
 /* Returns true if 'state' has certainly changed in this epoch. */
 MEASURE_SPECIALISED bool
-has_changed(const struct measure_change_config *config,
+has_changed(const struct measure_expectations_config *config,
             const struct state *state, uint64_t missed)
 {
     struct bounds b = bounds_of(state, missed);
@@ -443,7 +446,7 @@ struct listing {
 };
 
 static void __attribute__((noinline))
-list_change(struct measure_change *c, enum measure_layout layout,
+list_change(struct measure_expectations *c, enum measure_layout layout,
             const uint64_t *key, struct state *state, uint64_t missed,
             struct listing *listing)
 {
@@ -477,17 +480,18 @@ list_change(struct measure_change *c, enum measure_layout layout,
 
 /* Returns what 'error' becomes when one of 'missed' is averaged into it. */
 static float
-update_error(const struct measure_change *c, double error, double missed)
+update_error(const struct measure_expectations *c, double error, double missed)
 {
     double alpha = c->epoch == 1 ? 1 : c->config.alpha;
 
     error = (1 - alpha) * error + alpha * missed;
-    return error < MEASURE_CHANGE_NO_ERROR ? 0 : nextafterf(error, INFINITY);
+    return error < MEASURE_EXPECTATIONS_NO_ERROR ? 0 : nextafterf(error,
+                                                                  INFINITY);
 }
 
 /* Returns what 'variance' becomes, at most, with the value of the epoch. */
 static double
-update_variance(const struct measure_change *c, double variance,
+update_variance(const struct measure_expectations *c, double variance,
                 const struct bounds *b)
 {
     double alpha = c->config.alpha;
@@ -501,9 +505,10 @@ update_variance(const struct measure_change *c, double variance,
 /* Takes the value of the epoch into the history.  Returns false if the key is
  * to be forgotten. */
 MEASURE_SPECIALISED bool
-update(const struct measure_change *c, struct state *state, uint64_t missed)
+update(const struct measure_expectations *c, struct state *state,
+       uint64_t missed)
 {
-    double limit = c->config.floor / MEASURE_CHANGE_FORGET;
+    double limit = c->config.floor / MEASURE_EXPECTATIONS_FORGET;
     struct bounds b = bounds_of(state, missed);
 
     state->variance = update_variance(c, state->variance, &b);
@@ -512,7 +517,7 @@ update(const struct measure_change *c, struct state *state, uint64_t missed)
     if (missed || state->error) {
         state->error = update_error(c, state->error, missed);
         if (!state->error
-            && fabs(b.x - state->mean) < MEASURE_CHANGE_NO_ERROR) {
+            && fabs(b.x - state->mean) < MEASURE_EXPECTATIONS_NO_ERROR) {
             /* Steady all the time, but for what was missed. */
             state->mean = b.x;
         }
@@ -535,7 +540,7 @@ update(const struct measure_change *c, struct state *state, uint64_t missed)
  * have missed, or had refused, so much.  Comes before those of keys that will
  * be forgotten. */
 static void
-update_unknown(struct measure_change *c)
+update_unknown(struct measure_expectations *c)
 {
     double missed = (double) c->missed + c->refused_most;
     struct bounds b = { .x_max = missed, .m_max = c->unknown_error };
@@ -551,7 +556,7 @@ update_unknown(struct measure_change *c)
 
 /* Takes 'state', which is forgotten, into the same. */
 static void
-forget(struct measure_change *c, const struct state *state)
+forget(struct measure_expectations *c, const struct state *state)
 {
     double most = state->mean + state->error;
 
@@ -567,7 +572,7 @@ forget(struct measure_change *c, const struct state *state)
 /* Compares and updates 'row', or only empties it in an epoch that is skipped.
  * Returns false if it is not to stay. */
 MEASURE_SPECIALISED bool
-close_state(struct measure_change *c, enum measure_layout layout,
+close_state(struct measure_expectations *c, enum measure_layout layout,
             uint64_t *row, bool warm, struct listing *listing)
 {
     struct state *state = state_of(row, layout);
@@ -596,8 +601,8 @@ close_state(struct measure_change *c, enum measure_layout layout,
 /* Ends the epoch for 'row'.  'holes' says whether a row has been forgotten in
  * the run of used rows before it; returns whether one has been now. */
 MEASURE_SPECIALISED bool
-close_row(struct measure_change *c, enum measure_layout layout, uint64_t *row,
-          bool warm, bool holes, struct listing *listing)
+close_row(struct measure_expectations *c, enum measure_layout layout,
+          uint64_t *row, bool warm, bool holes, struct listing *listing)
 {
     struct state *state = state_of(row, layout);
 
@@ -626,7 +631,7 @@ close_row(struct measure_change *c, enum measure_layout layout, uint64_t *row,
 
 /* Most of the table is empty, and is not read. */
 MEASURE_SPECIALISED void
-close__(struct measure_change *c, enum measure_layout layout,
+close__(struct measure_expectations *c, enum measure_layout layout,
         struct listing *listing)
 {
     bool warm = c->epoch > 1 && c->epoch > c->config.warm_up;
@@ -652,8 +657,8 @@ close__(struct measure_change *c, enum measure_layout layout,
  * takes the epoch into the history.  Returns how many keys changed, none if
  * the epoch is skipped.  Equal ones are in the order of their keys' bytes. */
 size_t
-measure_change_close(struct measure_change *c,
-                     struct measure_change_row *rows, size_t max_rows)
+measure_expectations_close(struct measure_expectations *c,
+                           struct measure_change_row *rows, size_t max_rows)
 {
     struct listing listing = { .rows = rows, .max_rows = max_rows };
 
@@ -667,7 +672,7 @@ measure_change_close(struct measure_change *c,
         close__(c, MEASURE_WIDE, &listing);
     }
     c->skip = false;
-    measure_change_missed(c, 0, NULL, NULL);
+    measure_expectations_missed(c, 0, NULL, NULL);
     c->refused_most = 0;
     if (listing.n) {
         qsort(rows, listing.n, sizeof *rows, compare_rows);

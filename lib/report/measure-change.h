@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef MEASURE_CHANGE_H
-#define MEASURE_CHANGE_H 1
+#ifndef MEASURE_EXPECTATIONS_H
+#define MEASURE_EXPECTATIONS_H 1
 
 #include "base/measure-hash.h"
 #include "key/measure-record.h"
@@ -48,19 +48,20 @@
  *     shrank     x < m
  *
  * Bounds.  An epoch may have missed packets: then x is too low, by at most an
- * error that measure_change_missed() says.  So may m be, by an error that is
- * averaged in the same way, and a key that has no row may be expected, too:
- * what it can have had, because nothing was known of it or the table refused
- * it, is averaged as if all that was of one key.  v is the largest that it can
- * be.  A key has changed only if the conditions hold for all values that x and
- * m can have, and has appeared or vanished only if all are 0 on the one side.
- * A change that is reported is thus certain, and it is one that exact counts
- * would have shown, if perhaps in another epoch because of 'hold_down'.  An
- * error of m below MEASURE_CHANGE_NO_ERROR is taken for none, and so is then
- * what m is below x by less than that.
+ * error that measure_expectations_missed() says.  So may m be, by an error
+ * that is averaged in the same way, and a key that has no row may be expected,
+ * too: what it can have had, because nothing was known of it or the table
+ * refused it, is averaged as if all that was of one key.  v is the largest
+ * that it can be.  A key has changed only if the conditions hold for all
+ * values that x and m can have, and has appeared or vanished only if all are 0
+ * on the one side. A change that is reported is thus certain, and it is one
+ * that exact counts would have shown, if perhaps in another epoch because of
+ * 'hold_down'.  An error of m below MEASURE_CHANGE_NO_ERROR is taken for none,
+ * and so is then what m is below x by less than that.
  *
  * An epoch of which not all keys could be added is skipped, after
- * measure_change_skip(): nothing is reported, and nothing expected of it.
+ * measure_expectations_skip(): nothing is reported, and nothing expected of
+ * it.
  *
  * In the first 'warm_up' epochs (at least 1) nothing is reported, and of a key
  * that has been reported nothing more for 'hold_down' epochs.
@@ -87,14 +88,14 @@
  * key that finds no place is refused, and what it would have added is counted:
  * none of its changes is seen.
  *
- * Thread safety: one thread.  measure_change_add() does not allocate, lock,
- * wait, log or clear, but for the rests of a thread that has begun to pace
- * itself (measure-pace.h).  measure_change_close() goes through all keys and
- * belongs to the control thread. */
+ * Thread safety: one thread.  measure_expectations_add() does not allocate,
+ * lock, wait, log or clear, but for the rests of a thread that has begun to
+ * pace itself (measure-pace.h).  measure_expectations_close() goes through all
+ * keys and belongs to the control thread. */
 
-#define MEASURE_CHANGE_FORGET 16
-#define MEASURE_CHANGE_MAX_PROBES 128   /* Rows looked at for one key. */
-#define MEASURE_CHANGE_NO_ERROR 1e-3
+#define MEASURE_EXPECTATIONS_FORGET 16
+#define MEASURE_EXPECTATIONS_MAX_PROBES 128   /* Rows looked at for one key. */
+#define MEASURE_EXPECTATIONS_NO_ERROR 1e-3
 
 enum measure_change_kind {
     MEASURE_APPEARED,
@@ -104,7 +105,7 @@ enum measure_change_kind {
     MEASURE_N_CHANGE_KINDS
 };
 
-struct measure_change_config {
+struct measure_expectations_config {
     enum measure_layout layout;
     uint32_t max_keys;
     bool bytes;                 /* Compare bytes, not packets. */
@@ -117,12 +118,12 @@ struct measure_change_config {
 };
 
 /* Returns by how much the value of 'key' can be too low. */
-typedef uint64_t measure_change_missed_function(enum measure_layout,
-                                                const uint64_t *key,
-                                                const void *aux);
+typedef uint64_t measure_expectations_missed_function(enum measure_layout,
+                                                      const uint64_t *key,
+                                                      const void *aux);
 
-struct measure_change {
-    struct measure_change_config config;
+struct measure_expectations {
+    struct measure_expectations_config config;
     const struct measure_hash_secret *secret;
     uint64_t *rows;
     uint64_t *used;             /* A bit for each row. */
@@ -135,7 +136,7 @@ struct measure_change {
     /* Of the running epoch. */
     bool skip;                  /* Not all keys were added. */
     uint64_t missed;            /* By no key more... */
-    measure_change_missed_function *missed_by;  /* ...or NULL... */
+    measure_expectations_missed_function *missed_by;  /* ...or NULL... */
     const void *missed_aux;     /* ...if it is not known better. */
     uint64_t refused_most;      /* By one key that was refused. */
 
@@ -143,7 +144,7 @@ struct measure_change {
     float unknown_error;
     double unknown_variance;
 
-    /* Since measure_change_init(). */
+    /* Since measure_expectations_init(). */
     uint64_t refused_adds;      /* Adds of keys that found no place... */
     uint64_t refused_value;     /* ...and what they would have added. */
     uint64_t forgotten_keys;
@@ -170,21 +171,24 @@ struct measure_change_item {
 
 const char *measure_change_kind_name(enum measure_change_kind);
 
-size_t measure_change_size(const struct measure_change_config *);
-void measure_change_init(struct measure_change *,
-                         const struct measure_change_config *,
-                         const struct measure_hash_secret *, void *memory);
-void measure_change_clear(struct measure_change *);
+size_t measure_expectations_size(const struct measure_expectations_config *);
+void measure_expectations_init(struct measure_expectations *,
+                               const struct measure_expectations_config *,
+                               const struct measure_hash_secret *,
+                               void *memory);
+void measure_expectations_clear(struct measure_expectations *);
 
-void measure_change_add(struct measure_change *,
-                        const struct measure_change_item *items, size_t n);
-void measure_change_add_rows(struct measure_change *, const uint64_t *rows,
-                             size_t n, const uint64_t *mask);
+void measure_expectations_add(struct measure_expectations *,
+                              const struct measure_change_item *items,
+                              size_t n);
+void measure_expectations_add_rows(struct measure_expectations *,
+                                   const uint64_t *rows,
+                                   size_t n, const uint64_t *mask);
 
 /* Returns in which of 'n' (a power of 2, 2 or more) equal parts of the table
  * 'key' has its home. */
 static inline uint32_t
-measure_change_order(const struct measure_change *c,
+measure_change_order(const struct measure_expectations *c,
                      enum measure_layout layout, const uint64_t *key,
                      uint32_t n)
 {
@@ -192,16 +196,19 @@ measure_change_order(const struct measure_change *c,
             >> (64 - __builtin_ctz(n)));
 }
 
-void measure_change_begin_share(struct measure_change *, uint32_t i,
-                                uint32_t n, uint32_t n_keys,
-                                uint64_t n_rows);
-void measure_change_count(struct measure_change *, const uint64_t *keys,
-                          size_t stride, size_t n);
-void measure_change_missed(struct measure_change *, uint64_t missed,
-                           measure_change_missed_function *, const void *aux);
-void measure_change_skip(struct measure_change *);
-bool measure_change_is_exact(const struct measure_change *);
-size_t measure_change_close(struct measure_change *,
-                            struct measure_change_row *rows, size_t max_rows);
+void measure_expectations_begin_share(struct measure_expectations *,
+                                      uint32_t i, uint32_t n, uint32_t n_keys,
+                                      uint64_t n_rows);
+void measure_expectations_count(struct measure_expectations *,
+                                const uint64_t *keys, size_t stride, size_t n);
+void measure_expectations_missed(struct measure_expectations *,
+                                 uint64_t missed,
+                                 measure_expectations_missed_function *,
+                                 const void *aux);
+void measure_expectations_skip(struct measure_expectations *);
+bool measure_expectations_is_exact(const struct measure_expectations *);
+size_t measure_expectations_close(struct measure_expectations *,
+                                  struct measure_change_row *rows,
+                                  size_t max_rows);
 
 #endif /* measure-change.h */

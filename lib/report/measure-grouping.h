@@ -54,7 +54,8 @@ struct measure_cached_groups {
     uint64_t max_packets;       /* Of a group. */
 };
 
-struct measure_group_cache *measure_group_cache_create(struct measure_budget *);
+struct measure_group_cache *
+measure_group_cache_create(struct measure_budget *);
 void measure_group_cache_destroy(struct measure_group_cache *);
 
 void measure_group_cache_begin(struct measure_group_cache *);

@@ -30,13 +30,13 @@
 #define SPECIALISED static inline __attribute__((always_inline))
 
 #define LINE_BITS (8 * MEASURE_LINE_SIZE)
-#define FILTER_LINES (MEASURE_SPREADER_BITS / LINE_BITS)
-#define FILTER_WORDS (MEASURE_SPREADER_BITS / 64)
+#define FILTER_LINES (MEASURE_SUPERSPREADER_BITS / LINE_BITS)
+#define FILTER_WORDS (MEASURE_SUPERSPREADER_BITS / 64)
 #define BIT_INDEX_BITS 9
 
 static_assert(FILTER_LINES == 2, "one bit of a fingerprint chooses the line");
 static_assert(1 << BIT_INDEX_BITS == LINE_BITS
-              && 1 + BIT_INDEX_BITS * MEASURE_SPREADER_HASHES <= 32,
+              && 1 + BIT_INDEX_BITS * MEASURE_SUPERSPREADER_HASHES <= 32,
               "a fingerprint has the bits for all hash functions");
 
 /* In 'filter': the source has more destinations than its row can list, but
@@ -69,21 +69,21 @@ struct row {
     uint32_t filter;            /* Index + 1, 0 for none yet, NO_FILTER. */
     union {
         struct filter_state state;
-        uint32_t listed[MEASURE_SPREADER_LISTED_IPV4];
-        uint32_t listed_ipv6[MEASURE_SPREADER_LISTED_IPV6];
+        uint32_t listed[MEASURE_SUPERSPREADER_LISTED_NARROW];
+        uint32_t listed_ipv6[MEASURE_SUPERSPREADER_LISTED_WIDE];
     };
 };
 
 struct row_ipv4 {
     uint64_t key[2];
     uint32_t counts[2];
-    uint32_t listed[MEASURE_SPREADER_LISTED_IPV4];
+    uint32_t listed[MEASURE_SUPERSPREADER_LISTED_NARROW];
 };
 
 struct row_ipv6 {
     uint64_t key[MEASURE_KEY_WORDS];
     uint32_t counts[2];
-    uint32_t listed[MEASURE_SPREADER_LISTED_IPV6];
+    uint32_t listed[MEASURE_SUPERSPREADER_LISTED_WIDE];
 };
 
 static_assert(sizeof(struct row_ipv4) == MEASURE_LINE_SIZE
@@ -106,7 +106,8 @@ static inline unsigned int
 n_listed(enum measure_layout layout)
 {
     return (layout == MEASURE_NARROW
-            ? MEASURE_SPREADER_LISTED_IPV4 : MEASURE_SPREADER_LISTED_IPV6);
+            ? MEASURE_SUPERSPREADER_LISTED_NARROW
+            : MEASURE_SUPERSPREADER_LISTED_WIDE);
 }
 
 static inline struct row *
@@ -121,7 +122,7 @@ n_known(const struct measure_superspreader_config *config)
 {
     uint32_t n = MEASURE_LINE_SIZE / sizeof(uint32_t);
 
-    while (n < config->max_sources && n < MEASURE_SPREADER_KNOWN) {
+    while (n < config->max_sources && n < MEASURE_SUPERSPREADER_KNOWN) {
         n *= 2;
     }
     return n;
@@ -130,9 +131,10 @@ n_known(const struct measure_superspreader_config *config)
 static size_t
 rows_size(const struct measure_superspreader_config *config)
 {
-    /* Half load.  At least MEASURE_SPREADER_MAX_PROBES rows behind the last
-     * home row save the wrap. */
-    return ((2 * (size_t) config->max_sources + MEASURE_SPREADER_MAX_PROBES)
+    /* Half load.  At least MEASURE_SUPERSPREADER_MAX_PROBES rows behind the
+     * last home row save the wrap. */
+    return ((2 * (size_t) config->max_sources
+             + MEASURE_SUPERSPREADER_MAX_PROBES)
             * row_words(config->layout) * 8);
 }
 
@@ -221,14 +223,14 @@ bloom_misses(const struct filter_state *state)
  * of them that were not set. */
 SPECIALISED unsigned int
 set_bits(const struct measure_superspreader *s, struct row *row,
-         enum measure_spreader_kind kind, uint32_t fingerprint)
+         enum measure_superspreader_kind kind, uint32_t fingerprint)
 {
     uint64_t *line = filter_line(s, row, fingerprint);
     uint32_t bits = fingerprint >> 1;
     unsigned int n_new = 0;
 
-    for (int i = 0; i < (kind == MEASURE_SPREADER_BLOOM
-                         ? MEASURE_SPREADER_HASHES : 1); i++) {
+    for (int i = 0; i < (kind == MEASURE_SUPERSPREADER_BLOOM
+                         ? MEASURE_SUPERSPREADER_HASHES : 1); i++) {
         uint64_t *word = &line[bits % LINE_BITS / 64];
         uint64_t bit = UINT64_C(1) << bits % 64;
 
@@ -247,7 +249,7 @@ all_set(const struct measure_superspreader *s, const struct row *row,
     uint32_t bits = fingerprint >> 1;
     uint64_t all = UINT64_MAX;
 
-    for (int i = 0; i < MEASURE_SPREADER_HASHES; i++) {
+    for (int i = 0; i < MEASURE_SUPERSPREADER_HASHES; i++) {
         all &= line[bits % LINE_BITS / 64] >> bits % 64;
         bits >>= BIT_INDEX_BITS;
     }
@@ -256,12 +258,12 @@ all_set(const struct measure_superspreader *s, const struct row *row,
 
 SPECIALISED void
 add_to_filter(const struct measure_superspreader *s, struct row *row,
-              enum measure_spreader_kind kind, uint32_t fingerprint)
+              enum measure_superspreader_kind kind, uint32_t fingerprint)
 {
     struct filter_state *state = &row->state;
     unsigned int n_new;
 
-    if (kind == MEASURE_SPREADER_BLOOM) {
+    if (kind == MEASURE_SUPERSPREADER_BLOOM) {
         float misses;
 
         if (all_set(s, row, fingerprint)) {
@@ -274,7 +276,7 @@ add_to_filter(const struct measure_superspreader *s, struct row *row,
     }
     n_new = set_bits(s, row, kind, fingerprint);
     state->bits[fingerprint & 1] += n_new;
-    if (kind == MEASURE_SPREADER_BITMAP) {
+    if (kind == MEASURE_SUPERSPREADER_BITMAP) {
         row->count += n_new;
     }
 }
@@ -283,9 +285,9 @@ add_to_filter(const struct measure_superspreader *s, struct row *row,
  * none. */
 static bool
 list_to_filter(struct measure_superspreader *s, enum measure_layout layout,
-               enum measure_spreader_kind kind, struct row *row)
+               enum measure_superspreader_kind kind, struct row *row)
 {
-    uint32_t listed[MEASURE_SPREADER_LISTED_IPV6];
+    uint32_t listed[MEASURE_SUPERSPREADER_LISTED_WIDE];
     unsigned int n = n_listed(layout);
 
     if (s->n_filters >= s->config.max_filters) {
@@ -298,7 +300,7 @@ list_to_filter(struct measure_superspreader *s, enum measure_layout layout,
     for (unsigned int i = 0; i < n; i++) {
         row->state.bits[listed[i] & 1] += set_bits(s, row, kind, listed[i]);
     }
-    if (kind == MEASURE_SPREADER_BITMAP) {
+    if (kind == MEASURE_SUPERSPREADER_BITMAP) {
         row->count = row->state.bits[0] + row->state.bits[1];
     } else {
         row->state.estimate = n;
@@ -330,7 +332,7 @@ is_listed(const struct row *row, enum measure_layout layout,
  * false if it finds no place. */
 static bool __attribute__((noinline))
 add_to_full_list(struct measure_superspreader *s, enum measure_layout layout,
-                 enum measure_spreader_kind kind, struct row *row,
+                 enum measure_superspreader_kind kind, struct row *row,
                  uint32_t fingerprint)
 {
     if (is_listed(row, layout, fingerprint)) {
@@ -350,7 +352,7 @@ static uint64_t * __attribute__((noinline))
 find_row(struct measure_superspreader *s, enum measure_layout layout,
          uint64_t *home, const uint64_t *key)
 {
-    for (unsigned int i = 0; i < MEASURE_SPREADER_MAX_PROBES; i++) {
+    for (unsigned int i = 0; i < MEASURE_SUPERSPREADER_MAX_PROBES; i++) {
         uint64_t *candidate = home + i * row_words(layout);
 
         if (measure_key_equal(candidate, key, layout)
@@ -397,7 +399,7 @@ known(const struct measure_superspreader *s, uint64_t hash)
     return &s->known[(hash >> 32) & (s->n_known - 1)];
 }
 
-static_assert(MEASURE_SPREADER_BATCH <= 32, "a bit for each packet");
+static_assert(MEASURE_SUPERSPREADER_BATCH <= 32, "a bit for each packet");
 
 /* Returns a bit for each of the 'n' packets whose pair is not known to have
  * been counted.  Stores the hashes of all pairs. */
@@ -434,7 +436,7 @@ fetch_rows(struct measure_superspreader *s, enum measure_layout layout,
            const uint64_t *keys, size_t stride, const uint64_t *hashes,
            uint32_t unknown)
 {
-    struct measure_spreader_packet *packet = &s->waiting[s->n_waiting];
+    struct measure_superspreader_packet *packet = &s->waiting[s->n_waiting];
     unsigned int words = measure_key_words(layout);
 
     for (; unknown; unknown &= unknown - 1) {
@@ -456,10 +458,10 @@ fetch_rows(struct measure_superspreader *s, enum measure_layout layout,
 
 SPECIALISED void
 find_rows(struct measure_superspreader *s, enum measure_layout layout,
-          enum measure_spreader_kind kind)
+          enum measure_superspreader_kind kind)
 {
     for (size_t i = 0; i < s->n_waiting; i++) {
-        struct measure_spreader_packet *packet = &s->waiting[i];
+        struct measure_superspreader_packet *packet = &s->waiting[i];
         uint32_t fingerprint = fingerprint_of(packet->hash);
         uint64_t *found = packet->row;
         struct row *row = row_of(found, layout);
@@ -492,7 +494,8 @@ find_rows(struct measure_superspreader *s, enum measure_layout layout,
 }
 
 SPECIALISED void
-fill_filters(struct measure_superspreader *s, enum measure_spreader_kind kind)
+fill_filters(struct measure_superspreader *s,
+             enum measure_superspreader_kind kind)
 {
     for (size_t i = 0; i < s->n_filtered; i++) {
         add_to_filter(s, s->filtered[i].row, kind,
@@ -503,14 +506,14 @@ fill_filters(struct measure_superspreader *s, enum measure_spreader_kind kind)
 
 SPECIALISED void
 add_batch(struct measure_superspreader *s, enum measure_layout layout,
-          enum measure_spreader_kind kind, const uint64_t *keys,
+          enum measure_superspreader_kind kind, const uint64_t *keys,
           size_t stride, size_t n)
 {
-    uint64_t hashes[MEASURE_SPREADER_BATCH];
+    uint64_t hashes[MEASURE_SUPERSPREADER_BATCH];
     uint32_t unknown = find_unknown(s, measure_key_words(layout), keys,
                                     stride, n, hashes);
 
-    if (s->n_waiting >= MEASURE_SPREADER_GROUP) {
+    if (s->n_waiting >= MEASURE_SUPERSPREADER_GROUP) {
         fill_filters(s, kind);
         find_rows(s, layout, kind);
     }
@@ -519,13 +522,14 @@ add_batch(struct measure_superspreader *s, enum measure_layout layout,
 
 SPECIALISED void
 add__(struct measure_superspreader *s, enum measure_layout layout,
-      enum measure_spreader_kind kind, const uint64_t *keys, size_t stride,
-      size_t n)
+      enum measure_superspreader_kind kind, const uint64_t *keys,
+      size_t stride, size_t n)
 {
     s->packets += n;
-    for (; n >= MEASURE_SPREADER_BATCH; n -= MEASURE_SPREADER_BATCH) {
-        add_batch(s, layout, kind, keys, stride, MEASURE_SPREADER_BATCH);
-        keys += MEASURE_SPREADER_BATCH * stride;
+    for (; n >= MEASURE_SUPERSPREADER_BATCH;
+         n -= MEASURE_SUPERSPREADER_BATCH) {
+        add_batch(s, layout, kind, keys, stride, MEASURE_SUPERSPREADER_BATCH);
+        keys += MEASURE_SUPERSPREADER_BATCH * stride;
     }
     if (n) {
         add_batch(s, layout, kind, keys, stride, n);
@@ -539,13 +543,15 @@ void
 measure_superspreader_add(struct measure_superspreader *s,
                           const uint64_t *keys, size_t stride, size_t n)
 {
-    enum measure_spreader_kind kind = s->config.kind;
+    enum measure_superspreader_kind kind = s->config.kind;
 
     if (s->config.layout == MEASURE_NARROW) {
-        if (kind == MEASURE_SPREADER_BLOOM) {
-            add__(s, MEASURE_NARROW, MEASURE_SPREADER_BLOOM, keys, stride, n);
+        if (kind == MEASURE_SUPERSPREADER_BLOOM) {
+            add__(s, MEASURE_NARROW, MEASURE_SUPERSPREADER_BLOOM, keys, stride,
+                  n);
         } else {
-            add__(s, MEASURE_NARROW, MEASURE_SPREADER_BITMAP, keys, stride, n);
+            add__(s, MEASURE_NARROW, MEASURE_SUPERSPREADER_BITMAP, keys,
+                  stride, n);
         }
     } else {
         add__(s, MEASURE_WIDE, kind, keys, stride, n);
@@ -619,8 +625,8 @@ bloom_estimate(const struct row *row, struct measure_superspreader_row *out)
 /* For each number of bits that are set in a bitmap, how many destinations it
  * can have been: less than 'min' would set as many or more, and more than
  * 'max' as many or fewer, with too small a probability. */
-static uint32_t bitmap_min[MEASURE_SPREADER_BITS + 1];
-static uint32_t bitmap_max[MEASURE_SPREADER_BITS + 1];
+static uint32_t bitmap_min[MEASURE_SUPERSPREADER_BITS + 1];
+static uint32_t bitmap_max[MEASURE_SUPERSPREADER_BITS + 1];
 static pthread_once_t bitmap_once = PTHREAD_ONCE_INIT;
 
 /* Goes through the numbers n of destinations and knows, for each, with what
@@ -632,8 +638,8 @@ static void
 compute_bitmap_bounds(void)
 {
     const double nothing = 1e-30;
-    const uint32_t m = MEASURE_SPREADER_BITS;
-    double p[MEASURE_SPREADER_BITS + 2] = { 1 };
+    const uint32_t m = MEASURE_SUPERSPREADER_BITS;
+    double p[MEASURE_SUPERSPREADER_BITS + 2] = { 1 };
     uint32_t first = 0, last = 0;       /* What is not almost impossible. */
     uint32_t low = 0, high = 0;         /* What is not too unlikely. */
 
@@ -677,8 +683,8 @@ static void
 bitmap_estimate(const struct row *row, enum measure_layout layout,
                 struct measure_superspreader_row *out)
 {
-    double m = MEASURE_SPREADER_BITS;
-    double zeros = MEASURE_SPREADER_BITS - row->count;
+    double m = MEASURE_SUPERSPREADER_BITS;
+    double zeros = MEASURE_SUPERSPREADER_BITS - row->count;
     uint64_t least = n_listed(layout) + 1;
     double n = m * log(m / (zeros > 1 ? zeros : 1));
 
@@ -711,7 +717,7 @@ measure_superspreader_report(const struct measure_superspreader *s,
                              size_t max_rows)
 {
     enum measure_layout layout = s->config.layout;
-    size_t n_all = s->n_rows + MEASURE_SPREADER_MAX_PROBES;
+    size_t n_all = s->n_rows + MEASURE_SUPERSPREADER_MAX_PROBES;
     size_t n_found = 0, n = 0;
 
     for (size_t i = 0; i < n_all; i++) {
@@ -726,7 +732,7 @@ measure_superspreader_report(const struct measure_superspreader *s,
             out.destinations = row->count;
             out.min = row->count;
             out.max = row->filter ? UINT64_MAX : row->count;
-        } else if (s->config.kind == MEASURE_SPREADER_BLOOM) {
+        } else if (s->config.kind == MEASURE_SUPERSPREADER_BLOOM) {
             bloom_estimate(row, &out);
         } else {
             bitmap_estimate(row, layout, &out);

@@ -39,8 +39,8 @@
  *
  * Differences from the paper.  The row of a source is one cache line, and most
  * sources never need more: the row itself lists its first destinations, by
- * 32-bit fingerprints (MEASURE_SPREADER_LISTED_IPV4 or _IPV6 of them).  A
- * source with more gets a filter from a pool.  A filter is two lines; a
+ * 32-bit fingerprints (MEASURE_SUPERSPREADER_LISTED_NARROW or _IPV6 of them).
+ * A source with more gets a filter from a pool.  A filter is two lines; a
  * destination has all of its bits in one, so that a packet touches two lines
  * at most, both prefetched.  And most packets touch neither: a second packet
  * of a source to a destination changes nothing, and a table of tags, of the
@@ -97,24 +97,24 @@
  * do not allocate, lock, wait, log or clear, and the number of their steps is
  * bounded.  All else belongs to the control thread when that has let go. */
 
-#define MEASURE_SPREADER_THRESHOLD 128      /* Of the paper. */
-#define MEASURE_SPREADER_BITS 1024          /* Of a filter. */
-#define MEASURE_SPREADER_HASHES 3           /* Of a Bloom filter. */
-#define MEASURE_SPREADER_KNOWN (1u << 17)   /* Pairs known, at most. */
-#define MEASURE_SPREADER_MAX_PROBES 64      /* Rows looked at for a packet. */
+#define MEASURE_SUPERSPREADER_THRESHOLD 128 /* Of the paper. */
+#define MEASURE_SUPERSPREADER_BITS 1024     /* Of a filter. */
+#define MEASURE_SUPERSPREADER_HASHES 3      /* Of a Bloom filter. */
+#define MEASURE_SUPERSPREADER_KNOWN (1u << 17)   /* Pairs known, at most. */
+#define MEASURE_SUPERSPREADER_MAX_PROBES 64 /* Rows looked at for a packet. */
 
 /* Destinations that a row lists. */
-#define MEASURE_SPREADER_LISTED_IPV4 10
-#define MEASURE_SPREADER_LISTED_IPV6 18
+#define MEASURE_SUPERSPREADER_LISTED_NARROW 10
+#define MEASURE_SUPERSPREADER_LISTED_WIDE 18
 
-enum measure_spreader_kind {
-    MEASURE_SPREADER_BLOOM,
-    MEASURE_SPREADER_BITMAP,
+enum measure_superspreader_kind {
+    MEASURE_SUPERSPREADER_BLOOM,
+    MEASURE_SUPERSPREADER_BITMAP,
     MEASURE_N_SPREADER_KINDS
 };
 
 struct measure_superspreader_config {
-    enum measure_spreader_kind kind;
+    enum measure_superspreader_kind kind;
     enum measure_layout layout;
     uint32_t max_sources;
     uint32_t max_filters;       /* At most 'max_sources' are of use. */
@@ -122,19 +122,19 @@ struct measure_superspreader_config {
     uint64_t destination_mask[MEASURE_KEY_WORDS];
 };
 
-#define MEASURE_SPREADER_BATCH 32
-#define MEASURE_SPREADER_GROUP 32           /* Wait until rows are read. */
-#define MEASURE_SPREADER_WAITING (MEASURE_SPREADER_GROUP - 1    \
-                                  + MEASURE_SPREADER_BATCH)
+#define MEASURE_SUPERSPREADER_BATCH 32
+#define MEASURE_SUPERSPREADER_GROUP 32      /* Wait until rows are read. */
+#define MEASURE_SUPERSPREADER_WAITING (MEASURE_SUPERSPREADER_GROUP - 1    \
+                                       + MEASURE_SUPERSPREADER_BATCH)
 
 /* A packet that waits for what was fetched for it. */
-struct measure_spreader_packet {
+struct measure_superspreader_packet {
     uint64_t source[MEASURE_KEY_WORDS];
     uint64_t *row;              /* The first that may be its own. */
     uint64_t hash;              /* Of its pair. */
 };
 
-struct measure_spreader_filtered {
+struct measure_superspreader_filtered {
     void *row;
     uint32_t fingerprint;
 };
@@ -155,8 +155,9 @@ struct measure_superspreader {
     uint64_t refused_destinations; /* Packets to new ones, without filter. */
     uint32_t n_waiting;
     uint32_t n_filtered;
-    struct measure_spreader_packet waiting[MEASURE_SPREADER_WAITING];
-    struct measure_spreader_filtered filtered[MEASURE_SPREADER_WAITING];
+    struct measure_superspreader_packet waiting[MEASURE_SUPERSPREADER_WAITING];
+    struct measure_superspreader_filtered
+        filtered[MEASURE_SUPERSPREADER_WAITING];
 };
 
 struct measure_superspreader_row {
