@@ -78,7 +78,7 @@ void bench_traffic_load(struct bench_traffic *, uint32_t epoch);
 int64_t bench_traffic_find(const struct bench_traffic *,
                            const struct bench_key *);
 
-/* When a flow has changed: see measure-change.h. */
+/* When a flow has changed: see measure-expectations.h. */
 #define BENCH_CHANGE_ALPHA 0.25
 #define BENCH_CHANGE_FACTOR 2.0
 

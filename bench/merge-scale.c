@@ -69,13 +69,13 @@
 #include <time.h>
 
 #include "bench/build.h"
+#include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
-#include "questions/measure-sizes.h"
-#include "questions/measure-spreaders.h"
-#include "report/measure-change.h"
+#include "questions/measure-superspreaders.h"
+#include "report/measure-expectations.h"
 #include "report/measure-merge.h"
 #include "report/measure-report.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 #define FLOWS_PER_PAIR 2        /* That differ by their ports. */
 #define PAIRS_PER_SOURCE 4

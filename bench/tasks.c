@@ -31,7 +31,7 @@
 #include <string.h>
 
 #include "contenders/measure-shared.h"
-#include "report/measure-change.h"
+#include "report/measure-expectations.h"
 #include "structures/measure-count-array.h"
 #include "structures/measure-superspreader.h"
 #include "structures/measure-table.h"

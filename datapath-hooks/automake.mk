@@ -12,19 +12,19 @@ measure_hooks = \
 	datapath-hooks/control/measure-history.h \
 	datapath-hooks/control/measure-monitor.c \
 	datapath-hooks/control/measure-monitor.h \
-	datapath-hooks/control/measure-sets.c \
-	datapath-hooks/control/measure-sets.h \
-	datapath-hooks/control/measure-tasks.c \
-	datapath-hooks/control/measure-tasks.h \
-	datapath-hooks/commands/measure-answer.c \
-	datapath-hooks/commands/measure-answer.h \
+	datapath-hooks/control/measure-sizing.c \
+	datapath-hooks/control/measure-sizing.h \
+	datapath-hooks/control/measure-watch.c \
+	datapath-hooks/control/measure-watch.h \
+	datapath-hooks/commands/measure-answers.c \
+	datapath-hooks/commands/measure-answers.h \
 	datapath-hooks/commands/measure-arguments.c \
 	datapath-hooks/commands/measure-arguments.h \
 	datapath-hooks/commands/measure-command.c \
 	datapath-hooks/commands/measure-metrics.c \
+	datapath-hooks/commands/measure-requests.c \
+	datapath-hooks/commands/measure-requests.h \
 	datapath-hooks/commands/measure-status.c \
-	datapath-hooks/commands/measure-worker.c \
-	datapath-hooks/commands/measure-worker.h \
 	datapath-hooks/ovs-measure.mk
 
 EXTRA_DIST += $(measure_hooks)

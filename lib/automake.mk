@@ -11,36 +11,36 @@ measure_sources = \
 	lib/base/measure-output.c \
 	lib/base/measure-pace.c \
 	lib/key/measure-filter.c \
-	lib/key/measure-group.c \
+	lib/key/measure-group-by.c \
 	lib/key/measure-parse.c \
-	lib/key/measure-port.c \
 	lib/key/measure-record.c \
+	lib/key/measure-switch-port.c \
 	lib/structures/measure-count-array.c \
 	lib/structures/measure-count-min.c \
 	lib/structures/measure-cuckoo.c \
-	lib/structures/measure-estimate.c \
+	lib/structures/measure-heavy-keys.c \
 	lib/structures/measure-space-saving.c \
 	lib/structures/measure-structure.c \
 	lib/structures/measure-superspreader.c \
 	lib/structures/measure-table.c \
 	lib/tally/measure-config.c \
-	lib/tally/measure-epoch.c \
 	lib/tally/measure-growth.c \
-	lib/report/measure-change.c \
-	lib/report/measure-grouping.c \
-	lib/report/measure-groups.c \
+	lib/tally/measure-tally.c \
+	lib/report/measure-aggregate.c \
+	lib/report/measure-expectations.c \
+	lib/report/measure-group-cache.c \
 	lib/report/measure-merge.c \
 	lib/report/measure-partition.c \
-	lib/report/measure-report-structures.c \
+	lib/report/measure-report-estimates.c \
 	lib/report/measure-report.c \
 	lib/questions/measure-alert.c \
 	lib/questions/measure-distribution.c \
 	lib/questions/measure-heavy-hitters.c \
-	lib/questions/measure-prefixes.c \
+	lib/questions/measure-hierarchy.c \
+	lib/questions/measure-quantiles.c \
 	lib/questions/measure-query.c \
 	lib/questions/measure-scope.c \
-	lib/questions/measure-sizes.c \
-	lib/questions/measure-spreaders.c \
+	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
@@ -71,45 +71,45 @@ measure_base_HEADERS = \
 measure_keydir = $(includedir)/ovs-measure/key
 measure_key_HEADERS = \
 	lib/key/measure-filter.h \
-	lib/key/measure-group.h \
+	lib/key/measure-group-by.h \
 	lib/key/measure-parse.h \
-	lib/key/measure-port.h \
-	lib/key/measure-record.h
+	lib/key/measure-record.h \
+	lib/key/measure-switch-port.h
 measure_structuresdir = $(includedir)/ovs-measure/structures
 measure_structures_HEADERS = \
 	lib/structures/measure-count-array.h \
 	lib/structures/measure-count-min.h \
 	lib/structures/measure-cuckoo.h \
-	lib/structures/measure-estimate.h \
+	lib/structures/measure-heavy-keys.h \
 	lib/structures/measure-space-saving.h \
 	lib/structures/measure-structure.h \
 	lib/structures/measure-superspreader.h \
 	lib/structures/measure-table.h
 measure_tallydir = $(includedir)/ovs-measure/tally
 measure_tally_HEADERS = \
-	lib/tally/measure-cache.h \
 	lib/tally/measure-config.h \
-	lib/tally/measure-epoch.h \
-	lib/tally/measure-growth.h
+	lib/tally/measure-flow-cache.h \
+	lib/tally/measure-growth.h \
+	lib/tally/measure-tally.h
 measure_reportdir = $(includedir)/ovs-measure/report
 measure_report_HEADERS = \
-	lib/report/measure-change.h \
-	lib/report/measure-grouping.h \
-	lib/report/measure-groups.h \
+	lib/report/measure-aggregate.h \
+	lib/report/measure-expectations.h \
+	lib/report/measure-group-cache.h \
 	lib/report/measure-merge.h \
 	lib/report/measure-partition.h \
-	lib/report/measure-report-structures.h \
+	lib/report/measure-report-estimates.h \
 	lib/report/measure-report.h
 measure_questionsdir = $(includedir)/ovs-measure/questions
 measure_questions_HEADERS = \
 	lib/questions/measure-alert.h \
 	lib/questions/measure-distribution.h \
 	lib/questions/measure-heavy-hitters.h \
-	lib/questions/measure-prefixes.h \
+	lib/questions/measure-hierarchy.h \
+	lib/questions/measure-quantiles.h \
 	lib/questions/measure-query.h \
 	lib/questions/measure-scope.h \
-	lib/questions/measure-sizes.h \
-	lib/questions/measure-spreaders.h \
+	lib/questions/measure-superspreaders.h \
 	lib/questions/measure-threshold.h
 
 pkgconfig_DATA = lib/libovs-measure.pc

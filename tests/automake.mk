@@ -17,28 +17,26 @@ LOG_COMPILER = $(TEST_PREFIX)
 # Unit tests of the library, with libcheck: tests/check-NAME is made from
 # tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
 unit_tests = \
+	tests/check-aggregate \
 	tests/check-alert \
 	tests/check-bounds \
-	tests/check-cache \
-	tests/check-change \
 	tests/check-config \
 	tests/check-count-array \
 	tests/check-count-min \
 	tests/check-cuckoo \
-	tests/check-distribution \
-	tests/check-epoch \
-	tests/check-grouping \
-	tests/check-groups \
+	tests/check-expectations \
+	tests/check-flow-cache \
+	tests/check-group-cache \
 	tests/check-growth \
 	tests/check-handover \
 	tests/check-hash \
+	tests/check-hierarchy \
 	tests/check-memory \
 	tests/check-oracle \
 	tests/check-output \
 	tests/check-pace \
 	tests/check-parse \
-	tests/check-port \
-	tests/check-prefixes \
+	tests/check-quantiles \
 	tests/check-query \
 	tests/check-record \
 	tests/check-report \
@@ -46,12 +44,14 @@ unit_tests = \
 	tests/check-space-saving \
 	tests/check-structure \
 	tests/check-superspreader \
+	tests/check-switch-port \
 	tests/check-table \
 	tests/check-table-pointer \
+	tests/check-tally \
 	tests/fuzz-parse
 # Those that start threads.
 threaded_tests = \
-	tests/check-grouping \
+	tests/check-group-cache \
 	tests/check-handover \
 	tests/check-shared
 noinst_HEADERS += \
@@ -68,7 +68,7 @@ LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
 tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
-tests_check_grouping_LDADD = $(LDADD) -lpthread
+tests_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_check_handover_LDADD = $(LDADD) -lpthread
 tests_check_shared_SOURCES = tests/check-shared.c \
 	bench/contenders/measure-shared.c
@@ -79,9 +79,9 @@ tests_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_check_bounds_LDADD = $(LDADD) -lm -lpthread
 tests_check_count_min_LDADD = $(LDADD) -lm
 tests_check_oracle_LDADD = $(LDADD) -lm
-# What the packet path must not call, for WRAP() in tests/check-epoch.c.
-tests_check_epoch_LDADD = $(LDADD) -lpthread
-tests_check_epoch_LDFLAGS = $(AM_LDFLAGS) \
+# What the packet path must not call, for WRAP() in tests/check-tally.c.
+tests_check_tally_LDADD = $(LDADD) -lpthread
+tests_check_tally_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=aligned_alloc \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \

@@ -23,7 +23,7 @@
 #include "check-answer.h"
 #include "structures/measure-structure.h"
 #include "structures/measure-superspreader.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* Every error bound that is printed, over many secrets of the hash: for each
  * structure in 1 to 48 threads, whose packets are of the same flows or of

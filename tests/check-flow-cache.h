@@ -17,7 +17,7 @@
 
 #include "check-common.h"
 
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* What the hook of the switch does with packets that find an entry of its flow
  * cache. */

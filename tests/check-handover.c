@@ -26,7 +26,7 @@
 
 #include "check-answer.h"
 #include "check-flow-cache.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 #define N_THREADS 3
 #define N_CHUNKS 60             /* At least as many epochs are closed. */

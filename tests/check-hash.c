@@ -19,7 +19,7 @@
 #include "base/measure-hash.h"
 #include "structures/measure-table.h"
 
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* How many standard deviations a statistic may be off.  For a normal variable
  * 7 come once in 10^11 runs; the sums of many squares below are nearly

@@ -37,9 +37,9 @@
 #include <math.h>
 #include <stdarg.h>
 
+#include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
-#include "questions/measure-sizes.h"
-#include "questions/measure-spreaders.h"
+#include "questions/measure-superspreaders.h"
 #include "report/measure-merge.h"
 
 #define MAX_EPOCHS 6

@@ -16,9 +16,9 @@
 
 #include "base/measure-pace.h"
 #include "check-flow-cache.h"
-#include "report/measure-change.h"
-#include "report/measure-groups.h"
-#include "tally/measure-epoch.h"
+#include "report/measure-aggregate.h"
+#include "report/measure-expectations.h"
+#include "tally/measure-tally.h"
 
 /* A clock that stands still but for work() and rests. */
 static uint64_t now;

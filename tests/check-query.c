@@ -19,7 +19,7 @@
 #include "check-scopes.h"
 
 #include "base/measure-pace.h"
-#include "questions/measure-spreaders.h"
+#include "questions/measure-superspreaders.h"
 
 /* More groups than a partition was expected to have rows, and rows than an
  * answer may have. */

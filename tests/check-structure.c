@@ -17,7 +17,7 @@
 #include "check-answer.h"
 #include "questions/measure-heavy-hitters.h"
 #include "structures/measure-structure.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* Sets that count in a structure, and the reports of several of them. */
 

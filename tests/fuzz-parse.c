@@ -36,9 +36,9 @@
 #include "check-json.h"
 #include "key/measure-filter.h"
 #include "key/measure-parse.h"
+#include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
-#include "questions/measure-sizes.h"
-#include "questions/measure-spreaders.h"
+#include "questions/measure-superspreaders.h"
 #include "report/measure-merge.h"
 #include "tally/measure-config.h"
 

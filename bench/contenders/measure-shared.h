@@ -19,7 +19,7 @@
 
 #include "base/measure-hash.h"
 #include "key/measure-record.h"
-#include "structures/measure-estimate.h"
+#include "structures/measure-heavy-keys.h"
 #include "structures/measure-table.h"
 
 /* Structures that several threads share, without locks

@@ -19,7 +19,7 @@
 
 #include "base/measure-output.h"
 #include "questions/measure-heavy-hitters.h"
-#include "questions/measure-spreaders.h"
+#include "questions/measure-superspreaders.h"
 
 /* The arguments of the commands measure/...
  * =========================================

@@ -18,9 +18,9 @@
 
 #include "measure-monitor.h"
 
-#include "measure-answer.h"
+#include "measure-answers.h"
 #include "measure-arguments.h"
-#include "measure-worker.h"
+#include "measure-requests.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
 #include "seq.h"

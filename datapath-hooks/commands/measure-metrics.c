@@ -16,11 +16,11 @@
 
 #include <config.h>
 
-#include "measure-answer.h"
+#include "measure-answers.h"
 
 #include "base/measure-number.h"
 #include "dpdk.h"
-#include "measure-sets.h"
+#include "measure-sizing.h"
 #include "openvswitch/dynamic-string.h"
 #include "util.h"
 

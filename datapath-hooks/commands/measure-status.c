@@ -16,10 +16,10 @@
 
 #include <config.h>
 
-#include "measure-answer.h"
+#include "measure-answers.h"
 
 #include "dpdk.h"
-#include "measure-sets.h"
+#include "measure-sizing.h"
 #include "timeval.h"
 #include "util.h"
 

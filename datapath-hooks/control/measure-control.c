@@ -23,7 +23,7 @@
 
 #include "dpdk.h"
 #include "entropy.h"
-#include "measure-sets.h"
+#include "measure-sizing.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
@@ -47,7 +47,7 @@ VLOG_DEFINE_THIS_MODULE(measure_control);
  * tallies, merges them into reports, and makes the tallies ready to be used
  * again.  Only this thread destroys tallies that packet threads have used,
  * threads and monitors, and only while "measure" grows nothing, which
- * 'grow_mutex' makes sure of.  How large tallies are is in measure-sets.h.
+ * 'grow_mutex' makes sure of.  How large tallies are is in measure-sizing.h.
  *
  * The main thread makes small tallies for new threads, and for an epoch that
  * must end before "measure" has made idle ones; all else is left to "measure",
@@ -155,7 +155,7 @@ report_bytes(const struct measure_tally *tally)
 }
 
 /* Returns the bytes that 'monitor' may still allocate: see
- * measure-sets.h. */
+ * measure-sizing.h. */
 uint64_t
 measure_memory_room(const struct monitor *monitor)
 {

@@ -22,7 +22,7 @@
 #include "dpif-netdev-measure.h"
 #include "flow.h"
 #include "hash.h"
-#include "measure-sets.h"
+#include "measure-sizing.h"
 #include "netdev-provider.h"
 #include "netdev-vport.h"
 #include "openvswitch/dynamic-string.h"

@@ -18,9 +18,9 @@
 #define MEASURE_MONITOR_H 1
 
 #include "base/measure-pace.h"
-#include "key/measure-port.h"
+#include "key/measure-switch-port.h"
 #include "measure-history.h"
-#include "measure-tasks.h"
+#include "measure-watch.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
@@ -28,7 +28,7 @@
 #include "ovs-atomic.h"
 #include "sset.h"
 #include "tally/measure-config.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 struct ovsrec_open_vswitch;
 

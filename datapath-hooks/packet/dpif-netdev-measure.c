@@ -37,7 +37,7 @@
 #include "key/measure-parse.h"
 #include "measure-prefetch.h"
 #include "packets.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* What counting costs
  * ===================

@@ -33,7 +33,7 @@
 #endif
 #include "openvswitch/types.h"
 #include "ovs-rcu.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* What dpif-netdev calls: the hooks of the measurement
  * ====================================================
@@ -62,7 +62,7 @@
  *                             `--found there--> entry    measure_batch_end():
  *                                                                flow table
  *
- * With two tiers (measure-cache.h) the batch waits for its classification:
+ * With two tiers (measure-flow-cache.h) the batch waits for its classification:
  * packets that the exact-match cache knows are counted in words that belong to
  * its entries, which are prefetched for the whole batch before
  * (measure-prefetch.h).  The row of any other packet is fetched while the

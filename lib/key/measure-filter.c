@@ -25,7 +25,7 @@
 
 #include "base/measure-memory.h"
 #include "base/measure-number.h"
-#include "key/measure-group.h"
+#include "key/measure-group-by.h"
 
 #define MAX_PREFIX_TEXT (INET6_ADDRSTRLEN + 4)
 #define MAX_NAMES 20            /* Ports that an error message lists. */

@@ -17,8 +17,8 @@
 #ifndef MEASURE_FILTER_H
 #define MEASURE_FILTER_H 1
 
-#include "key/measure-port.h"
 #include "key/measure-record.h"
+#include "key/measure-switch-port.h"
 
 /* Which rows a question is about
  * ==============================

@@ -29,7 +29,7 @@
  *
  * A packet record is what the packet path knows of one packet: the verdict of
  * the parser, the flow key, and the length of the frame.  It is filled by
- * measure-parse.h, and counted by measure-epoch.h.
+ * measure-parse.h, and counted by measure-tally.h.
  *
  * A flow key is an array of 64-bit words in one of two layouts:
  *

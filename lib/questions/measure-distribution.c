@@ -18,183 +18,218 @@
 
 #include "questions/measure-distribution.h"
 
-#include <assert.h>
-#include <math.h>
-#include <stdbool.h>
+#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/measure-memory.h"
+#include "questions/measure-quantiles.h"
 
-void
-measure_quantiles_init(struct measure_quantiles *d)
+static const struct {
+    const char *name;
+    double quantile;
+} quantiles[] = {
+    { "minimum", 0 },
+    { "25%", 0.25 },
+    { "50%", 0.5 },
+    { "75%", 0.75 },
+    { "90%", 0.9 },
+    { "99%", 0.99 },
+    { "99.9%", 0.999 },
+    { "maximum", 1 },
+};
+
+#define N_QUANTILES (sizeof quantiles / sizeof *quantiles)
+#define N_PORTS 65536
+
+struct sizes {
+    struct measure_quantiles distribution;
+    struct measure_values *packets;     /* Of each flow. */
+    struct measure_values *bytes;
+
+    /* The packets of each port; if the keys have none, unused. */
+    uint64_t source_ports[N_PORTS];
+    uint64_t destination_ports[N_PORTS];
+};
+
+static bool
+has_ports(uint8_t protocol)
 {
-    memset(d, 0, sizeof *d);
+    return (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP
+            || protocol == IPPROTO_SCTP);
 }
 
-/* Quantiles. */
-
-#define DIGIT_BITS 11
-#define N_DIGITS (1u << DIGIT_BITS)
-
-/* Returns the value of rank 'rank', from 0, of the 'n' values. */
-static uint64_t
-select_rank(const uint64_t *values, size_t n, size_t rank)
+static bool
+add_sizes(const struct measure_table *aggregate, void *sizes_)
 {
-    int bits;                   /* Not yet known of the value, from below. */
-    uint64_t known = 0;         /* Those above. */
-    uint64_t any = 0;
+    enum measure_layout layout = aggregate->layout;
+    struct sizes *sizes = sizes_;
 
-    assert(rank < n);
-    for (size_t i = 0; i < n; i++) {
-        any |= values[i];
-    }
-    bits = any ? 64 - __builtin_clzll(any) : 0;
-    while (bits) {
-        int digit_bits = bits < DIGIT_BITS ? bits : DIGIT_BITS;
-        int shift = bits - digit_bits;
-        uint64_t mask = bits == 64 ? 0 : UINT64_MAX << bits;
-        size_t counts[N_DIGITS] = { 0 };
-        unsigned int digit = 0;
+    MEASURE_ROWS_FOR_EACH (row, aggregate) {
+        uint64_t packets = *measure_row_packets(row, layout);
+        uint64_t bytes = *measure_row_bytes(row, layout);
+        uint64_t word = row[measure_key_ports(layout)];
 
-        for (size_t i = 0; i < n; i++) {
-            if ((values[i] & mask) == known) {
-                counts[(values[i] >> shift) % (1u << digit_bits)]++;
-            }
+        measure_quantiles_add(&sizes->distribution, packets, bytes);
+        measure_values_add(sizes->packets, packets);
+        measure_values_add(sizes->bytes, bytes);
+
+        /* The port 0 of protocols that have no ports is none. */
+        if (has_ports(word >> 32)) {
+            sizes->source_ports[word & 0xffff] += packets;
+            sizes->destination_ports[word >> 16 & 0xffff] += packets;
         }
-        while (rank >= counts[digit]) {
-            rank -= counts[digit++];
+    }
+    return true;
+}
+
+static void
+write_buckets(struct measure_output *o, const char *list, const char *min,
+              const char *max, const struct measure_bucket *buckets)
+{
+    measure_output_open_list(o, list);
+    for (unsigned int i = 0; i < MEASURE_BUCKETS; i++) {
+        if (buckets[i].flows) {
+            measure_output_open_row(o);
+            measure_output_uint(o, min, measure_bucket_min(i));
+            measure_output_uint(o, max, measure_bucket_max(i));
+            measure_output_uint(o, "flows", buckets[i].flows);
+            measure_output_uint(o, "packets", buckets[i].packets);
+            measure_output_uint(o, "bytes", buckets[i].bytes);
+            measure_output_close(o);
         }
-        known |= (uint64_t) digit << shift;
-        bits = shift;
     }
-    return known;
+    measure_output_close(o);
 }
 
-/* Returns the rank, from 0, of 'quantile', from 0 to 1, in 'n' values. */
-static size_t
-quantile_rank(size_t n, double quantile)
+static void
+write_sizes(struct measure_output *o, const struct sizes *sizes)
 {
-    /* .007 times 1000 must be 7. */
-    double rank = ceil(quantile * n * (1 - 1e-12));
+    const struct measure_quantiles *distribution = &sizes->distribution;
 
-    assert(quantile >= 0 && quantile <= 1);
-    return rank < 1 ? 0 : (size_t) rank - 1;
-}
+    measure_output_uint(o, "flows", distribution->flows);
+    write_buckets(o, "flows-by-packets", "packets-min", "packets-max",
+                  distribution->by_packets);
+    write_buckets(o, "flows-by-bytes", "bytes-min", "bytes-max",
+                  distribution->by_bytes);
 
-/* Returns the quantile of the 'n' (more than 0) 'values', in any order: the
- * smallest of them such that at least the share 'quantile', from 0 to 1, of
- * them is not above it.  For 0 that is the minimum, for 1 the maximum. */
-uint64_t
-measure_quantile(const uint64_t *values, size_t n, double quantile)
-{
-    return select_rank(values, n, quantile_rank(n, quantile));
-}
+    measure_output_open_list(o, "quantiles");
+    for (size_t i = 0; distribution->flows && i < N_QUANTILES; i++) {
+        double quantile = quantiles[i].quantile;
 
-struct measure_values *
-measure_values_create(void)
-{
-    return measure_xzalloc(sizeof(struct measure_values));
-}
-
-void
-measure_values_destroy(struct measure_values *values)
-{
-    free(values->large);
-    free(values);
-}
-
-/* For measure_values_add(). */
-void
-measure_values_keep(struct measure_values *values, uint64_t value)
-{
-    if (values->n_large == values->allocated) {
-        values->allocated = values->allocated * 2 + 1024;
-        values->large = measure_xrealloc(values->large,
-                                         (values->allocated
-                                          * sizeof *values->large));
+        measure_output_open_row(o);
+        measure_output_string(o, "quantile", quantiles[i].name);
+        measure_output_uint(o, "packets", measure_values_quantile(
+                                sizes->packets, quantile));
+        measure_output_uint(o, "bytes", measure_values_quantile(
+                                sizes->bytes, quantile));
+        measure_output_close(o);
     }
-    values->large[values->n_large++] = value;
-}
-
-/* Like measure_quantile(), of all values that were added. */
-uint64_t
-measure_values_quantile(const struct measure_values *values, double quantile)
-{
-    size_t rank = quantile_rank(values->n_small + values->n_large, quantile);
-    uint64_t value = 0;
-
-    if (rank >= values->n_small) {
-        return select_rank(values->large, values->n_large,
-                           rank - values->n_small);
-    }
-    while (rank >= values->counts[value]) {
-        rank -= values->counts[value++];
-    }
-    return value;
+    measure_output_close(o);
 }
 
 /* Entropy. */
 
-void
-measure_entropy_init(struct measure_entropy *e)
+static bool
+add_entropy(const struct measure_table *aggregate, void *entropy)
 {
-    memset(e, 0, sizeof *e);
+    MEASURE_ROWS_FOR_EACH (row, aggregate) {
+        measure_entropy_add(entropy, *measure_row_packets(row,
+                                                          aggregate->layout));
+    }
+    return true;
 }
 
-/* Adds a key that has 'count' packets, or bytes. */
-void
-measure_entropy_add(struct measure_entropy *e, uint64_t count)
+static void
+write_entropy(struct measure_output *o, const char *name,
+              const struct measure_entropy *entropy)
 {
-    double term, sum;
+    measure_output_open_row(o);
+    measure_output_string(o, "of", name);
+    measure_output_uint(o, "keys", entropy->keys);
+    measure_output_uint(o, "packets", entropy->total);
+    measure_output_decimal(o, "bits", measure_entropy_bits(entropy));
+    measure_output_decimal(o, "normalised",
+                           measure_entropy_normalised(entropy));
+    measure_output_close(o);
+}
 
-    if (!count) {
-        return;
-    }
-    e->keys++;
-    e->total += count;
-    if (count == 1) {
-        return;
-    }
+static bool
+write_address_entropy(struct measure_output *o,
+                      const struct measure_scope *scope, const char *name,
+                      enum measure_key_kind key_kind)
+{
+    struct measure_entropy entropy;
+    struct measure_group_by group_by;
 
-    if (count < MEASURE_ENTROPY_TERMS) {
-        if (e->terms[count] == 0) {
-            e->terms[count] = count * log2(count);
+    if (measure_kind_derives(scope->reports[0]->key_kind, key_kind)) {
+        measure_group_by_of_kind(&group_by, key_kind);
+        measure_entropy_init(&entropy);
+        if (!measure_query(scope, &group_by, add_entropy, &entropy)) {
+            return false;
         }
-        term = e->terms[count];
-    } else {
-        term = count * log2(count);
+        write_entropy(o, name, &entropy);
     }
-    sum = e->sum + term;
-    e->compensation += (e->sum >= term ? e->sum - sum + term
-                        : term - sum + e->sum);
-    e->sum = sum;
+    return true;
 }
 
-/* Returns the entropy in bits, 0 if nothing was added. */
-double
-measure_entropy_bits(const struct measure_entropy *e)
+static void
+write_port_entropy(struct measure_output *o, const char *name,
+                   const uint64_t packets[N_PORTS])
 {
-    double total = e->total;
-    double bits;
+    struct measure_entropy entropy;
 
-    if (e->keys < 2) {
-        return 0;
+    measure_entropy_init(&entropy);
+    for (size_t i = 0; i < N_PORTS; i++) {
+        measure_entropy_add(&entropy, packets[i]);
     }
-    bits = log2(total) - (e->sum + e->compensation) / total;
-    return bits > 0 ? bits : 0;
+    write_entropy(o, name, &entropy);
 }
 
-/* Returns the entropy as a share of what it would be at most with that many
- * keys, 0 with less than two. */
-double
-measure_entropy_normalised(const struct measure_entropy *e)
+/* Makes the group that a report must allow (measure_scope_check()): that of
+ * its own keys. */
+void
+measure_distribution_group(const struct measure_scope *scope,
+                           struct measure_group_by *group_by)
 {
-    double share;
+    measure_group_by_of_kind(group_by, scope->reports[0]->key_kind);
+}
 
-    if (e->keys < 2) {
-        return 0;
+/* Writes the members of one bridge: the epoch, its totals, and how large its
+ * keys are and how evenly its packets spread.  'scope' must have a report.
+ * Returns false if there is no memory. */
+bool
+measure_distribution_write(struct measure_output *o,
+                           const struct measure_scope *scope)
+{
+    struct sizes *sizes = measure_xzalloc(sizeof *sizes);
+    enum measure_key_kind key_kind = scope->reports[0]->key_kind;
+    struct measure_totals totals;
+    struct measure_group_by group_by;
+    bool ok;
+
+    measure_distribution_group(scope, &group_by);
+    measure_scope_sum(scope, &totals);
+    measure_scope_write(o, scope, &totals);
+    measure_output_string(o, "key", measure_kind_name(key_kind));
+    measure_quantiles_init(&sizes->distribution);
+    sizes->packets = measure_values_create();
+    sizes->bytes = measure_values_create();
+    ok = measure_query(scope, &group_by, add_sizes, sizes);
+    if (ok) {
+        write_sizes(o, sizes);
     }
-    share = measure_entropy_bits(e) / log2(e->keys);
-    return share < 1 ? share : 1;
+
+    measure_output_open_list(o, "entropy");
+    ok = (ok
+          && write_address_entropy(o, scope, "source", MEASURE_KIND_SOURCE)
+          && write_address_entropy(o, scope, "destination",
+                                   MEASURE_KIND_DESTINATION));
+    if (ok && key_kind == MEASURE_KIND_FLOW) {
+        write_port_entropy(o, "source-port", sizes->source_ports);
+        write_port_entropy(o, "destination-port", sizes->destination_ports);
+    }
+    measure_output_close(o);
+    measure_values_destroy(sizes->packets);
+    measure_values_destroy(sizes->bytes);
+    free(sizes);
+    return ok;
 }

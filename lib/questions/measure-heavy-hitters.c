@@ -23,7 +23,7 @@
 #include <stdlib.h>
 
 #include "base/measure-top.h"
-#include "questions/measure-prefixes.h"
+#include "questions/measure-hierarchy.h"
 #include "questions/measure-threshold.h"
 
 #define MIN(A, B) ((A) < (B) ? (A) : (B))

@@ -26,11 +26,11 @@
  * first N.  Rows of equal size are in the order of measure_fields_compare().
  *
  * Or, by source/N or destination/N with a star for N, hierarchical heavy
- * hitters: see measure-prefixes.h.
+ * hitters: see measure-hierarchy.h.
  *
  * Error bound: of a group that is the configured key, what the cell of its
  * hash holds in the overflow count arrays of the scope; of all others, all
- * that overflowed; of prefixes, see measure-prefixes.h.  Of estimates, what
+ * that overflowed; of prefixes, see measure-hierarchy.h.  Of estimates, what
  * the report says of the key, too.
  *
  * A key that may be heavy or not, as far as is known, is listed as well: only

@@ -24,7 +24,7 @@
 #include <stdlib.h>
 
 #include "report/measure-partition.h"
-#include "report/measure-report-structures.h"
+#include "report/measure-report-estimates.h"
 
 /* Rows on their way to the partitions: one of each hash, to which the next
  * ones of the same key are added. */

@@ -18,8 +18,8 @@
 #define MEASURE_QUERY_H 1
 
 #include "questions/measure-scope.h"
-#include "report/measure-change.h"
-#include "report/measure-groups.h"
+#include "report/measure-aggregate.h"
+#include "report/measure-expectations.h"
 
 /* Questions to reports
  * ====================
@@ -38,7 +38,7 @@
  * that bounds the memory as that of parts of the usual size.
  *
  * Of one report, of all threads, the groups by pair, source and destination
- * are kept when somebody needs them (measure-grouping.h), and are where all
+ * are kept when somebody needs them (measure-group-cache.h), and are where all
  * begins that can be made from them.
  *
  * Memory, while it runs: for other groups 32 bytes for each row in the layout

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "report/measure-report-structures.h"
+#include "report/measure-report-estimates.h"
 
 /* Moves 'c' to the next thread in 'scope'.  Returns false if there is
  * none. */

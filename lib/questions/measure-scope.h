@@ -18,7 +18,7 @@
 #define MEASURE_SCOPE_H 1
 
 #include "key/measure-filter.h"
-#include "key/measure-group.h"
+#include "key/measure-group-by.h"
 #include "report/measure-report.h"
 
 /* What a question is about

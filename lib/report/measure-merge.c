@@ -20,9 +20,9 @@
 
 #include <stdlib.h>
 
-#include "report/measure-groups.h"
+#include "report/measure-aggregate.h"
 #include "report/measure-partition.h"
-#include "report/measure-report-structures.h"
+#include "report/measure-report-estimates.h"
 
 #define SAMPLE_ROWS 64          /* Of each part, to find large ones. */
 

@@ -24,7 +24,7 @@
  *
  * measure_report_merge() adds the tables of the tallies that an epoch closed,
  * those of all packet threads, by the method of measure-partition.h and
- * measure-groups.h: rows are first written to partitions, each of which then
+ * measure-aggregate.h: rows are first written to partitions, each of which then
  * fits the cache.  Where there is no memory for that, what was counted is
  * overflow, and the report stays right if not exact.
  *

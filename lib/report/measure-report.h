@@ -18,10 +18,10 @@
 #define MEASURE_REPORT_H 1
 
 #include "base/measure-output.h"
-#include "key/measure-group.h"
-#include "report/measure-grouping.h"
+#include "key/measure-group-by.h"
+#include "report/measure-group-cache.h"
 #include "tally/measure-config.h"
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* The report of a closed epoch
  * ============================
@@ -96,7 +96,7 @@ struct measure_report {
     size_t n_threads;
     struct measure_report_thread *threads;
 
-    /* See measure-report-structures.h. */
+    /* See measure-report-estimates.h. */
     enum measure_structure_kind structure;
     bool complete;              /* Each key has a row, by port, too. */
     bool estimates;             /* Counts may be too high. */

@@ -17,7 +17,7 @@
 #ifndef MEASURE_COUNT_ARRAY_H
 #define MEASURE_COUNT_ARRAY_H 1
 
-#include "structures/measure-estimate.h"
+#include "structures/measure-heavy-keys.h"
 
 /* Count array
  * ===========
@@ -28,7 +28,7 @@
  * Software", SOSR 2018: one hash, one cache line, no comparison of keys.
  *
  * The key whose packet lifts a cell over the threshold is recorded (see
- * measure-estimate.h), and no other one of that cell as long as the cell stays
+ * measure-heavy-keys.h), and no other one of that cell as long as the cell stays
  * above it: in a heavy cell nearly all packets are of the heavy key.  It does
  * not give way as long as the cell stays above it.
  *
@@ -42,7 +42,7 @@
  * MEASURE_COUNT_ARRAY_ERROR_FACTOR is k.  The same holds for bytes, and, since
  * averages add up whatever depends on what, for the sum of the estimates of
  * several arrays of any sizes and the sum of their k * N / m.
- * measure-estimate.h says what the probability is of.
+ * measure-heavy-keys.h says what the probability is of.
  *
  * A heavy key is not recorded if another key of its cell crosses the threshold
  * first.  That key must have a share of the cell, thus for a threshold of T

@@ -17,7 +17,7 @@
 #ifndef MEASURE_COUNT_MIN_H
 #define MEASURE_COUNT_MIN_H 1
 
-#include "structures/measure-estimate.h"
+#include "structures/measure-heavy-keys.h"
 
 /* Count-Min sketch
  * ================
@@ -39,7 +39,7 @@
  * less often too high; it costs a second look at the cells.
  *
  * The key of each packet whose estimate is above the threshold is recorded
- * (see measure-estimate.h), so that no key with that many packets is missing:
+ * (see measure-heavy-keys.h), so that no key with that many packets is missing:
  * one without a row was below the threshold with its last packet, or when it
  * gave way, or has raised the threshold above itself, and thresholds never
  * fall.  Most such packets are of keys that have a row: 'known' has the hashes
@@ -59,7 +59,7 @@
  * sum of their smallest cells is at most the smallest of the sums over all
  * first rows, all second rows and so on; averages add up, and what happens in
  * the first rows is independent of what happens in the second ones.
- * measure-estimate.h says what the probability is of.
+ * measure-heavy-keys.h says what the probability is of.
  *
  * Thread safety: one thread writes, others read when it has let go.
  * measure_count_min_prefetch(), _add() and _add_burst() belong to the packet

@@ -17,7 +17,7 @@
 #ifndef MEASURE_SPACE_SAVING_H
 #define MEASURE_SPACE_SAVING_H 1
 
-#include "structures/measure-estimate.h"
+#include "structures/measure-heavy-keys.h"
 
 /* SpaceSaving
  * ===========

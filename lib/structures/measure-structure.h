@@ -26,7 +26,7 @@
 /* The structures that a tally can count in
  * ======================================
  *
- * A tally (measure-epoch.h) counts in linear tables, which grow with the
+ * A tally (measure-tally.h) counts in linear tables, which grow with the
  * flows, or in one of the structures here, whose memory is fixed for the
  * epoch.
  *
@@ -35,7 +35,7 @@
  * is for the keys that it records.
  *
  * At the end of an epoch rows are made of the structures of all threads
- * (measure-report-structures.h): for each key that one of them recorded, the
+ * (measure-report-estimates.h): for each key that one of them recorded, the
  * sum of what all of them know of it.  Estimates are sums of estimates, and
  * their errors sums of errors, over all structures in which packets of the
  * key's layout (or layouts) were counted, whether any were the key's or not:
@@ -46,7 +46,7 @@
  *     cuckoo table  0
  *
  * and no more than the sum of the estimates.  measure-count-array.h and
- * measure-count-min.h say why, and measure-estimate.h what the probability is
+ * measure-count-min.h say why, and measure-heavy-keys.h what the probability is
  * of.  It is for structures of one kind; structures of several kinds in one
  * report have the sum of their probabilities.
  *
@@ -65,7 +65,7 @@ enum measure_structure_kind {
 };
 
 /* From where on keys are recorded: the larger of a number and a share of the
- * packets or bytes so far.  See measure-estimate.h. */
+ * packets or bytes so far.  See measure-heavy-keys.h. */
 struct measure_structure_threshold {
     uint64_t min_packets;
     uint64_t min_bytes;

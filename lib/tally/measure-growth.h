@@ -17,7 +17,7 @@
 #ifndef MEASURE_GROWTH_H
 #define MEASURE_GROWTH_H 1
 
-#include "tally/measure-epoch.h"
+#include "tally/measure-tally.h"
 
 /* When tables grow, and by how much
  * =================================

@@ -1,0 +1,46 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_ANSWERS_H
+#define MEASURE_ANSWERS_H 1
+
+#include "measure-requests.h"
+
+/* What the commands measure/... answer about one bridge
+ * =====================================================
+ *
+ * Each of these is a measure_write_func (measure-requests.h).
+ *
+ * Thread safety: measure_write_status() and measure_write_alerts() take the
+ * lock for what takes no time; the others use references only. */
+
+#define MEASURE_DEFAULT_ROWS 100
+
+char *measure_subject_choose_reports(struct measure_subject *,
+                                     const struct measure_arguments *)
+    OVS_REQUIRES(measure_mutex);
+
+char *measure_subject_error(const struct measure_subject *, char *error);
+
+measure_write_func measure_write_heavy_hitters;
+measure_write_func measure_write_superspreaders;
+measure_write_func measure_write_changes;
+measure_write_func measure_write_alerts;
+measure_write_func measure_write_distribution;
+measure_write_func measure_write_status;
+measure_raw_func measure_metrics;
+
+#endif /* measure-answers.h */

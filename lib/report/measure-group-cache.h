@@ -1,0 +1,74 @@
+/*
+ * Copyright (c) 2026 The ovs-measure developers.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef MEASURE_GROUP_CACHE_H
+#define MEASURE_GROUP_CACHE_H 1
+
+#include "structures/measure-table.h"
+
+/* What a report keeps of answers
+ * ==============================
+ *
+ * The rows of a report by pair, by source, and by destination are what most
+ * questions begin with.  Each of these is made when it is first
+ * needed (measure-query.h), and kept with the report: superspreaders and
+ * entropy then need no further look at the flows, and the next one comes
+ * from the pairs, which are fewer.
+ *
+ * Memory: 32 bytes for each group with a narrow key and 64 for a wide one,
+ * counted as used by the budget.  One is only made if the budget then
+ * has a quarter of its limit left, by what its first part says of the others;
+ * what several threads make at once is added up, though one of two that make
+ * the same will be thrown away.  measure_group_cache_forget() frees all of a
+ * report, as soon as nobody uses them: when a newer report comes, or when
+ * memory is short.  From then on that report keeps none.
+ *
+ * Thread safety: all functions may be called by several threads at once.  What
+ * measure_group_cache_get() and measure_group_cache_keep() return does not
+ * change, and stays until the caller's measure_group_cache_end(). */
+
+struct measure_group_cache;
+
+struct measure_cached_groups {
+    /* Only to be gone through: they have no gaps. */
+    struct measure_table tables[MEASURE_N_LAYOUTS];
+    size_t sizes[MEASURE_N_LAYOUTS];    /* Bytes. */
+
+    /* In the parts of the report (measure-report.h), or NULL if the groups are
+     * in another order. */
+    uint32_t *parts[MEASURE_N_LAYOUTS];
+
+    uint64_t max_packets;       /* Of a group. */
+};
+
+struct measure_group_cache *
+measure_group_cache_create(struct measure_budget *);
+void measure_group_cache_destroy(struct measure_group_cache *);
+
+void measure_group_cache_begin(struct measure_group_cache *);
+void measure_group_cache_end(struct measure_group_cache *);
+bool measure_group_cache_may_keep(struct measure_group_cache *);
+const struct measure_cached_groups *measure_group_cache_get(
+    struct measure_group_cache *, enum measure_key_kind);
+const struct measure_cached_groups *measure_group_cache_keep(
+    struct measure_group_cache *, enum measure_key_kind,
+    struct measure_cached_groups *);
+void measure_group_cache_forget(struct measure_group_cache *);
+
+void measure_cached_groups_destroy(struct measure_cached_groups *,
+                                   struct measure_budget *);
+
+#endif /* measure-group-cache.h */
