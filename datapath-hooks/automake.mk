@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 # Compiled inside Open vSwitch only, nothing to build here: ovs-patches/apply
 # copies the sources in this list, all of them, into the lib/ of its tree.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Included by Open vSwitch's Makefile.am: what ovs-measure has in its tree.
 # ovs-patches/apply adds the list of sources.  configure asks pkg-config for
 # the library that they call.

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 # libovs-measure: knows neither Open vSwitch nor DPDK.  The switch and the
 # tests are linked with the static library, the utilities with the shared one.

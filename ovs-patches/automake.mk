@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 # Builds the patched Open vSwitch in the directory ovs/ of the build tree, in
 # steps that each leave a stamp:

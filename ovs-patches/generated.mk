@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 # Run in a configured Open vSwitch tree.  Automake makes the generated headers
 # before it compiles anything, but only for targets such as 'all'.  We build

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 # Each test ends its output with a line such as
 #
@@ -115,7 +115,7 @@ switch_suite = \
 	tests/measure-macros.at \
 	tests/measure-memory.at \
 	tests/measure-questions.at \
-	tests/measure-tasks.at \
+	tests/measure-watch.at \
 	tests/measure-pmd.at \
 	tests/measure-ports.at \
 	tests/measure-structures.at \

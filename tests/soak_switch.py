@@ -1,15 +1,4 @@
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at:
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The private Open vSwitch of tests/soak: its servers, which end and start
 again, its packet threads, which can be made to stand, and its log."""
@@ -275,7 +264,7 @@ class Log:
         module = words[2].partition("(")[0]
         if module.startswith("measure"):
             # Alerts, if measure-alert-log=warn.
-            if module == "measure_tasks" and "no memory" not in words[4]:
+            if module == "measure_watch" and "no memory" not in words[4]:
                 return
             if not self.MEMORY.search(words[4]):
                 self.read_warning(line, words[4])

@@ -1,4 +1,4 @@
-# Licensed under the Apache License, Version 2.0: see the file COPYING.
+# SPDX-License-Identifier: Apache-2.0
 
 bin_PROGRAMS += utilities/ovs-measure-pcap
 utilities_ovs_measure_pcap_SOURCES = utilities/ovs-measure-pcap.c

@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is looked for in every epoch: heavy hitters, changes, alerts. */
 
 #include <config.h>
 
@@ -736,7 +723,7 @@ find_changes(struct evaluation *e)
     return changes;
 }
 
-/* The thread "measure-tasks". */
+/* The thread "measure-watch". */
 
 static void
 log_alert(const struct evaluation *e, const struct measure_alert *alert)
@@ -856,7 +843,7 @@ void
 measure_watch_start(void)
 {
     task_seq = seq_create();
-    ovs_thread_create("measure-tasks", tasks_main, NULL);
+    ovs_thread_create("measure-watch", tasks_main, NULL);
 }
 
 /* Has 'kept', the newest report of 'monitor', evaluated.  Returns the one that

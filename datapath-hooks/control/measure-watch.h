@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is looked for in every epoch: heavy hitters, changes, alerts. */
 
 #ifndef MEASURE_WATCH_H
 #define MEASURE_WATCH_H 1
@@ -30,7 +17,7 @@ struct monitor;
 /* What is looked for in every epoch
  * =================================
  *
- * Of each closed epoch the thread "measure-tasks" finds the heavy hitters,
+ * Of each closed epoch the thread "measure-watch" finds the heavy hitters,
  * superspreaders and changes, and makes alerts of them.  An alert of a heavy
  * hitter or superspreader is made when it becomes one, and not again while it
  * stays one.  In one epoch each task makes at most MEASURE_WATCH_ALERTS
@@ -38,17 +25,17 @@ struct monitor;
  *
  * Only what is certain makes an alert: a heavy hitter whose count is above the
  * threshold with any error that it can have, a superspreader of which so many
- * destinations are known, a change as measure-expectations.h has it.  One that may
- * still be what it was, because the epoch missed packets, makes no alert when
- * it certainly is again.  An epoch for which a task finds no memory makes no
- * alerts of that task, changes nothing for later ones, and is counted.
+ * destinations are known, a change as measure-expectations.h has it.  One that
+ * may still be what it was, because the epoch missed packets, makes no alert
+ * when it certainly is again.  An epoch for which a task finds no memory makes
+ * no alerts of that task, changes nothing for later ones, and is counted.
  *
  * It has one report at most to look at: when the next one comes before it has
  * begun with that, the older is skipped and counted.  So reports never queue,
  * and neither merging nor answers wait for it.
  *
- * Memory: the expectations of changes (measure-expectations.h) may take an eighth of
- * measure-memory-mb, and count in it; the ring of alerts is small.
+ * Memory: the expectations of changes (measure-expectations.h) may take an
+ * eighth of measure-memory-mb, and count in it; the ring of alerts is small.
  *
  * Thread safety: what a comment says. */
 

@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What dpif-netdev calls: the hooks in the packet path. */
 
 #ifndef DPIF_NETDEV_MEASURE_H
 #define DPIF_NETDEV_MEASURE_H 1
@@ -62,11 +49,11 @@
  *                             `--found there--> entry    measure_batch_end():
  *                                                                flow table
  *
- * With two tiers (measure-flow-cache.h) the batch waits for its classification:
- * packets that the exact-match cache knows are counted in words that belong to
- * its entries, which are prefetched for the whole batch before
- * (measure-prefetch.h).  The row of any other packet is fetched while the
- * switch works on the batch, and counts it at the end.  There is one tier
+ * With two tiers (measure-flow-cache.h) the batch waits for its
+ * classification: packets that the exact-match cache knows are counted in
+ * words that belong to its entries, which are prefetched for the whole batch
+ * before (measure-prefetch.h).  The row of any other packet is fetched while
+ * the switch works on the batch, and counts it at the end.  There is one tier
  * where the cache is not asked: with simple match or a cache that is switched
  * off, and where the classification has no hooks: with hardware offload and
  * the AVX512 input of 3.x.

@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The count array. */
 
 #ifndef MEASURE_COUNT_ARRAY_H
 #define MEASURE_COUNT_ARRAY_H 1
@@ -28,9 +15,9 @@
  * Software", SOSR 2018: one hash, one cache line, no comparison of keys.
  *
  * The key whose packet lifts a cell over the threshold is recorded (see
- * measure-heavy-keys.h), and no other one of that cell as long as the cell stays
- * above it: in a heavy cell nearly all packets are of the heavy key.  It does
- * not give way as long as the cell stays above it.
+ * measure-heavy-keys.h), and no other one of that cell as long as the cell
+ * stays above it: in a heavy cell nearly all packets are of the heavy key.  It
+ * does not give way as long as the cell stays above it.
  *
  * Memory: 16 bytes a cell, and the heavy keys.
  *

@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Count-Min sketch. */
 
 #ifndef MEASURE_COUNT_MIN_H
 #define MEASURE_COUNT_MIN_H 1
@@ -39,12 +26,12 @@
  * less often too high; it costs a second look at the cells.
  *
  * The key of each packet whose estimate is above the threshold is recorded
- * (see measure-heavy-keys.h), so that no key with that many packets is missing:
- * one without a row was below the threshold with its last packet, or when it
- * gave way, or has raised the threshold above itself, and thresholds never
- * fall.  Most such packets are of keys that have a row: 'known' has the hashes
- * of some of them, for which nothing more is to do.  A key is missing only if
- * a known one has the same 64-bit hash.
+ * (see measure-heavy-keys.h), so that no key with that many packets is
+ * missing: one without a row was below the threshold with its last packet, or
+ * when it gave way, or has raised the threshold above itself, and thresholds
+ * never fall.  Most such packets are of keys that have a row: 'known' has the
+ * hashes of some of them, for which nothing more is to do.  A key is missing
+ * only if a known one has the same 64-bit hash.
  *
  * Memory: 16 * depth * width bytes, the heavy keys, and 4 KiB in the structure
  * itself.

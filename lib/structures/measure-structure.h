@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One face for all structures that a tally can count in. */
 
 #ifndef MEASURE_STRUCTURE_H
 #define MEASURE_STRUCTURE_H 1
@@ -46,8 +33,8 @@
  *     cuckoo table  0
  *
  * and no more than the sum of the estimates.  measure-count-array.h and
- * measure-count-min.h say why, and measure-heavy-keys.h what the probability is
- * of.  It is for structures of one kind; structures of several kinds in one
+ * measure-count-min.h say why, and measure-heavy-keys.h what the probability
+ * is of.  It is for structures of one kind; structures of several kinds in one
  * report have the sum of their probabilities.
  *
  * Thread safety: measure_structure_prefetch(), _add() and _end_burst() belong

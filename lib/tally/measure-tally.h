@@ -1,18 +1,5 @@
-/*
- * Copyright (c) 2026 The ovs-measure developers.
- *
- * Licensed under the Apache License, Version 2.0 (the "License");
- * you may not use this file except in compliance with the License.
- * You may obtain a copy of the License at:
- *
- *     http://www.apache.org/licenses/LICENSE-2.0
- *
- * Unless required by applicable law or agreed to in writing, software
- * distributed under the License is distributed on an "AS IS" BASIS,
- * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
- * See the License for the specific language governing permissions and
- * limitations under the License.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one packet thread counts for one monitor in one epoch. */
 
 #ifndef MEASURE_TALLY_H
 #define MEASURE_TALLY_H 1
@@ -75,15 +62,15 @@
  * records of the caller.
  *
  * Two tiers.  A tally may have counts for the entries of a flow cache
- * (measure-flow-cache.h).  Of a burst that has been received, a packet that finds
- * an entry is counted there, by measure_cache_add(), and only the others are
- * fetched.  Before the packets of a burst, measure_tally_carry_entries() must
- * be called while 'n_carried' is less than MEASURE_CACHE_ENTRIES.
- * measure_tally_move_entry() moves the counts of an entry to the
- * tables; measure_tally_move_cache() those of all entries, which must be done
- * before a report is made, and for the tallies of a thread in their order.  It
- * uses a table of its own, so that the tables of packets need not be larger
- * than these want.
+ * (measure-flow-cache.h).  Of a burst that has been received, a packet that
+ * finds an entry is counted there, by measure_cache_add(), and only the others
+ * are fetched.  Before the packets of a burst, measure_tally_carry_entries()
+ * must be called while 'n_carried' is less than MEASURE_CACHE_ENTRIES.
+ * measure_tally_move_entry() moves the counts of an entry to the tables;
+ * measure_tally_move_cache() those of all entries, which must be done before a
+ * report is made, and for the tallies of a thread in their order.  It uses a
+ * table of its own, so that the tables of packets need not be larger than
+ * these want.
  *
  * A tally that counts with one tier may be given two while its packet thread
  * counts: measure_tally_hold_cache() takes the memory,
