@@ -82,6 +82,8 @@ measure_structures_HEADERS = \
 	lib/structures/measure-cuckoo.h \
 	lib/structures/measure-heavy-keys.h \
 	lib/structures/measure-space-saving.h \
+	lib/structures/measure-structure-class.h \
+	lib/structures/measure-structure-list.h \
 	lib/structures/measure-structure.h \
 	lib/structures/measure-superspreader.h \
 	lib/structures/measure-table.h

@@ -709,10 +709,10 @@ static void
 note_lost(struct monitor *monitor, const struct measure_report *report)
     OVS_REQUIRES(measure_mutex)
 {
-    bool sketch = (report->structure == MEASURE_COUNT_ARRAY
-                   || report->structure == MEASURE_COUNT_MIN);
+    const struct measure_structure_class *class
+        = measure_structure_class(report->structure);
 
-    if (report->n_lost && sketch && !monitor->lost_warned) {
+    if (report->n_lost && class->loses_heavy_keys && !monitor->lost_warned) {
         monitor->lost_warned = true;
         VLOG_WARN("%s: keys found no room in measure-structure=%s "
                   "(%"PRIu64" times in epoch %"PRIu64"): small heavy hitters "

@@ -139,8 +139,7 @@ reset_set(struct measure_tally *tally, const uint32_t *n_lines,
 }
 
 /* Makes 'tally' ready for an epoch in a structure of 'kind', within 'limit'
- * bytes.  A structure whose keys all get rows in the report may take half of
- * them, for a row there is larger than one here. */
+ * bytes. */
 static void
 prepare_structure(struct measure_tally *tally,
                   enum measure_structure_kind kind, uint64_t limit)
@@ -150,9 +149,7 @@ prepare_structure(struct measure_tally *tally,
     };
     static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
-    if (kind == MEASURE_CUCKOO_TABLE || kind == MEASURE_SPACE_SAVING) {
-        limit /= 2;
-    }
+    limit /= measure_structure_class(kind)->memory_divisor;
     reset_set(tally, n_lines, none);
     if (!measure_tally_use_structure(tally, kind, limit)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);

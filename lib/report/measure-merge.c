@@ -28,16 +28,16 @@ overflow_row(struct measure_report *report, enum measure_layout layout,
     report->counters.overflow_bytes += bytes;
 }
 
-/* All that an epoch closed in tables of one layout: linear ones, and, for a
- * complete report, cuckoo tables. */
+/* All that an epoch closed in one layout: linear tables, and, for a complete
+ * report, structures. */
 struct closed_tables {
     enum measure_layout layout;
     const struct measure_table **tables;
     size_t n;
-    const struct measure_cuckoo **cuckoos;
-    size_t n_cuckoos;
+    const struct measure_structure **structures;
+    size_t n_structures;
     uint64_t n_rows;
-    uint64_t n_cuckoo_rows;     /* Of these. */
+    uint64_t n_structure_rows;     /* Of these. */
 };
 
 static void
@@ -49,7 +49,8 @@ find_tables(const struct measure_report *report,
     closed->layout = layout;
     closed->tables = measure_xzalloc(n_tallies * MEASURE_TALLY_TABLES
                                      * sizeof *closed->tables);
-    closed->cuckoos = measure_xzalloc(n_tallies * sizeof *closed->cuckoos);
+    closed->structures = measure_xzalloc(n_tallies
+                                         * sizeof *closed->structures);
     for (size_t i = 0; i < n_tallies; i++) {
         const struct measure_structure *structure = tallies[i]->structure;
 
@@ -63,13 +64,12 @@ find_tables(const struct measure_report *report,
         }
         if (report->complete && structure
             && measure_structure_n_keys(structure, layout)) {
-            closed->n_cuckoo_rows += measure_structure_n_keys(structure,
+            closed->n_structure_rows += measure_structure_n_keys(structure,
                                                               layout);
-            closed->cuckoos[closed->n_cuckoos++]
-                = &structure->u[layout].cuckoo;
+            closed->structures[closed->n_structures++] = structure;
         }
     }
-    closed->n_rows += closed->n_cuckoo_rows;
+    closed->n_rows += closed->n_structure_rows;
 }
 
 /* Counts all of 'closed' as overflow.  The report stays right that way, if not
@@ -83,8 +83,9 @@ overflow_tables(struct measure_report *report,
             overflow_row(report, closed->layout, row);
         }
     }
-    for (size_t i = 0; i < closed->n_cuckoos; i++) {
-        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+    for (size_t i = 0; i < closed->n_structures; i++) {
+        MEASURE_STRUCTURE_FOR_EACH (row, closed->structures[i],
+                                    closed->layout) {
             overflow_row(report, closed->layout, row);
         }
     }
@@ -129,13 +130,13 @@ sample_table(const struct measure_report *report,
 }
 
 static uint64_t
-sample_cuckoo(const struct measure_report *report, enum measure_layout layout,
-              const struct measure_cuckoo *cuckoo, uint64_t n,
-              uint64_t *counts)
+sample_structure(const struct measure_report *report,
+                 const struct measure_structure *structure,
+                 enum measure_layout layout, uint64_t n, uint64_t *counts)
 {
     uint64_t i = 0;
 
-    MEASURE_CUCKOO_FOR_EACH (row, cuckoo) {
+    MEASURE_STRUCTURE_FOR_EACH (row, structure, layout) {
         if (i++ == n) {
             return n;
         }
@@ -161,10 +162,10 @@ find_pieces(const struct measure_report *report,
         n += sample_table(report, table, measure_table_n_used(table) / one_of,
                           counts);
     }
-    for (size_t i = 0; i < closed->n_cuckoos; i++) {
-        n += sample_cuckoo(report, layout, closed->cuckoos[i],
-                           closed->n_cuckoo_rows / closed->n_cuckoos / one_of,
-                           counts);
+    for (size_t i = 0; i < closed->n_structures; i++) {
+        n += sample_structure(report, closed->structures[i], layout,
+                              (closed->n_structure_rows
+                               / closed->n_structures / one_of), counts);
     }
     pieces->first = measure_xzalloc((n_parts + 1) * sizeof *pieces->first);
     for (uint32_t i = 0; i < n_parts; i++) {
@@ -217,8 +218,9 @@ split_tables(const struct measure_report *report, enum measure_layout layout,
             split_row(report, layout, pieces, row, partitions);
         }
     }
-    for (size_t i = 0; i < closed->n_cuckoos; i++) {
-        MEASURE_CUCKOO_FOR_EACH (row, closed->cuckoos[i]) {
+    for (size_t i = 0; i < closed->n_structures; i++) {
+        MEASURE_STRUCTURE_FOR_EACH (row, closed->structures[i],
+                                    closed->layout) {
             split_row(report, layout, pieces, row, partitions);
         }
     }
@@ -263,7 +265,7 @@ merge__(struct measure_report *report, enum measure_layout layout,
     /* A little more than expected, lest all must be copied. */
     n_keys = (measure_table_estimate(closed->tables, closed->n, mask,
                                      report->secret) * 1.06
-              + closed->n_cuckoo_rows);
+              + closed->n_structure_rows);
     measure_aggregate_init(&aggregate, layout, report->secret, report->budget);
     aggregate.lasting = true;
     find_pieces(report, closed, &pieces);
@@ -339,7 +341,7 @@ static void
 merge_layout(struct measure_report *report, const struct closed_tables *closed)
 {
     report->tables[closed->layout].layout = closed->layout;
-    report->n_tables += closed->n + closed->n_cuckoos;
+    report->n_tables += closed->n + closed->n_structures;
     if (!(report->complete ? merge_parts(report, closed)
           : merge_linear(report, closed))) {
         overflow_tables(report, closed);
@@ -393,7 +395,7 @@ measure_report_merge(struct measure_tally *const tallies[], size_t n_tallies,
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         merge_layout(report, &closed[layout]);
         free(closed[layout].tables);
-        free(closed[layout].cuckoos);
+        free(closed[layout].structures);
     }
     if (report->complete) {
         report->group_cache = measure_group_cache_create(budget);
@@ -452,7 +454,7 @@ keep_rows(struct measure_report *report, struct measure_report_thread *thread,
         }
     }
     if (tally->structure) {
-        MEASURE_CUCKOO_FOR_EACH (row, &tally->structure->u[layout].cuckoo) {
+        MEASURE_STRUCTURE_FOR_EACH (row, tally->structure, layout) {
             keep_row(thread, layout, row, &to);
         }
     }

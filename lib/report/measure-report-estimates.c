@@ -29,7 +29,7 @@ void
 measure_report_note_structure(struct measure_report *report,
                               const struct measure_structure *structure)
 {
-    double probability = measure_structure_error_probability(structure);
+    double probability = structure->class->error_probability;
     enum measure_structure_kind other = report->structure;
     struct measure_structure_load load;
     struct measure_cell missed;
@@ -130,7 +130,9 @@ collect_keys(const struct merging *m, enum measure_layout layout,
         measure_table_insert(keys, m->report->secret, key, 1, 0);
     }
     for (size_t i = 0; i < m->n; i++) {
-        measure_structure_collect(m->structures[i], layout, keys);
+        MEASURE_STRUCTURE_FOR_EACH (key, m->structures[i], layout) {
+            measure_table_insert(keys, m->report->secret, key, 1, 0);
+        }
     }
 }
 

@@ -138,3 +138,113 @@ measure_count_array_merge(struct measure_count_array *array,
     measure_heavy_keys_merge(&array->heavy, &heavy_class, array,
                              array->secret, &from->heavy);
 }
+
+/* Its class. */
+
+static struct measure_count_array_params
+params_for(enum measure_layout layout, size_t limit)
+{
+    return (struct measure_count_array_params) {
+        .layout = layout,
+        .n_cells = measure_items_for(limit - limit / MEASURE_HEAVY_DIVISOR,
+                                     sizeof(struct measure_cell), 16),
+        .heavy = measure_heavy_params_for(layout, limit),
+    };
+}
+
+static size_t
+size_for(enum measure_layout layout, size_t limit)
+{
+    struct measure_count_array_params params = params_for(layout, limit);
+
+    return measure_count_array_size(&params);
+}
+
+static void
+init_for(void *array, enum measure_layout layout, size_t limit,
+         const struct measure_hash_secret *secret, void *memory)
+{
+    struct measure_count_array_params params = params_for(layout, limit);
+
+    params.secret = secret;
+    measure_count_array_init(array, &params, memory);
+}
+
+static void
+begin(void *array_, const struct measure_structure_threshold *threshold)
+{
+    struct measure_count_array *array = array_;
+
+    measure_heavy_keys_begin(&array->heavy, threshold);
+}
+
+static uint64_t
+n_keys(const void *array_)
+{
+    const struct measure_count_array *array = array_;
+
+    return measure_table_n_used(&array->heavy.table);
+}
+
+static uint64_t
+n_lost(const void *array_)
+{
+    const struct measure_count_array *array = array_;
+
+    return measure_heavy_keys_lost(&array->heavy);
+}
+
+static bool
+is_exact(const void *array_)
+{
+    const struct measure_count_array *array = array_;
+
+    return !array->heavy.packets;
+}
+
+/* A key is missed, however large, where another of its cell was there
+ * first. */
+static void
+get_missed(const void *array, struct measure_cell *missed)
+{
+    (void) array;
+    missed->packets = missed->bytes = UINT64_MAX;
+}
+
+static uint64_t *
+next_key(const void *array_, uint64_t *key)
+{
+    const struct measure_count_array *array = array_;
+
+    return measure_table_next(&array->heavy.table, key);
+}
+
+static void
+add_estimate(const void *array_, const uint64_t *key, uint64_t hash,
+             struct measure_estimate_sum *sum)
+{
+    const struct measure_count_array *array = array_;
+    struct measure_estimate estimate = { 0 };
+
+    (void) key;
+    measure_count_array_estimate(array, hash, &estimate);
+    measure_count_array_add_error(array, sum);
+    sum->packets += estimate.packets;
+    sum->bytes += estimate.bytes;
+}
+
+const struct measure_structure_class measure_count_array_class = {
+    .name = "count-array",
+    .loses_heavy_keys = true,
+    .memory_divisor = 1,
+    .error_probability = 1.0 / MEASURE_COUNT_ARRAY_ERROR_FACTOR,
+    .size = size_for,
+    .init = init_for,
+    .begin = begin,
+    .n_keys = n_keys,
+    .n_lost = n_lost,
+    .is_exact = is_exact,
+    .missed = get_missed,
+    .next = next_key,
+    .estimate = add_estimate,
+};

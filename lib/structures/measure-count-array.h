@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The count array. */
 
-#ifndef MEASURE_COUNT_ARRAY_H
+#ifdef STRUCTURE
+STRUCTURE(COUNT_ARRAY, count_array)
+#elif !defined MEASURE_COUNT_ARRAY_H
 #define MEASURE_COUNT_ARRAY_H 1
 
-#include "structures/measure-heavy-keys.h"
+#include "structures/measure-structure-class.h"
 
 /* Count array
  * ===========
@@ -67,8 +69,9 @@ measure_count_array_cell(const struct measure_count_array *array,
 
 static inline void
 measure_count_array_prefetch(const struct measure_count_array *array,
-                             uint64_t hash)
+                             enum measure_layout layout, uint64_t hash)
 {
+    (void) layout;
     __builtin_prefetch(measure_count_array_cell(array, hash), 1);
 }
 
@@ -76,8 +79,9 @@ bool measure_count_array_record(struct measure_count_array *,
                                 const uint64_t *key, uint64_t hash);
 
 /* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
- * The caller tells measure_heavy_keys_advance() after each burst. */
-static inline void
+ * measure_count_array_end_burst() must follow after each burst.  Returns
+ * true. */
+static inline bool
 measure_count_array_add(struct measure_count_array *array,
                         const uint64_t *key, uint64_t hash, uint64_t packets,
                         uint64_t bytes)
@@ -88,6 +92,15 @@ measure_count_array_add(struct measure_count_array *array,
             array->heavy.thresholds), 0)) {
         measure_count_array_record(array, key, hash);
     }
+    return true;
+}
+
+/* Says that a burst of 'packets' and 'bytes' has been added. */
+static inline void
+measure_count_array_end_burst(struct measure_count_array *array,
+                              uint64_t packets, uint64_t bytes)
+{
+    measure_heavy_keys_advance(&array->heavy, packets, bytes);
 }
 
 /* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
@@ -107,5 +120,7 @@ void measure_count_array_estimate(const struct measure_count_array *,
                                   uint64_t hash, struct measure_estimate *);
 void measure_count_array_merge(struct measure_count_array *,
                                const struct measure_count_array *from);
+
+extern const struct measure_structure_class measure_count_array_class;
 
 #endif /* measure-count-array.h */

@@ -114,7 +114,7 @@ add(struct measure_count_min *sketch, bool conservative, uint32_t depth,
     }
 }
 
-void
+bool
 measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
                       uint64_t hash, uint64_t packets, uint64_t bytes)
 {
@@ -125,6 +125,7 @@ measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
         add(sketch, sketch->conservative, sketch->depth, key, hash, packets,
             bytes);
     }
+    return true;
 }
 
 /* Finds all cells of the burst first: while one is fetched from memory, the
@@ -275,3 +276,120 @@ measure_count_min_merge(struct measure_count_min *sketch,
     measure_heavy_keys_merge(&sketch->heavy, &heavy_class, sketch,
                              sketch->secret, &from->heavy);
 }
+
+/* Its class. */
+
+static struct measure_count_min_params
+params_for(enum measure_layout layout, size_t limit)
+{
+    return (struct measure_count_min_params) {
+        .layout = layout,
+        .depth = MEASURE_COUNT_MIN_DEPTH,
+        .width = measure_items_for(limit - limit / MEASURE_HEAVY_DIVISOR,
+                                   (MEASURE_COUNT_MIN_DEPTH
+                                    * sizeof(struct measure_cell)), 16),
+        .heavy = measure_heavy_params_for(layout, limit),
+    };
+}
+
+static size_t
+size_for(enum measure_layout layout, size_t limit)
+{
+    struct measure_count_min_params params = params_for(layout, limit);
+
+    return measure_count_min_size(&params);
+}
+
+static void
+init_for(void *sketch, enum measure_layout layout, size_t limit,
+         const struct measure_hash_secret *secret, void *memory)
+{
+    struct measure_count_min_params params = params_for(layout, limit);
+
+    params.secret = secret;
+    measure_count_min_init(sketch, &params, memory);
+}
+
+static void
+begin(void *sketch_, const struct measure_structure_threshold *threshold)
+{
+    struct measure_count_min *sketch = sketch_;
+
+    measure_heavy_keys_begin(&sketch->heavy, threshold);
+}
+
+static uint64_t
+n_keys(const void *sketch_)
+{
+    const struct measure_count_min *sketch = sketch_;
+
+    return measure_table_n_used(&sketch->heavy.table);
+}
+
+static uint64_t
+n_lost(const void *sketch_)
+{
+    const struct measure_count_min *sketch = sketch_;
+
+    return measure_heavy_keys_lost(&sketch->heavy);
+}
+
+static bool
+is_exact(const void *sketch_)
+{
+    const struct measure_count_min *sketch = sketch_;
+
+    return !sketch->heavy.packets;
+}
+
+/* It is below these thresholds, even if it was lost. */
+static void
+get_missed(const void *sketch_, struct measure_cell *missed)
+{
+    const struct measure_count_min *sketch = sketch_;
+
+    missed->packets = sketch->heavy.packets_threshold - 1;
+    missed->bytes = sketch->heavy.bytes_threshold - 1;
+}
+
+static uint64_t *
+next_key(const void *sketch_, uint64_t *key)
+{
+    const struct measure_count_min *sketch = sketch_;
+
+    return measure_table_next(&sketch->heavy.table, key);
+}
+
+static void
+add_estimate(const void *sketch_, const uint64_t *key, uint64_t hash,
+             struct measure_estimate_sum *sum)
+{
+    const struct measure_count_min *sketch = sketch_;
+    struct measure_estimate estimate = { 0 };
+
+    (void) key;
+    measure_count_min_estimate(sketch, hash, &estimate);
+    measure_count_min_add_error(sketch, sum);
+    sum->packets += estimate.packets;
+    sum->bytes += estimate.bytes;
+}
+
+/* e^-3 */
+#define ERROR_PROBABILITY 0.0497871
+static_assert(MEASURE_COUNT_MIN_DEPTH == 3, "see above");
+
+const struct measure_structure_class measure_count_min_class = {
+    .name = "count-min",
+    .loses_heavy_keys = true,
+    .memory_divisor = 1,
+    .error_probability = ERROR_PROBABILITY,
+    .size = size_for,
+    .init = init_for,
+    .begin = begin,
+    .n_keys = n_keys,
+    .n_lost = n_lost,
+    .is_exact = is_exact,
+    .missed = get_missed,
+    .next = next_key,
+    .estimate = add_estimate,
+};

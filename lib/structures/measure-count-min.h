@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Count-Min sketch. */
 
-#ifndef MEASURE_COUNT_MIN_H
+#ifdef STRUCTURE
+STRUCTURE(COUNT_MIN, count_min)
+#elif !defined MEASURE_COUNT_MIN_H
 #define MEASURE_COUNT_MIN_H 1
 
-#include "structures/measure-heavy-keys.h"
+#include "structures/measure-structure-class.h"
 
 /* Count-Min sketch
  * ================
@@ -114,10 +116,11 @@ measure_count_min_find(const struct measure_count_min *sketch, uint32_t depth,
 
 static inline void
 measure_count_min_prefetch(const struct measure_count_min *sketch,
-                           uint64_t hash)
+                           enum measure_layout layout, uint64_t hash)
 {
     struct measure_cell *cells[MEASURE_COUNT_MIN_MAX_DEPTH];
 
+    (void) layout;
     measure_count_min_find(sketch, sketch->depth, hash, cells);
     for (uint32_t i = 0; i < sketch->depth; i++) {
         __builtin_prefetch(cells[i], 1);
@@ -153,9 +156,18 @@ void measure_count_min_record(struct measure_count_min *, const uint64_t *key,
                               uint64_t hash);
 
 /* Adds 'packets' (at least 1) and 'bytes' to 'key', whose hash is 'hash'.
- * The caller tells measure_heavy_keys_advance() after each burst. */
-void measure_count_min_add(struct measure_count_min *, const uint64_t *key,
+ * measure_count_min_end_burst() must follow after each burst.  Returns
+ * true. */
+bool measure_count_min_add(struct measure_count_min *, const uint64_t *key,
                            uint64_t hash, uint64_t packets, uint64_t bytes);
+
+/* Says that a burst of 'packets' and 'bytes' has been added. */
+static inline void
+measure_count_min_end_burst(struct measure_count_min *sketch,
+                            uint64_t packets, uint64_t bytes)
+{
+    measure_heavy_keys_advance(&sketch->heavy, packets, bytes);
+}
 
 /* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the sketch, by the keys as they are.  Sets their hashes. */
@@ -174,5 +186,7 @@ void measure_count_min_estimate(const struct measure_count_min *,
                                 uint64_t hash, struct measure_estimate *);
 void measure_count_min_merge(struct measure_count_min *,
                              const struct measure_count_min *from);
+
+extern const struct measure_structure_class measure_count_min_class;
 
 #endif /* measure-count-min.h */

@@ -360,3 +360,81 @@ measure_cuckoo_merge(struct measure_cuckoo *table,
     }
     return complete;
 }
+
+/* Its class. */
+
+static struct measure_cuckoo_params
+params_for(enum measure_layout layout, size_t limit)
+{
+    size_t row_size = measure_row_words(layout) * sizeof(uint64_t);
+    size_t stash_size = MEASURE_CUCKOO_STASH * row_size;
+
+    return (struct measure_cuckoo_params) {
+        .layout = layout,
+        .rows_per_bucket = 4,
+        .n_buckets = measure_items_for((limit > stash_size
+                                        ? limit - stash_size : 0),
+                                       4 * row_size, 2),
+    };
+}
+
+static size_t
+size_for(enum measure_layout layout, size_t limit)
+{
+    struct measure_cuckoo_params params = params_for(layout, limit);
+
+    return measure_cuckoo_size(&params);
+}
+
+static void
+init_for(void *table, enum measure_layout layout, size_t limit,
+         const struct measure_hash_secret *secret, void *memory)
+{
+    struct measure_cuckoo_params params = params_for(layout, limit);
+
+    params.secret = secret;
+    measure_cuckoo_init(table, &params, memory);
+}
+
+static uint64_t
+n_keys(const void *table)
+{
+    return measure_cuckoo_n_used(table);
+}
+
+static uint64_t
+n_lost(const void *table)
+{
+    return measure_cuckoo_n_refused(table);
+}
+
+static uint64_t *
+next_row(const void *table, uint64_t *row)
+{
+    return measure_cuckoo_next(table, row);
+}
+
+static void
+add_estimate(const void *table_, const uint64_t *key, uint64_t hash,
+             struct measure_estimate_sum *sum)
+{
+    const struct measure_cuckoo *table = table_;
+    const uint64_t *row = measure_cuckoo_find(table, key, hash);
+
+    if (row) {
+        sum->packets += row[measure_key_words(table->layout)];
+        sum->bytes += row[measure_key_words(table->layout) + 1];
+    }
+}
+
+const struct measure_structure_class measure_cuckoo_class = {
+    .name = "cuckoo-table",
+    .complete = true,
+    .memory_divisor = 2,
+    .size = size_for,
+    .init = init_for,
+    .n_keys = n_keys,
+    .n_lost = n_lost,
+    .next = next_row,
+    .estimate = add_estimate,
+};

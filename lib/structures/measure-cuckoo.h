@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cuckoo table. */
 
-#ifndef MEASURE_CUCKOO_H
+#ifdef STRUCTURE
+STRUCTURE(CUCKOO_TABLE, cuckoo)
+#elif !defined MEASURE_CUCKOO_H
 #define MEASURE_CUCKOO_H 1
 
 #include "base/measure-hash.h"
 #include "key/measure-record.h"
+#include "structures/measure-structure-class.h"
 #include "structures/measure-table.h"
 
 /* Cuckoo table
@@ -100,6 +103,16 @@ measure_cuckoo_prefetch(const struct measure_cuckoo *table,
 bool measure_cuckoo_add(struct measure_cuckoo *, const uint64_t *key,
                         uint64_t hash, uint64_t packets, uint64_t bytes);
 
+/* Nothing depends on bursts. */
+static inline void
+measure_cuckoo_end_burst(struct measure_cuckoo *table, uint64_t packets,
+                         uint64_t bytes)
+{
+    (void) table;
+    (void) packets;
+    (void) bytes;
+}
+
 /* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the table, by the keys as they are.  Sets their hashes. */
 void measure_cuckoo_add_burst(struct measure_cuckoo *,
@@ -123,5 +136,7 @@ bool measure_cuckoo_merge(struct measure_cuckoo *,
 #define MEASURE_CUCKOO_FOR_EACH(ROW, TABLE)                             \
     for (uint64_t *ROW = measure_cuckoo_next(TABLE, NULL); ROW;         \
          ROW = measure_cuckoo_next(TABLE, ROW))
+
+extern const struct measure_structure_class measure_cuckoo_class;
 
 #endif /* measure-cuckoo.h */

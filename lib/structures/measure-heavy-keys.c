@@ -264,3 +264,30 @@ measure_heavy_keys_merge(struct measure_heavy_keys *heavy,
     }
     heavy->lost += from->lost;
 }
+
+/* Returns the parameters of a sketch for keys in 'layout' that takes about
+ * 'limit' bytes.  measure_heavy_keys_begin() must follow. */
+struct measure_heavy_params
+measure_heavy_params_for(enum measure_layout layout, size_t limit)
+{
+    size_t key_size = 2 * measure_row_words(layout) * sizeof(uint64_t);
+
+    return (struct measure_heavy_params) {
+        .max_keys = measure_items_for(limit / MEASURE_HEAVY_DIVISOR, key_size,
+                                      4),
+        .min_packets = 1,
+        .min_bytes = 1,
+    };
+}
+
+/* Says from where on 'heavy', which is empty, records keys. */
+void
+measure_heavy_keys_begin(struct measure_heavy_keys *heavy,
+                         const struct measure_structure_threshold *threshold)
+{
+    heavy->params.min_packets = threshold->min_packets;
+    heavy->params.min_bytes = threshold->min_bytes;
+    heavy->params.packets_share = threshold->packets_share;
+    heavy->params.bytes_share = threshold->bytes_share;
+    measure_heavy_keys_advance(heavy, 0, 0);
+}

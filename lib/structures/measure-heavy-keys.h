@@ -101,6 +101,15 @@ static_assert(MEASURE_LINE_SIZE % sizeof(struct measure_cell) == 0,
 #define MEASURE_HEAVY_BUCKET 8      /* Rows. */
 #define MEASURE_HEAVY_TRIES 4
 
+/* From where on keys are recorded: the larger of a number and a share of the
+ * packets or bytes so far.  See measure-heavy-keys.h. */
+struct measure_structure_threshold {
+    uint64_t min_packets;
+    uint64_t min_bytes;
+    uint64_t packets_share;     /* Of MEASURE_WHOLE. */
+    uint64_t bytes_share;
+};
+
 struct measure_heavy_params {
     uint32_t max_keys;          /* Keys that can be recorded. */
     uint64_t min_packets;       /* Fixed thresholds, from 1.  They rise... */
@@ -246,5 +255,13 @@ void measure_heavy_keys_merge(struct measure_heavy_keys *,
                               const struct measure_hash_secret *,
                               const struct measure_heavy_keys *from);
 uint64_t measure_heavy_keys_lost(const struct measure_heavy_keys *);
+
+/* Recorded keys take so much of the memory of a sketch. */
+#define MEASURE_HEAVY_DIVISOR 8
+
+struct measure_heavy_params
+measure_heavy_params_for(enum measure_layout, size_t limit);
+void measure_heavy_keys_begin(struct measure_heavy_keys *,
+                              const struct measure_structure_threshold *);
 
 #endif /* measure-heavy-keys.h */

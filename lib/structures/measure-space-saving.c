@@ -267,7 +267,7 @@ add_burst(struct measure_space_saving *summary, enum measure_layout layout,
     for (size_t i = 0; i < n; i++) {
         records[i].hash = measure_hash(summary->secret, records[i].key,
                                        measure_key_words(layout));
-        measure_space_saving_prefetch(summary, records[i].hash);
+        measure_space_saving_prefetch(summary, layout, records[i].hash);
     }
     for (size_t i = 0; i < n; i++) {
         add(summary, layout, records[i].key, records[i].hash, 1,
@@ -480,3 +480,106 @@ measure_space_saving_merge(struct measure_space_saving *summary,
     }
     free(merged);
 }
+
+/* Its class. */
+
+static struct measure_space_saving_params
+params_for(enum measure_layout layout, size_t limit)
+{
+    struct measure_space_saving_params params = {
+        .layout = layout,
+        .n_entries = 1024,
+    };
+    size_t one = measure_space_saving_size(&params) / 1024 + 1;
+
+    params.n_entries = measure_items_for(limit, one, 2);
+    return params;
+}
+
+static size_t
+size_for(enum measure_layout layout, size_t limit)
+{
+    struct measure_space_saving_params params = params_for(layout, limit);
+
+    return measure_space_saving_size(&params);
+}
+
+static void
+init_for(void *summary, enum measure_layout layout, size_t limit,
+         const struct measure_hash_secret *secret, void *memory)
+{
+    struct measure_space_saving_params params = params_for(layout, limit);
+
+    params.secret = secret;
+    measure_space_saving_init(summary, &params, memory);
+}
+
+static uint64_t
+n_keys(const void *summary)
+{
+    return measure_space_saving_n_used(summary);
+}
+
+static uint64_t
+n_lost(const void *summary)
+{
+    return measure_space_saving_n_refused(summary);
+}
+
+static bool
+is_exact(const void *summary_)
+{
+    const struct measure_space_saving *summary = summary_;
+
+    return !summary->evicted_packets;
+}
+
+static void
+get_missed(const void *summary_, struct measure_cell *missed)
+{
+    const struct measure_space_saving *summary = summary_;
+
+    missed->packets = summary->evicted_packets;
+    missed->bytes = summary->evicted_bytes;
+}
+
+/* Entries lie one behind the other. */
+static uint64_t *
+next_key(const void *summary_, uint64_t *key)
+{
+    const struct measure_space_saving *summary = summary_;
+    size_t size = entry_size(summary->layout);
+    size_t i = 0;
+
+    if (key) {
+        i = ((char *) key - (char *) summary->entries) / size + 1;
+    }
+    return (i < summary->n_used
+            ? get_entry(summary, summary->layout, i)->key : NULL);
+}
+
+static void
+add_estimate(const void *summary, const uint64_t *key, uint64_t hash,
+             struct measure_estimate_sum *sum)
+{
+    struct measure_estimate estimate = { 0 };
+
+    measure_space_saving_estimate(summary, key, hash, &estimate);
+    sum->packets_error += estimate.packets_error;
+    sum->bytes_error += estimate.bytes_error;
+    sum->packets += estimate.packets;
+    sum->bytes += estimate.bytes;
+}
+
+const struct measure_structure_class measure_space_saving_class = {
+    .name = "space-saving",
+    .memory_divisor = 2,
+    .size = size_for,
+    .init = init_for,
+    .n_keys = n_keys,
+    .n_lost = n_lost,
+    .is_exact = is_exact,
+    .missed = get_missed,
+    .next = next_key,
+    .estimate = add_estimate,
+};

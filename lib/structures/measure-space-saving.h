@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SpaceSaving: the largest keys of a stream. */
 
-#ifndef MEASURE_SPACE_SAVING_H
+#ifdef STRUCTURE
+STRUCTURE(SPACE_SAVING, space_saving)
+#elif !defined MEASURE_SPACE_SAVING_H
 #define MEASURE_SPACE_SAVING_H 1
 
-#include "structures/measure-heavy-keys.h"
+#include "structures/measure-structure-class.h"
 
 /* SpaceSaving
  * ===========
@@ -94,8 +96,9 @@ measure_space_saving_home(const struct measure_space_saving *summary,
 
 static inline void
 measure_space_saving_prefetch(const struct measure_space_saving *summary,
-                              uint64_t hash)
+                              enum measure_layout layout, uint64_t hash)
 {
+    (void) layout;
     __builtin_prefetch(&summary->index[measure_space_saving_home(summary,
                                                                  hash >> 32)],
                        1);
@@ -107,6 +110,16 @@ measure_space_saving_prefetch(const struct measure_space_saving *summary,
 bool measure_space_saving_add(struct measure_space_saving *,
                               const uint64_t *key, uint64_t hash,
                               uint64_t packets, uint64_t bytes);
+
+/* Nothing depends on bursts. */
+static inline void
+measure_space_saving_end_burst(struct measure_space_saving *summary,
+                               uint64_t packets, uint64_t bytes)
+{
+    (void) summary;
+    (void) packets;
+    (void) bytes;
+}
 
 /* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the summary, by the keys as they are.  Sets their hashes. */
@@ -129,5 +142,7 @@ bool measure_space_saving_estimate(const struct measure_space_saving *,
                                    struct measure_estimate *);
 void measure_space_saving_merge(struct measure_space_saving *,
                                 const struct measure_space_saving *from);
+
+extern const struct measure_structure_class measure_space_saving_class;
 
 #endif /* measure-space-saving.h */

@@ -5,21 +5,19 @@
 #define MEASURE_STRUCTURE_H 1
 
 #include "base/measure-memory.h"
-#include "structures/measure-count-array.h"
-#include "structures/measure-count-min.h"
-#include "structures/measure-cuckoo.h"
-#include "structures/measure-space-saving.h"
+#include "structures/measure-structure-list.h"
 
 /* The structures that a tally can count in
- * ======================================
+ * ========================================
  *
  * A tally (measure-tally.h) counts in linear tables, which grow with the
  * flows, or in one of the structures here, whose memory is fixed for the
  * epoch.
  *
  * A structure has an instance for each layout; three quarters of the memory
- * are for IPv4.  Of the memory of a count array or Count-Min sketch, an eighth
- * is for the keys that it records.
+ * are for narrow keys.  Of the memory of a count array or Count-Min sketch, an
+ * eighth is for the keys that it records.  measure-structure-class.h says what
+ * a structure must offer, and measure-structure-list.h which there are.
  *
  * At the end of an epoch rows are made of the structures of all threads
  * (measure-report-estimates.h): for each key that one of them recorded, the
@@ -43,30 +41,20 @@
  * the structure is not in use. */
 
 enum measure_structure_kind {
-    MEASURE_LINEAR_TABLE,
-    MEASURE_COUNT_ARRAY,
-    MEASURE_COUNT_MIN,
-    MEASURE_CUCKOO_TABLE,
-    MEASURE_SPACE_SAVING,
+    MEASURE_LINEAR_TABLE,       /* None of those here. */
+#define STRUCTURE(KIND, NAME) MEASURE_##KIND,
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
     MEASURE_N_STRUCTURES
-};
-
-/* From where on keys are recorded: the larger of a number and a share of the
- * packets or bytes so far.  See measure-heavy-keys.h. */
-struct measure_structure_threshold {
-    uint64_t min_packets;
-    uint64_t min_bytes;
-    uint64_t packets_share;     /* Of MEASURE_WHOLE. */
-    uint64_t bytes_share;
 };
 
 struct measure_structure {
     enum measure_structure_kind kind;
+    const struct measure_structure_class *class;
     union {
-        struct measure_count_array count_array;
-        struct measure_count_min count_min;
-        struct measure_cuckoo cuckoo;
-        struct measure_space_saving space_saving;
+#define STRUCTURE(KIND, NAME) struct measure_##NAME NAME;
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
     } u[MEASURE_N_LAYOUTS];
 
     /* Counted in all. */
@@ -80,23 +68,37 @@ struct measure_structure {
     size_t limit;               /* What the size was chosen for. */
 };
 
-/* The packet path.  'kind' is that of the structure; callers pass a
- * constant, for which one of the branches remains. */
+/* The packet path.  'kind' is that of the structure; callers pass a constant,
+ * for which one of the cases remains.  With any other the call of
+ * measure_no_such_structure() remains, which does not compile. */
+
+#ifdef __OPTIMIZE__
+void measure_no_such_structure(void)
+    __attribute__((error("'kind' is not the constant of a structure")));
+#else
+/* Nothing is removed here. */
+static inline void
+measure_no_such_structure(void)
+{
+    assert(false);
+}
+#endif
 
 static inline void __attribute__((always_inline))
 measure_structure_prefetch(const struct measure_structure *structure,
                            enum measure_structure_kind kind,
                            enum measure_layout layout, uint64_t hash)
 {
-    if (kind == MEASURE_COUNT_ARRAY) {
-        measure_count_array_prefetch(&structure->u[layout].count_array, hash);
-    } else if (kind == MEASURE_COUNT_MIN) {
-        measure_count_min_prefetch(&structure->u[layout].count_min, hash);
-    } else if (kind == MEASURE_CUCKOO_TABLE) {
-        measure_cuckoo_prefetch(&structure->u[layout].cuckoo, layout, hash);
-    } else {
-        measure_space_saving_prefetch(&structure->u[layout].space_saving,
-                                      hash);
+    switch ((int) kind) {
+#define STRUCTURE(KIND, NAME)                                               \
+    case MEASURE_##KIND:                                                    \
+        measure_##NAME##_prefetch(&structure->u[layout].NAME, layout,       \
+                                  hash);                                    \
+        break;
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
+    default:
+        measure_no_such_structure();
     }
 }
 
@@ -108,20 +110,16 @@ measure_structure_add(struct measure_structure *structure,
                       enum measure_layout layout, const uint64_t *key,
                       uint64_t hash, uint64_t packets, uint64_t bytes)
 {
-    if (kind == MEASURE_COUNT_ARRAY) {
-        measure_count_array_add(&structure->u[layout].count_array, key, hash,
-                                packets, bytes);
-        return true;
-    } else if (kind == MEASURE_COUNT_MIN) {
-        measure_count_min_add(&structure->u[layout].count_min, key, hash,
-                              packets, bytes);
-        return true;
-    } else if (kind == MEASURE_CUCKOO_TABLE) {
-        return measure_cuckoo_add(&structure->u[layout].cuckoo, key, hash,
-                                  packets, bytes);
-    } else {
-        return measure_space_saving_add(&structure->u[layout].space_saving,
-                                        key, hash, packets, bytes);
+    switch ((int) kind) {
+#define STRUCTURE(KIND, NAME)                                               \
+    case MEASURE_##KIND:                                                    \
+        return measure_##NAME##_add(&structure->u[layout].NAME, key, hash,  \
+                                    packets, bytes);
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
+    default:
+        measure_no_such_structure();
+        return false;
     }
 }
 
@@ -134,12 +132,16 @@ measure_structure_end_burst(struct measure_structure *structure,
 {
     structure->packets[layout] += packets;
     structure->bytes[layout] += bytes;
-    if (kind == MEASURE_COUNT_ARRAY) {
-        measure_heavy_keys_advance(&structure->u[layout].count_array.heavy,
-                                   packets, bytes);
-    } else if (kind == MEASURE_COUNT_MIN) {
-        measure_heavy_keys_advance(&structure->u[layout].count_min.heavy,
-                                   packets, bytes);
+    switch ((int) kind) {
+#define STRUCTURE(KIND, NAME)                                               \
+    case MEASURE_##KIND:                                                    \
+        measure_##NAME##_end_burst(&structure->u[layout].NAME, packets,     \
+                                   bytes);                                  \
+        break;
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
+    default:
+        measure_no_such_structure();
     }
 }
 
@@ -160,6 +162,8 @@ const char *measure_structure_name(enum measure_structure_kind);
 bool measure_structure_from_name(const char *name,
                                  enum measure_structure_kind *);
 bool measure_structure_is_complete(enum measure_structure_kind);
+const struct measure_structure_class *
+measure_structure_class(enum measure_structure_kind);
 
 struct measure_structure *
 measure_structure_create(enum measure_structure_kind, size_t limit,
@@ -170,19 +174,22 @@ void measure_structure_clear(struct measure_structure *);
 void measure_structure_begin(struct measure_structure *,
                              const struct measure_structure_threshold *);
 
-double
-measure_structure_error_probability(const struct measure_structure *);
 bool measure_structure_is_exact(const struct measure_structure *);
 uint64_t measure_structure_n_keys(const struct measure_structure *,
                                   enum measure_layout);
 void measure_structure_missed(const struct measure_structure *,
                               struct measure_cell *);
-void measure_structure_collect(const struct measure_structure *,
-                               enum measure_layout,
-                               struct measure_table *keys);
+uint64_t *measure_structure_next(const struct measure_structure *,
+                                 enum measure_layout, uint64_t *key);
 void measure_structure_estimate(const struct measure_structure *,
                                 enum measure_layout, const uint64_t *key,
                                 uint64_t hash,
                                 struct measure_estimate_sum *);
+
+/* Goes through the keys of 'STRUCTURE_' in 'LAYOUT': if it is complete, its
+ * rows. */
+#define MEASURE_STRUCTURE_FOR_EACH(KEY, STRUCTURE_, LAYOUT)                  \
+    for (uint64_t *KEY = measure_structure_next(STRUCTURE_, LAYOUT, NULL);   \
+         KEY; KEY = measure_structure_next(STRUCTURE_, LAYOUT, KEY))
 
 #endif /* measure-structure.h */

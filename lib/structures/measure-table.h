@@ -85,6 +85,16 @@ struct measure_probes {
     uint64_t max_probes;        /* For one of them. */
 };
 
+/* Returns how many items of 'item_size' bytes fit 'size' bytes, at least
+ * 'min'. */
+static inline uint32_t
+measure_items_for(size_t size, size_t item_size, uint32_t min)
+{
+    size_t n = size / item_size;
+
+    return n < min ? min : n > 1u << 30 ? 1u << 30 : n;
+}
+
 /* Layout.  All of these fold to constants where 'layout' is one. */
 
 static inline size_t

@@ -182,21 +182,12 @@ count_in_structure(struct measure_tally *tally, struct measure_record *records,
                    size_t n)
 {
     switch (tally->structure->kind) {
-    case MEASURE_COUNT_ARRAY:
-        count_burst(tally, MEASURE_COUNT_ARRAY, records, n);
+#define STRUCTURE(KIND, NAME)                                               \
+    case MEASURE_##KIND:                                                    \
+        count_burst(tally, MEASURE_##KIND, records, n);                     \
         break;
-
-    case MEASURE_COUNT_MIN:
-        count_burst(tally, MEASURE_COUNT_MIN, records, n);
-        break;
-
-    case MEASURE_CUCKOO_TABLE:
-        count_burst(tally, MEASURE_CUCKOO_TABLE, records, n);
-        break;
-
-    case MEASURE_SPACE_SAVING:
-        count_burst(tally, MEASURE_SPACE_SAVING, records, n);
-        break;
+#include "structures/measure-structure-list.h"
+#undef STRUCTURE
 
     case MEASURE_LINEAR_TABLE:
     case MEASURE_N_STRUCTURES:
