@@ -214,6 +214,19 @@ static const struct value values[] = {
     { ALERT_LOG, "WARN", false },
 };
 
+START_TEST(valid_values_are_said)
+{
+    char *structures = measure_setting_valid(MEASURE_SETTING_STRUCTURE);
+    char *tiers = measure_setting_valid(MEASURE_SETTING_TIERS);
+
+    ck_assert_str_eq(structures, "linear-table, count-array, count-min, "
+                                 "cuckoo-table or space-saving");
+    ck_assert_str_eq(tiers, "1 or 2");
+    free(structures);
+    free(tiers);
+}
+END_TEST
+
 START_TEST(values_are_valid_or_change_nothing)
 {
     const struct value *v = &values[_i];
@@ -237,10 +250,12 @@ START_TEST(settings_have_names_defaults_and_help)
 
     for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
         const struct measure_setting_info *info = &measure_settings[i];
+        char *valid = measure_setting_valid(i);
 
         ck_assert_msg(!strncmp(info->name, "measure", 7), "%s", info->name);
         ck_assert_ptr_ne(info->default_value, NULL);
-        ck_assert(info->valid[0]);
+        ck_assert(valid[0]);
+        free(valid);
         for (int j = 0; j < i; j++) {
             ck_assert_str_ne(info->name, measure_settings[j].name);
         }
@@ -403,6 +418,7 @@ main(void)
     tcase_add_test(tests, no_more_prefixes_than_fit);
     tcase_add_test(tests, thresholds_arrive_in_base_units);
     tcase_add_test(tests, numbers_are_decimal_and_bounded);
+    tcase_add_test(tests, valid_values_are_said);
     tcase_add_loop_test(tests, values_are_valid_or_change_nothing,
                         0, ARRAY_SIZE(values));
     return tests_run(tests);

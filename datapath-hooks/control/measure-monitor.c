@@ -848,9 +848,11 @@ configure_setting(struct monitor *monitor, enum measure_setting setting,
         free(*rejected);
         *rejected = NULL;
     } else if (!nullable_string_is_equal(*rejected, value)) {
+        char *valid = measure_setting_valid(setting);
+
         VLOG_WARN("%s: other_config:%s=%s is not valid, the old setting stays;"
-                  " valid is %s", monitor->name, info->name, value,
-                  info->valid);
+                  " valid is %s", monitor->name, info->name, value, valid);
+        free(valid);
         free(*rejected);
         *rejected = xstrdup(value);
     }

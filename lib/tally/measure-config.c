@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-memory.h"
 #include "base/measure-number.h"
 
 const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
@@ -18,6 +19,27 @@ const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
     MEASURE_SETTINGS
 #undef SETTING
 };
+
+/* Returns what is valid for 'setting', as an error message says it.  The caller
+ * must free it. */
+char *
+measure_setting_valid(enum measure_setting setting)
+{
+    const char *valid = measure_settings[setting].valid;
+    char *s = NULL;
+    size_t size;
+    FILE *stream = measure_check_memory(open_memstream(&s, &size));
+
+    for (int i = 0; !valid && i < MEASURE_N_STRUCTURES; i++) {
+        fprintf(stream, "%s%s", (!i ? "" : i < MEASURE_N_STRUCTURES - 1
+                                 ? ", " : " or "), measure_structure_name(i));
+    }
+    if (valid) {
+        fputs(valid, stream);
+    }
+    fclose(stream);
+    return measure_check_memory(s);
+}
 
 /* Sets every setting to its default. */
 void
@@ -142,7 +164,7 @@ parse_whole_double(const char *s, uint64_t max, double *number)
 }
 
 /* Sets 'setting' to 'value'.  Returns false, and changes nothing, if 'value'
- * is not what measure_settings[setting].valid says. */
+ * is not what measure_setting_valid() says. */
 bool
 measure_config_set(struct measure_config *config,
                    enum measure_setting setting, const char *value)

@@ -14,7 +14,8 @@
  * ================================
  *
  * MEASURE_SETTINGS lists every key: its C name, its name in the database, its
- * default, and the values that it takes, as an error message says it.
+ * default, and the values that it takes, as an error message says it: NULL for
+ * the names of structures, which measure_setting_valid() lists.
  *
  * Thread safety: no shared state. */
 
@@ -22,9 +23,7 @@
     SETTING(ENABLE, "measure", "false", "true or false")                    \
     SETTING(KEY, "measure-key", "flow",                                     \
             "flow, pair, source or destination")                            \
-    SETTING(STRUCTURE, "measure-structure", "linear-table",                 \
-            "linear-table, count-array, count-min, cuckoo-table or "         \
-            "space-saving")                                                  \
+    SETTING(STRUCTURE, "measure-structure", "linear-table", NULL)           \
     SETTING(EPOCH_MS, "measure-epoch-ms", "1000",                           \
             "a whole number of milliseconds from 100 to 86400000")          \
     SETTING(MEMORY_MB, "measure-memory-mb", "256",                          \
@@ -69,7 +68,7 @@ enum measure_setting {
 struct measure_setting_info {
     const char *name;
     const char *default_value;
-    const char *valid;
+    const char *valid;          /* See measure_setting_valid(). */
 };
 
 extern const struct measure_setting_info
@@ -120,6 +119,7 @@ struct measure_config {
     enum measure_alert_log alert_log;
 };
 
+char *measure_setting_valid(enum measure_setting);
 void measure_config_init(struct measure_config *);
 bool measure_config_set(struct measure_config *, enum measure_setting,
                         const char *value);
