@@ -14,80 +14,81 @@ AM_TESTS_ENVIRONMENT = \
 	UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS;
 LOG_COMPILER = $(TEST_PREFIX)
 
-# Unit tests of the library, with libcheck: tests/check-NAME is made from
-# tests/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more test.
+# Unit tests of the library, with libcheck: tests/unit/check-NAME is made from
+# tests/unit/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more
+# test.
 unit_tests = \
-	tests/check-aggregate \
-	tests/check-alert \
-	tests/check-bounds \
-	tests/check-config \
-	tests/check-count-array \
-	tests/check-count-min \
-	tests/check-cuckoo \
-	tests/check-expectations \
-	tests/check-flow-cache \
-	tests/check-group-cache \
-	tests/check-growth \
-	tests/check-handover \
-	tests/check-hash \
-	tests/check-hierarchy \
-	tests/check-memory \
-	tests/check-oracle \
-	tests/check-output \
-	tests/check-pace \
-	tests/check-parse \
-	tests/check-quantiles \
-	tests/check-query \
-	tests/check-record \
-	tests/check-report \
-	tests/check-shared \
-	tests/check-space-saving \
-	tests/check-structure \
-	tests/check-superspreader \
-	tests/check-switch-port \
-	tests/check-table \
-	tests/check-table-pointer \
-	tests/check-tally \
-	tests/fuzz-parse
+	tests/unit/check-aggregate \
+	tests/unit/check-alert \
+	tests/unit/check-bounds \
+	tests/unit/check-config \
+	tests/unit/check-count-array \
+	tests/unit/check-count-min \
+	tests/unit/check-cuckoo \
+	tests/unit/check-expectations \
+	tests/unit/check-flow-cache \
+	tests/unit/check-group-cache \
+	tests/unit/check-growth \
+	tests/unit/check-handover \
+	tests/unit/check-hash \
+	tests/unit/check-hierarchy \
+	tests/unit/check-memory \
+	tests/unit/check-oracle \
+	tests/unit/check-output \
+	tests/unit/check-pace \
+	tests/unit/check-parse \
+	tests/unit/check-quantiles \
+	tests/unit/check-query \
+	tests/unit/check-record \
+	tests/unit/check-report \
+	tests/unit/check-shared \
+	tests/unit/check-space-saving \
+	tests/unit/check-structure \
+	tests/unit/check-superspreader \
+	tests/unit/check-switch-port \
+	tests/unit/check-table \
+	tests/unit/check-table-pointer \
+	tests/unit/check-tally \
+	tests/unit/fuzz-parse
 # Those that start threads.
 threaded_tests = \
-	tests/check-group-cache \
-	tests/check-handover \
-	tests/check-shared
+	tests/unit/check-group-cache \
+	tests/unit/check-handover \
+	tests/unit/check-shared
 noinst_HEADERS += \
-	tests/check-answer.h \
-	tests/check-common.h \
-	tests/check-flow-cache.h \
-	tests/check-frames.h \
-	tests/check-json.h \
-	tests/check-scopes.h \
-	tests/check-structures.h
+	tests/unit/check-answer.h \
+	tests/unit/check-common.h \
+	tests/unit/check-flow-cache.h \
+	tests/unit/check-frames.h \
+	tests/unit/check-json.h \
+	tests/unit/check-scopes.h \
+	tests/unit/check-structures.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
-tests_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
-tests_check_group_cache_LDADD = $(LDADD) -lpthread
-tests_check_handover_LDADD = $(LDADD) -lpthread
-tests_check_shared_SOURCES = tests/check-shared.c \
+tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
+tests_unit_check_handover_LDADD = $(LDADD) -lpthread
+tests_unit_check_shared_SOURCES = tests/unit/check-shared.c \
 	bench/contenders/measure-shared.c
-tests_check_table_pointer_SOURCES = tests/check-table-pointer.c \
+tests_unit_check_table_pointer_SOURCES = tests/unit/check-table-pointer.c \
 	bench/contenders/measure-table-pointer.c
-tests_check_shared_LDADD = $(LDADD) -lpthread
-tests_check_superspreader_LDADD = $(LDADD) -lpthread
-tests_check_bounds_LDADD = $(LDADD) -lm -lpthread
-tests_check_count_min_LDADD = $(LDADD) -lm
-tests_check_oracle_LDADD = $(LDADD) -lm
-# What the packet path must not call, for WRAP() in tests/check-tally.c.
-tests_check_tally_LDADD = $(LDADD) -lpthread
-tests_check_tally_LDFLAGS = $(AM_LDFLAGS) \
+tests_unit_check_shared_LDADD = $(LDADD) -lpthread
+tests_unit_check_superspreader_LDADD = $(LDADD) -lpthread
+tests_unit_check_bounds_LDADD = $(LDADD) -lm -lpthread
+tests_unit_check_count_min_LDADD = $(LDADD) -lm
+tests_unit_check_oracle_LDADD = $(LDADD) -lm
+# What the packet path must not call, for WRAP() in tests/unit/check-tally.c.
+tests_unit_check_tally_LDADD = $(LDADD) -lpthread
+tests_unit_check_tally_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=aligned_alloc \
 	-Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise \
 	-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_spin_lock \
 	-Wl,--wrap=pthread_rwlock_rdlock,--wrap=pthread_rwlock_wrlock
-tests_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
+tests_unit_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc
 
 # Tests of the scripts and utilities that need no switch.
@@ -156,8 +157,8 @@ replay_tests = \
 # Commands of 'make check-long', each an argument of tests/check-long.
 long_tests = \
 	'tests/soak --minutes=10' \
-	'$$MEASURE_BUILD/tests/check-oracle --minutes=10' \
-	'$$MEASURE_BUILD/tests/fuzz-parse --minutes=10'
+	'$$MEASURE_BUILD/tests/unit/check-oracle --minutes=10' \
+	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10'
 
 # Open vSwitch's own tests.
 ovs_tests = tests/ovs-testsuite

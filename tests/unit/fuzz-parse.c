@@ -7,7 +7,7 @@
  * With a fuzzing engine, in a configured source tree:
  *
  *     clang -g -fsanitize=fuzzer,address,undefined -DFUZZING_ENGINE \
- *         -I. -Ilib -Itests tests/fuzz-parse.c lib/measure-*.c -lm \
+ *         -I. -Ilib tests/unit/fuzz-parse.c $(find lib -name '*.c') -lm \
  *         -o fuzz-parse
  *     ./fuzz-parse CORPUS
  *
