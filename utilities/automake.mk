@@ -27,5 +27,6 @@ EXTRA_DIST += \
 	doc/accuracy.md \
 	doc/architecture.md \
 	doc/configuration.md \
+	doc/glossary.md \
 	doc/overhead.md \
 	doc/what-counts.md
