@@ -8,12 +8,27 @@ measure_hooks = \
 	datapath-hooks/packet/measure-prefetch.c \
 	datapath-hooks/packet/measure-prefetch.h \
 	datapath-hooks/control/measure-control.c \
+	datapath-hooks/control/measure-control.h \
+	datapath-hooks/control/measure-epochs.c \
+	datapath-hooks/control/measure-epochs.h \
+	datapath-hooks/control/measure-findings.c \
+	datapath-hooks/control/measure-findings.h \
 	datapath-hooks/control/measure-history.c \
 	datapath-hooks/control/measure-history.h \
+	datapath-hooks/control/measure-merge-thread.c \
+	datapath-hooks/control/measure-merge-thread.h \
 	datapath-hooks/control/measure-monitor.c \
 	datapath-hooks/control/measure-monitor.h \
+	datapath-hooks/control/measure-port-table.c \
+	datapath-hooks/control/measure-port-table.h \
+	datapath-hooks/control/measure-settings.c \
+	datapath-hooks/control/measure-settings.h \
 	datapath-hooks/control/measure-sizing.c \
 	datapath-hooks/control/measure-sizing.h \
+	datapath-hooks/control/measure-supply.c \
+	datapath-hooks/control/measure-supply.h \
+	datapath-hooks/control/measure-threads.c \
+	datapath-hooks/control/measure-threads.h \
 	datapath-hooks/control/measure-watch.c \
 	datapath-hooks/control/measure-watch.h \
 	datapath-hooks/commands/measure-answers.c \
@@ -21,6 +36,7 @@ measure_hooks = \
 	datapath-hooks/commands/measure-arguments.c \
 	datapath-hooks/commands/measure-arguments.h \
 	datapath-hooks/commands/measure-command.c \
+	datapath-hooks/commands/measure-command.h \
 	datapath-hooks/commands/measure-metrics.c \
 	datapath-hooks/commands/measure-requests.c \
 	datapath-hooks/commands/measure-requests.h \

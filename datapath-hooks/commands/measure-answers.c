@@ -402,7 +402,8 @@ measure_write_alerts(struct measure_output *o,
     uint64_t n = args->n_given ? args->n : MEASURE_DEFAULT_ROWS;
 
     ovs_mutex_lock(&measure_mutex);
-    measure_alerts_write(o, &subject->monitor->tasks.alerts, args->since, n);
+    measure_alerts_write(o, &subject->monitor->findings.alerts, args->since,
+                         n);
     ovs_mutex_unlock(&measure_mutex);
     return NULL;
 }

@@ -3,11 +3,13 @@
 
 #include <config.h>
 
-#include "measure-monitor.h"
+#include "measure-command.h"
 
 #include "measure-answers.h"
 #include "measure-arguments.h"
+#include "measure-epochs.h"
 #include "measure-requests.h"
+#include "measure-settings.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
 #include "seq.h"
@@ -257,7 +259,7 @@ is_ready(const struct waiting *waiting)
         const uint64_t *number = node->data;
 
         if (monitor && (monitor->epoch > *number
-                        ? monitor->tasks.evaluated < *number
+                        ? monitor->findings.evaluated < *number
                         : monitor->running && monitor->close_requested)) {
             return false;
         }
@@ -282,11 +284,17 @@ reply_closed(struct waiting *waiting)
     free(nodes);
 }
 
+static void register_commands(void);
+
+/* Does not depend on the database: commands exist and are answered before it
+ * is there, and while it is away. */
 void
-measure_commands_run(void)
+measure_run(void)
 {
     struct waiting *waiting;
 
+    measure_init();
+    register_commands();
     measure_requests_run();
     if (!ovs_list_is_empty(&all_waiting)) {
         close_requested_epochs();
@@ -306,7 +314,7 @@ measure_commands_run(void)
 }
 
 void
-measure_commands_wait(void)
+measure_wait(void)
 {
     static uint64_t seen;
 
@@ -324,9 +332,15 @@ measure_commands_wait(void)
     }
 }
 
-void
-measure_commands_init(void)
+static void
+register_commands(void)
 {
+    static bool registered;
+
+    if (registered) {
+        return;
+    }
+    registered = true;
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         const struct command *command = &commands[i];
         int max_args = 1;

@@ -112,7 +112,7 @@ get_metrics(struct bridge_metrics *metrics,
             const struct measure_subject *subject)
 {
     const struct monitor *monitor = subject->monitor;
-    const struct measure_watch *tasks = &monitor->tasks;
+    const struct measure_findings *findings = &monitor->findings;
 
     ovs_mutex_lock(&measure_mutex);
     metrics->bridge = subject->name;
@@ -124,11 +124,11 @@ get_metrics(struct bridge_metrics *metrics,
     metrics->history_reports = monitor->history.n;
     metrics->history_dropped = (monitor->history.dropped_memory
                                 + monitor->history.dropped_number);
-    metrics->alerts = tasks->alerts.last;
-    metrics->alerts_dropped = measure_alerts_dropped(&tasks->alerts, 0);
-    metrics->alerts_not_raised = tasks->not_listed;
-    metrics->tasks_skipped = tasks->n_skipped;
-    metrics->tasks_no_memory = tasks->n_no_memory;
+    metrics->alerts = findings->alerts.last;
+    metrics->alerts_dropped = measure_alerts_dropped(&findings->alerts, 0);
+    metrics->alerts_not_raised = findings->not_listed;
+    metrics->tasks_skipped = findings->n_skipped;
+    metrics->tasks_no_memory = findings->n_no_memory;
     metrics->handover_seconds = monitor->handover_us / 1e6;
     metrics->handovers = monitor->n_handovers;
     get_threads(metrics, monitor);

@@ -6,6 +6,7 @@
 #include "measure-requests.h"
 
 #include "measure-ovs.h"
+#include "measure-sizing.h"
 #include "openvswitch/json.h"
 #include "openvswitch/poll-loop.h"
 #include "ovs-rcu.h"
@@ -36,7 +37,7 @@ measure_subject_init(struct measure_subject *subject, struct monitor *monitor)
     subject->name = xstrdup(monitor->name);
     subject->monitor = measure_monitor_ref(monitor);
     subject->config = monitor->config;
-    subject->changes = measure_changes_ref(monitor->tasks.changes);
+    subject->changes = measure_changes_ref(monitor->findings.changes);
 }
 
 /* Lets go of the reports, which can free much memory. */

@@ -6,7 +6,9 @@
 #include "measure-answers.h"
 
 #include "dpdk.h"
+#include "measure-port-table.h"
 #include "measure-sizing.h"
+#include "measure-threads.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -175,7 +177,7 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
     const struct measure_history *history = &monitor->history;
-    const struct measure_watch *tasks = &monitor->tasks;
+    const struct measure_findings *findings = &monitor->findings;
     struct measure_requests_state worker;
 
     measure_requests_state(&worker);
@@ -192,17 +194,17 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     measure_output_uint(o, "dropped-memory", history->dropped_memory);
     measure_output_close(o);
     measure_output_open_line(o, "tasks");
-    measure_output_uint(o, "epochs", tasks->n_evaluated);
-    measure_output_uint(o, "skipped-epochs", tasks->n_skipped);
-    measure_output_uint(o, "no-memory-epochs", tasks->n_no_memory);
-    measure_output_uint(o, "last-us", tasks->time_us);
-    measure_output_uint(o, "max-us", tasks->max_time_us);
+    measure_output_uint(o, "epochs", findings->n_evaluated);
+    measure_output_uint(o, "skipped-epochs", findings->n_skipped);
+    measure_output_uint(o, "no-memory-epochs", findings->n_no_memory);
+    measure_output_uint(o, "last-us", findings->time_us);
+    measure_output_uint(o, "max-us", findings->max_time_us);
     measure_output_close(o);
     measure_output_open_line(o, "alerts");
-    measure_output_uint(o, "raised", tasks->alerts.last);
+    measure_output_uint(o, "raised", findings->alerts.last);
     measure_output_uint(o, "dropped",
-                        measure_alerts_dropped(&tasks->alerts, 0));
-    measure_output_uint(o, "not-raised", tasks->not_listed);
+                        measure_alerts_dropped(&findings->alerts, 0));
+    measure_output_uint(o, "not-raised", findings->not_listed);
     measure_output_close(o);
     measure_output_open_line(o, "questions");
     measure_output_uint(o, "waiting", worker.n_waiting);

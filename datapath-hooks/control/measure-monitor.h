@@ -7,7 +7,7 @@
 #include "base/measure-pace.h"
 #include "key/measure-switch-port.h"
 #include "measure-history.h"
-#include "measure-watch.h"
+#include "measure-findings.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
@@ -38,6 +38,13 @@ struct ovsrec_open_vswitch;
  * A tunnel port of the datapath can serve several bridges.  Its packets belong
  * to the one that measures and whose name sorts first.
  *
+ * Locks, in the order in which they are taken:
+ *
+ *     measure_grow_mutex    "measure", while it prepares memory for packet
+ *                           threads; "measure-merge", before it destroys
+ *                           threads or monitors
+ *     measure_mutex         whoever looks at monitors, for a short time
+ *
  * Thread safety: everything is protected by 'measure_mutex', which no packet
  * thread takes and which is not held while waiting for packet threads, while
  * merging, nor while memory is mapped or unmapped.  A function that lets go of
@@ -47,7 +54,22 @@ struct ovsrec_open_vswitch;
 
 #define MEASURE_TICK_MS 5
 
-struct datapath_thread;
+/* A thread of a datapath: what monitors have a thread for, each its own.
+ *
+ * The map of its ports (struct measure_ports) is read by the thread itself,
+ * without a lock.  A port that nobody counts gets a thread in place.  Any
+ * other change needs another map: 'next', a copy that collects all changes of
+ * a configuration and is then put into effect. */
+struct datapath_thread {
+    struct ovs_list node;           /* In measure-threads.c. */
+    const void *dp;
+    struct pmd_perf_stats *perf;
+    unsigned int core_id;
+    int numa_id;
+    struct hmap threads;            /* "struct monitor_thread"s. */
+    size_t n_ports;                 /* That have a thread. */
+    struct measure_ports *next;     /* Its 'threads' are not set yet. */
+};
 
 /* What the threads of a core counted for a monitor, those included that have
  * ended: counters that others read must not fall. */
@@ -83,6 +105,25 @@ struct monitor_thread {
     uint64_t cache_ticket;          /* See join_caches(), or 0. */
     uint64_t n_flows[MEASURE_N_LAYOUTS];    /* To expect in an epoch. */
     struct measure_probes probes;   /* Of rows of its last merged epoch. */
+};
+
+/* The tallies that an epoch closed, until they are merged. */
+struct closing_epoch {
+    struct ovs_list node;           /* In a monitor's 'closing'. */
+    uint64_t number;
+    enum measure_key_kind key_kind;
+    long long int start_ms;
+    long long int duration_ms;
+    long long int closed_us;
+    uint64_t handover_us;
+
+    /* The tally that each thread counted in.  The threads that have ended, or
+     * whose monitor is off, are in 'retired', too. */
+    struct ovs_list retired;
+    size_t n;
+    struct measure_tally **tallies;
+    struct monitor_thread **threads;
+    unsigned int *cores;            /* Of the threads. */
 };
 
 struct monitor {
@@ -123,7 +164,7 @@ struct monitor {
     bool growing;                   /* ...the control thread only. */
     struct measure_budget budget;
     struct measure_history history;
-    struct measure_watch tasks;
+    struct measure_findings findings;
     struct measure_counters closed; /* Sum of all merged epochs. */
     uint64_t closed_lost;           /* Keys, or packets, that found no place
                                      * in a structure, likewise. */
@@ -137,52 +178,28 @@ struct monitor {
     struct ovs_list dying_node;     /* When the bridge is gone. */
 };
 
+/* Taken before 'measure_mutex'. */
+extern struct ovs_mutex measure_grow_mutex;
 extern struct ovs_mutex measure_mutex;
 extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 
-uint64_t measure_period_ms(long long int duration_ms)
-    OVS_REQUIRES(measure_mutex);
+extern struct measure_hash_secret measure_secret;
+extern struct seq *measure_control_seq;     /* Wakes "measure". */
+extern struct seq *measure_merge_seq;       /* Wakes "measure-merge". */
 
-const char *measure_thread_one_tier_cause(const struct monitor_thread *,
-                                          bool has_polled)
-    OVS_REQUIRES(measure_mutex);
+void measure_init(void);
+void measure_control_wake(void);
+struct seq *measure_report_seq(void);
 
-void measure_configure(const struct ovsrec_open_vswitch *);
-bool measure_is_configured(void);
-
-void measure_run(void);
-void measure_wait(void);
-
+struct monitor *measure_monitor_create(const char *name);
 struct monitor *measure_monitor_ref(struct monitor *);
 void measure_monitor_unref(struct monitor *);
-void measure_monitor_trim(struct monitor *, uint64_t want)
-    OVS_EXCLUDED(measure_mutex);
+
 void measure_thread_leave(struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_apply_limit(struct monitor *)
-    OVS_REQUIRES(measure_mutex);
-void measure_monitor_number_ports(struct monitor *)
-    OVS_REQUIRES(measure_mutex);
-void measure_monitor_ports(const struct monitor *, struct sset *names)
-    OVS_REQUIRES(measure_mutex);
-
-/* In measure-control.c. */
-void measure_control_init(void);
-void measure_control_wake(void);
-uint64_t measure_memory_room(const struct monitor *)
-    OVS_REQUIRES(measure_mutex);
-struct measure_tally *
-measure_control_create_tally(struct monitor *, const struct monitor_thread *,
-                             uint64_t limit);
-void measure_control_add_tally(struct monitor *, struct monitor_thread *)
-    OVS_REQUIRES(measure_mutex);
-void measure_control_destroy(struct monitor *)
-    OVS_REQUIRES(measure_mutex);
-void measure_monitor_begin_epoch(struct monitor *)
+struct closing_epoch *measure_monitor_oldest_closing(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
 uint64_t measure_monitor_oldest_epoch(const struct monitor *)
-    OVS_REQUIRES(measure_mutex);
-uint64_t measure_monitor_close_epoch(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 void measure_monitor_sum_closed(const struct monitor *,
                                 struct measure_counters *, uint64_t *lost)
@@ -194,11 +211,7 @@ void measure_core_sum_unmerged(const struct monitor *,
 void measure_core_add_samples(struct monitor_core *,
                               const struct monitor_thread *)
     OVS_REQUIRES(measure_mutex);
-struct seq *measure_report_seq(void);
-
-/* In measure-command.c. */
-void measure_commands_init(void);
-void measure_commands_run(void);
-void measure_commands_wait(void);
+uint64_t measure_period_ms(long long int duration_ms)
+    OVS_REQUIRES(measure_mutex);
 
 #endif /* measure-monitor.h */

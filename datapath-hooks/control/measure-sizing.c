@@ -85,7 +85,7 @@ measure_thread_limit(const struct monitor *monitor,
                      const struct monitor_thread *thread)
 {
     uint64_t limit = measure_memory_limit(monitor);
-    uint64_t aside = (measure_watch_limit(limit)
+    uint64_t aside = (measure_expectations_limit(limit)
                       + 2 * (ovs_list_size(&monitor->threads)
                              + monitor->n_new) * MEASURE_TALLY_OWN_BYTES);
 
@@ -258,4 +258,192 @@ measure_tally_fits(const struct monitor *monitor,
     return (tally && thread->idle_kind == monitor->config.structure
             && thread->idle_limit <= measure_thread_limit(monitor, thread)
             && (!thread->idle_quiet || measure_thread_is_quiet(thread)));
+}
+
+/* Room. */
+
+static uint64_t
+report_bytes(const struct measure_tally *tally)
+{
+    struct measure_load load;
+
+    measure_tally_load(tally, &load);
+    return load.report_bytes;
+}
+
+#define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
+
+/* Returns what the tables of expectations may take: an eighth of all. */
+uint64_t
+measure_expectations_limit(uint64_t memory_limit)
+{
+    return MIN(memory_limit / 8, CHANGE_MAX_MB * UINT64_C(1048576));
+}
+
+/* Returns the bytes that the tables of expectations of 'monitor' will take
+ * when the next epoch has been closed, and do not yet. */
+static uint64_t
+missing_bytes(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    uint64_t limit = measure_expectations_limit(measure_memory_limit(monitor));
+    uint64_t bytes = __atomic_load_n(&monitor->findings.change_bytes,
+                                     __ATOMIC_RELAXED);
+
+    if (!measure_structure_is_complete(monitor->config.structure)) {
+        return 0;
+    }
+    return limit > bytes ? limit - bytes : 0;
+}
+
+/* Returns the bytes that 'monitor' may still allocate. */
+uint64_t
+measure_memory_room(const struct monitor *monitor)
+{
+    uint64_t used = (measure_budget_used(&monitor->budget)
+                     + measure_budget_spare(&monitor->budget)
+                     + missing_bytes(monitor));
+    uint64_t limit = measure_memory_limit(monitor);
+    const struct closing_epoch *closing;
+    const struct monitor_thread *thread;
+
+    LIST_FOR_EACH (closing, node, &monitor->closing) {
+        for (size_t i = 0; i < closing->n; i++) {
+            used += report_bytes(closing->tallies[i]);
+        }
+    }
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        struct measure_tally *tally = measure_thread_tally(&thread->thread);
+
+        if (tally) {
+            used += report_bytes(tally);
+        }
+    }
+    return limit > used ? limit - used : 0;
+}
+
+/* Puts the limit of the memory of 'monitor' into effect, which depends on its
+ * threads.  Warns if those that have not ended need more than its setting. */
+void
+measure_monitor_apply_limit(struct monitor *monitor)
+{
+    const struct monitor_thread *thread;
+    uint32_t least_mb;
+    size_t n = 0;
+
+    __atomic_store_n(&monitor->budget.limit, measure_memory_limit(monitor),
+                     __ATOMIC_RELAXED);
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        n += thread->dp_thread != NULL;
+    }
+    least_mb = measure_least_mb(n);
+    if (monitor->config.memory_mb >= least_mb) {
+        monitor->raised_mb = 0;
+    } else if (monitor->raised_mb < least_mb) {
+        monitor->raised_mb = least_mb;
+        VLOG_WARN("%s: other_config:measure-memory-mb=%"PRIu32" is too little "
+                  "for %"PRIuSIZE" packet threads: %"PRIu32" MiB, the least "
+                  "that they need, are the limit", monitor->name,
+                  monitor->config.memory_mb, n, least_mb);
+    }
+}
+
+static bool
+is_quiet(const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct monitor_thread *thread;
+
+    LIST_FOR_EACH (thread, node, &monitor->threads) {
+        if (!measure_thread_is_quiet(thread)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Frees spare memory of 'monitor': what is more than an eighth of its memory,
+ * and all of it if less than 'want' bytes are left, all threads are quiet or
+ * measurement is off.  If these bytes are not left, the newest report forgets
+ * its cached groups, too. */
+void
+measure_monitor_trim(struct monitor *monitor, uint64_t want)
+{
+    const struct measure_history *history = &monitor->history;
+    struct kept_report *newest = NULL;
+    uint64_t max_spare = 0;
+
+    ovs_mutex_lock(&measure_mutex);
+    if (measure_memory_room(monitor) < want) {
+        if (history->n) {
+            newest = measure_kept_report_ref(measure_history_newest(history));
+        }
+    } else if (monitor->running && !is_quiet(monitor)) {
+        max_spare = measure_memory_limit(monitor) / 8;
+    }
+    ovs_mutex_unlock(&measure_mutex);
+
+    measure_memory_trim(&monitor->budget, max_spare);
+    if (newest) {
+        measure_report_forget_groups(newest->report);
+        measure_kept_report_unref(newest);
+        measure_memory_trim(&monitor->budget, 0);
+    }
+}
+
+/* Takes old reports off the history of 'monitor' into 'dropped', which the
+ * caller must free without the lock: those that are too many, and further
+ * ones until they take no more than a quarter of the memory, or a 32nd of it
+ * while the tables have less than 'want' bytes left to grow.  To drop small
+ * reports, too, would not help the tables.  The newest stays in any case; it
+ * alone when measurement is off.
+ *
+ * Spare blocks go before reports do. */
+static void
+trim_history(struct monitor *monitor, uint64_t want, struct ovs_list *dropped)
+    OVS_REQUIRES(measure_mutex)
+{
+    struct measure_history *history = &monitor->history;
+    uint64_t free_bytes = measure_memory_room(monitor);
+    size_t max = monitor->running ? monitor->config.history : 1;
+
+    while (history->n > 1) {
+        bool too_many = history->n > max;
+        uint64_t share = free_bytes >= want ? 4 : 32;
+        struct kept_report *oldest;
+
+        if (!too_many
+            && history->bytes <= measure_memory_limit(monitor) / share) {
+            break;
+        }
+        oldest = measure_history_take_oldest(history);
+        free_bytes += oldest->bytes;
+        history->dropped_number += too_many;
+        history->dropped_memory += !too_many;
+        ovs_list_push_back(dropped, &oldest->node);
+    }
+}
+
+static void
+free_dropped(struct ovs_list *dropped)
+{
+    struct kept_report *kept;
+
+    LIST_FOR_EACH_POP (kept, node, dropped) {
+        measure_kept_report_unref(kept);
+    }
+}
+
+/* Frees spare memory and old reports of 'monitor' so that 'want' bytes are
+ * left for its tables, as far as that can be. */
+void
+measure_monitor_make_room(struct monitor *monitor, uint64_t want)
+{
+    struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
+
+    measure_monitor_trim(monitor, want);
+    ovs_mutex_lock(&measure_mutex);
+    trim_history(monitor, want, &dropped);
+    ovs_mutex_unlock(&measure_mutex);
+    free_dropped(&dropped);
 }

@@ -70,4 +70,14 @@ void measure_tally_begin_for(struct monitor *, struct monitor_thread *,
                              struct measure_tally *)
     OVS_REQUIRES(measure_mutex);
 
+uint64_t measure_expectations_limit(uint64_t memory_limit);
+uint64_t measure_memory_room(const struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_apply_limit(struct monitor *)
+    OVS_REQUIRES(measure_mutex);
+void measure_monitor_trim(struct monitor *, uint64_t want)
+    OVS_EXCLUDED(measure_mutex);
+void measure_monitor_make_room(struct monitor *, uint64_t want)
+    OVS_EXCLUDED(measure_mutex);
+
 #endif /* measure-sizing.h */

@@ -5,7 +5,6 @@
 
 #include "measure-watch.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 
 #include "measure-monitor.h"
@@ -21,8 +20,6 @@
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(measure_watch);
-
-static struct seq *task_seq;
 
 /* What one evaluation works with. */
 struct evaluation {
@@ -41,58 +38,6 @@ struct evaluation {
     uint64_t not_listed;
     bool no_memory;                 /* For a task. */
 };
-
-/* Keys as text. */
-
-static void
-add_text(struct measure_key_field fields[], size_t *n, const char *name,
-         enum measure_family family, const uint8_t *address)
-{
-    fields[*n].name = name;
-    fields[*n].is_number = false;
-    inet_ntop(family == MEASURE_IPV4 ? AF_INET : AF_INET6, address,
-              fields[*n].text, sizeof fields[*n].text);
-    (*n)++;
-}
-
-static void
-add_number(struct measure_key_field fields[], size_t *n, const char *name,
-           uint64_t number)
-{
-    fields[*n].name = name;
-    fields[*n].is_number = true;
-    fields[*n].number = number;
-    (*n)++;
-}
-
-/* Puts into 'out' the fields of 'fields' that a key of kind 'key_kind' has.
- * Returns how many. */
-size_t
-measure_key_fields(enum measure_key_kind key_kind,
-                   const struct measure_fields *fields,
-                   struct measure_key_field out[MEASURE_KEY_FIELDS])
-{
-    size_t n = 0;
-
-    if (measure_kind_has_source(key_kind)) {
-        add_text(out, &n, "source", fields->family, fields->source);
-    }
-    if (measure_kind_has_destination(key_kind)) {
-        add_text(out, &n, "destination", fields->family, fields->destination);
-    }
-    if (key_kind == MEASURE_KIND_FLOW) {
-        add_number(out, &n, "protocol", fields->protocol);
-        add_number(out, &n, "source-port", fields->source_port);
-        add_number(out, &n, "destination-port", fields->destination_port);
-        if (fields->vlan) {
-            add_number(out, &n, "vlan", fields->vlan);
-        }
-        if (fields->tunnelled) {
-            add_number(out, &n, "tunnel", fields->tunnel);
-        }
-    }
-    return n;
-}
 
 /* Alerts. */
 
@@ -294,7 +239,7 @@ find_heavy_hitters(struct evaluation *e)
     const struct measure_report *report = e->report;
     const struct measure_threshold *threshold = &e->config.heavy_hitter;
     struct measure_known *known
-        = &e->monitor->tasks.known[MEASURE_WATCH_HEAVY_HITTER];
+        = &e->monitor->findings.known[MEASURE_WATCH_HEAVY_HITTER];
     struct measure_hitters_question question = {
         .sort = (threshold->unit == MEASURE_BITS_PER_SECOND
                  ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS),
@@ -369,7 +314,7 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
                     enum measure_superspreaders_by by,
                     enum measure_key_kind key, const char *unit)
 {
-    struct measure_known *known = &e->monitor->tasks.known[task];
+    struct measure_known *known = &e->monitor->findings.known[task];
     uint64_t missed = e->report->counters.overflow_packets;
     uint64_t min = e->config.superspreader;
     bool any = missed >= min;   /* Any key may be one. */
@@ -419,85 +364,26 @@ find_superspreaders(struct evaluation *e, enum measure_task task,
 
 /* Changes. */
 
-struct measure_changes *
-measure_changes_ref(struct measure_changes *changes)
-{
-    if (changes) {
-        ovs_refcount_ref(&changes->refs);
-    }
-    return changes;
-}
-
-void
-measure_changes_unref(struct measure_changes *changes)
-{
-    if (changes && ovs_refcount_unref(&changes->refs) == 1) {
-        free(changes->rows);
-        free(changes->incomplete);
-        free(changes);
-    }
-}
-
-static void
-forget_change_tables(struct monitor *monitor)
-{
-    struct measure_watch *tasks = &monitor->tasks;
-
-    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        if (tasks->change_memory[layout]) {
-            measure_memory_free(&monitor->budget,
-                                tasks->change_memory[layout],
-                                measure_expectations_size(
-                                    &tasks->change[layout].config));
-            tasks->change_memory[layout] = NULL;
-        }
-    }
-    __atomic_store_n(&tasks->change_bytes, 0, __ATOMIC_RELAXED);
-}
-
-#define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
-
-/* Returns what the tables of expectations may take: an eighth of all. */
-uint64_t
-measure_watch_limit(uint64_t memory_limit)
-{
-    return MIN(memory_limit / 8, CHANGE_MAX_MB * UINT64_C(1048576));
-}
-
-/* Returns the bytes that the tables of expectations of 'monitor' will take
- * when the next epoch has been closed, and do not yet. */
-uint64_t
-measure_watch_missing_bytes(const struct monitor *monitor)
-{
-    uint64_t limit = measure_watch_limit(measure_memory_limit(monitor));
-    uint64_t bytes = __atomic_load_n(&monitor->tasks.change_bytes,
-                                     __ATOMIC_RELAXED);
-
-    if (!measure_structure_is_complete(monitor->config.structure)) {
-        return 0;
-    }
-    return limit > bytes ? limit - bytes : 0;
-}
-
 /* Forgets what is expected if it would not mean the same any more, or takes
  * another amount of memory than it may: whether this epoch is compared with it
  * or not. */
 static void
 forget_old_change_tables(struct evaluation *e)
 {
-    struct measure_watch *tasks = &e->monitor->tasks;
+    struct measure_findings *findings = &e->monitor->findings;
     const struct measure_config *config = &e->config;
 
-    if (tasks->change_by != config->change_key
-        || tasks->change_alpha != config->change_alpha
-        || tasks->change_limit != e->change_limit
-        || tasks->change_epoch_ms != config->epoch_ms) {
-        forget_change_tables(e->monitor);
-        tasks->change_by = config->change_key;
-        tasks->change_alpha = config->change_alpha;
-        tasks->change_limit = e->change_limit;
-        tasks->change_epoch_ms = config->epoch_ms;
-        tasks->change_epochs = 0;
+    if (findings->change_by != config->change_key
+        || findings->change_alpha != config->change_alpha
+        || findings->change_limit != e->change_limit
+        || findings->change_epoch_ms != config->epoch_ms) {
+        measure_findings_forget(&e->monitor->findings,
+                                &e->monitor->budget);
+        findings->change_by = config->change_key;
+        findings->change_alpha = config->change_alpha;
+        findings->change_limit = e->change_limit;
+        findings->change_epoch_ms = config->epoch_ms;
+        findings->change_epochs = 0;
     }
 }
 
@@ -506,15 +392,15 @@ forget_old_change_tables(struct evaluation *e)
 static bool
 is_nothing_expected(const struct evaluation *e)
 {
-    const struct measure_watch *tasks = &e->monitor->tasks;
+    const struct measure_findings *findings = &e->monitor->findings;
 
     if (e->report->counters.packets) {
         return false;
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        const struct measure_expectations *change = &tasks->change[layout];
+        const struct measure_expectations *change = &findings->change[layout];
 
-        if (tasks->change_memory[layout]
+        if (findings->change_memory[layout]
             && (change->n_keys || change->unknown_error > 0
                 || change->unknown_variance > 0)) {
             return false;
@@ -534,31 +420,32 @@ prepare_change_tables(struct evaluation *e)
         [MEASURE_NARROW] = 2. / 3 / 128,
         [MEASURE_WIDE] = 1. / 3 / 256,
     };
-    struct measure_watch *tasks = &e->monitor->tasks;
+    struct measure_findings *findings = &e->monitor->findings;
     const struct measure_config *config = &e->config;
 
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        struct measure_expectations *change = &tasks->change[layout];
+        struct measure_expectations *change = &findings->change[layout];
         struct measure_expectations_config new = {
             .layout = layout,
             .max_keys = e->change_limit * shares[layout],
             .alpha = config->change_alpha,
         };
 
-        if (!tasks->change_memory[layout]) {
+        if (!findings->change_memory[layout]) {
             void *p = measure_memory_alloc(&e->monitor->budget,
                                            measure_expectations_size(&new),
                                            MEASURE_ANY_NODE);
             if (!p) {
-                forget_change_tables(e->monitor);
+                measure_findings_forget(&e->monitor->findings,
+                                        &e->monitor->budget);
                 return false;
             }
-            tasks->change_memory[layout] = p;
-            __atomic_add_fetch(&tasks->change_bytes,
+            findings->change_memory[layout] = p;
+            __atomic_add_fetch(&findings->change_bytes,
                                measure_expectations_size(&new),
                                __ATOMIC_RELAXED);
             measure_expectations_init(change, &new, e->report->secret, p);
-            change->epoch = tasks->change_epochs;
+            change->epoch = findings->change_epochs;
         }
         change->config.factor = config->change_factor;
         change->config.deviations = config->change_deviations;
@@ -651,7 +538,7 @@ alert_changes(struct evaluation *e, const struct measure_changes *changes)
 static uint64_t
 warmup_left(const struct evaluation *e)
 {
-    uint64_t epochs = e->monitor->tasks.change_epochs;
+    uint64_t epochs = e->monitor->findings.change_epochs;
 
     return (epochs < e->config.change_warmup
             ? e->config.change_warmup - epochs : 0);
@@ -663,7 +550,7 @@ find_changes(struct evaluation *e)
 {
     struct measure_changes *changes = xzalloc(sizeof *changes);
     const struct measure_report *report = e->report;
-    struct measure_watch *tasks = &e->monitor->tasks;
+    struct measure_findings *findings = &e->monitor->findings;
     struct measure_expectations *tables[MEASURE_N_LAYOUTS];
 
     ovs_refcount_init(&changes->refs);
@@ -682,8 +569,9 @@ find_changes(struct evaluation *e)
         return changes;
     }
     if (is_nothing_expected(e)) {
-        forget_change_tables(e->monitor);
-        tasks->change_epochs++;
+        measure_findings_forget(&e->monitor->findings,
+                                &e->monitor->budget);
+        findings->change_epochs++;
         changes->exact = true;
         changes->warmup_left = warmup_left(e);
         return changes;
@@ -694,7 +582,7 @@ find_changes(struct evaluation *e)
         return changes;
     }
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
-        tables[layout] = &tasks->change[layout];
+        tables[layout] = &findings->change[layout];
         changes->refused_keys -= tables[layout]->refused_adds;
     }
     if (!measure_query_changes(&e->scope, changes->key_kind, tables)) {
@@ -711,7 +599,7 @@ find_changes(struct evaluation *e)
         close_change(change, changes);
         changes->keys += change->n_keys;
         changes->refused_keys += change->refused_adds;
-        tasks->change_epochs = change->epoch;
+        findings->change_epochs = change->epoch;
     }
     changes->exact &= !changes->refused_keys;
     changes->warmup_left = warmup_left(e);
@@ -742,11 +630,11 @@ log_alert(const struct evaluation *e, const struct measure_alert *alert)
 static void
 evaluate(struct evaluation *e)
 {
-    struct measure_watch *tasks = &e->monitor->tasks;
+    struct measure_findings *findings = &e->monitor->findings;
     struct measure_changes *changes;
     uint64_t work_us;
 
-    measure_pace_begin(&tasks->pace, e->period_ms);
+    measure_pace_begin(&findings->pace, e->period_ms);
     e->scope.reports = &e->report;
     e->scope.n_reports = 1;
     e->scope.ports = &e->monitor->ports;
@@ -762,23 +650,24 @@ evaluate(struct evaluation *e)
 
     ovs_mutex_lock(&measure_mutex);
     for (size_t i = 0; i < e->n_alerts; i++) {
-        e->alerts[i].sequence = measure_alerts_add(&tasks->alerts,
+        e->alerts[i].sequence = measure_alerts_add(&findings->alerts,
                                                    &e->alerts[i]);
     }
-    struct measure_changes *old = tasks->changes;
-    tasks->changes = changes;
-    tasks->not_listed += e->not_listed;
-    tasks->evaluated = e->report->number;
-    tasks->n_evaluated++;
-    tasks->n_no_memory += e->no_memory;
-    tasks->time_us = work_us;
-    tasks->max_time_us = MAX(tasks->max_time_us, tasks->time_us);
+    struct measure_changes *old = findings->changes;
+    findings->changes = changes;
+    findings->not_listed += e->not_listed;
+    findings->evaluated = e->report->number;
+    findings->n_evaluated++;
+    findings->n_no_memory += e->no_memory;
+    findings->time_us = work_us;
+    findings->max_time_us = MAX(findings->max_time_us, findings->time_us);
     bool running = e->monitor->running;
     ovs_mutex_unlock(&measure_mutex);
 
     measure_monitor_trim(e->monitor, 0);
     if (!running) {
-        forget_change_tables(e->monitor);
+        measure_findings_forget(&e->monitor->findings,
+                                &e->monitor->budget);
     }
     measure_changes_unref(old);
     for (size_t i = 0; i < e->n_alerts; i++) {
@@ -797,16 +686,16 @@ find_pending(struct evaluation *e)
     SHASH_FOR_EACH (node, &measure_monitors) {
         struct monitor *monitor = node->data;
 
-        if (monitor->tasks.pending) {
+        if (monitor->findings.pending) {
             memset(e, 0, sizeof *e);
             e->monitor = measure_monitor_ref(monitor);
-            e->kept = monitor->tasks.pending;
+            e->kept = monitor->findings.pending;
             e->report = e->kept->report;
             e->config = monitor->config;
-            e->change_limit = measure_watch_limit(
+            e->change_limit = measure_expectations_limit(
                 measure_memory_limit(monitor));
             e->period_ms = measure_period_ms(e->report->duration_ms);
-            monitor->tasks.pending = NULL;
+            monitor->findings.pending = NULL;
             return true;
         }
     }
@@ -814,10 +703,10 @@ find_pending(struct evaluation *e)
 }
 
 static void *
-tasks_main(void *aux OVS_UNUSED)
+watch_main(void *aux OVS_UNUSED)
 {
     for (;;) {
-        uint64_t seq = seq_read(task_seq);
+        uint64_t seq = seq_read(measure_findings_seq);
         struct evaluation e;
 
         ovs_mutex_lock(&measure_mutex);
@@ -832,7 +721,7 @@ tasks_main(void *aux OVS_UNUSED)
             measure_monitor_unref(e.monitor);
             ovsrcu_quiesce_end();
         } else {
-            seq_wait(task_seq, seq);
+            seq_wait(measure_findings_seq, seq);
             poll_block();
         }
     }
@@ -842,43 +731,5 @@ tasks_main(void *aux OVS_UNUSED)
 void
 measure_watch_start(void)
 {
-    task_seq = seq_create();
-    ovs_thread_create("measure-watch", tasks_main, NULL);
-}
-
-/* Has 'kept', the newest report of 'monitor', evaluated.  Returns the one that
- * is not, or NULL: the caller must unref it, best without the lock. */
-struct kept_report *
-measure_watch_submit(struct monitor *monitor, struct kept_report *kept)
-{
-    struct measure_watch *tasks = &monitor->tasks;
-    struct kept_report *skipped = tasks->pending;
-
-    tasks->n_skipped += skipped != NULL;
-    tasks->pending = measure_kept_report_ref(kept);
-    seq_change(task_seq);
-    return skipped;
-}
-
-void
-measure_watch_init(struct measure_watch *tasks)
-{
-    memset(tasks, 0, sizeof *tasks);
-    measure_alerts_init(&tasks->alerts, MEASURE_ALERTS_KEPT);
-}
-
-/* Frees what the tasks of 'monitor' have, when nobody has a reference to it
- * any more. */
-void
-measure_watch_destroy(struct monitor *monitor)
-{
-    struct measure_watch *tasks = &monitor->tasks;
-
-    measure_kept_report_unref(tasks->pending);
-    measure_changes_unref(tasks->changes);
-    measure_alerts_destroy(&tasks->alerts);
-    for (int i = 0; i < MEASURE_N_TASKS; i++) {
-        free(tasks->known[i].keys);
-    }
-    forget_change_tables(monitor);
+    ovs_thread_create("measure-watch", watch_main, NULL);
 }
