@@ -34,11 +34,13 @@ measure_sources = \
 	lib/report/measure-report-estimates.c \
 	lib/report/measure-report.c \
 	lib/questions/measure-alert.c \
+	lib/questions/measure-changes.c \
 	lib/questions/measure-distribution.c \
 	lib/questions/measure-heavy-hitters.c \
 	lib/questions/measure-hierarchy.c \
 	lib/questions/measure-quantiles.c \
 	lib/questions/measure-query.c \
+	lib/questions/measure-raise.c \
 	lib/questions/measure-scope.c \
 	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c
@@ -62,6 +64,7 @@ EXTRA_DIST += lib/libovs-measure.map
 # Each in the folder that an #include names.
 measure_basedir = $(includedir)/ovs-measure/base
 measure_base_HEADERS = \
+	lib/base/measure-base.h \
 	lib/base/measure-hash.h \
 	lib/base/measure-memory.h \
 	lib/base/measure-number.h \
@@ -105,11 +108,13 @@ measure_report_HEADERS = \
 measure_questionsdir = $(includedir)/ovs-measure/questions
 measure_questions_HEADERS = \
 	lib/questions/measure-alert.h \
+	lib/questions/measure-changes.h \
 	lib/questions/measure-distribution.h \
 	lib/questions/measure-heavy-hitters.h \
 	lib/questions/measure-hierarchy.h \
 	lib/questions/measure-quantiles.h \
 	lib/questions/measure-query.h \
+	lib/questions/measure-raise.h \
 	lib/questions/measure-scope.h \
 	lib/questions/measure-superspreaders.h \
 	lib/questions/measure-threshold.h

@@ -287,7 +287,7 @@ missing_bytes(const struct monitor *monitor)
     OVS_REQUIRES(measure_mutex)
 {
     uint64_t limit = measure_expectations_limit(measure_memory_limit(monitor));
-    uint64_t bytes = __atomic_load_n(&monitor->findings.change_bytes,
+    uint64_t bytes = __atomic_load_n(&monitor->findings.expected.bytes,
                                      __ATOMIC_RELAXED);
 
     if (!measure_structure_is_complete(monitor->config.structure)) {

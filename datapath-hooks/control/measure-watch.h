@@ -10,23 +10,15 @@
  * =================================
  *
  * Of each closed epoch the thread "measure-watch" finds the heavy hitters,
- * superspreaders and changes, and makes alerts of them.  An alert of a heavy
- * hitter or superspreader is made when it becomes one, and not again while it
- * stays one.  In one epoch each task makes at most MEASURE_WATCH_ALERTS
- * alerts, of the largest; the others are counted.
- *
- * Only what is certain makes an alert: a heavy hitter whose count is above the
- * threshold with any error that it can have, a superspreader of which so many
- * destinations are known, a change as measure-expectations.h has it.  One that
- * may still be what it was, because the epoch missed packets, makes no alert
- * when it certainly is again.  An epoch for which a task finds no memory makes
+ * superspreaders and changes, and raises alerts of them, as measure-raise.h
+ * and measure-changes.h say.  An epoch for which a task finds no memory makes
  * no alerts of that task, changes nothing for later ones, and is counted.
  *
  * It has one report at most to look at: when the next one comes before it has
  * begun with that, the older is skipped and counted.  So reports never queue,
  * and neither merging nor answers wait for it.
  *
- * Memory: the expectations of changes (measure-expectations.h) may take an
+ * Memory: the expectations of changes (measure-changes.h) may take an
  * eighth of measure-memory-mb, and count in it; the ring of alerts is small.
  *
  * Thread safety: what a comment says. */

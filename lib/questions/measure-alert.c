@@ -5,6 +5,7 @@
 
 #include "questions/measure-alert.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -214,4 +215,56 @@ measure_alert_format(const struct measure_alert *alert, char *buffer,
                    (int) (100 * (1 - alert->error_probability)));
         }
     }
+}
+
+/* Keys as text. */
+
+static void
+add_text(struct measure_key_field fields[], size_t *n, const char *name,
+         enum measure_family family, const uint8_t *address)
+{
+    fields[*n].name = name;
+    fields[*n].is_number = false;
+    inet_ntop(family == MEASURE_IPV4 ? AF_INET : AF_INET6, address,
+              fields[*n].text, sizeof fields[*n].text);
+    (*n)++;
+}
+
+static void
+add_number(struct measure_key_field fields[], size_t *n, const char *name,
+           uint64_t number)
+{
+    fields[*n].name = name;
+    fields[*n].is_number = true;
+    fields[*n].number = number;
+    (*n)++;
+}
+
+/* Puts into 'out' the fields of 'fields' that a key of kind 'key_kind' has.
+ * Returns how many. */
+size_t
+measure_key_fields(enum measure_key_kind key_kind,
+                   const struct measure_fields *fields,
+                   struct measure_key_field out[MEASURE_KEY_FIELDS])
+{
+    size_t n = 0;
+
+    if (measure_kind_has_source(key_kind)) {
+        add_text(out, &n, "source", fields->family, fields->source);
+    }
+    if (measure_kind_has_destination(key_kind)) {
+        add_text(out, &n, "destination", fields->family, fields->destination);
+    }
+    if (key_kind == MEASURE_KIND_FLOW) {
+        add_number(out, &n, "protocol", fields->protocol);
+        add_number(out, &n, "source-port", fields->source_port);
+        add_number(out, &n, "destination-port", fields->destination_port);
+        if (fields->vlan) {
+            add_number(out, &n, "vlan", fields->vlan);
+        }
+        if (fields->tunnelled) {
+            add_number(out, &n, "tunnel", fields->tunnel);
+        }
+    }
+    return n;
 }

@@ -5,6 +5,7 @@
 #define MEASURE_ALERT_H 1
 
 #include "base/measure-output.h"
+#include "key/measure-record.h"
 
 /* Alerts
  * ======
@@ -84,5 +85,17 @@ void measure_alerts_write(struct measure_output *,
                           uint64_t n);
 void measure_alert_format(const struct measure_alert *, char *buffer,
                           size_t size);
+
+/* The fields of a key that 'key_kind' has. */
+#define MEASURE_KEY_FIELDS 8
+struct measure_key_field {
+    const char *name;
+    bool is_number;
+    uint64_t number;
+    char text[MEASURE_ALERT_TEXT];
+};
+
+size_t measure_key_fields(enum measure_key_kind, const struct measure_fields *,
+                          struct measure_key_field[MEASURE_KEY_FIELDS]);
 
 #endif /* measure-alert.h */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The question for changes: each epoch against what is expected of it. */
+
+#include <config.h>
+
+#include "questions/measure-changes.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/measure-base.h"
+#include "questions/measure-query.h"
+
+struct measure_changes *
+measure_changes_ref(struct measure_changes *changes)
+{
+    if (changes) {
+        __atomic_add_fetch(&changes->refs, 1, __ATOMIC_RELAXED);
+    }
+    return changes;
+}
+
+void
+measure_changes_unref(struct measure_changes *changes)
+{
+    if (changes
+        && !__atomic_sub_fetch(&changes->refs, 1, __ATOMIC_ACQ_REL)) {
+        free(changes->incomplete);
+        free(changes->rows);
+        free(changes);
+    }
+}
+
+/* Forgets what is expected of keys. */
+void
+measure_expected_forget(struct measure_expected *expected,
+                        struct measure_budget *budget)
+{
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        if (expected->memory[layout]) {
+            measure_memory_free(budget, expected->memory[layout],
+                                measure_expectations_size(
+                                    &expected->tables[layout].config));
+            expected->memory[layout] = NULL;
+        }
+    }
+    __atomic_store_n(&expected->bytes, 0, __ATOMIC_RELAXED);
+}
+
+/* Forgets what is expected if it would not mean the same any more, or takes
+ * another amount of memory than it may: whether this epoch is compared with it
+ * or not. */
+static void
+forget_old(struct measure_expected *expected,
+           const struct measure_config *config, uint64_t limit,
+           struct measure_budget *budget)
+{
+    if (expected->key_kind != config->change_key
+        || expected->alpha != config->change_alpha
+        || expected->limit != limit
+        || expected->epoch_ms != config->epoch_ms) {
+        measure_expected_forget(expected, budget);
+        expected->key_kind = config->change_key;
+        expected->alpha = config->change_alpha;
+        expected->limit = limit;
+        expected->epoch_ms = config->epoch_ms;
+        expected->epochs = 0;
+    }
+}
+
+/* Returns true if nothing has come and nothing is expected, of any key.  Then
+ * the number of epochs is all that there is to know. */
+static bool
+is_nothing_expected(const struct measure_expected *expected,
+                    const struct measure_report *report)
+{
+    if (report->counters.packets) {
+        return false;
+    }
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        const struct measure_expectations *table = &expected->tables[layout];
+
+        if (expected->memory[layout]
+            && (table->n_keys || table->unknown_error > 0
+                || table->unknown_variance > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Makes the tables that are missing, with the thresholds of 'config'.  Returns
+ * false if there is no memory. */
+static bool
+prepare_tables(struct measure_expected *expected,
+               const struct measure_config *config,
+               const struct measure_hash_secret *secret,
+               struct measure_budget *budget)
+{
+    /* The shares of the layouts, and what a key takes.  The tables are there
+     * at once, whatever the traffic: hence the limit. */
+    static const double shares[MEASURE_N_LAYOUTS] = {
+        [MEASURE_NARROW] = 2. / 3 / 128,
+        [MEASURE_WIDE] = 1. / 3 / 256,
+    };
+
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_expectations *table = &expected->tables[layout];
+        struct measure_expectations_config new = {
+            .layout = layout,
+            .max_keys = expected->limit * shares[layout],
+            .alpha = config->change_alpha,
+        };
+
+        if (!expected->memory[layout]) {
+            size_t size = measure_expectations_size(&new);
+            void *p = measure_memory_alloc(budget, size, MEASURE_ANY_NODE);
+
+            if (!p) {
+                measure_expected_forget(expected, budget);
+                return false;
+            }
+            expected->memory[layout] = p;
+            __atomic_add_fetch(&expected->bytes, size, __ATOMIC_RELAXED);
+            measure_expectations_init(table, &new, secret, p);
+            table->epoch = expected->epochs;
+        }
+        table->config.factor = config->change_factor;
+        table->config.deviations = config->change_deviations;
+        table->config.floor = config->change_floor;
+        table->config.warm_up = config->change_warmup;
+        table->config.hold_down = config->change_hold_down;
+    }
+    return true;
+}
+
+static int
+compare_changes(const void *a_, const void *b_)
+{
+    const struct measure_listed_change *a = a_;
+    const struct measure_listed_change *b = b_;
+    double a_size = fabs(a->packets - a->expectation);
+    double b_size = fabs(b->packets - b->expectation);
+
+    return (a_size > b_size ? -1
+            : a_size < b_size ? 1
+            : measure_fields_compare(&a->fields, &b->fields));
+}
+
+/* Ends the epoch of 'table' and adds what has changed to 'changes'. */
+static void
+close_table(struct measure_expectations *table,
+            struct measure_changes *changes)
+{
+    enum measure_layout layout = table->config.layout;
+    size_t max = measure_min(table->n_keys, MEASURE_CHANGES_KEPT - changes->n);
+    struct measure_change_row *rows = measure_xzalloc(max * sizeof *rows);
+    size_t found = measure_expectations_close(table, rows, max);
+    size_t n = measure_min(found, max);
+
+    changes->rows = measure_xrealloc(changes->rows, ((changes->n + n)
+                                                     * sizeof *changes->rows));
+    for (size_t i = 0; i < n; i++) {
+        struct measure_listed_change *listed = &changes->rows[changes->n++];
+
+        measure_fields_from_key(&listed->fields, layout, rows[i].key);
+        listed->kind = rows[i].kind;
+        listed->packets = rows[i].value;
+        listed->packets_error = rows[i].value_error;
+        listed->expectation = rows[i].expectation;
+        listed->expectation_error = rows[i].expectation_error;
+        listed->deviation = rows[i].deviation;
+    }
+    changes->not_listed += found - n;
+    free(rows);
+}
+
+static uint64_t
+warmup_left(const struct measure_expected *expected,
+            const struct measure_config *config)
+{
+    return (expected->epochs < config->change_warmup
+            ? config->change_warmup - expected->epochs : 0);
+}
+
+/* Returns the changes of the epoch of the one report in 'scope', a reference,
+ * by 'config'.  What is expected may take 'limit' bytes of 'budget'. */
+struct measure_changes *
+measure_changes_find(struct measure_expected *expected,
+                     const struct measure_scope *scope,
+                     const struct measure_config *config, uint64_t limit,
+                     struct measure_budget *budget)
+{
+    struct measure_changes *changes = measure_xzalloc(sizeof *changes);
+    const struct measure_report *report = scope->reports[0];
+    struct measure_expectations *tables[MEASURE_N_LAYOUTS];
+
+    changes->refs = 1;
+    changes->epoch = report->number;
+    changes->start_ms = report->start_ms;
+    changes->duration_ms = report->duration_ms;
+    changes->key_kind = config->change_key;
+    forget_old(expected, config, limit, budget);
+    changes->incomplete = measure_scope_check_complete(scope,
+                                                       "measure/changes");
+    if (changes->incomplete) {
+        return changes;
+    }
+    if (!measure_kind_derives(report->key_kind, changes->key_kind)) {
+        changes->by_missing = true;
+        return changes;
+    }
+    if (is_nothing_expected(expected, report)) {
+        measure_expected_forget(expected, budget);
+        expected->epochs++;
+        changes->exact = true;
+        changes->warmup_left = warmup_left(expected, config);
+        return changes;
+    }
+    if (!prepare_tables(expected, config, report->secret, budget)) {
+        changes->no_memory = true;
+        return changes;
+    }
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        tables[layout] = &expected->tables[layout];
+        changes->refused_keys -= tables[layout]->refused_adds;
+    }
+    changes->no_memory = !measure_query_changes(scope, changes->key_kind,
+                                                tables);
+    changes->exact = !changes->no_memory;
+    changes->overflow_packets = report->counters.overflow_packets;
+    changes->overflow_bytes = report->counters.overflow_bytes;
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_expectations *table = tables[layout];
+
+        changes->exact &= measure_expectations_is_exact(table);
+        close_table(table, changes);
+        changes->keys += table->n_keys;
+        changes->refused_keys += table->refused_adds;
+        expected->epochs = table->epoch;
+    }
+    changes->exact &= !changes->refused_keys;
+    changes->warmup_left = warmup_left(expected, config);
+    if (changes->n) {
+        qsort(changes->rows, changes->n, sizeof *changes->rows,
+              compare_changes);
+    }
+    return changes;
+}
