@@ -39,6 +39,7 @@ unit_tests = \
 	tests/unit/check-parse \
 	tests/unit/check-quantiles \
 	tests/unit/check-query \
+	tests/unit/check-raise \
 	tests/unit/check-record \
 	tests/unit/check-report \
 	tests/unit/check-shared \
