@@ -99,6 +99,7 @@ script_tests = \
 	tests/check-house \
 	tests/count-results-test \
 	tests/documentation-test \
+	tests/extending-test \
 	tests/patch-apply \
 	tests/replay-pcap
 

@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	doc/accuracy.md \
 	doc/architecture.md \
 	doc/configuration.md \
+	doc/extending.md \
 	doc/glossary.md \
 	doc/overhead.md \
 	doc/what-counts.md
