@@ -16,7 +16,8 @@ measure_patches = \
 	ovs-patches/0001-dpif-netdev-Hand-received-batches-to-ovs-measure.patch \
 	ovs-patches/0002-bridge-Configure-ovs-measure.patch \
 	ovs-patches/0003-dpif-netdev-Let-ovs-measure-count-in-the-exact-match.patch \
-	ovs-patches/0004-ovs-appctl-bashcomp-Complete-arguments-NAME-VALUE.patch
+	ovs-patches/0004-ovs-appctl-bashcomp-Complete-arguments-NAME-VALUE.patch \
+	ovs-patches/0005-dpif-netdev-Prefetch-entries-of-the-exact-match-cache.patch
 
 EXTRA_DIST += \
 	$(measure_patches) \

@@ -141,7 +141,7 @@ get_map(const struct datapath_thread *dp_thread)
 {
     return (dp_thread->next ? dp_thread->next
             : ovsrcu_get_protected(struct measure_ports *,
-                                   &dp_thread->perf->measure_ports));
+                                   &dp_thread->perf->measure->ports));
 }
 
 /* Returns the next map of 'dp_thread', with room for port 'i'.  It is as large
@@ -230,7 +230,7 @@ measure_datapath_thread_update(struct datapath_thread *dp_thread)
 {
     struct measure_ports *old
         = ovsrcu_get_protected(struct measure_ports *,
-                               &dp_thread->perf->measure_ports);
+                               &dp_thread->perf->measure->ports);
     struct measure_ports *new = dp_thread->next;
 
     if (!new) {
@@ -254,7 +254,7 @@ measure_datapath_thread_update(struct datapath_thread *dp_thread)
         free(new);
         new = NULL;
     }
-    ovsrcu_set(&dp_thread->perf->measure_ports, new);
+    ovsrcu_set(&dp_thread->perf->measure->ports, new);
     if (old) {
         ovsrcu_postpone(free, old);
     }
@@ -318,8 +318,8 @@ measure_datapath_thread_create(const void *dp, struct pmd_perf_stats *perf,
     dp_thread->numa_id
         = numa_id == OVS_NUMA_UNSPEC ? MEASURE_ANY_NODE : numa_id;
     hmap_init(&dp_thread->threads);
-    ovsrcu_init(&perf->measure_ports, NULL);
-    perf->measure_port = NULL;
+    perf->measure = xzalloc_cacheline(sizeof *perf->measure);
+    ovsrcu_init(&perf->measure->ports, NULL);
     return dp_thread;
 }
 
@@ -356,13 +356,15 @@ measure_datapath_thread_remove(const struct pmd_perf_stats *perf)
     HMAP_FOR_EACH_SAFE (thread, dp_thread_node, &dp_thread->threads) {
         measure_thread_leave(thread);
     }
-    struct measure_ports *old
-        = ovsrcu_get_protected(struct measure_ports *,
-                               &dp_thread->perf->measure_ports);
-    ovsrcu_set(&dp_thread->perf->measure_ports, NULL);
+    /* Others that hold on to the thread may still execute packets in it. */
+    struct measure_input *input = dp_thread->perf->measure;
+    struct measure_ports *old = ovsrcu_get_protected(struct measure_ports *,
+                                                     &input->ports);
+    ovsrcu_set(&input->ports, NULL);
     if (old) {
         ovsrcu_postpone(free, old);
     }
+    ovsrcu_postpone(free_cacheline, input);
     ovs_list_remove(&dp_thread->node);
     dp = dp_thread->dp;
     hmap_destroy(&dp_thread->threads);

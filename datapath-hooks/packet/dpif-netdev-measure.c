@@ -26,22 +26,6 @@
 #include "packets.h"
 #include "tally/measure-tally.h"
 
-/* What counting costs
- * ===================
- *
- * One of MEASURE_SAMPLE_BATCHES batches is timed.  With one tier this is one
- * piece of work, and another when the batch ends.  With two tiers hits are
- * counted in the classification, whose code shall not ask for each packet
- * whether it is timed.  Therefore the classification gets 'timed_tally' then,
- * in which no entry of the exact-match cache counts: each hit comes to
- * measure_first_hit(), which counts it in the true tally and takes the time.
- * What reading the clock takes, the fewest cycles that have been seen, is
- * subtracted and reported by itself.
- *
- * 'timed_tally' is never written. */
-static struct measure_cache timed_cache;
-static struct measure_tally timed_tally = { .cache = &timed_cache };
-
 /* What measure_parse() knows for no header of IP: reserved by IEEE. */
 #define ETHERTYPE_UNKNOWN 0xffff
 
@@ -162,126 +146,158 @@ measure_one_tier_cause(const struct pmd_perf_stats *perf, bool has_polled)
             ? NULL : "exact-match cache switched off");
 }
 
-static const struct emc_cache *
-get_cache(const struct pmd_perf_stats *perf)
+static struct emc_cache *
+get_cache(struct pmd_perf_stats *perf)
 {
-    const struct dp_netdev_pmd_thread *pmd
+    struct dp_netdev_pmd_thread *pmd
         = CONTAINER_OF(perf, struct dp_netdev_pmd_thread, perf_stats);
 
     return &pmd->flow_cache.emc_cache;
 }
 
-static void
-receive_batch(struct measure_tally *tally, const struct dp_packet_batch *batch)
-{
-    size_t n = dp_packet_batch_size(batch);
-    uint64_t bytes = 0;
+/* In 'hits' of the exact-match cache: no entry has been found. */
+#define NO_HIT EM_FLOW_HASH_SEGS
 
-#pragma GCC unroll 8
-    for (size_t i = 0; i < n; i++) {
-        bytes += dp_packet_size(batch->packets[i]);
-    }
-    measure_tally_receive(tally, n, bytes);
+static void
+forget_hits(struct emc_cache *emc)
+{
+    memset(emc->hits, NO_HIT, sizeof emc->hits);
 }
 
-/* Parses the packets of 'batch', which came in by the port that keys call
- * 'port', and fetches their rows.  Those that miss the exact-match cache come
- * here together, not one by one where they are looked up, so that the code for
- * it need not come to the processor again and again. */
+/* What counting costs
+ * ===================
+ *
+ * One of MEASURE_SAMPLE_BATCHES batches is timed, piece by piece: what is done
+ * before, in and after its classification.  What reading the clock takes, the
+ * fewest cycles that have been seen, is subtracted and reported by itself. */
+
+/* Begins to count a batch of 'n' packets, and to time it if its turn has
+ * come. */
 static void
-fetch_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
+begin_sample(struct pmd_perf_stats *perf, struct measure_thread *thread,
+             size_t n)
+{
+    struct measure_input *input = perf->measure;
+    uint64_t start;
+    uint32_t one;
+
+    input->n_timed = 0;
+    if (OVS_LIKELY(++thread->n_batches % MEASURE_SAMPLE_BATCHES)) {
+        return;
+    }
+    input->n_timed = n;
+    input->n_timings = 0;
+    input->timed_cycles = 0;
+    start = cycles_counter_update(perf);
+    one = cycles_counter_update(perf) - start;
+    if (!input->one_timing || one < input->one_timing) {
+        input->one_timing = one;
+    }
+}
+
+static inline uint64_t
+begin_timing(struct pmd_perf_stats *perf)
+{
+    return (OVS_UNLIKELY(perf->measure->n_timed)
+            ? cycles_counter_update(perf) : 0);
+}
+
+/* Adds the time since 'start', which begin_timing() returned. */
+static inline void
+end_timing(struct pmd_perf_stats *perf, uint64_t start)
+{
+    struct measure_input *input = perf->measure;
+
+    if (OVS_UNLIKELY(input->n_timed)) {
+        input->timed_cycles += cycles_counter_update(perf) - start;
+        input->n_timings++;
+    }
+}
+
+static void
+finish_sample(const struct measure_input *input, struct measure_thread *thread)
+{
+    uint64_t timing;
+
+    if (OVS_LIKELY(!input->n_timed)) {
+        return;
+    }
+    timing = (uint64_t) input->n_timings * input->one_timing;
+    timing = MIN(timing, input->timed_cycles);
+    measure_counter_add(&thread->sampled_packets, input->n_timed);
+    measure_counter_add(&thread->sampled_cycles,
+                        input->timed_cycles - timing);
+    measure_counter_add(&thread->timing_cycles, timing);
+}
+
+/* Parses 'n' packets, at most MEASURE_BURST, which came in by the port that
+ * keys call 'port', and fetches their rows. */
+static void
+fetch_packets(struct measure_tally *tally, struct dp_packet *const packets[],
+              size_t n, uint16_t port)
+{
+    for (size_t i = 0; i < n; i++) {
+        parse(packets[i], port, measure_tally_record(tally, i));
+    }
+    measure_tally_fetch(tally, n);
+}
+
+/* Counts a batch whose packets nobody has looked at yet, with one tier: a
+ * structure at once, a table when the batch ends. */
+static void
+count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
             uint16_t port)
 {
     size_t n = dp_packet_batch_size(batch);
-
-    for (size_t done = 0; done < n; done += MEASURE_BURST) {
-        size_t burst = MIN(n - done, MEASURE_BURST);
-
-        for (size_t i = 0; i < burst; i++) {
-            parse(batch->packets[done + i], port,
-                  measure_tally_record(tally, i));
-        }
-        measure_tally_fetch(tally, burst);
-    }
-}
-
-/* Counts a batch whose packets nobody has looked at yet: a structure at once,
- * a table when the batch ends. */
-static void
-take_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
-           uint16_t port)
-{
-    size_t n = dp_packet_batch_size(batch);
+    uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         OVS_PREFETCH(dp_packet_data(batch->packets[i]));
     }
     if (tally->structure) {
         count_packets(tally, batch, port, false);
-    } else {
-        receive_batch(tally, batch);
-        fetch_batch(tally, batch, port);
+        return;
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < n; i++) {
+        bytes += dp_packet_size(batch->packets[i]);
+    }
+    measure_tally_receive(tally, n, bytes);
+    for (size_t done = 0; done < n; done += MEASURE_BURST) {
+        fetch_packets(tally, &batch->packets[done],
+                      MIN(n - done, MEASURE_BURST), port);
     }
 }
 
-/* Begins to count 'batch' in 'tally'.  Returns true if that shall be timed. */
-static bool
-begin_batch(struct pmd_perf_stats *perf, struct measure_thread *thread,
-            struct measure_tally *tally, const struct dp_packet_batch *batch)
-{
-    uint64_t start;
-    uint32_t one;
-
-    thread->batch_tally = tally;
-    thread->n_timed = 0;
-    if (OVS_LIKELY(++thread->n_batches % MEASURE_SAMPLE_BATCHES)) {
-        return false;
-    }
-    thread->n_timed = dp_packet_batch_size(batch);
-    start = cycles_counter_update(perf);
-    one = cycles_counter_update(perf) - start;
-    if (!thread->one_timing || one < thread->one_timing) {
-        thread->one_timing = one;
-    }
-    thread->timed_cycles = 0;
-    thread->n_timings = 0;
-    return true;
-}
-
+/* Keeps the packets of 'batch' for measure_classified().  The classification
+ * deletes those that are shorter than an Ethernet header: they are counted
+ * now.
+ *
+ * With hardware offload it may delete others, too, and no batch comes here.
+ * Offload that is switched on between this and the classification has no flows
+ * yet, and deletes nothing of this batch. */
 static void
-add_timing(struct pmd_perf_stats *perf, struct measure_thread *thread,
-           uint64_t start)
+keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
 {
-    thread->timed_cycles += cycles_counter_update(perf) - start;
-    thread->n_timings++;
-}
+    struct measure_tally *tally = input->tally;
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t bytes = 0;
 
-static void
-finish_sample(struct measure_thread *thread)
-{
-    uint64_t timing = (uint64_t) thread->n_timings * thread->one_timing;
+    for (size_t i = 0; i < n; i++) {
+        struct dp_packet *packet = batch->packets[i];
+        uint32_t size = dp_packet_size(packet);
 
-    timing = MIN(timing, thread->timed_cycles);
-    measure_counter_add(&thread->sampled_packets, thread->n_timed);
-    measure_counter_add(&thread->sampled_cycles,
-                        thread->timed_cycles - timing);
-    measure_counter_add(&thread->timing_cycles, timing);
-}
+        bytes += size;
+        if (OVS_UNLIKELY(size < ETH_HEADER_LEN)) {
+            struct dp_packet *runt = packet;
 
-/* Counts all packets of 'batch', which came in by 'port', with one tier. */
-static void
-count_batch(struct pmd_perf_stats *perf,
-            const struct measure_port_thread *port,
-            struct measure_tally *tally, const struct dp_packet_batch *batch)
-{
-    if (OVS_LIKELY(!begin_batch(perf, port->thread, tally, batch))) {
-        take_batch(tally, batch, port->number);
-    } else {
-        uint64_t start = cycles_counter_update(perf);
-
-        take_batch(tally, batch, port->number);
-        add_timing(perf, port->thread, start);
+            fetch_packets(tally, &runt, 1, input->port->number);
+            packet = NULL;
+        }
+        input->packets[i] = packet;
     }
+    input->n = n;
+    measure_tally_receive(tally, n, bytes);
 }
 
 bool
@@ -289,127 +305,63 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
                 struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_port_thread *port = find_port(ports, port_no);
-    struct measure_tally *tally;
+    struct measure_input *input = perf->measure;
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t start;
+    bool two_tiers;
 
     if (!port) {
         return false;
     }
-    tally = measure_thread_tally(port->thread);
-    perf->measure_port = port;
-    if (tally->cache && classification_has_hooks(perf)) {
-        return process_batch(perf, batch, port_no);
+    input->port = port;
+    input->tally = measure_thread_tally(port->thread);
+    begin_sample(perf, port->thread, n);
+    two_tiers = (input->tally->cache && n <= ARRAY_SIZE(input->packets)
+                 && classification_has_hooks(perf));
+    start = begin_timing(perf);
+    if (two_tiers) {
+        forget_hits(get_cache(perf));
+        keep_packets(input, batch);
+    } else {
+        count_batch(input->tally, batch, port->number);
     }
-    count_batch(perf, port, tally, batch);
-    return false;
+    end_timing(perf, start);
+    return two_tiers && process_batch(perf, batch, port_no);
 }
 
-/* Begins with 'batch', for which the exact-match cache will be asked. */
-static void
-receive_cached(const struct pmd_perf_stats *perf, struct measure_tally *tally,
-               const struct dp_packet_batch *batch)
+void
+measure_prefetch__(struct pmd_perf_stats *perf,
+                   const struct dp_packet_batch *batch)
 {
-    if (OVS_UNLIKELY(tally->n_carried < MEASURE_CACHE_ENTRIES)) {
-        measure_tally_carry_entries(tally);
-    }
-    if (OVS_LIKELY(tally->prefetch)) {
+    if (OVS_LIKELY(perf->measure->tally->prefetch)) {
+        uint64_t start = begin_timing(perf);
+
         measure_prefetch_entries(get_cache(perf), batch);
-    }
-    receive_batch(tally, batch);
-}
-
-struct measure_tally *
-measure_classify__(struct pmd_perf_stats *perf,
-                   const struct dp_packet_batch *batch, bool ask_cache)
-{
-    const struct measure_port_thread *port = perf->measure_port;
-    struct measure_thread *thread = port->thread;
-    struct measure_tally *tally;
-
-    if (thread->batch_tally) {
-        return NULL;
-    }
-    tally = measure_thread_tally(thread);
-    if (!ask_cache || !tally->cache
-        || measure_cache_is_forgotten(tally->cache_keys, tally->number)) {
-        count_batch(perf, port, tally, batch);
-        return NULL;
-    }
-    if (OVS_LIKELY(!begin_batch(perf, thread, tally, batch))) {
-        receive_cached(perf, tally, batch);
-        return tally;
-    }
-
-    uint64_t start = cycles_counter_update(perf);
-
-    receive_cached(perf, tally, batch);
-    add_timing(perf, thread, start);
-    return &timed_tally;
-}
-
-void
-measure_missed__(struct pmd_perf_stats *perf,
-                 const struct dp_packet_batch *batch)
-{
-    const struct measure_port_thread *port = perf->measure_port;
-    struct measure_thread *thread = port->thread;
-
-    if (OVS_LIKELY(!thread->n_timed)) {
-        fetch_batch(thread->batch_tally, batch, port->number);
-    } else {
-        uint64_t start = cycles_counter_update(perf);
-
-        fetch_batch(thread->batch_tally, batch, port->number);
-        add_timing(perf, thread, start);
+        end_timing(perf, start);
     }
 }
 
-void
-measure_batch_end__(struct pmd_perf_stats *perf)
+/* Returns true if 'packet', which is known to have an IP header, has one of
+ * 'version' of which the miniflow tells the key: neither the version nor
+ * whether there are extension headers shows there. */
+static inline bool
+header_is_plain(const struct dp_packet *packet, unsigned int version)
 {
-    struct measure_thread *thread = perf->measure_port->thread;
-    struct measure_tally *tally = thread->batch_tally;
+    /* dp_packet_l3(), which must ask whether there is one. */
+    const uint8_t *ip = ((const uint8_t *) dp_packet_base(packet)
+                         + __packet_data(packet) + packet->l3_ofs);
 
-    perf->measure_port = NULL;
-    if (OVS_UNLIKELY(!tally)) {
-        return;
+    if (OVS_LIKELY(version == 4)) {
+        /* Few have options. */
+        return OVS_LIKELY(ip[0] == IP_IHL_VER(5, 4)) || ip[0] >> 4 == 4;
     }
-    thread->batch_tally = NULL;
-    if (OVS_LIKELY(!thread->n_timed)) {
-        measure_tally_count_fetched(tally);
-    } else {
-        uint64_t start = cycles_counter_update(perf);
-
-        measure_tally_count_fetched(tally);
-        add_timing(perf, thread, start);
-        finish_sample(thread);
-    }
-}
-
-void
-measure_tunnel_batch__(const struct measure_ports *ports,
-                       const struct dp_packet_batch *batch, odp_port_t port_no)
-{
-    const struct measure_port_thread *port = find_port(ports, port_no);
-
-    if (port) {
-        count_packets(measure_thread_tally(port->thread), batch, port->number,
-                      true);
-    }
-}
-
-/* Counts 'packet', for which the exact-match cache is not asked. */
-void
-measure_packet__(struct pmd_perf_stats *perf, const struct dp_packet *packet)
-{
-    const struct measure_port_thread *port = perf->measure_port;
-    struct measure_tally *tally = port->thread->batch_tally;
-
-    parse(packet, port->number, measure_tally_record(tally, 0));
-    measure_tally_fetch(tally, 1);
+    return (ip[0] >> 4 == version
+            && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP
+                || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
 }
 
 /* Returns true if all packets with miniflow 'mf' for which
- * measure_header_is_plain() is true have the key of 'record', which 'packet'
+ * header_is_plain() is true have the key of 'record', which 'packet'
  * has.
  *
  * That is so if the miniflow holds all that the key was made from.  It does
@@ -429,7 +381,7 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
         || (MINIFLOW_GET_BE16(mf, dl_type)
             != htons(ipv4 ? ETH_TYPE_IP : ETH_TYPE_IPV6))
         || !dp_packet_l3(packet)
-        || !measure_header_is_plain(packet, ipv4 ? 4 : 6)) {
+        || !header_is_plain(packet, ipv4 ? 4 : 6)) {
         return false;
     }
 
@@ -470,49 +422,128 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
                                                                    tp_dst));
 }
 
-/* Counts 'packet', which has found 'entry' of the exact-match cache, where the
- * entry does not count yet, or not any more, or never will. */
+/* Counts 'packet', which has found the entry with number 'i' and 'key', where
+ * the entry does not count yet, or not any more, or never will. */
 static void
-count_first_hit(const struct pmd_perf_stats *perf, struct measure_tally *tally,
-                uint32_t entry, const struct miniflow *mf,
-                const struct dp_packet *packet)
+count_first_hit(struct measure_tally *tally, uint32_t i,
+                const struct netdev_flow_key *key,
+                struct dp_packet *packet, uint16_t port)
 {
     struct measure_record *record = measure_tally_record(tally, 0);
-    uint16_t port = perf->measure_port->number;
-    uint64_t known = measure_cache_known(tally->cache_keys, entry, port);
+    uint64_t known = measure_cache_known(tally->cache_keys, i, port);
 
-    if (OVS_LIKELY(known) && !tally->cache->counts[entry]
-        && measure_header_is_plain(packet, measure_cache_version(known))
+    if (OVS_LIKELY(known) && !tally->cache->counts[i]
+        && header_is_plain(packet, measure_cache_version(known))
         && dp_packet_size(packet) <= MEASURE_CACHE_MAX_FRAME) {
-        tally->cache->counts[entry]
+        tally->cache->counts[i]
             = known | measure_cache_packet(dp_packet_size(packet));
         return;
     }
     parse(packet, port, record);
-    if (miniflow_tells_key(mf, packet, record)) {
-        measure_tally_move_entry(tally, entry);
-        if (measure_tally_begin_entry(tally, entry, port, record)) {
+    if (miniflow_tells_key(&key->mf, packet, record)) {
+        measure_tally_move_entry(tally, i);
+        if (measure_tally_begin_entry(tally, i, port, record)) {
             return;
         }
     }
     measure_tally_fetch(tally, 1);
 }
 
-void
-measure_first_hit(struct pmd_perf_stats *perf, struct measure_tally *tally,
-                  uint32_t entry, const struct miniflow *mf,
-                  const struct dp_packet *packet)
+/* Counts 'packet', which has found the entry with number 'i', where the entry
+ * is ready for that.  Returns false if it is not. */
+static inline bool
+count_hit(struct measure_cache *cache, size_t i,
+          const struct dp_packet *packet)
 {
-    if (OVS_LIKELY(tally != &timed_tally)) {
-        count_first_hit(perf, tally, entry, mf, packet);
-    } else {
-        struct measure_thread *thread = perf->measure_port->thread;
-        uint64_t start = cycles_counter_update(perf);
+    uint64_t word = cache->counts[i];
 
-        if (!measure_hit(thread->batch_tally->cache, entry, packet)) {
-            count_first_hit(perf, thread->batch_tally, entry, mf, packet);
+    if (OVS_LIKELY(measure_cache_takes(word))
+        && OVS_LIKELY(header_is_plain(packet, measure_cache_version(word)))) {
+        measure_cache_add(cache, i, dp_packet_size(packet));
+        return true;
+    }
+    return false;
+}
+
+/* Returns the number of the entry that 'packet' has found, whose number is
+ * part 'segment' of the hash that the packet was classified by. */
+static inline size_t
+entry_of(const struct dp_packet *packet, uint8_t segment)
+{
+    return (dp_packet_get_rss_hash(packet) >> segment * EM_FLOW_HASH_SHIFT
+            & EM_FLOW_HASH_MASK);
+}
+
+/* Counts those of the packets kept that have found an entry of 'emc'.  Stores
+ * the others in 'missed' and returns their number. */
+static size_t
+count_hits(const struct measure_input *input, struct emc_cache *emc,
+           struct dp_packet *missed[])
+{
+    struct measure_tally *tally = input->tally;
+    struct measure_cache *cache = tally->cache;
+    size_t n_missed = 0;
+
+    if (OVS_UNLIKELY(measure_cache_is_forgotten(tally->cache_keys,
+                                                tally->number))) {
+        forget_hits(emc);
+    } else if (OVS_UNLIKELY(tally->n_carried < MEASURE_CACHE_ENTRIES)) {
+        measure_tally_carry_entries(tally);
+    }
+    for (size_t i = 0; i < input->n; i++) {
+        struct dp_packet *packet = input->packets[i];
+
+        if (OVS_LIKELY(emc->hits[i] != NO_HIT)) {
+            size_t entry = entry_of(packet, emc->hits[i]);
+
+            if (!OVS_LIKELY(count_hit(cache, entry, packet))) {
+                count_first_hit(tally, entry, &emc->entries[entry].key, packet,
+                                input->port->number);
+            }
+        } else if (OVS_LIKELY(packet)) {
+            missed[n_missed++] = packet;
         }
-        add_timing(perf, thread, start);
+    }
+    return n_missed;
+}
+
+void
+measure_classified__(struct pmd_perf_stats *perf)
+{
+    struct measure_input *input = perf->measure;
+    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
+    uint64_t start = begin_timing(perf);
+    size_t n_missed;
+
+    n_missed = count_hits(input, get_cache(perf), missed);
+    if (n_missed) {
+        fetch_packets(input->tally, missed, n_missed, input->port->number);
+    }
+    input->n = 0;
+    end_timing(perf, start);
+}
+
+void
+measure_batch_end__(struct pmd_perf_stats *perf)
+{
+    struct measure_input *input = perf->measure;
+    uint64_t start = begin_timing(perf);
+
+    measure_tally_count_fetched(input->tally);
+    end_timing(perf, start);
+    finish_sample(input, input->port->thread);
+    input->port = NULL;
+}
+
+void
+measure_tunnel_batch__(const struct measure_ports *ports,
+                       const struct dp_packet_batch *batch, odp_port_t port_no)
+{
+    const struct measure_port_thread *port = find_port(ports, port_no);
+
+    if (port) {
+        count_packets(measure_thread_tally(port->thread), batch, port->number,
+                      true);
     }
 }
 
@@ -525,7 +556,7 @@ measure_emc_replace(struct emc_cache *cache, const struct emc_entry *entry)
         = CONTAINER_OF(cache, struct dp_netdev_pmd_thread,
                        flow_cache.emc_cache);
     const struct measure_ports *ports
-        = ovsrcu_get(struct measure_ports *, &pmd->perf_stats.measure_ports);
+        = ovsrcu_get(struct measure_ports *, &pmd->perf_stats.measure->ports);
 
     for (size_t i = 0; ports && i < ports->n_threads; i++) {
         struct measure_thread *thread = ports->threads[i];

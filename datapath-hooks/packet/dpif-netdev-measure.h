@@ -29,34 +29,32 @@
  *
  *     measure_batch()            with each batch that a port received, before
  *                                classification, or instead of it
+ *     measure_prefetch()         before the packets of a batch are classified,
+ *                                by a patch that may be left out
+ *     measure_classified()       with the entries of the exact-match cache
+ *                                that the packets of a batch have found
+ *     measure_batch_end()        when the batch has been processed
  *     measure_tunnel_batch()     with each batch of inner packets behind a
  *                                tunnel pop, for the tunnel port
- *     measure_classify()         before the packets of a batch are classified
- *     measure_emc_lookup()       instead of emc_lookup()
- *     measure_packet()           for a packet that is dropped before that
- *     measure_missed()           with the packets that it did not find
- *     measure_batch_end()        when the batch has been processed
  *     measure_emc_replace()      before an entry is given to another flow
  *
  * Where they are counted:
  *
- *     measure_batch() --one tier--> parse, fetch the row --------------.
- *           |                                                            |
- *           `--two tiers--> measure_classify() --no cache--> as above ---|
- *                             |                                          |
- *                             |--not in the exact-match cache--> as above|
- *                             |                                          v
- *                             `--found there--> entry    measure_batch_end():
- *                                                                flow table
+ *     measure_batch() --one tier--> parse, fetch the row -----------------.
+ *           |                                                             |
+ *           `--two tiers--> measure_classified()                          |
+ *                             |                                           |
+ *                             |--no entry found--> as above --------------|
+ *                             |                                           |
+ *                             `--entry found--> its word                  v
+ *                                            flow table: measure_batch_end()
  *
  * With two tiers (measure-flow-cache.h) the batch waits for its
  * classification: packets that the exact-match cache knows are counted in
- * words that belong to its entries, which are prefetched for the whole batch
- * before (measure-prefetch.h).  The row of any other packet is fetched while
- * the switch works on the batch, and counts it at the end.  There is one tier
- * where the cache is not asked: with simple match or a cache that is switched
- * off, and where the classification has no hooks: with hardware offload and
- * the AVX512 input of 3.x.
+ * words that belong to its entries.  The row of any other packet is fetched
+ * while the switch works on the batch, and counts it at the end.  There is one
+ * tier where the classification has no hooks: with hardware offload and the
+ * AVX512 input of 3.x.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -94,30 +92,46 @@ struct measure_ports {
     struct measure_port_thread ports[];
 };
 
+/* What a thread of the datapath counts.  It is there from
+ * measure_thread_added() on until the thread has ended. */
+struct measure_input {
+    /* Who counts the packets of each port; NULL if no port is measured. */
+    OVSRCU_TYPE(struct measure_ports *) ports;
+
+    /* The batch that is being processed. */
+    const struct measure_port_thread *port;     /* NULL: nobody counts it. */
+    struct measure_tally *tally;        /* In which it is counted. */
+    size_t n;                           /* 'packets', not classified yet. */
+    struct dp_packet *packets[NETDEV_MAX_BURST];    /* NULL: counted. */
+
+    /* What counting it costs. */
+    uint32_t n_timed;           /* Its packets if it is timed, else 0. */
+    uint32_t n_timings;
+    uint64_t timed_cycles;      /* Timing included. */
+    uint32_t one_timing;        /* Cycles; the fewest seen. */
+};
+
+BUILD_ASSERT_DECL(NETDEV_MAX_BURST <= MEASURE_BURST);
+
 bool measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
                      struct dp_packet_batch *, odp_port_t);
+void measure_prefetch__(struct pmd_perf_stats *,
+                        const struct dp_packet_batch *);
+void measure_classified__(struct pmd_perf_stats *);
+void measure_batch_end__(struct pmd_perf_stats *);
 void measure_tunnel_batch__(const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
-struct measure_tally *measure_classify__(struct pmd_perf_stats *,
-                                         const struct dp_packet_batch *,
-                                         bool ask_cache);
-void measure_packet__(struct pmd_perf_stats *, const struct dp_packet *);
-void measure_missed__(struct pmd_perf_stats *, const struct dp_packet_batch *);
-void measure_batch_end__(struct pmd_perf_stats *);
-void measure_first_hit(struct pmd_perf_stats *, struct measure_tally *,
-                       uint32_t entry, const struct miniflow *,
-                       const struct dp_packet *);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
 /* Counts 'batch', received from 'port_no', or leaves that to those below.
  * Returns true if it has been processed by the switch as well, false if the
- * caller must do that.  Off, it costs a load and a branch. */
+ * caller must do that.  Off, it costs two loads and a branch. */
 static inline bool
 measure_batch(struct pmd_perf_stats *perf,
               struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_ports *ports
-        = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
+        = ovsrcu_get(struct measure_ports *, &perf->measure->ports);
 
     return (OVS_UNLIKELY(ports)
             && measure_batch__(perf, ports, batch, port_no));
@@ -129,51 +143,31 @@ measure_tunnel_batch(const struct pmd_perf_stats *perf,
                      const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_ports *ports
-        = ovsrcu_get(struct measure_ports *, &perf->measure_ports);
+        = ovsrcu_get(struct measure_ports *, &perf->measure->ports);
 
     if (OVS_UNLIKELY(ports)) {
         measure_tunnel_batch__(ports, batch, port_no);
     }
 }
 
-/* Returns true if the packets of the batch that is being processed are
- * measured, unless they are 'recirculated': then they have been counted
- * before. */
-static inline bool
-measure_counts(const struct pmd_perf_stats *perf, bool recirculated)
-{
-    return perf->measure_port && !recirculated;
-}
-
-/* Returns the tally in which the packets of 'batch', which are going to be
- * classified, must be counted one by one, or NULL if they are counted already,
- * or not 'measured' (see measure_counts()).  'ask_cache' says whether the
- * exact-match cache will be asked for them. */
-static inline struct measure_tally *
-measure_classify(struct pmd_perf_stats *perf,
-                 const struct dp_packet_batch *batch, bool measured,
-                 bool ask_cache)
-{
-    return measured ? measure_classify__(perf, batch, ask_cache) : NULL;
-}
-
-/* Counts 'packet', for which the exact-match cache will not be asked. */
+/* Prefetches the entries of the exact-match cache for 'batch', which is going
+ * to be classified, if that 'asks_emc'. */
 static inline void
-measure_packet(struct pmd_perf_stats *perf, const struct measure_tally *tally,
-               const struct dp_packet *packet)
+measure_prefetch(struct pmd_perf_stats *perf,
+                 const struct dp_packet_batch *batch, bool asks_emc)
 {
-    if (tally) {
-        measure_packet__(perf, packet);
+    if (OVS_UNLIKELY(perf->measure->n) && asks_emc) {
+        measure_prefetch__(perf, batch);
     }
 }
 
-/* Counts the packets of 'batch', which the exact-match cache did not know. */
+/* Counts the packets of a batch that has been classified: 'hits' of the
+ * exact-match cache tells which of them have found an entry there. */
 static inline void
-measure_missed(struct pmd_perf_stats *perf, const struct measure_tally *tally,
-               const struct dp_packet_batch *batch)
+measure_classified(struct pmd_perf_stats *perf)
 {
-    if (tally && !dp_packet_batch_is_empty(batch)) {
-        measure_missed__(perf, batch);
+    if (OVS_UNLIKELY(perf->measure->n)) {
+        measure_classified__(perf);
     }
 }
 
@@ -181,66 +175,9 @@ measure_missed(struct pmd_perf_stats *perf, const struct measure_tally *tally,
 static inline void
 measure_batch_end(struct pmd_perf_stats *perf)
 {
-    if (OVS_UNLIKELY(perf->measure_port)) {
+    if (OVS_UNLIKELY(perf->measure->port)) {
         measure_batch_end__(perf);
     }
-}
-
-/* Returns true if 'packet', of whose kind measure_first_hit() has found that
- * it has an IP header, has one of 'version' of which the miniflow tells the
- * key: neither the version nor whether there are extension headers shows
- * there. */
-static inline bool
-measure_header_is_plain(const struct dp_packet *packet, unsigned int version)
-{
-    /* dp_packet_l3(), which must ask whether there is one. */
-    const uint8_t *ip = ((const uint8_t *) dp_packet_base(packet)
-                         + __packet_data(packet) + packet->l3_ofs);
-
-    return (ip[0] >> 4 == version
-            && (OVS_LIKELY(version == 4)
-                || ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP
-                || ip[6] == IPPROTO_ICMPV6 || ip[6] == IPPROTO_SCTP));
-}
-
-/* Counts 'packet' for 'entry', which it has found, in 'cache'.  Returns false
- * if it cannot. */
-static inline bool
-measure_hit(struct measure_cache *cache, uint32_t entry,
-            const struct dp_packet *packet)
-{
-    uint64_t word = cache->counts[entry];
-
-    if (OVS_LIKELY(measure_cache_takes(word))
-        && OVS_LIKELY(measure_header_is_plain(packet,
-                                              measure_cache_version(word)))) {
-        measure_cache_add(cache, entry, dp_packet_size(packet));
-        return true;
-    }
-    return false;
-}
-
-/* emc_lookup(), and counts a packet that is found in 'tally', unless that is
- * NULL. */
-static inline struct dp_netdev_flow *
-measure_emc_lookup(struct pmd_perf_stats *perf, struct measure_tally *tally,
-                   struct emc_cache *cache, const struct netdev_flow_key *key,
-                   const struct dp_packet *packet)
-{
-    struct emc_entry *entry;
-
-    EMC_FOR_EACH_POS_WITH_HASH (cache, entry, key->hash) {
-        if (entry->key.hash == key->hash && emc_entry_alive(entry)
-            && emc_flow_key_equal_mf(&entry->key, &key->mf)) {
-            uint32_t i = srch_hash__ & EM_FLOW_HASH_MASK;
-
-            if (tally && !OVS_LIKELY(measure_hit(tally->cache, i, packet))) {
-                measure_first_hit(perf, tally, i, &key->mf, packet);
-            }
-            return entry->flow;
-        }
-    }
-    return NULL;
 }
 
 const char *measure_one_tier_cause(const struct pmd_perf_stats *,

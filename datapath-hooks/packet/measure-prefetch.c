@@ -30,6 +30,9 @@
 static inline bool
 has_ports(const void *l4, size_t size, uint8_t protocol)
 {
+    if (protocol == IPPROTO_UDP) {
+        return size >= UDP_HEADER_LEN;
+    }
     if (protocol == IPPROTO_TCP) {
         const struct tcp_header *tcp = l4;
         size_t header;
@@ -40,7 +43,7 @@ has_ports(const void *l4, size_t size, uint8_t protocol)
         header = TCP_OFFSET(tcp->tcp_ctl) * 4;
         return header >= TCP_HEADER_LEN && header <= size;
     }
-    return protocol == IPPROTO_UDP && size >= UDP_HEADER_LEN;
+    return false;
 }
 
 static inline bool

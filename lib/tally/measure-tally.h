@@ -184,13 +184,6 @@ struct measure_thread {
     uint64_t sampled_packets;   /* Atomic. */
     uint64_t sampled_cycles;    /* Atomic.  For counting them... */
     uint64_t timing_cycles;     /* Atomic.  ...and for timing that. */
-
-    /* Of the batch that is being counted. */
-    struct measure_tally *batch_tally;  /* NULL when it is counted. */
-    uint32_t n_timed;           /* Its packets if it is timed, else 0. */
-    uint32_t n_timings;
-    uint64_t timed_cycles;      /* Timing included. */
-    uint32_t one_timing;        /* Cycles; the fewest seen. */
 };
 
 /* The packet path. */
