@@ -33,8 +33,6 @@ measure_hooks = \
 	datapath-hooks/control/measure-watch.h \
 	datapath-hooks/commands/measure-answers.c \
 	datapath-hooks/commands/measure-answers.h \
-	datapath-hooks/commands/measure-arguments.c \
-	datapath-hooks/commands/measure-arguments.h \
 	datapath-hooks/commands/measure-command.c \
 	datapath-hooks/commands/measure-command.h \
 	datapath-hooks/commands/measure-metrics.c \

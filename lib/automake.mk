@@ -6,6 +6,7 @@
 # These are all sources, in the order of their folders: each uses only what
 # stands above it.
 measure_sources = \
+	lib/base/measure-base.c \
 	lib/base/measure-memory.c \
 	lib/base/measure-number.c \
 	lib/base/measure-output.c \
@@ -34,12 +35,14 @@ measure_sources = \
 	lib/report/measure-report-estimates.c \
 	lib/report/measure-report.c \
 	lib/questions/measure-alert.c \
+	lib/questions/measure-arguments.c \
 	lib/questions/measure-changes.c \
 	lib/questions/measure-distribution.c \
 	lib/questions/measure-heavy-hitters.c \
 	lib/questions/measure-hierarchy.c \
 	lib/questions/measure-quantiles.c \
 	lib/questions/measure-query.c \
+	lib/questions/measure-question.c \
 	lib/questions/measure-raise.c \
 	lib/questions/measure-scope.c \
 	lib/questions/measure-superspreaders.c \
@@ -108,12 +111,15 @@ measure_report_HEADERS = \
 measure_questionsdir = $(includedir)/ovs-measure/questions
 measure_questions_HEADERS = \
 	lib/questions/measure-alert.h \
+	lib/questions/measure-arguments.h \
 	lib/questions/measure-changes.h \
 	lib/questions/measure-distribution.h \
 	lib/questions/measure-heavy-hitters.h \
 	lib/questions/measure-hierarchy.h \
 	lib/questions/measure-quantiles.h \
 	lib/questions/measure-query.h \
+	lib/questions/measure-question-list.h \
+	lib/questions/measure-question.h \
 	lib/questions/measure-raise.h \
 	lib/questions/measure-scope.h \
 	lib/questions/measure-superspreaders.h \

@@ -9,7 +9,8 @@
 /* What the commands measure/... answer about one bridge
  * =====================================================
  *
- * Each of these is a measure_write_func (measure-requests.h).
+ * Questions (measure-question.h) and what else there is to tell, each a
+ * measure_write_func (measure-requests.h).
  *
  * Thread safety: measure_write_status() and measure_write_alerts() take the
  * lock for what takes no time; the others use references only. */
@@ -22,11 +23,9 @@ char *measure_subject_choose_reports(struct measure_subject *,
 
 char *measure_subject_error(const struct measure_subject *, char *error);
 
-measure_write_func measure_write_heavy_hitters;
-measure_write_func measure_write_superspreaders;
+measure_write_func measure_write_question;
 measure_write_func measure_write_changes;
 measure_write_func measure_write_alerts;
-measure_write_func measure_write_distribution;
 measure_write_func measure_write_status;
 measure_raw_func measure_metrics;
 

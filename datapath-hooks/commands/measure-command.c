@@ -6,7 +6,6 @@
 #include "measure-command.h"
 
 #include "measure-answers.h"
-#include "measure-arguments.h"
 #include "measure-epochs.h"
 #include "measure-requests.h"
 #include "measure-settings.h"
@@ -24,41 +23,27 @@
  *
  * Thread safety: main thread only. */
 
-#define MAX_ARGUMENTS 10
-
+/* One that asks no question (measure-question.h). */
 struct command {
     const char *name;
-    const struct measure_argument *arguments[MAX_ARGUMENTS + 1];
+    const struct measure_argument *arguments[4];    /* NULL behind the last. */
     measure_write_func *write;
     measure_raw_func *raw;          /* Instead of 'write'. */
     bool reports;                   /* Asks reports: takes long. */
 };
 
-#define WHERE &measure_argument_where
-#define EPOCH &measure_argument_epoch
-#define LAST &measure_argument_last
-#define PMD &measure_argument_pmd
-#define N &measure_argument_n
-#define SINCE &measure_argument_since
-#define FORMAT &measure_argument_format
-
 static const struct command commands[] = {
-    { "measure/heavy-hitters",
-      { &measure_argument_by, WHERE, EPOCH, LAST, PMD, &measure_argument_sort,
-        N, FORMAT },
-      measure_write_heavy_hitters, NULL, true },
-    { "measure/superspreaders",
-      { &measure_argument_spreaders_by, &measure_argument_min, WHERE, EPOCH,
-        LAST, PMD, N, FORMAT },
-      measure_write_superspreaders, NULL, true },
-    { "measure/distribution", { WHERE, EPOCH, LAST, PMD, FORMAT },
-      measure_write_distribution, NULL, true },
-    { "measure/changes", { N, FORMAT }, measure_write_changes, NULL, true },
-    { "measure/alerts", { SINCE, N, FORMAT }, measure_write_alerts, NULL,
-      false },
-    { "measure/metrics", { &measure_argument_top }, NULL, measure_metrics,
-      true },
-    { "measure/status", { FORMAT }, measure_write_status, NULL, false },
+    { "measure/changes",
+      { &measure_argument_n, &measure_argument_format },
+      measure_write_changes, NULL, true },
+    { "measure/alerts",
+      { &measure_argument_since, &measure_argument_n,
+        &measure_argument_format },
+      measure_write_alerts, NULL, false },
+    { "measure/metrics", { &measure_argument_top },
+      NULL, measure_metrics, true },
+    { "measure/status", { &measure_argument_format },
+      measure_write_status, NULL, false },
 };
 
 /* A command that waits for reports. */
@@ -143,6 +128,29 @@ choose_subjects(struct measure_request *request)
     free(nodes);
 }
 
+/* Parses the arguments of 'request', which may have what 'arguments' lists,
+ * and answers it, at once or, if it asks 'reports', from another thread. */
+static void
+run_request(struct measure_request *request, struct unixctl_conn *conn,
+            int argc, const char *argv[],
+            const struct measure_argument *const arguments[], bool reports)
+{
+    request->conn = conn;
+    request->configured = measure_is_configured();
+    request->choose = reports ? measure_subject_choose_reports : NULL;
+    request->error = measure_arguments_parse(argc, argv, arguments,
+                                             &request->args);
+    measure_request_choose_format(request);
+    if (!request->error) {
+        choose_subjects(request);
+    }
+    if (reports && !request->error) {
+        measure_requests_submit(request);
+    } else {
+        measure_request_send(request);
+    }
+}
+
 /* Runs 'command_', a "struct command". */
 static void
 run_command(struct unixctl_conn *conn, int argc, const char *argv[],
@@ -150,25 +158,24 @@ run_command(struct unixctl_conn *conn, int argc, const char *argv[],
 {
     const struct command *command = command_;
     struct measure_request *request = xzalloc(sizeof *request);
-    struct measure_arguments *args = &request->args;
 
-    request->conn = conn;
-    request->configured = measure_is_configured();
     request->write = command->write;
     request->raw = command->raw;
-    request->choose = (command->reports ? measure_subject_choose_reports
-                       : NULL);
-    request->error = measure_arguments_parse(argc, argv, command->arguments,
-                                             args);
-    measure_request_choose_format(request);
-    if (!request->error) {
-        choose_subjects(request);
-    }
-    if (command->reports && !request->error) {
-        measure_requests_submit(request);
-    } else {
-        measure_request_send(request);
-    }
+    run_request(request, conn, argc, argv, command->arguments,
+                command->reports);
+}
+
+/* Asks 'question_', a "struct measure_question_class". */
+static void
+run_question(struct unixctl_conn *conn, int argc, const char *argv[],
+             void *question_)
+{
+    const struct measure_question_class *question = question_;
+    struct measure_request *request = xzalloc(sizeof *request);
+
+    request->question = question;
+    request->write = measure_write_question;
+    run_request(request, conn, argc, argv, question->arguments, true);
 }
 
 /* measure/close-epoch
@@ -332,6 +339,21 @@ measure_wait(void)
     }
 }
 
+/* Registers 'name', which nobody unregisters: its usage stays. */
+static void
+register_command(const char *name,
+                 const struct measure_argument *const arguments[],
+                 unixctl_cb_func *run, const void *aux)
+{
+    int max_args = 1;
+
+    while (arguments[max_args - 1]) {
+        max_args++;
+    }
+    unixctl_command_register(name, measure_arguments_usage(arguments), 0,
+                             max_args, run, CONST_CAST(void *, aux));
+}
+
 static void
 register_commands(void)
 {
@@ -341,19 +363,16 @@ register_commands(void)
         return;
     }
     registered = true;
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        const struct command *command = &commands[i];
-        int max_args = 1;
+    for (size_t i = 0; measure_questions[i]; i++) {
+        const struct measure_question_class *question = measure_questions[i];
 
-        while (command->arguments[max_args - 1]) {
-            max_args++;
-        }
-        /* Nobody unregisters commands: the usage stays. */
-        unixctl_command_register(command->name,
-                                 measure_arguments_usage(command->arguments),
-                                 0, max_args, run_command,
-                                 CONST_CAST(struct command *, command));
+        register_command(xasprintf("measure/%s", question->name),
+                         question->arguments, run_question, question);
     }
-    unixctl_command_register("measure/close-epoch", "[bridge]",
-                             0, 1, close_epoch, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        register_command(commands[i].name, commands[i].arguments, run_command,
+                         &commands[i]);
+    }
+    unixctl_command_register("measure/close-epoch", "[bridge]", 0, 1,
+                             close_epoch, NULL);
 }

@@ -9,6 +9,7 @@
 #include "dpdk.h"
 #include "measure-sizing.h"
 #include "openvswitch/dynamic-string.h"
+#include "questions/measure-heavy-hitters.h"
 #include "util.h"
 
 /* measure/metrics: numbers for monitoring systems, as OpenMetrics text 1.0.

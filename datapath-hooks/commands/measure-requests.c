@@ -87,7 +87,7 @@ measure_request_choose_format(struct measure_request *request)
     if (unixctl_command_get_output_format(request->conn)
         == UNIXCTL_OUTPUT_FMT_JSON) {
         request->args.format = MEASURE_JSON;
-        request->args.json_reply = true;
+        request->json_reply = true;
     }
 }
 
@@ -182,7 +182,7 @@ write_answer(struct measure_request *request)
     }
     for (size_t i = 0; !request->error && i < request->n_subjects; i++) {
         open_bridge(o, request->subjects[i].name);
-        request->error = request->write(o, &request->subjects[i], args);
+        request->error = request->write(o, &request->subjects[i], request);
         measure_output_close(o);
     }
     if (!request->n_subjects) {
@@ -194,7 +194,7 @@ write_answer(struct measure_request *request)
                               "read its configuration from the database.");
     }
     request->text = measure_output_finish(o);
-    if (args->json_reply && !request->error) {
+    if (request->json_reply && !request->error) {
         make_json(request);
     }
 }

@@ -5,9 +5,9 @@
 #define MEASURE_REQUESTS_H 1
 
 #include "base/measure-output.h"
-#include "measure-arguments.h"
 #include "measure-history.h"
 #include "measure-monitor.h"
+#include "questions/measure-question.h"
 
 struct json;
 struct unixctl_conn;
@@ -45,17 +45,17 @@ struct measure_subject {
     struct measure_changes *changes;    /* A reference, or NULL. */
 };
 
+struct measure_request;
+
 /* Writes the answer about one bridge.  Returns NULL or an error message. */
 typedef char *measure_write_func(struct measure_output *,
                                  const struct measure_subject *,
-                                 const struct measure_arguments *);
+                                 const struct measure_request *);
 
 /* Chooses the reports that the arguments ask for.  Returns NULL or an error
  * message. */
 typedef char *measure_choose_func(struct measure_subject *,
                                   const struct measure_arguments *);
-
-struct measure_request;
 
 /* Returns the answer about all bridges, in a format of its own. */
 typedef char *measure_raw_func(const struct measure_request *);
@@ -63,11 +63,13 @@ typedef char *measure_raw_func(const struct measure_request *);
 struct measure_request {
     struct ovs_list node;
     struct unixctl_conn *conn;
-    struct measure_arguments args;
+    struct measure_arguments args;  /* 'bridge': main thread only. */
+    bool json_reply;                /* 'ovs-appctl --format json'. */
     bool configured;                /* The bridges are known. */
     struct measure_subject *subjects;
     size_t n_subjects;
     measure_choose_func *choose;    /* NULL if no reports are asked. */
+    const struct measure_question_class *question;  /* NULL if none. */
     measure_write_func *write;
     measure_raw_func *raw;          /* Instead of 'write', or NULL. */
 

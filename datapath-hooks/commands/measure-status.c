@@ -232,7 +232,7 @@ is_losing_keys(const struct monitor *monitor, uint64_t lost)
 char *
 measure_write_status(struct measure_output *o,
                      const struct measure_subject *subject,
-                     const struct measure_arguments *args OVS_UNUSED)
+                     const struct measure_request *request OVS_UNUSED)
 {
     const struct monitor *monitor = subject->monitor;
     struct sset names = SSET_INITIALIZER(&names);

@@ -6,10 +6,12 @@
 
 #include <stdint.h>
 
-/* Of two numbers
- * ==============
+/* Small things
+ * ============
  *
- * Thread safety: plain functions. */
+ * The smaller and the larger of two numbers, and text as printf() makes it.
+ *
+ * Thread safety: no shared state. */
 
 static inline uint64_t
 measure_min(uint64_t a, uint64_t b)
@@ -22,5 +24,8 @@ measure_max(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
+
+char *measure_format(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
 
 #endif /* measure-base.h */

@@ -5,10 +5,12 @@
 
 #include "questions/measure-changes.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/measure-base.h"
+#include "questions/measure-alert.h"
 #include "questions/measure-query.h"
 
 struct measure_changes *
@@ -246,4 +248,109 @@ measure_changes_find(struct measure_expected *expected,
               compare_changes);
     }
     return changes;
+}
+
+static void
+write_epoch(struct measure_output *o, uint64_t number, int64_t start_ms,
+            uint64_t duration_ms)
+{
+    measure_output_open_line(o, "epoch");
+    measure_output_uint(o, "number", number);
+    measure_output_time_ms(o, "start-ms", start_ms);
+    measure_output_uint(o, "duration-ms", duration_ms);
+    measure_output_close(o);
+}
+
+/* Writes into the open row the fields of a key of kind 'key_kind'. */
+static void
+write_key(struct measure_output *o, enum measure_key_kind key_kind,
+          const struct measure_fields *fields)
+{
+    struct measure_key_field key[MEASURE_KEY_FIELDS];
+    size_t n = measure_key_fields(key_kind, fields, key);
+
+    for (size_t i = 0; i < n; i++) {
+        if (key[i].is_number) {
+            measure_output_uint(o, key[i].name, key[i].number);
+        } else {
+            measure_output_string(o, key[i].name, key[i].text);
+        }
+    }
+}
+
+/* Writes at most 'n' (0 means all) of 'changes', which are not incomplete,
+ * largest first, with the epoch that they are of. */
+void
+measure_changes_write(struct measure_output *o,
+                      const struct measure_changes *changes, uint64_t n)
+{
+    char *note;
+
+    n = measure_min(n ? n : UINT64_MAX, changes->n);
+    write_epoch(o, changes->epoch, changes->start_ms, changes->duration_ms);
+    measure_output_bool(o, "exact", changes->exact);
+    if (changes->by_missing || changes->no_memory) {
+        if (!measure_output_is_text(o)) {
+            measure_output_string(o, "skipped",
+                                  (changes->by_missing ? "key-missing"
+                                   : "no-memory"));
+        }
+    } else if (!changes->exact) {
+        measure_output_string(o, "estimate", "lower-bound");
+        if (changes->overflow_packets) {
+            measure_output_open_line(o, "overflow");
+            measure_output_uint(o, "packets", changes->overflow_packets);
+            measure_output_uint(o, "bytes", changes->overflow_bytes);
+            measure_output_close(o);
+        }
+        measure_output_note(o, "Counts or what is expected may be too low by "
+                            "up to their error: only changes that are "
+                            "certain are listed.");
+    }
+    measure_output_string(o, "key", measure_kind_name(changes->key_kind));
+    measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
+    measure_output_uint(o, "expected-keys", changes->keys);
+    if (changes->by_missing) {
+        note = measure_format("No changes: measure-change-key=%s needs more than "
+                         "the epoch counted.",
+                         measure_kind_name(changes->key_kind));
+        measure_output_note(o, note);
+        free(note);
+    } else if (changes->no_memory) {
+        measure_output_note(o, "No changes: no memory to look for them. The "
+                            "epoch is skipped.");
+    }
+    if (changes->refused_keys) {
+        note = measure_format("For %"PRIu64" flows there was no memory to expect "
+                         "anything: their changes are not seen.",
+                         changes->refused_keys);
+        measure_output_note(o, note);
+        free(note);
+    }
+    if (!measure_output_is_text(o)) {
+        measure_output_uint(o, "refused", changes->refused_keys);
+    }
+
+    measure_output_open_list(o, "changes");
+    for (uint64_t i = 0; i < n; i++) {
+        const struct measure_listed_change *row = &changes->rows[i];
+
+        measure_output_open_row(o);
+        write_key(o, changes->key_kind, &row->fields);
+        measure_output_string(o, "change",
+                              measure_change_kind_name(row->kind));
+        measure_output_uint(o, "packets", row->packets);
+        measure_output_decimal(o, "packets-expected", row->expectation);
+        measure_output_decimal(o, "packets-deviation", row->deviation);
+        if (!changes->exact || !measure_output_is_text(o)) {
+            measure_output_uint(o, "packets-error-max", row->packets_error);
+            measure_output_decimal(o, "packets-expected-error-max",
+                                   row->expectation_error);
+        }
+        measure_output_close(o);
+    }
+    measure_output_close(o);
+    measure_output_open_line(o, "other");
+    measure_output_uint(o, "changes", changes->n - n + changes->not_listed);
+    measure_output_close(o);
 }

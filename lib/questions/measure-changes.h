@@ -74,5 +74,7 @@ measure_changes_find(struct measure_expected *, const struct measure_scope *,
                      struct measure_budget *);
 struct measure_changes *measure_changes_ref(struct measure_changes *);
 void measure_changes_unref(struct measure_changes *);
+void measure_changes_write(struct measure_output *,
+                           const struct measure_changes *, uint64_t n);
 
 #endif /* measure-changes.h */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "questions/measure-quantiles.h"
+#include "questions/measure-question.h"
 
 static const struct {
     const char *name;
@@ -220,3 +221,38 @@ measure_distribution_write(struct measure_output *o,
     free(sizes);
     return ok;
 }
+
+/* The class of the question. */
+
+static const struct measure_argument *const arguments[] = {
+    &measure_argument_where, &measure_argument_epoch, &measure_argument_last,
+    &measure_argument_pmd, &measure_argument_format, NULL
+};
+
+static void
+class_group(const struct measure_asked *asked,
+            struct measure_group_by *group_by)
+{
+    measure_distribution_group(asked->scope, group_by);
+}
+
+static const char *
+class_needs_complete(const struct measure_asked *asked)
+{
+    (void) asked;
+    return "measure/distribution";
+}
+
+static bool
+class_write(struct measure_output *o, const struct measure_asked *asked)
+{
+    return measure_distribution_write(o, asked->scope);
+}
+
+const struct measure_question_class measure_question_distribution = {
+    .name = "distribution",
+    .arguments = arguments,
+    .group = class_group,
+    .needs_complete = class_needs_complete,
+    .write = class_write,
+};

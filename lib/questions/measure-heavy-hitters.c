@@ -11,6 +11,7 @@
 
 #include "base/measure-top.h"
 #include "questions/measure-hierarchy.h"
+#include "questions/measure-question.h"
 #include "questions/measure-threshold.h"
 
 #define MIN(A, B) ((A) < (B) ? (A) : (B))
@@ -532,3 +533,87 @@ measure_hitters_write(struct measure_output *o,
     measure_hitters_answer_destroy(&answer);
     return true;
 }
+
+/* The class of the question. */
+
+static bool
+parse_by(const char *value, struct measure_arguments *args)
+{
+    struct measure_hitters_question question;
+
+    measure_argument_keep(&args->by, value);
+    return measure_hitters_parse_by(value, &question);
+}
+
+static const struct measure_argument by = {
+    "by=", "by=flow|by=pair|by=source|by=destination|by=source-port|"
+    "by=destination-port|by=protocol|by=port|by=vlan|by=tunnel|by=source/N|"
+    "by=destination/N|by=source/*|by=destination/*",
+    "by=" MEASURE_GROUP_BY_VALID "; or source/* or destination/*", parse_by
+};
+
+static const struct measure_argument *const arguments[] = {
+    &by, &measure_argument_where, &measure_argument_epoch,
+    &measure_argument_last, &measure_argument_pmd, &measure_argument_sort,
+    &measure_argument_n, &measure_argument_format, NULL
+};
+
+static void
+get_question(const struct measure_asked *asked,
+             struct measure_hitters_question *question)
+{
+    const struct measure_arguments *args = asked->args;
+
+    *question = (struct measure_hitters_question) {
+        .sort = (args->sort_by_bytes
+                 ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS),
+        .heavy_only = !args->n_given,
+        .n = args->n,
+        .threshold = asked->config->heavy_hitter,
+        .threshold_text = asked->config->heavy_hitter_text,
+    };
+    if (args->by) {
+        measure_hitters_parse_by(args->by, question);
+    } else {
+        measure_group_by_of_kind(&question->group_by,
+                                 asked->scope->reports[0]->key_kind);
+    }
+}
+
+static void
+class_group(const struct measure_asked *asked,
+            struct measure_group_by *group_by)
+{
+    struct measure_hitters_question question;
+
+    get_question(asked, &question);
+    *group_by = question.group_by;
+}
+
+static const char *
+class_needs_complete(const struct measure_asked *asked)
+{
+    struct measure_hitters_question question;
+
+    get_question(asked, &question);
+    return (!question.prefixes ? NULL
+            : question.group_by.fields == MEASURE_FIELD_SOURCE
+            ? "by=source/*" : "by=destination/*");
+}
+
+static bool
+class_write(struct measure_output *o, const struct measure_asked *asked)
+{
+    struct measure_hitters_question question;
+
+    get_question(asked, &question);
+    return measure_hitters_write(o, asked->scope, &question);
+}
+
+const struct measure_question_class measure_question_heavy_hitters = {
+    .name = "heavy-hitters",
+    .arguments = arguments,
+    .group = class_group,
+    .needs_complete = class_needs_complete,
+    .write = class_write,
+};

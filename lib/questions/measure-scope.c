@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "report/measure-report-estimates.h"
 
 /* Moves 'c' to the next thread in 'scope'.  Returns false if there is
@@ -115,16 +116,10 @@ static char *
 incomplete(const struct measure_report *report, const char *question,
            const char *valid)
 {
-    char *error = NULL;
-    size_t size;
-    FILE *stream = measure_check_memory(open_memstream(&error, &size));
-
-    fprintf(stream, "%s needs every key, and epoch %"PRIu64" ran with "
-            "measure-structure=%s, which has only the largest: valid is %s",
-            question, report->number,
-            measure_structure_name(report->structure), valid);
-    fclose(stream);
-    return error;
+    return measure_format("%s needs every key, and epoch %"PRIu64" ran with "
+                          "measure-structure=%s, which has only the largest: "
+                          "valid is %s", question, report->number,
+                          measure_structure_name(report->structure), valid);
 }
 
 /* Returns NULL if all reports in 'scope' have every key, else an error
@@ -193,9 +188,6 @@ measure_scope_check(const struct measure_scope *scope,
                     const struct measure_group_by *group_by)
 {
     char name[MEASURE_GROUP_BY_NAME_SIZE];
-    char *error = NULL;
-    size_t size;
-    FILE *stream;
 
     for (size_t i = 0; i < scope->n_reports; i++) {
         const struct measure_report *report = scope->reports[i];
@@ -205,20 +197,19 @@ measure_scope_check(const struct measure_scope *scope,
         if (group_derives
             && (!scope->filter
                 || measure_filter_derives(report->key_kind, scope->filter))) {
-            error = check_rows(scope, report, group_by);
+            char *error = check_rows(scope, report, group_by);
+
             if (error) {
                 return error;
             }
             continue;
         }
         measure_group_by_name(group_by, name);
-        stream = measure_check_memory(open_memstream(&error, &size));
-        fprintf(stream, "%s%s needs more than epoch %"PRIu64" counted: it "
-                "ran with measure-key=%s", group_derives ? "where" : "by=",
-                group_derives ? "" : name, report->number,
-                measure_kind_name(report->key_kind));
-        fclose(stream);
-        return error;
+        return measure_format("%s%s needs more than epoch %"PRIu64" counted: "
+                              "it ran with measure-key=%s",
+                              group_derives ? "where" : "by=",
+                              group_derives ? "" : name, report->number,
+                              measure_kind_name(report->key_kind));
     }
     if (scope->one_core) {
         bool known = false;
@@ -227,13 +218,11 @@ measure_scope_check(const struct measure_scope *scope,
             known = true;
         }
         if (!known && scope->n_reports) {
-            stream = measure_check_memory(open_memstream(&error, &size));
-            fprintf(stream, "pmd=%u: no packet thread on that core was "
-                    "measured", scope->core);
-            fclose(stream);
+            return measure_format("pmd=%u: no packet thread on that core was "
+                                  "measured", scope->core);
         }
     }
-    return error;
+    return NULL;
 }
 
 /* Writing. */

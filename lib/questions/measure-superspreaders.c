@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/measure-top.h"
+#include "questions/measure-question.h"
 
 /* One question, while it is answered.
  *
@@ -419,3 +420,73 @@ measure_superspreaders_write(
     measure_superspreaders_answer_destroy(&answer);
     return true;
 }
+
+/* The class of the question. */
+
+static bool
+parse_by(const char *value, struct measure_arguments *args)
+{
+    enum measure_superspreaders_by by;
+
+    measure_argument_keep(&args->by, value);
+    return measure_superspreaders_by_from_name(value, &by);
+}
+
+static const struct measure_argument argument_by = {
+    "by=", "by=source|by=destination|by=source-port",
+    "by=" MEASURE_SUPERSPREADERS_BY_VALID, parse_by
+};
+
+static const struct measure_argument *const arguments[] = {
+    &argument_by, &measure_argument_min, &measure_argument_where,
+    &measure_argument_epoch, &measure_argument_last, &measure_argument_pmd,
+    &measure_argument_n, &measure_argument_format, NULL
+};
+
+static enum measure_superspreaders_by
+asked_by(const struct measure_asked *asked)
+{
+    enum measure_superspreaders_by by = MEASURE_SUPERSPREADERS_BY_SOURCE;
+
+    if (asked->args->by) {
+        measure_superspreaders_by_from_name(asked->args->by, &by);
+    }
+    return by;
+}
+
+static void
+class_group(const struct measure_asked *asked,
+            struct measure_group_by *group_by)
+{
+    measure_superspreaders_group(asked_by(asked), group_by);
+}
+
+static const char *
+class_needs_complete(const struct measure_asked *asked)
+{
+    (void) asked;
+    return "measure/superspreaders";
+}
+
+static bool
+class_write(struct measure_output *o, const struct measure_asked *asked)
+{
+    const struct measure_arguments *args = asked->args;
+    const struct measure_config *config = asked->config;
+    struct measure_superspreaders_question question = {
+        .by = asked_by(asked),
+        .min = args->min_given ? args->min : config->superspreader,
+        .n = args->n,
+        .exclude = &config->superspreader_exclude,
+    };
+
+    return measure_superspreaders_write(o, asked->scope, &question);
+}
+
+const struct measure_question_class measure_question_superspreaders = {
+    .name = "superspreaders",
+    .arguments = arguments,
+    .group = class_group,
+    .needs_complete = class_needs_complete,
+    .write = class_write,
+};

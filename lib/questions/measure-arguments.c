@@ -1,35 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arguments of the commands measure/.... */
+/* The arguments of questions. */
 
 #include <config.h>
 
-#include "measure-arguments.h"
+#include "questions/measure-arguments.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/measure-base.h"
+#include "base/measure-memory.h"
 #include "base/measure-number.h"
-#include "openvswitch/dynamic-string.h"
-#include "util.h"
+#include "key/measure-filter.h"
 
-static bool
-parse_by(const char *value, struct measure_arguments *args)
+/* Replaces '*to' by a copy of 'value'. */
+void
+measure_argument_keep(char **to, const char *value)
 {
-    args->by_given = true;
-    return measure_hitters_parse_by(value, &args->hitters);
-}
-
-static bool
-parse_spreaders_by(const char *value, struct measure_arguments *args)
-{
-    return measure_superspreaders_by_from_name(value, &args->spreaders_by);
+    free(*to);
+    *to = measure_check_memory(strdup(value));
 }
 
 /* What it means depends on the bridge. */
 static bool
 parse_where(const char *value, struct measure_arguments *args)
 {
-    free(args->where);
-    args->where = xstrdup(value);
+    measure_argument_keep(&args->where, value);
     return true;
 }
 
@@ -60,8 +57,9 @@ parse_last(const char *value, struct measure_arguments *args)
     if (digits >= sizeof number) {
         return false;
     }
-    ovs_strzcpy(number, value, digits + 1);
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+    memcpy(number, value, digits);
+    number[digits] = '\0';
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (!strcmp(value + digits, units[i].suffix)
             && measure_integer_parse(number, 1, UINT32_MAX, &args->last_ms)) {
             args->last_ms *= units[i].ms;
@@ -82,9 +80,8 @@ parse_pmd(const char *value, struct measure_arguments *args)
 static bool
 parse_sort(const char *value, struct measure_arguments *args)
 {
-    args->hitters.sort = (!strcmp(value, "bytes")
-                          ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS);
-    return !strcmp(value, "bytes") || !strcmp(value, "packets");
+    args->sort_by_bytes = !strcmp(value, "bytes");
+    return args->sort_by_bytes || !strcmp(value, "packets");
 }
 
 static bool
@@ -120,16 +117,6 @@ parse_format(const char *value, struct measure_arguments *args)
     return !strcmp(value, "json") || !strcmp(value, "text");
 }
 
-const struct measure_argument measure_argument_by = {
-    "by=", "by=flow|by=pair|by=source|by=destination|by=source-port|"
-    "by=destination-port|by=protocol|by=port|by=vlan|by=tunnel|by=source/N|"
-    "by=destination/N|by=source/*|by=destination/*",
-    "by=" MEASURE_GROUP_BY_VALID "; or source/* or destination/*", parse_by
-};
-const struct measure_argument measure_argument_spreaders_by = {
-    "by=", "by=source|by=destination|by=source-port",
-    "by=" MEASURE_SUPERSPREADERS_BY_VALID, parse_spreaders_by
-};
 const struct measure_argument measure_argument_where = {
     "where=", "where=FILTER", "where=" MEASURE_FILTER_VALID, parse_where
 };
@@ -166,18 +153,20 @@ const struct measure_argument measure_argument_format = {
     "format=", "format=json", "format=text or format=json", parse_format
 };
 
-/* Returns the usage of a command that takes 'arguments', which the caller must
+/* Returns the usage of what takes 'arguments', which the caller must
  * free(). */
 char *
 measure_arguments_usage(const struct measure_argument *const arguments[])
 {
-    struct ds usage = DS_EMPTY_INITIALIZER;
+    char *usage = measure_format("[bridge]");
 
-    ds_put_cstr(&usage, "[bridge]");
     for (; *arguments; arguments++) {
-        ds_put_format(&usage, " [%s]", (*arguments)->usage);
+        char *longer = measure_format("%s [%s]", usage, (*arguments)->usage);
+
+        free(usage);
+        usage = longer;
     }
-    return ds_steal_cstr(&usage);
+    return usage;
 }
 
 /* Returns the one of 'arguments' whose name 'word' has but for dashes in front
@@ -209,26 +198,31 @@ unknown_argument(const char *word, const char *next,
                  const struct measure_argument *const arguments[],
                  struct measure_arguments *args)
 {
-    struct ds error = DS_EMPTY_INITIALIZER;
     const char *value;
     const struct measure_argument *meant = find_meant(word, arguments, &value);
+    char *error;
 
     if (meant) {
         value = value ? value : next;
-        return xasprintf("%s: unknown argument; did you mean %s%s?", word,
-                         meant->prefix,
-                         value && meant->parse(value, args) ? value : "...");
+        return measure_format("%s: unknown argument; did you mean %s%s?", word,
+                              meant->prefix,
+                              (value && meant->parse(value, args)
+                               ? value : "..."));
     }
-    ds_put_format(&error, "%s: unknown argument; valid is one bridge", word);
+    error = measure_format("%s: unknown argument; valid is one bridge", word);
     for (; *arguments; arguments++) {
-        ds_put_format(&error, ", %s", (*arguments)->valid);
+        char *longer = measure_format("%s, %s", error, (*arguments)->valid);
+
+        free(error);
+        error = longer;
     }
-    return ds_steal_cstr(&error);
+    return error;
 }
 
-/* Parses the arguments of a command that takes 'arguments' into 'args'.
- * Returns NULL if all is well, else an error message, which the caller must
- * free(). */
+/* Parses 'argv', behind its first element, which may have what 'arguments'
+ * lists, into 'args'.  Returns NULL if all is well, else an error message,
+ * which the caller must free().  measure_arguments_destroy() must follow in
+ * any case. */
 char *
 measure_arguments_parse(int argc, const char *argv[],
                         const struct measure_argument *const arguments[],
@@ -246,7 +240,8 @@ measure_arguments_parse(int argc, const char *argv[],
             const char *value = argv[i] + strlen((*match)->prefix);
 
             if (!(*match)->parse(value, args)) {
-                return xasprintf("%s: valid is %s", argv[i], (*match)->valid);
+                return measure_format("%s: valid is %s", argv[i],
+                                      (*match)->valid);
             }
         } else if (argv[i][0] == '-' || strchr(argv[i], '=') || args->bridge) {
             return unknown_argument(argv[i], i + 1 < argc ? argv[i + 1] : NULL,
@@ -256,7 +251,7 @@ measure_arguments_parse(int argc, const char *argv[],
         }
     }
     if (args->epoch_given && args->last_given) {
-        return xstrdup("epoch= and last= exclude each other");
+        return measure_format("epoch= and last= exclude each other");
     }
     return NULL;
 }
@@ -264,5 +259,6 @@ measure_arguments_parse(int argc, const char *argv[],
 void
 measure_arguments_destroy(struct measure_arguments *args)
 {
+    free(args->by);
     free(args->where);
 }

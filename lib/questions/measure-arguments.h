@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arguments of the commands measure/.... */
+/* The arguments of questions. */
 
 #ifndef MEASURE_ARGUMENTS_H
 #define MEASURE_ARGUMENTS_H 1
 
-#include "base/measure-output.h"
-#include "questions/measure-heavy-hitters.h"
-#include "questions/measure-superspreaders.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* The arguments of the commands measure/...
- * =========================================
+#include "base/measure-output.h"
+
+/* The arguments of questions
+ * ==========================
  *
- * All commands take '[bridge] [NAME=VALUE]...' in any order.  A command has a
- * list of the arguments that it takes, which makes its usage, parses what is
- * given, and says in an error what is valid.
+ * Whoever asks, a command of the switch or another program, writes '[bridge]
+ * [NAME=VALUE]...' in any order.  Each question has a list of the arguments
+ * that it takes, which makes its usage, parses what is given, and says in an
+ * error what is valid.
  *
  * Thread safety: no shared state. */
 
 struct measure_arguments {
-    const char *bridge;             /* NULL for all.  Main thread only. */
+    const char *bridge;             /* As it was given.  NULL for all. */
     enum measure_format format;
-    bool json_reply;                /* 'ovs-appctl --format json'. */
 
-    struct measure_hitters_question hitters;    /* Its by= and sort=. */
-    bool by_given;
-    enum measure_superspreaders_by spreaders_by;
-    char *where;                    /* NULL for all rows. */
+    /* Valid for the question, or NULL. */
+    char *by;
+    char *where;
 
     /* The epochs: the last one, one by its number or from the end, or those
      * of the last milliseconds. */
@@ -37,10 +37,11 @@ struct measure_arguments {
     bool pmd_given;
     uint64_t pmd;                   /* Core. */
 
-    uint64_t n;
+    bool sort_by_bytes;
     bool n_given;
-    uint64_t min;
+    uint64_t n;
     bool min_given;
+    uint64_t min;
     uint64_t since;
     uint64_t top;
 };
@@ -52,9 +53,7 @@ struct measure_argument {
     bool (*parse)(const char *value, struct measure_arguments *);
 };
 
-/* The lists of arguments end with NULL. */
-extern const struct measure_argument measure_argument_by;
-extern const struct measure_argument measure_argument_spreaders_by;
+/* Those that several take.  Lists of arguments end with NULL. */
 extern const struct measure_argument measure_argument_where;
 extern const struct measure_argument measure_argument_epoch;
 extern const struct measure_argument measure_argument_last;
@@ -71,5 +70,6 @@ char *measure_arguments_parse(int argc, const char *argv[],
                               const struct measure_argument *const[],
                               struct measure_arguments *);
 void measure_arguments_destroy(struct measure_arguments *);
+void measure_argument_keep(char **to, const char *value);
 
 #endif /* measure-arguments.h */
