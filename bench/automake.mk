@@ -2,85 +2,92 @@
 
 # Benchmarks.  See bench/README.md.
 
-AM_CPPFLAGS += -I$(top_srcdir)/bench
+AM_CPPFLAGS += -I$(top_srcdir)/bench/library
 
 # Structures of the papers that the switch has no use for.
 bench_contenders = \
-	bench/contenders/measure-shared.c \
-	bench/contenders/measure-shared.h \
-	bench/contenders/measure-table-pointer.c \
-	bench/contenders/measure-table-pointer.h
+	bench/library/contenders/measure-shared.c \
+	bench/library/contenders/measure-shared.h \
+	bench/library/contenders/measure-table-pointer.c \
+	bench/library/contenders/measure-table-pointer.h
 
-check_PROGRAMS += bench/measure-bench
-bench_measure_bench_SOURCES = \
+check_PROGRAMS += bench/library/measure-bench
+bench_library_measure_bench_SOURCES = \
 	$(bench_contenders) \
-	bench/accuracy.c \
-	bench/bench.h \
-	bench/entries.c \
-	bench/linear.h \
-	bench/measure-bench.c \
-	bench/sketches.c \
-	bench/structures.c \
-	bench/tasks.c \
-	bench/traffic.c \
-	bench/variants.c
-bench_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
-bench_measure_bench_LDADD = $(bench_peers) lib/libovs-measure.la $(PCAP_LIBS) \
-	-lpthread
-bench_measure_bench_DEPENDENCIES = $(bench_peers) lib/libovs-measure.la
-EXTRA_DIST += bench/README.md bench/instructions.json bench/peer-cmap.c \
-	bench/peer-dpdk.c
-EXTRA_DIST += bench/ovs-overhead bench/overhead_cases.py \
-	bench/overhead_epochs.py bench/overhead_instructions.py \
-	bench/overhead_statistics.py \
-	bench/overhead_switch.py bench/overhead_traces.py
+	bench/library/accuracy.c \
+	bench/library/bench.h \
+	bench/library/entries.c \
+	bench/library/linear.h \
+	bench/library/measure-bench.c \
+	bench/library/sketches.c \
+	bench/library/structures.c \
+	bench/library/tasks.c \
+	bench/library/traffic.c \
+	bench/library/variants.c
+bench_library_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
+bench_library_measure_bench_LDADD = $(bench_peers) lib/libovs-measure.la \
+	$(PCAP_LIBS) -lpthread
+bench_library_measure_bench_DEPENDENCIES = $(bench_peers) lib/libovs-measure.la
+EXTRA_DIST += \
+	bench/README.md \
+	bench/library/instructions.json \
+	bench/library/peer-cmap.c \
+	bench/library/peer-dpdk.c \
+	bench/switch/ovs-overhead \
+	bench/switch/overhead_cases.py \
+	bench/switch/overhead_epochs.py \
+	bench/switch/overhead_instructions.py \
+	bench/switch/overhead_statistics.py \
+	bench/switch/overhead_switch.py \
+	bench/switch/overhead_traces.py
 
-check_PROGRAMS += bench/merge-scale
-bench_merge_scale_LDADD = lib/libovs-measure.la -lpthread
+check_PROGRAMS += bench/library/merge-scale
+bench_library_merge_scale_LDADD = lib/libovs-measure.la -lpthread
 
 # The peers are compiled with the flags of those that they come from.
-bench_peers = bench/peer-cmap.o bench/peer-dpdk.o
+bench_peers = bench/library/peer-cmap.o bench/library/peer-dpdk.o
 CLEANFILES += $(bench_peers)
-bench_compile = $(MKDIR_P) bench && \
-	$(CC) -Ilib -I$(srcdir)/lib -I$(srcdir)/bench
+bench_compile = $(MKDIR_P) bench/library && \
+	$(CC) -Ilib -I$(srcdir)/lib -I$(srcdir)/bench/library
 bench_compile_end = $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -c -o $@
 
-bench/peer-dpdk.o: bench/peer-dpdk.c bench/bench.h
+bench/library/peer-dpdk.o: bench/library/peer-dpdk.c bench/library/bench.h
 if BENCH_DPDK
 	$(AM_V_CC)$(bench_compile) -I. -DBENCH_HAVE_DPDK \
 	    -DALLOW_EXPERIMENTAL_API $(DPDK_CFLAGS) $(bench_compile_end) \
-	    $(srcdir)/bench/peer-dpdk.c
-bench_measure_bench_LDADD += $(DPDK_LIBS)
+	    $(srcdir)/bench/library/peer-dpdk.c
+bench_library_measure_bench_LDADD += $(DPDK_LIBS)
 else
 	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
-	    $(srcdir)/bench/peer-dpdk.c
+	    $(srcdir)/bench/library/peer-dpdk.c
 endif
 
 if BUILD_OVS
 # With the configuration of Open vSwitch.
-bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h ovs.built
+bench/library/peer-cmap.o: bench/library/peer-cmap.c bench/library/bench.h \
+    ovs.built
 	$(AM_V_CC)version=`sed -n 's/^#define PACKAGE_VERSION //p' \
 	    ovs/config.h` && \
 	$(bench_compile) -isystem ovs -isystem ovs/include -isystem ovs/lib \
 	    -DBENCH_HAVE_OVS -DBENCH_OVS_VERSION="$$version" \
-	    $(bench_compile_end) $(srcdir)/bench/peer-cmap.c
-bench_measure_bench_LDADD += ovs/lib/libopenvswitch.la
-bench_measure_bench_DEPENDENCIES += ovs.built
+	    $(bench_compile_end) $(srcdir)/bench/library/peer-cmap.c
+bench_library_measure_bench_LDADD += ovs/lib/libopenvswitch.la
+bench_library_measure_bench_DEPENDENCIES += ovs.built
 else
-bench/peer-cmap.o: bench/peer-cmap.c bench/bench.h
+bench/library/peer-cmap.o: bench/library/peer-cmap.c bench/library/bench.h
 	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
-	    $(srcdir)/bench/peer-cmap.c
+	    $(srcdir)/bench/library/peer-cmap.c
 endif
-bench_measure_bench_LINK = $(LIBTOOL) --silent --tag=CC --mode=link $(CCLD) \
-	$(bench_measure_bench_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) \
+bench_library_measure_bench_LINK = $(LIBTOOL) --silent --tag=CC --mode=link \
+	$(CCLD) $(bench_library_measure_bench_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) \
 	-o $@
 
 # What the results say of the program.
-bench/measure_bench-measure-bench.$(OBJEXT): bench/build.h
-bench/merge-scale.$(OBJEXT): bench/build.h
-CLEANFILES += bench/build.h
-bench/build.h: FORCE
-	@$(MKDIR_P) bench && { \
+bench/library/measure_bench-measure-bench.$(OBJEXT): bench/library/build.h
+bench/library/merge-scale.$(OBJEXT): bench/library/build.h
+CLEANFILES += bench/library/build.h
+bench/library/build.h: FORCE
+	@$(MKDIR_P) bench/library && { \
 	    commit=`cd $(srcdir) && git describe --always --dirty \
 	        --exclude='*' 2>/dev/null` || commit=unknown; \
 	    echo "#define BENCH_COMMIT \"$$commit\""; \
@@ -92,23 +99,24 @@ FORCE:
 
 # Result files and plots; a comparison of a minute; the plots only.
 .PHONY: bench bench-short bench-plot bench-merge
-bench: bench/measure-bench
-	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run
-bench-short: bench/measure-bench
-	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run --short
-bench-merge: bench/merge-scale
+bench: bench/library/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/run
+bench-short: bench/library/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/run --short
+bench-merge: bench/library/merge-scale
 	$(MKDIR_P) $(srcdir)/bench/results
-	bench/merge-scale --format json > $(srcdir)/bench/results/merge-scale.json
+	bench/library/merge-scale --format json \
+	    > $(srcdir)/bench/results/merge-scale.json
 bench-plot:
-	$(srcdir)/bench/run --plot
-EXTRA_DIST += bench/results bench/run bench/run-overhead
+	$(srcdir)/bench/library/run --plot
+EXTRA_DIST += bench/results bench/library/run bench/switch/run-overhead
 
 # What measurement costs in the switch: as root, on a quiet machine.
 .PHONY: bench-overhead
 bench-overhead: all
-	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/run-overhead
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/switch/run-overhead
 
 # Instruction counts, as in 'make check'.
 .PHONY: bench-check
-bench-check: bench/measure-bench
-	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/check
+bench-check: bench/library/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/check

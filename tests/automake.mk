@@ -5,8 +5,8 @@
 #     12 passed, 0 failed, 1 skipped
 #
 # or, when written with libcheck, with "100%: Checks: 12, Failures: 0,
-# Errors: 0".  tests/count-results adds them up.  A test that cannot run at
-# all exits with status 77 and says what it has left out.
+# Errors: 0".  tests/scripts/count-results adds them up.  A test that cannot run
+# at all exits with status 77 and says what it has left out.
 
 AM_TESTS_ENVIRONMENT = \
 	MEASURE_SOURCE='$(abs_top_srcdir)'; export MEASURE_SOURCE; \
@@ -73,9 +73,9 @@ tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
 tests_unit_check_shared_SOURCES = tests/unit/check-shared.c \
-	bench/contenders/measure-shared.c
+	bench/library/contenders/measure-shared.c
 tests_unit_check_table_pointer_SOURCES = tests/unit/check-table-pointer.c \
-	bench/contenders/measure-table-pointer.c
+	bench/library/contenders/measure-table-pointer.c
 tests_unit_check_shared_LDADD = $(LDADD) -lpthread
 tests_unit_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_unit_check_bounds_LDADD = $(LDADD) -lm -lpthread
@@ -94,76 +94,76 @@ tests_unit_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 
 # Tests of the scripts and utilities that need no switch.
 script_tests = \
-	bench/check \
-	tests/bench-output \
-	tests/check-house \
-	tests/count-results-test \
-	tests/documentation-test \
-	tests/extending-test \
-	tests/patch-apply \
-	tests/replay-pcap
+	bench/library/check \
+	tests/scripts/bench-output \
+	tests/scripts/check-house \
+	tests/scripts/count-results-test \
+	tests/scripts/documentation-test \
+	tests/scripts/extending-test \
+	tests/scripts/patch-apply \
+	tests/replay/replay-pcap
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions
 
 # Our tests of the patched switch, with dummy ports.
-switch_tests = tests/switch-testsuite
+switch_tests = tests/switch/switch-testsuite
 switch_suite = \
-	tests/testsuite.at \
-	tests/measure-commands.at \
-	tests/measure-completion.at \
-	tests/measure-config.at \
-	tests/measure-epochs.at \
-	tests/measure-frames.at \
-	tests/measure-macros.at \
-	tests/measure-memory.at \
-	tests/measure-questions.at \
-	tests/measure-watch.at \
-	tests/measure-pmd.at \
-	tests/measure-ports.at \
-	tests/measure-structures.at \
-	tests/measure-tunnels.at
+	tests/switch/testsuite.at \
+	tests/switch/measure-commands.at \
+	tests/switch/measure-completion.at \
+	tests/switch/measure-config.at \
+	tests/switch/measure-epochs.at \
+	tests/switch/measure-frames.at \
+	tests/switch/measure-macros.at \
+	tests/switch/measure-memory.at \
+	tests/switch/measure-questions.at \
+	tests/switch/measure-watch.at \
+	tests/switch/measure-pmd.at \
+	tests/switch/measure-ports.at \
+	tests/switch/measure-structures.at \
+	tests/switch/measure-tunnels.at
 if BUILD_OVS
-check_DATA += tests/testsuite ovs/vswitchd/ovs-vswitchd-switching
+check_DATA += tests/switch/testsuite ovs/vswitchd/ovs-vswitchd-switching
 endif
-CLEANFILES += tests/testsuite
+CLEANFILES += tests/switch/testsuite
 CLEAN_LOCAL += clean-switch-tests
 
 # With the macros of Open vSwitch's own test suite.
 AUTOM4TE = autom4te
-tests/testsuite: $(switch_suite) ovs.source
-	$(AM_V_GEN)$(MKDIR_P) tests && \
+tests/switch/testsuite: $(switch_suite) ovs.source
+	$(AM_V_GEN)$(MKDIR_P) tests/switch && \
 	$(AUTOM4TE) --language=autotest -I $(srcdir) -I ovs -o $@ \
-	    $(srcdir)/tests/testsuite.at
+	    $(srcdir)/tests/switch/testsuite.at
 
 # The switch with an input function that is switched at the worst moment.
-EXTRA_DIST += tests/input-switching.c
-ovs/vswitchd/ovs-vswitchd-switching: tests/input-switching.c ovs.built
+EXTRA_DIST += tests/switch/input-switching.c
+ovs/vswitchd/ovs-vswitchd-switching: tests/switch/input-switching.c ovs.built
 	$(MAKE) -C ovs -f $(abs_srcdir)/ovs-patches/generated.mk \
-	    SWITCHING='$(abs_srcdir)/tests/input-switching.c' \
+	    SWITCHING='$(abs_srcdir)/tests/switch/input-switching.c' \
 	    vswitchd/ovs-vswitchd-switching
 .PHONY: clean-switch-tests
 clean-switch-tests:
-	-rm -rf tests/switch
+	-rm -rf tests/switch/work
 
 # Captures, replayed through the patched switch and DPDK.
 replay_tests = \
-	tests/bench-overhead \
-	tests/replay-answers \
-	tests/replay-errors \
-	tests/replay-malformed \
-	tests/replay-truth \
-	tests/schemas-test \
-	tests/soak-test
+	tests/replay/bench-overhead \
+	tests/replay/replay-answers \
+	tests/replay/replay-errors \
+	tests/replay/replay-malformed \
+	tests/replay/replay-truth \
+	tests/replay/schemas-test \
+	tests/replay/soak-test
 
-# Commands of 'make check-long', each an argument of tests/check-long.
+# Commands of 'make check-long', each an argument of tests/scripts/check-long.
 long_tests = \
-	'tests/soak --minutes=10' \
+	'tests/replay/soak --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/check-oracle --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10'
 
 # Open vSwitch's own tests.
-ovs_tests = tests/ovs-testsuite
+ovs_tests = tests/switch/ovs-testsuite
 
 TESTS += $(unit_tests) $(script_tests) $(fetching_tests)
 if BUILD_OVS
@@ -180,26 +180,26 @@ EXTRA_DIST += \
 	$(switch_suite) \
 	$(replay_tests) \
 	$(ovs_tests) \
-	tests/check-long \
-	tests/control.py \
-	tests/count-results \
-	tests/dummy-switch \
-	tests/replaying.py \
-	tests/soak \
-	tests/soak_questions.py \
-	tests/soak_switch.py
+	tests/scripts/check-long \
+	tests/switch/control.py \
+	tests/scripts/count-results \
+	tests/switch/dummy-switch \
+	tests/replay/replaying.py \
+	tests/replay/soak \
+	tests/replay/soak_questions.py \
+	tests/replay/soak_switch.py
 
 # Parts of 'make check', and the sum over the last one.
 .PHONY: check-house check-unit check-threads check-switch check-count check-long
 check-house:
-	$(srcdir)/tests/check-house
+	$(srcdir)/tests/scripts/check-house
 check-unit:
-	$(MAKE) check TESTS='$(unit_tests) tests/replay-pcap'
+	$(MAKE) check TESTS='$(unit_tests) tests/replay/replay-pcap'
 check-threads:
 	$(MAKE) check TESTS='$(threaded_tests)'
 check-switch:
 	$(MAKE) check TESTS='$(switch_tests)'
 check-count:
-	@$(srcdir)/tests/count-results $(TEST_LOGS)
+	@$(srcdir)/tests/scripts/count-results $(TEST_LOGS)
 check-long:
-	@$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/check-long $(long_tests)
+	@$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/scripts/check-long $(long_tests)

@@ -84,4 +84,4 @@ bench_linear_clear(struct bench_linear *linear)
     linear->n_waiting = 0;
 }
 
-#endif /* bench/linear.h */
+#endif /* bench/library/linear.h */

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import time
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
 
 
 def load_replay():

@@ -55,7 +55,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "bench/build.h"
+#include "bench/library/build.h"
 #include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
 #include "questions/measure-superspreaders.h"

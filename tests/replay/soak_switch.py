@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The private Open vSwitch of tests/soak: its servers, which end and start
+"""The private Open vSwitch of the soak test: its servers, which end and start
 again, its packet threads, which can be made to stand, and its log."""
 
 import collections
@@ -9,10 +9,13 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 
-from control import Control, rx_packets
-from replaying import load_script
+from replaying import SOURCE, load_script
+
+sys.path.append(os.path.join(SOURCE, "tests/switch"))
+from control import Control, rx_packets  # noqa: E402
 
 replay = load_script("utilities/ovs-measure-replay")
 Failure = replay.Failure

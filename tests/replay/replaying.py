@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
 TRACES = os.environ.get("MEASURE_TRACES",
                         os.path.join(SOURCE, "../shared/traces"))
 REPLAY = os.path.join(SOURCE, "utilities/ovs-measure-replay")

@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/build.h"
+#include "bench/library/build.h"
 
 #define PROGRAM "measure-bench"
 #define MAX_CONTENDERS 32

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The questions of tests/soak: good ones, garbage, and what an answer must
+"""The questions of the soak test: good ones, garbage, and what an answer must
 be."""
 
 import json
 
 from replaying import load_script, shorten
 
-schemas_test = load_script("tests/schemas-test")
+schemas_test = load_script("tests/replay/schemas-test")
 
 GROUPS = ("flow", "pair", "source", "destination", "source-port",
           "destination-port", "protocol", "port", "vlan", "tunnel",
