@@ -136,8 +136,8 @@ write_thread(struct measure_output *o, const struct monitor *monitor,
         measure_output_uint(o, "max", thread->probes.max_probes);
         measure_output_close(o);
     }
-    write_tables(o, "ipv4", MEASURE_NARROW, load);
-    write_tables(o, "ipv6", MEASURE_WIDE, load);
+    write_tables(o, "narrow-keys", MEASURE_NARROW, load);
+    write_tables(o, "wide-keys", MEASURE_WIDE, load);
     measure_output_close(o);
 }
 
