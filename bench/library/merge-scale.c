@@ -56,6 +56,7 @@
 #include <time.h>
 
 #include "bench/library/build.h"
+#include "questions/measure-changes.h"
 #include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
 #include "questions/measure-superspreaders.h"
@@ -299,7 +300,7 @@ find_changes(const struct measure_report *report)
     struct measure_expectations *changes[MEASURE_N_LAYOUTS] = { &change };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
 
-    if (!measure_query_changes(&scope, MEASURE_KIND_PAIR, changes)) {
+    if (!measure_changes_add(&scope, MEASURE_KIND_PAIR, changes)) {
         fprintf(stderr, "merge-scale: no memory for changes\n");
         exit(EXIT_FAILURE);
     }

@@ -12,6 +12,149 @@
 #include "base/measure-base.h"
 #include "questions/measure-alert.h"
 #include "questions/measure-query.h"
+#include "report/measure-partition.h"
+#include "report/measure-report-estimates.h"
+
+/* Where measure_changes_add() adds to. */
+struct adding {
+    enum measure_key_kind key_kind;
+    struct measure_expectations *const *changes;
+    struct measure_budget *budget;
+};
+
+/* Puts the rows of 'table' into partitions, in the order in which 'change' has
+ * their keys. */
+MEASURE_SPECIALISED void
+split_changes(const struct measure_expectations *change,
+              enum measure_layout layout,
+              const struct measure_table *table, const uint64_t *mask,
+              struct measure_partitions *p)
+{
+    const uint64_t *row = table->rows;
+    uint32_t n_rows = measure_table_n_used(table);
+    unsigned int n_words = measure_key_words(layout);
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        for (unsigned int j = 0; j < n_words; j++) {
+            key[j] = row[j] & mask[j];
+        }
+        measure_partitions_add(p, layout,
+                               measure_change_order(change, layout, key, p->n),
+                               key, row[n_words], row[n_words + 1]);
+        row += measure_row_words(layout);
+    }
+}
+
+/* Adds the rows of 'table' to the running epoch.  Many are first put into the
+ * order of the keys that are expected: else each would wait for another line
+ * of memory. */
+static bool
+add_changes(const struct measure_table *table, void *adding_)
+{
+    const struct adding *adding = adding_;
+    enum measure_layout layout = table->layout;
+    struct measure_expectations *change = adding->changes[layout];
+    const uint64_t *mask = measure_masks[adding->key_kind].words[layout];
+    uint64_t n_rows = measure_table_n_used(table);
+    uint32_t n_parts = measure_partitions_for(n_rows);
+    struct measure_partitions p = { .n = 0 };
+
+    if (n_parts == 1) {
+        measure_expectations_add_rows(change, table->rows, n_rows, mask);
+        return true;
+    }
+    if (measure_budget_allows(adding->budget,
+                              measure_partitions_bytes(layout, n_rows,
+                                                       n_parts))
+        && measure_partitions_init(&p, layout, n_rows, n_parts,
+                                   adding->budget)) {
+        uint32_t n_keys = change->n_keys;
+
+        if (layout == MEASURE_NARROW) {
+            split_changes(change, MEASURE_NARROW, table, mask, &p);
+        } else {
+            split_changes(change, MEASURE_WIDE, table, mask, &p);
+        }
+        for (uint32_t i = 0; i < n_parts; i++) {
+            struct measure_chunk chunk = { .number = 0 };
+
+            measure_expectations_begin_share(change, i, n_parts, n_keys,
+                                             n_rows);
+            while (measure_partition_next_chunk(&p, i, &chunk)) {
+                measure_expectations_add_rows(change, chunk.rows, chunk.n,
+                                              mask);
+            }
+        }
+    } else {
+        measure_expectations_add_rows(change, table->rows, n_rows, mask);
+    }
+    measure_partitions_destroy(&p, adding->budget);
+    return true;
+}
+
+static uint64_t
+missed_packets(enum measure_layout layout, const uint64_t *key,
+               const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_packets;
+}
+
+static uint64_t
+missed_bytes(enum measure_layout layout, const uint64_t *key,
+             const void *report)
+{
+    uint64_t n_packets = 0, n_bytes = 0;
+
+    measure_report_add_missed(report, layout, key, &n_packets, &n_bytes);
+    return n_bytes;
+}
+
+/* Adds all groups by 'key_kind' in 'scope' to the running epoch of 'changes',
+ * which has one table for each layout, and says what they can have missed.
+ * The epoch must be closed before the reports go.  measure_scope_check() must
+ * allow it.  Returns false if there was no memory: the epoch will be
+ * skipped. */
+bool
+measure_changes_add(const struct measure_scope *scope,
+                      enum measure_key_kind key_kind,
+                      struct measure_expectations *const changes[])
+{
+    struct adding adding = { .key_kind = key_kind, .changes = changes };
+    struct measure_totals totals;
+    struct measure_group_by group_by;
+    bool known_by_key, ok;
+
+    if (!scope->n_reports) {
+        return true;
+    }
+    adding.budget = scope->reports[scope->n_reports - 1]->budget;
+    measure_group_by_of_kind(&group_by, key_kind);
+    ok = measure_query(scope, &group_by, add_changes, &adding);
+
+    measure_scope_sum(scope, &totals);
+    known_by_key = (scope->n_reports == 1 && !scope->one_core
+                    && scope->reports[0]->key_kind == key_kind);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        struct measure_expectations *change = changes[layout];
+        bool bytes = change->config.bytes;
+
+        if (!ok) {
+            measure_expectations_skip(change);
+        }
+        measure_expectations_missed(change,
+                                    (bytes ? totals.counters.overflow_bytes
+                                     : totals.counters.overflow_packets),
+                                    (!known_by_key ? NULL
+                                     : bytes ? missed_bytes : missed_packets),
+                                    scope->reports[0]);
+    }
+    return ok;
+}
 
 struct measure_changes *
 measure_changes_ref(struct measure_changes *changes)
@@ -227,7 +370,7 @@ measure_changes_find(struct measure_expected *expected,
         tables[layout] = &expected->tables[layout];
         changes->refused_keys -= tables[layout]->refused_adds;
     }
-    changes->no_memory = !measure_query_changes(scope, changes->key_kind,
+    changes->no_memory = !measure_changes_add(scope, changes->key_kind,
                                                 tables);
     changes->exact = !changes->no_memory;
     changes->overflow_packets = report->counters.overflow_packets;
@@ -311,9 +454,9 @@ measure_changes_write(struct measure_output *o,
     measure_output_uint(o, "warmup-epochs-left", changes->warmup_left);
     measure_output_uint(o, "expected-keys", changes->keys);
     if (changes->by_missing) {
-        note = measure_format("No changes: measure-change-key=%s needs more than "
-                         "the epoch counted.",
-                         measure_kind_name(changes->key_kind));
+        note = measure_format("No changes: measure-change-key=%s needs more "
+                              "than the epoch counted.",
+                              measure_kind_name(changes->key_kind));
         measure_output_note(o, note);
         free(note);
     } else if (changes->no_memory) {
@@ -321,9 +464,9 @@ measure_changes_write(struct measure_output *o,
                             "epoch is skipped.");
     }
     if (changes->refused_keys) {
-        note = measure_format("For %"PRIu64" flows there was no memory to expect "
-                         "anything: their changes are not seen.",
-                         changes->refused_keys);
+        note = measure_format("For %"PRIu64" flows there was no memory to "
+                              "expect anything: their changes are not seen.",
+                              changes->refused_keys);
         measure_output_note(o, note);
         free(note);
     }

@@ -66,6 +66,8 @@ struct measure_expected {
     uint64_t epochs;            /* Since history is kept. */
 };
 
+bool measure_changes_add(const struct measure_scope *, enum measure_key_kind,
+                         struct measure_expectations *const changes[]);
 void measure_expected_forget(struct measure_expected *,
                              struct measure_budget *);
 struct measure_changes *

@@ -6,7 +6,6 @@
 
 #include "questions/measure-scope.h"
 #include "report/measure-aggregate.h"
-#include "report/measure-expectations.h"
 
 /* Questions to reports
  * ====================
@@ -74,7 +73,5 @@ bool measure_query_wholes(const struct measure_scope *,
 bool measure_query_all_light(const struct measure_scope *,
                              const struct measure_group_by *,
                              uint64_t min_packets, uint64_t *keys);
-bool measure_query_changes(const struct measure_scope *, enum measure_key_kind,
-                           struct measure_expectations *const changes[]);
 
 #endif /* measure-query.h */

@@ -26,6 +26,7 @@
 #include <math.h>
 #include <stdarg.h>
 
+#include "questions/measure-changes.h"
 #include "questions/measure-distribution.h"
 #include "questions/measure-heavy-hitters.h"
 #include "questions/measure-superspreaders.h"
@@ -1608,7 +1609,7 @@ ask_changes(void)
             measure_memory_trim(&budget, 0);
             budget.limit = 1;
         }
-        ok = measure_query_changes(&scope, key_kind, pointers);
+        ok = measure_changes_add(&scope, key_kind, pointers);
         budget.limit = 0;
         CHECK(ok || starved);
         seen.no_memory += !ok;

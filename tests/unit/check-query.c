@@ -6,6 +6,7 @@
 #include "check-scopes.h"
 
 #include "base/measure-pace.h"
+#include "questions/measure-changes.h"
 #include "questions/measure-superspreaders.h"
 
 /* More groups than a partition was expected to have rows, and rows than an
@@ -373,7 +374,7 @@ START_TEST(changes_are_those_of_all_packets)
     measure_group_by_of_kind(&group_by, _i);
     expectations_init(&got, 20000);
     expectations_init(&expected, 20000);
-    ck_assert(measure_query_changes(&scope, _i, got.pointers));
+    ck_assert(measure_changes_add(&scope, _i, got.pointers));
     for (size_t i = 0; i < n_packets; i++) {
         struct measure_record record = make_record(&packets[i].fields,
                                                    packets[i].bytes);
@@ -405,7 +406,7 @@ START_TEST(changes_are_those_of_all_packets)
     expectations_destroy(&expected);
 
     expectations_init(&got, 100);
-    ck_assert(measure_query_changes(&scope, _i, got.pointers));
+    ck_assert(measure_changes_add(&scope, _i, got.pointers));
     ck_assert_uint_eq(got.change[MEASURE_NARROW].n_keys, 100);
     ck_assert_uint_gt(got.change[MEASURE_NARROW].refused_adds, 0);
     expectations_destroy(&got);
@@ -459,7 +460,7 @@ close_epoch(struct expectations *e, const struct measure_report *report,
     struct measure_change_row rows[100];
     size_t n = 0;
 
-    ck_assert_int_eq(measure_query_changes(&scope, key_kind, e->pointers), ok);
+    ck_assert_int_eq(measure_changes_add(&scope, key_kind, e->pointers), ok);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         n += measure_expectations_close(e->pointers[i], rows,
                                         ARRAY_SIZE(rows));
