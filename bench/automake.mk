@@ -15,15 +15,33 @@ check_PROGRAMS += bench/library/measure-bench
 bench_library_measure_bench_SOURCES = \
 	$(bench_contenders) \
 	bench/library/accuracy.c \
-	bench/library/bench.h \
+	bench/library/accuracy.h \
+	bench/library/changes.c \
+	bench/library/changes.h \
+	bench/library/contender.h \
 	bench/library/entries.c \
+	bench/library/entries.h \
+	bench/library/linear.c \
 	bench/library/linear.h \
 	bench/library/measure-bench.c \
+	bench/library/options.c \
+	bench/library/options.h \
+	bench/library/results.c \
+	bench/library/results.h \
+	bench/library/shared.c \
+	bench/library/shared.h \
 	bench/library/sketches.c \
-	bench/library/structures.c \
+	bench/library/sketches.h \
+	bench/library/superspreaders.c \
+	bench/library/superspreaders.h \
+	bench/library/support.c \
+	bench/library/support.h \
 	bench/library/tasks.c \
+	bench/library/tasks.h \
 	bench/library/traffic.c \
-	bench/library/variants.c
+	bench/library/traffic.h \
+	bench/library/variants.c \
+	bench/library/variants.h
 bench_library_measure_bench_CFLAGS = $(WARNING_CFLAGS) $(SANITIZER_CFLAGS)
 bench_library_measure_bench_LDADD = $(bench_peers) lib/libovs-measure.la \
 	$(PCAP_LIBS) -lpthread
@@ -32,7 +50,9 @@ EXTRA_DIST += \
 	bench/README.md \
 	bench/library/instructions.json \
 	bench/library/peer-cmap.c \
+	bench/library/peer-cmap.h \
 	bench/library/peer-dpdk.c \
+	bench/library/peer-dpdk.h \
 	bench/switch/ovs-overhead \
 	bench/switch/overhead_cases.py \
 	bench/switch/overhead_epochs.py \
@@ -51,7 +71,11 @@ bench_compile = $(MKDIR_P) bench/library && \
 	$(CC) -Ilib -I$(srcdir)/lib -I$(srcdir)/bench/library
 bench_compile_end = $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -c -o $@
 
-bench/library/peer-dpdk.o: bench/library/peer-dpdk.c bench/library/bench.h
+peer_headers = bench/library/contender.h bench/library/support.h \
+	bench/library/traffic.h
+
+bench/library/peer-dpdk.o: bench/library/peer-dpdk.c \
+    bench/library/peer-dpdk.h $(peer_headers)
 if BENCH_DPDK
 	$(AM_V_CC)$(bench_compile) -I. -DBENCH_HAVE_DPDK \
 	    -DALLOW_EXPERIMENTAL_API $(DPDK_CFLAGS) $(bench_compile_end) \
@@ -64,8 +88,8 @@ endif
 
 if BUILD_OVS
 # With the configuration of Open vSwitch.
-bench/library/peer-cmap.o: bench/library/peer-cmap.c bench/library/bench.h \
-    ovs.built
+bench/library/peer-cmap.o: bench/library/peer-cmap.c \
+    bench/library/peer-cmap.h $(peer_headers) ovs.built
 	$(AM_V_CC)version=`sed -n 's/^#define PACKAGE_VERSION //p' \
 	    ovs/config.h` && \
 	$(bench_compile) -isystem ovs -isystem ovs/include -isystem ovs/lib \
@@ -74,7 +98,8 @@ bench/library/peer-cmap.o: bench/library/peer-cmap.c bench/library/bench.h \
 bench_library_measure_bench_LDADD += ovs/lib/libopenvswitch.la
 bench_library_measure_bench_DEPENDENCIES += ovs.built
 else
-bench/library/peer-cmap.o: bench/library/peer-cmap.c bench/library/bench.h
+bench/library/peer-cmap.o: bench/library/peer-cmap.c \
+    bench/library/peer-cmap.h $(peer_headers)
 	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
 	    $(srcdir)/bench/library/peer-cmap.c
 endif
@@ -83,7 +108,7 @@ bench_library_measure_bench_LINK = $(LIBTOOL) --silent --tag=CC --mode=link \
 	-o $@
 
 # What the results say of the program.
-bench/library/measure_bench-measure-bench.$(OBJEXT): bench/library/build.h
+bench/library/measure_bench-results.$(OBJEXT): bench/library/build.h
 bench/library/merge-scale.$(OBJEXT): bench/library/build.h
 CLEANFILES += bench/library/build.h
 bench/library/build.h: FORCE

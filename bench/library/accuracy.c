@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exact answers, and how right those of a contender are. */
 
-/* Exact answers, and how right those of a contender are. */
-
 #include <config.h>
 
-#include "bench.h"
+#include "accuracy.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -6,18 +6,19 @@
  * packets, and the rest of it is overwritten by each packet, as in the paper.
  *
  * The library's linear table has rows of one size, so that the first two are
- * plain ones of our own; the one with pointers is the library's.  A heap is
- * not among them: the library's keeps entries where they are and moves their
- * numbers, whatever their size. */
+ * plain ones of our own; the one with pointers is that of
+ * measure-table-pointer.h.  A heap is not among them: the library's keeps
+ * entries where they are and moves their numbers, whatever their size. */
 
 #include <config.h>
 
-#include "bench.h"
+#include "entries.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "contenders/measure-table-pointer.h"
+#include "support.h"
 
 #define CELLS (1u << 20)        /* Of the array. */
 

@@ -12,12 +12,13 @@
 #include "util.h"
 #endif
 
-#include "bench.h"
+#include "peer-cmap.h"
 
 #ifdef BENCH_HAVE_OVS
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "support.h"
 
 struct flow {
     struct bench_key key;

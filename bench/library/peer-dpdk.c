@@ -8,11 +8,11 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "peer-dpdk.h"
 
 #ifdef BENCH_HAVE_DPDK
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +24,8 @@
 #include <rte_malloc.h>
 #include <rte_member.h>
 #include <rte_version.h>
+
+#include "support.h"
 
 #define HEAP "measure-bench"
 #define HEAP_SIZE (UINT64_C(2) << 30)
@@ -245,13 +247,13 @@ rte_member_sketch_create(struct bench_settings *settings,
                          const char **why_not)
 {
     struct rte_member_parameters parameters = {
-        .name = bench_creating->name,
+        .name = settings->contender->name,
         .type = RTE_MEMBER_TYPE_SKETCH,
         .key_len = sizeof(struct bench_key),
         .prim_hash_seed = settings->secret.words[1],
         .sec_hash_seed = settings->secret.words[2],
         .error_rate = ERROR_RATE,
-        .sample_rate = bench_creating->parameter,
+        .sample_rate = settings->contender->parameter,
         .top_k = TOP_K,
     };
     struct member *member;
@@ -265,7 +267,7 @@ rte_member_sketch_create(struct bench_settings *settings,
         /* Five rows of 8 bytes, an odd number of columns. */
         uint32_t columns = (settings->memory / 40) | 1;
 
-        parameters.error_rate = 4.0 / columns / bench_creating->parameter;
+        parameters.error_rate = 4.0 / columns / settings->contender->parameter;
     }
     before = heap_used();
     member = measure_xzalloc(sizeof *member);

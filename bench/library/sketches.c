@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contenders: the sketches of the library. */
+/* Contenders: the other structures of the library. */
 
-/* The other structures of the library: those of the paper beside the linear
- * table.
+/* The structures of the paper beside the linear table.
  *
  * They count packet records, as in the switch; only the count array, of which
  * each instruction shows, is fed from the keys directly, like the linear table
@@ -10,7 +9,7 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "sketches.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -318,7 +317,7 @@ CONTENDER(bench_count_min, count_min, "count-min", false, 0);
 static void
 cuckoo_fill(struct sketch *sketch, const struct bench_settings *settings)
 {
-    uint32_t rows = bench_creating->parameter;
+    uint32_t rows = settings->contender->parameter;
     size_t bucket = rows * sizeof(struct measure_row_ipv4);
 
     sketch->cuckoo_params = (struct measure_cuckoo_params) {

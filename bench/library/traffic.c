@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets drawn by Zipf's law, or read from a capture. */
 
-/* The packets: drawn by Zipf's law, or read from a capture.
- *
- * Zipf: the flow of rank r (from 1) has a share proportional to r^-skew, as
+/* Zipf: the flow of rank r (from 1) has a share proportional to r^-skew, as
  * in the paper, where skew 1.1 means that the first flow has ten times the
  * packets of the eighth.  The pool of pairs has a tenth as many sources as
  * flows; how many destinations a source has follows Zipf's law with skew 1,
@@ -11,7 +9,7 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "traffic.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-memory.h"
 #include "key/measure-parse.h"
+#include "support.h"
 
 /* A discrete distribution: alias method of Walker and Vose. */
 struct alias {

@@ -7,7 +7,7 @@
 
 #include <config.h>
 
-#include "bench.h"
+#include "variants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ variant_create(struct bench_settings *settings, const char **why_not)
     measure_table_init(&v->table, MEASURE_NARROW,
                        measure_table_lines_for(MEASURE_NARROW,
                                                settings->n_flows
-                                               * bench_creating->parameter
+                                               * settings->contender->parameter
                                                + BENCH_BURST),
                        &settings->budget, MEASURE_ANY_NODE);
     return v;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contenders: the tables of the library, and the floor. */
-
-/* The structures of the library, and the floor. */
+/* Contenders: the linear table, used as a tally does, and the floor. */
 
 #include <config.h>
 
@@ -9,10 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "structures/measure-table.h"
-
-const struct bench_contender *bench_creating;
 
 static const char *const no_memory = "no memory";
 
@@ -113,16 +107,99 @@ const struct bench_contender bench_floor = {
 
 /* The linear table. */
 
+/* Makes 'linear', which is zeroed, empty and of 'n_lines' lines.  Returns
+ * false after setting '*why_not' if there is no memory. */
+bool
+bench_linear_init(struct bench_linear *linear, struct bench_settings *settings,
+                  uint32_t n_lines, const char **why_not)
+{
+    linear->secret = settings->secret;
+    if (!measure_table_init(&linear->table, MEASURE_NARROW, n_lines,
+                            &settings->budget, MEASURE_ANY_NODE)) {
+        *why_not = no_memory;
+        return false;
+    }
+    return true;
+}
+
+static inline void
+count(struct bench_linear *linear, const struct bench_waiting *packet)
+{
+    if (!measure_table_add_at(&linear->table, MEASURE_NARROW,
+                              MEASURE_TABLE_MAX_PROBES, packet->key.words,
+                              packet->home, 1, packet->bytes)) {
+        linear->refused++;
+    }
+}
+
+static inline void
+fetch(struct bench_linear *linear, int i, const struct bench_key *key,
+      uint16_t bytes, bool count_waiting)
+{
+    uint64_t hash = measure_hash(&linear->secret, key->words,
+                                 measure_key_words(MEASURE_NARROW));
+    uint64_t *home = measure_table_home(&linear->table, hash);
+
+    __builtin_prefetch(home, 1);
+    if (count_waiting) {
+        count(linear, &linear->waiting[i]);
+    }
+    linear->waiting[i] = (struct bench_waiting) { *key, home, bytes };
+}
+
+void
+bench_linear_update(void *linear_, const struct bench_key *keys,
+                    const uint16_t *bytes)
+{
+    struct bench_linear *linear = linear_;
+
+    if (!linear->n_waiting) {
+        for (int i = 0; i < BENCH_BURST; i++) {
+            fetch(linear, i, &keys[i], bytes[i], false);
+        }
+        linear->n_waiting = BENCH_BURST;
+        return;
+    }
+    for (int i = 0; i < BENCH_BURST; i++) {
+        fetch(linear, i, &keys[i], bytes[i], true);
+    }
+}
+
+/* Counts the packets that wait. */
+void
+bench_linear_finish(struct bench_linear *linear)
+{
+    for (int i = 0; i < linear->n_waiting; i++) {
+        count(linear, &linear->waiting[i]);
+    }
+    linear->n_waiting = 0;
+}
+
+void
+bench_linear_clear(void *linear_)
+{
+    struct bench_linear *linear = linear_;
+
+    measure_table_clear(&linear->table);
+    linear->refused = 0;
+    linear->n_waiting = 0;
+}
+
+size_t
+bench_linear_memory(const void *linear_)
+{
+    const struct bench_linear *linear = linear_;
+
+    return measure_table_size(linear->table.n_lines);
+}
+
 static void *
 linear_create(struct bench_settings *settings, const char **why_not)
 {
     struct bench_linear *linear = measure_xzalloc(sizeof *linear);
 
-    linear->secret = settings->secret;
-    if (!measure_table_init(&linear->table, MEASURE_NARROW,
-                            table_lines(settings), &settings->budget,
-                            MEASURE_ANY_NODE)) {
-        *why_not = no_memory;
+    if (!bench_linear_init(linear, settings, table_lines(settings),
+                           why_not)) {
         free(linear);
         return NULL;
     }
@@ -136,19 +213,6 @@ linear_destroy(void *linear_, struct bench_settings *settings)
 
     measure_table_destroy(&linear->table, &settings->budget);
     free(linear);
-}
-
-static void
-linear_clear(void *linear)
-{
-    bench_linear_clear(linear);
-}
-
-static void
-linear_update(void *linear, const struct bench_key *keys,
-              const uint16_t *bytes)
-{
-    bench_linear_update(linear, keys, bytes);
 }
 
 static void
@@ -169,21 +233,13 @@ linear_report(void *linear_, uint64_t threshold,
     }
 }
 
-static size_t
-linear_memory(const void *linear_)
-{
-    const struct bench_linear *linear = linear_;
-
-    return measure_table_size(linear->table.n_lines);
-}
-
 const struct bench_contender bench_linear_table = {
     .name = "linear-table",
     .exact = true,
     .create = linear_create,
     .destroy = linear_destroy,
-    .clear = linear_clear,
-    .update = linear_update,
+    .clear = bench_linear_clear,
+    .update = bench_linear_update,
     .report = linear_report,
-    .memory = linear_memory,
+    .memory = bench_linear_memory,
 };
