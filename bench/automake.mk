@@ -62,6 +62,18 @@ EXTRA_DIST += \
 	bench/switch/overhead_traces.py
 
 check_PROGRAMS += bench/library/merge-scale
+bench_library_merge_scale_SOURCES = \
+	bench/library/merge-epochs.c \
+	bench/library/merge-epochs.h \
+	bench/library/merge-hand-over.c \
+	bench/library/merge-hand-over.h \
+	bench/library/merge-load.c \
+	bench/library/merge-load.h \
+	bench/library/merge-questions.c \
+	bench/library/merge-questions.h \
+	bench/library/merge-scale.c \
+	bench/library/support.c \
+	bench/library/support.h
 bench_library_merge_scale_LDADD = lib/libovs-measure.la -lpthread
 
 # The peers are compiled with the flags of those that they come from.
