@@ -39,14 +39,18 @@ static void
 find_changes(struct merge_load *load, const struct measure_report *report)
 {
     struct measure_scope scope = { .reports = &report, .n_reports = 1 };
-    struct measure_expectations *changes[MEASURE_N_LAYOUTS]
-        = { &load->change };
+    struct measure_expectations *changes[MEASURE_N_LAYOUTS] = {
+        [MEASURE_NARROW] = &load->changes[MEASURE_NARROW],
+        [MEASURE_WIDE] = &load->changes[MEASURE_WIDE],
+    };
     struct measure_change_row *rows = measure_xzalloc(1000 * sizeof *rows);
 
-    if (!measure_query_changes(&scope, MEASURE_KIND_PAIR, changes)) {
+    if (!measure_changes_add(&scope, MEASURE_KIND_PAIR, changes)) {
         bench_fail("no memory for changes");
     }
-    measure_expectations_close(&load->change, rows, 1000);
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        measure_expectations_close(changes[layout], rows, 1000);
+    }
     free(rows);
 }
 

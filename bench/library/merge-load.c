@@ -18,17 +18,22 @@
 void
 merge_load_init(struct merge_load *load)
 {
-    const struct measure_expectations_config config = {
-        .layout = MEASURE_NARROW, .alpha = .25, .factor = 3, .floor = 100,
-        .max_keys = CHANGE_KEYS,
-    };
-
     measure_hash_secret_init(&load->secret, load->seed);
-    measure_expectations_init(&load->change, &config, &load->secret,
-                              measure_memory_alloc(
-                                  &load->budget,
-                                  measure_expectations_size(&config),
-                                  MEASURE_ANY_NODE));
+    for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        /* All flows are narrow. */
+        const struct measure_expectations_config config = {
+            .layout = layout, .alpha = .25, .factor = 3, .floor = 100,
+            .max_keys = layout == MEASURE_NARROW ? CHANGE_KEYS : 1,
+        };
+        size_t size = measure_expectations_size(&config);
+
+        measure_expectations_init(&load->changes[layout], &config,
+                                  &load->secret,
+                                  measure_check_memory(
+                                      measure_memory_alloc(
+                                          &load->budget, size,
+                                          MEASURE_ANY_NODE)));
+    }
     for (uint32_t i = 0; i < load->n_threads; i++) {
         load->tallies[i] = merge_new_tally(load);
     }

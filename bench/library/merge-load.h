@@ -29,7 +29,7 @@ struct merge_load {
 
     struct measure_hash_secret secret;
     struct measure_budget budget;
-    struct measure_expectations change;
+    struct measure_expectations changes[MEASURE_N_LAYOUTS];
     struct measure_tally *tallies[MERGE_MAX_THREADS];
 };
 
