@@ -370,7 +370,7 @@ random_below(struct random *r, uint32_t n)
 }
 
 struct flow {
-    int layout;                 /* AF_INET or AF_INET6. */
+    int family;                 /* AF_INET or AF_INET6. */
     uint8_t source[16];
     uint8_t destination[16];
     uint8_t protocol;
@@ -459,7 +459,7 @@ put_ipv4_checksum(uint8_t *ip, size_t header_size)
 static void
 build_frame(const struct flow *flow, uint8_t *frame)
 {
-    size_t address_size = flow->layout == AF_INET ? 4 : 16;
+    size_t address_size = flow->family == AF_INET ? 4 : 16;
     uint8_t *ip = frame + ETH_HEADER_LEN;
     uint32_t ip_size = flow->size - ETH_HEADER_LEN;
     uint8_t *transport;
@@ -468,7 +468,7 @@ build_frame(const struct flow *flow, uint8_t *frame)
     uint32_t sum;
 
     memset(frame, 0, flow->size);
-    if (flow->layout == AF_INET) {
+    if (flow->family == AF_INET) {
         put_ethernet(frame, 0x0800);
         ip[0] = 0x45;
         put_be16(ip + 2, ip_size);
@@ -531,7 +531,7 @@ static uint32_t
 build_malformed(uint32_t i, uint8_t *frame)
 {
     struct flow flow = {
-        .layout = AF_INET,
+        .family = AF_INET,
         .source = { 10, 66, 0, 1 },
         .destination = { 10, 66, 0, 2 },
         .protocol = IPPROTO_UDP,
@@ -558,7 +558,7 @@ build_malformed(uint32_t i, uint8_t *frame)
         build_frame(&flow, frame);
         return ETH_HEADER_LEN + 12;
     case 4:                     /* IPv6 payload length beyond the frame. */
-        flow.layout = AF_INET6;
+        flow.family = AF_INET6;
         flow.source[0] = flow.destination[0] = 0xfd;
         build_frame(&flow, frame);
         put_be16(ip + 4, 1400);
@@ -571,9 +571,9 @@ build_malformed(uint32_t i, uint8_t *frame)
 static void
 make_known_flow(struct flow *flow, size_t i, uint64_t n_packets)
 {
-    flow->layout = strchr(known[i].source, ':') ? AF_INET6 : AF_INET;
-    inet_pton(flow->layout, known[i].source, flow->source);
-    inet_pton(flow->layout, known[i].destination, flow->destination);
+    flow->family = strchr(known[i].source, ':') ? AF_INET6 : AF_INET;
+    inet_pton(flow->family, known[i].source, flow->source);
+    inet_pton(flow->family, known[i].destination, flow->destination);
     flow->protocol = known[i].protocol;
     flow->source_port = known[i].source_port;
     flow->destination_port = known[i].destination_port;
@@ -586,8 +586,8 @@ make_known_flow(struct flow *flow, size_t i, uint64_t n_packets)
 static void
 make_background_flow(struct flow *flow, uint32_t i, struct random *r)
 {
-    flow->layout = i % 10 ? AF_INET : AF_INET6;
-    if (flow->layout == AF_INET) {
+    flow->family = i % 10 ? AF_INET : AF_INET6;
+    if (flow->family == AF_INET) {
         put_be32(flow->source, 0xac100000 + i);
         put_be32(flow->destination, 0xc6120000 + random_below(r, 1024));
     } else {
@@ -618,8 +618,8 @@ print_flows(const struct flow *flows, size_t n)
         char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
         const struct flow *flow = &flows[i];
 
-        inet_ntop(flow->layout, flow->source, source, sizeof source);
-        inet_ntop(flow->layout, flow->destination,
+        inet_ntop(flow->family, flow->source, source, sizeof source);
+        inet_ntop(flow->family, flow->destination,
                   destination, sizeof destination);
         printf("%s{\"source\":\"%s\",\"destination\":\"%s\","
                "\"protocol\":%u,\"source-port\":%u,\"destination-port\":%u,"

@@ -181,8 +181,8 @@ run_question(struct unixctl_conn *conn, int argc, const char *argv[],
 /* measure/close-epoch
  *
  * An epoch is closed when the one before it is merged: else each of a crowd of
- * clients would close one more, for all of which there must be sets.  All that
- * ask meanwhile get the same epoch. */
+ * clients would close one more, for all of which there must be tallies.  All
+ * that ask meanwhile get the same epoch. */
 
 static void
 close_epoch(struct unixctl_conn *conn, int argc, const char *argv[],

@@ -15,9 +15,9 @@
 /* measure/metrics: numbers for monitoring systems, as OpenMetrics text 1.0.
  *
  * Of each bridge and each core that a thread of it ran on there is a fixed
- * number of samples.
- * Keys are labels only with top=N, at most 100 of them for a bridge: who asks
- * for more should not do so through a time series database. */
+ * number of samples.  Keys are labels only with top=N, at most 100 of them for
+ * a bridge: who asks for more should not do so through a time series
+ * database. */
 
 /* The numbers of one bridge. */
 struct bridge_metrics {

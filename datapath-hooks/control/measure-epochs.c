@@ -91,7 +91,7 @@ measure_monitor_close_epoch(struct monitor *monitor)
 
 /* Closes the epochs of all monitors that are due, and returns when the next
  * one is.  An epoch lasts longer while the one before it is being merged, so
- * that tallies do not pile up, and until there are sets for the next one. */
+ * that tallies do not pile up, and until there are idle ones for the next. */
 long long int
 measure_epochs_close_due(void)
 {

@@ -126,8 +126,8 @@ measure_tally_limit(const struct monitor *monitor,
 }
 
 static void
-reset_set(struct measure_tally *tally, const uint32_t *n_lines,
-          const uint32_t *next_lines)
+reset_tally(struct measure_tally *tally, const uint32_t *n_lines,
+            const uint32_t *next_lines)
 {
     if (!measure_tally_reset(tally, n_lines, next_lines)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
@@ -150,7 +150,7 @@ prepare_structure(struct measure_tally *tally,
     static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
 
     limit /= measure_structure_class(kind)->memory_divisor;
-    reset_set(tally, n_lines, none);
+    reset_tally(tally, n_lines, none);
     if (!measure_tally_use_structure(tally, kind, limit)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 
@@ -177,7 +177,7 @@ measure_tally_prepare(struct measure_tally *tally,
     }
     measure_tally_choose_lines(n_flows, limit, n_lines, next_lines);
     measure_tally_use_structure(tally, MEASURE_LINEAR_TABLE, 0);
-    reset_set(tally, n_lines, next_lines);
+    reset_tally(tally, n_lines, next_lines);
 }
 
 /* Stores in '*threshold' from where on structures record the keys of an epoch

@@ -42,7 +42,8 @@ struct supply {
 };
 
 /* Returns a tally for 'thread' of 'monitor' that is there soon, within
- * 'limit'. Nobody else must know the thread, or its number of flows change. */
+ * 'limit'.  Nobody else must know the thread, or its number of flows
+ * change. */
 struct measure_tally *
 measure_supply_create(struct monitor *monitor,
                       const struct monitor_thread *thread,

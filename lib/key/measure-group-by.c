@@ -149,7 +149,7 @@ parse_name(const char *s, size_t n, unsigned int *fields, unsigned int *bits)
 }
 
 /* Makes the group that 's' names (see the header).  Returns false, and leaves
- * 'group_by' alone, if it names none: MEASURE_GROUP_VALID says what is
+ * 'group_by' alone, if it names none: MEASURE_GROUP_BY_VALID says what is
  * valid. */
 bool
 measure_group_by_parse(const char *s, struct measure_group_by *group_by)

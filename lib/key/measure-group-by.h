@@ -30,8 +30,8 @@
  * measure-record.h, depending on whether they came out of a tunnel.
  * measure_group_by_key() makes one key of all that belongs together:
  *
- *     without addresses        narrow unless it has a tunnel: rows
- *                              of IPv4 and of IPv6 are added up
+ *     without addresses        narrow unless it has a tunnel: rows of
+ *                              IPv4 and of IPv6 are added up
  *     an IPv4 address          narrow unless it has a tunnel
  *     all else                 wide
  *
@@ -62,8 +62,8 @@ struct measure_group_by {
     unsigned int destination_prefix;
 
     uint64_t narrow[MEASURE_KEY_WORDS]; /* Mask for narrow keys... */
-    uint64_t wide4[MEASURE_KEY_WORDS];  /* ...of IPv6, if it is IPv4... */
-    uint64_t wide6[MEASURE_KEY_WORDS];  /* ...and if it is IPv6. */
+    uint64_t wide4[MEASURE_KEY_WORDS];  /* ...for wide ones of IPv4... */
+    uint64_t wide6[MEASURE_KEY_WORDS];  /* ...and for those of IPv6. */
 };
 
 /* What by= takes, for error messages. */

@@ -55,8 +55,8 @@ measure_kind_name(enum measure_key_kind key_kind)
     return names[key_kind];
 }
 
-/* Sets '*by' to what 'name' names.  Returns false, and leaves '*by' alone,
- * if it names nothing. */
+/* Sets '*key_kind' to what 'name' names.  Returns false, and leaves
+ * '*key_kind' alone, if it names nothing. */
 bool
 measure_kind_from_name(const char *name, enum measure_key_kind *key_kind)
 {
@@ -181,8 +181,7 @@ address_compare(const uint8_t *a, enum measure_family a_family,
 
 /* A total order of keys, for rows that tie: by source, destination, protocol,
  * ports, VLAN, tunnel, and port of the switch.  (A key without addresses that
- * has a tunnel is wide, and comes behind those that have
- * none.) */
+ * has a tunnel is wide, and comes behind those that have none.) */
 int
 measure_fields_compare(const struct measure_fields *a,
                        const struct measure_fields *b)

@@ -72,8 +72,8 @@ enum measure_family {
 };
 
 /* Begins a function whose callers pass a layout as a constant: each call
- * becomes code of its own, in which loops over the words of a key
- * are unrolled.  By itself the compiler makes one slow function of them. */
+ * becomes code of its own, in which loops over the words of a key are
+ * unrolled.  By itself the compiler makes one slow function of them. */
 #define MEASURE_SPECIALISED static inline __attribute__((always_inline))
 
 static inline unsigned int

@@ -46,12 +46,12 @@ has_ports(uint8_t protocol)
 }
 
 static bool
-add_sizes(const struct measure_table *aggregate, void *sizes_)
+add_sizes(const struct measure_table *groups, void *sizes_)
 {
-    enum measure_layout layout = aggregate->layout;
+    enum measure_layout layout = groups->layout;
     struct sizes *sizes = sizes_;
 
-    MEASURE_ROWS_FOR_EACH (row, aggregate) {
+    MEASURE_ROWS_FOR_EACH (row, groups) {
         uint64_t packets = *measure_row_packets(row, layout);
         uint64_t bytes = *measure_row_bytes(row, layout);
         uint64_t word = row[measure_key_ports(layout)];
@@ -117,11 +117,11 @@ write_sizes(struct measure_output *o, const struct sizes *sizes)
 /* Entropy. */
 
 static bool
-add_entropy(const struct measure_table *aggregate, void *entropy)
+add_entropy(const struct measure_table *groups, void *entropy)
 {
-    MEASURE_ROWS_FOR_EACH (row, aggregate) {
+    MEASURE_ROWS_FOR_EACH (row, groups) {
         measure_entropy_add(entropy, *measure_row_packets(row,
-                                                          aggregate->layout));
+                                                          groups->layout));
     }
     return true;
 }

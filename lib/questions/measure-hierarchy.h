@@ -42,7 +42,7 @@
  * Thread safety: as measure-query.h. */
 
 struct measure_hierarchy_question {
-    const struct measure_group_by *group_by;   /* By source or destination. */
+    const struct measure_group_by *group_by;    /* By source or destination. */
     const struct measure_totals *totals;
     const struct measure_threshold *threshold;
     enum measure_sort sort;

@@ -29,7 +29,7 @@ struct query {
     const struct measure_hash_secret *secret;
     struct measure_budget *budget;
     const struct measure_cached_groups *base;    /* In place of the report. */
-    const struct measure_group_by *together;   /* Of the groups, see below. */
+    const struct measure_group_by *together;    /* Of the groups, see below. */
     bool count_wholes;
     uint64_t min_packets;       /* Of a whole. */
 
@@ -210,7 +210,7 @@ split_scope(struct query *q)
 /* What is made of the rows of a part. */
 struct loading {
     const struct measure_group_by *group_by;
-    struct measure_aggregate *aggregate;      /* Of each layout. */
+    struct measure_aggregate *aggregate;    /* Of each layout. */
     bool heavy_only;            /* Only rows of wholes that are heavy... */
     bool one_pass;              /* ...and only those of the pass. */
 };
@@ -494,18 +494,18 @@ begin_passes(struct query *q, uint32_t i)
 static bool
 load_pass(struct query *q, uint32_t i)
 {
-    const struct loading aggregate = {
+    const struct loading loading = {
         .group_by = q->group_by, .aggregate = q->aggregate,
         .heavy_only = q->count_wholes && q->min_packets > 1,
         .one_pass = q->n_passes > 1,
     };
 
-    if (aggregate.heavy_only && !has_heavy(q)) {
+    if (loading.heavy_only && !has_heavy(q)) {
         q->aggregate[MEASURE_NARROW].n = q->aggregate[MEASURE_WIDE].n = 0;
         q->n_passes = 1;
         return true;
     }
-    return load(q, &aggregate, i);
+    return load(q, &loading, i);
 }
 
 /* Returns true if all rows of a whole are in one part of all reports. */
@@ -565,7 +565,7 @@ end(struct query *q)
     }
 }
 
-/* Groupings that are kept. */
+/* Groups that are kept. */
 
 /* Returns the cache of groups of the scope, or NULL if it has none. */
 static struct measure_group_cache *
@@ -632,8 +632,7 @@ add_part(struct query *q, uint32_t i, struct measure_cached_groups *cached)
  * whatever the filter, from that by pair if there is one.  Returns NULL if
  * there is no memory. */
 static struct measure_cached_groups *
-make_cached(const struct measure_scope *scope,
-              enum measure_key_kind key_kind)
+make_cached(const struct measure_scope *scope, enum measure_key_kind key_kind)
 {
     struct measure_group_cache *kept = group_cache_of(scope);
     struct measure_scope all_rows = *scope;
@@ -680,7 +679,7 @@ make_cached(const struct measure_scope *scope,
  * it is not one that is kept, or there is no memory to keep it. */
 static const struct measure_cached_groups *
 get_cached(const struct measure_scope *scope,
-             const struct measure_group_by *group_by)
+           const struct measure_group_by *group_by)
 {
     struct measure_group_cache *kept = group_cache_of(scope);
 

@@ -27,10 +27,10 @@
  * are kept when somebody needs them (measure-group-cache.h), and are where all
  * begins that can be made from them.
  *
- * Memory, while it runs: for other groups 32 bytes for each row in the layout
- * of IPv4 and 64 for the other; some hundred kilobytes besides.  The large
- * blocks are spare ones of the budget of the newest report, or become such.
- * What the limit of that budget does not allow is refused.
+ * Memory, while it runs: for other groups 32 bytes for each narrow row and 64
+ * for each wide one; some hundred kilobytes besides.  The large blocks are
+ * spare ones of the budget of the newest report, or become such.  What the
+ * limit of that budget does not allow is refused.
  *
  * Error.  Groups miss what overflowed (measure-report.h).  Counts are never
  * too high but for reports of structures that estimate; of these only rows of

@@ -49,8 +49,8 @@ struct measure_totals {
     struct measure_cell missed;
 };
 
-/* Goes through the threads in a scope: all that each counted in an
- * epoch, or what the one on a core did.  All zeros is before the first. */
+/* Goes through the threads in a scope: all that each counted in an epoch, or
+ * what the one on a core did.  All zeros is before the first. */
 struct measure_scope_thread {
     size_t report;
     size_t thread;
@@ -62,9 +62,9 @@ struct measure_scope_thread {
 bool measure_scope_next_thread(const struct measure_scope *,
                                struct measure_scope_thread *);
 
-#define MEASURE_SCOPE_FOR_EACH_THREAD(SECTION, SCOPE)               \
-    for (struct measure_scope_thread SECTION = { 0 };               \
-         measure_scope_next_thread(SCOPE, &SECTION); )
+#define MEASURE_SCOPE_FOR_EACH_THREAD(THREAD, SCOPE)                \
+    for (struct measure_scope_thread THREAD = { 0 };                \
+         measure_scope_next_thread(SCOPE, &THREAD); )
 
 void measure_scope_sum(const struct measure_scope *, struct measure_totals *);
 bool measure_totals_exact(const struct measure_totals *);

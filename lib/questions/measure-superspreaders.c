@@ -127,9 +127,9 @@ compare_ports(const void *a_, const void *b_)
     return compare(a->ports, b->ports, a, b);
 }
 
-/* Makes 'aggregate' those of 'from' masked with 'mask', or adds these if
- * 'more': each counts one, and its packets as bytes.  Returns false if there
- * is no memory. */
+/* Makes 'aggregate' of the groups of 'from', masked with 'mask', or adds these
+ * if 'more': each counts one, and its packets as bytes.  Returns false if
+ * there is no memory. */
 static bool
 count_groups(struct measure_aggregate *aggregate,
              const struct measure_aggregate *from,

@@ -60,7 +60,7 @@ struct measure_superspreaders_row {
 };
 
 struct measure_superspreaders_answer {
-    struct measure_superspreaders_row *rows;     /* Largest first. */
+    struct measure_superspreaders_row *rows;    /* Largest first. */
     size_t n_rows;
     uint64_t omitted_rows;      /* At least 'min', but not in 'rows'. */
     uint64_t excluded_rows;     /* At least 'min', but excluded. */

@@ -13,12 +13,12 @@
  * keys came, and an index of them: a hash table, with linear probing, of eight
  * bytes a slot, that has for each row its number and half of its hash.
  *
- * For some thousand rows, one part of a report or one partition (measure-
- * partition.h), the index is in the cache of the processor, and fast to clear.
- * A row is looked at only if its key most probably is the right one, so that
- * different keys are but written one after the other.  In a linear table
- * (measure-table.h) each would be written to, and then gathered from, another
- * place.
+ * For some thousand rows, one part of a report or one partition
+ * (measure-partition.h), the index is in the cache of the processor, and fast
+ * to clear.  A row is looked at only if its key most probably is the right
+ * one, so that different keys are but written one after the other.  In a
+ * linear table (measure-table.h) each would be written to, and then gathered
+ * from, another place.
  *
  * Rows are added from where they are; or, if their keys must first be made,
  * they are put behind the groups, at measure_aggregate_tail(), and

@@ -41,7 +41,7 @@
  * refused it, is averaged as if all that was of one key.  v is the largest
  * that it can be.  A key has changed only if the conditions hold for all
  * values that x and m can have, and has appeared or vanished only if all are 0
- * on the one side. A change that is reported is thus certain, and it is one
+ * on the one side.  A change that is reported is thus certain, and it is one
  * that exact counts would have shown, if perhaps in another epoch because of
  * 'hold_down'.  An error of m below MEASURE_CHANGE_NO_ERROR is taken for none,
  * and so is then what m is below x by less than that.
@@ -81,7 +81,7 @@
  * keys and belongs to the control thread. */
 
 #define MEASURE_EXPECTATIONS_FORGET 16
-#define MEASURE_EXPECTATIONS_MAX_PROBES 128   /* Rows looked at for one key. */
+#define MEASURE_EXPECTATIONS_MAX_PROBES 128 /* Rows looked at for one key. */
 #define MEASURE_EXPECTATIONS_NO_ERROR 1e-3
 
 enum measure_change_kind {
@@ -123,7 +123,7 @@ struct measure_expectations {
     /* Of the running epoch. */
     bool skip;                  /* Not all keys were added. */
     uint64_t missed;            /* By no key more... */
-    measure_expectations_missed_function *missed_by;  /* ...or NULL... */
+    measure_expectations_missed_function *missed_by;    /* ...or NULL... */
     const void *missed_aux;     /* ...if it is not known better. */
     uint64_t refused_most;      /* By one key that was refused. */
 

@@ -109,7 +109,7 @@ measure_group_cache_may_keep(struct measure_group_cache *g)
     return !forgotten;
 }
 
-/* Returns the groups by 'key_kind', or NULL if there is none yet. */
+/* Returns the groups by 'key_kind', or NULL if there are none yet. */
 const struct measure_cached_groups *
 measure_group_cache_get(struct measure_group_cache *g,
                         enum measure_key_kind key_kind)

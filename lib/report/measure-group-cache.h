@@ -9,17 +9,17 @@
 /* What a report keeps of answers
  * ==============================
  *
- * The rows of a report by pair, by source, and by destination are what most
- * questions begin with.  Each of these is made when it is first
- * needed (measure-query.h), and kept with the report: superspreaders and
- * entropy then need no further look at the flows, and the next one comes
- * from the pairs, which are fewer.
+ * The groups of a report by pair, by source, and by destination are what most
+ * questions begin with.  Those of a kind are made when they are first needed
+ * (measure-query.h), and kept with the report: superspreaders and entropy then
+ * need no further look at the flows, and the next kind is made from the pairs,
+ * which are fewer.
  *
  * Memory: 32 bytes for each group with a narrow key and 64 for a wide one,
- * counted as used by the budget.  One is only made if the budget then
- * has a quarter of its limit left, by what its first part says of the others;
- * what several threads make at once is added up, though one of two that make
- * the same will be thrown away.  measure_group_cache_forget() frees all of a
+ * counted as used by the budget.  They are only made if the budget then has a
+ * quarter of its limit left, by what their first part says of the others; what
+ * several threads make at once is added up, though one of two that make the
+ * same will be thrown away.  measure_group_cache_forget() frees all of a
  * report, as soon as nobody uses them: when a newer report comes, or when
  * memory is short.  From then on that report keeps none.
  *

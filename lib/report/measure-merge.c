@@ -37,7 +37,7 @@ struct closed_tables {
     const struct measure_structure **structures;
     size_t n_structures;
     uint64_t n_rows;
-    uint64_t n_structure_rows;     /* Of these. */
+    uint64_t n_structure_rows;  /* Of these. */
 };
 
 static void
@@ -65,7 +65,7 @@ find_tables(const struct measure_report *report,
         if (report->complete && structure
             && measure_structure_n_keys(structure, layout)) {
             closed->n_structure_rows += measure_structure_n_keys(structure,
-                                                              layout);
+                                                                 layout);
             closed->structures[closed->n_structures++] = structure;
         }
     }

@@ -7,7 +7,7 @@
 #include "report/measure-report.h"
 
 /* From the tallies of a closed epoch to its report
- * =============================================
+ * ================================================
  *
  * measure_report_merge() adds the tables of the tallies that an epoch closed,
  * those of all packet threads, by the method of measure-partition.h and

@@ -65,9 +65,8 @@ chunk_rows(const struct measure_partitions *p, uint32_t number)
     return &p->rows[(number - 1) * chunk_words(p->layout)];
 }
 
-/* Makes 'n' empty partitions that take 'max_rows' rows of
- * 'layout' in all.  Returns false if there is no memory; they may be destroyed
- * then. */
+/* Makes 'n' empty partitions that take 'max_rows' rows of 'layout' in all.
+ * Returns false if there is no memory; they may be destroyed then. */
 bool
 measure_partitions_init(struct measure_partitions *p,
                         enum measure_layout layout, uint64_t max_rows,

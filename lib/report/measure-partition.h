@@ -24,8 +24,8 @@
  * The rows of a partition are in a list of chunks, so that nobody must know in
  * advance how many there will be.
  *
- * Memory: 32 bytes for each narrow row and 64 for a wide one,
- * and one chunk of MEASURE_CHUNK_ROWS rows for each partition.
+ * Memory: 32 bytes for each narrow row and 64 for a wide one, and one chunk of
+ * MEASURE_CHUNK_ROWS rows for each partition.
  *
  * Thread safety: none. */
 

@@ -213,8 +213,9 @@ overflow_structures(const struct merging *m)
     m->report->counters.overflow_bytes += sum.bytes;
 }
 
-/* Adds to the rows of 'report' what the structures of the 'n_tallies' sets
- * know. measure_report_note_structure() must have been told of all of them. */
+/* Adds to the rows of 'report' what the structures of the 'n_tallies' tallies
+ * know.  measure_report_note_structure() must have been told of all of
+ * them. */
 void
 measure_report_merge_structures(struct measure_report *report,
                                 struct measure_tally *const tallies[],

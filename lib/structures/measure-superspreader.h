@@ -26,7 +26,7 @@
  *
  * Differences from the paper.  The row of a source is one cache line, and most
  * sources never need more: the row itself lists its first destinations, by
- * 32-bit fingerprints (MEASURE_SUPERSPREADER_LISTED_NARROW or _IPV6 of them).
+ * 32-bit fingerprints (MEASURE_SUPERSPREADER_LISTED_NARROW or _WIDE of them).
  * A source with more gets a filter from a pool.  A filter is two lines; a
  * destination has all of its bits in one, so that a packet touches two lines
  * at most, both prefetched.  And most packets touch neither: a second packet

@@ -25,19 +25,18 @@
  * Rows are never deleted; measure_table_clear() empties the table.
  *
  * Memory: 64 bytes a line.  A table takes new keys until half of its rows are
- * used, that is 64 bytes for an IPv4 flow and 128
- * for an IPv6 flow.  At that load 88 IPv4 keys of 100 lie in their home
- * line, and a key that finds no place within MEASURE_TABLE_MAX_PROBES rows has
- * a probability of about 2^-35: k rows from the home row on must have drawn
- * more than k keys where k/2 are expected, exp(-k (ln 2 - 1/2)) for a Poisson
- * variable.
+ * used, that is 64 bytes for an IPv4 flow and 128 for an IPv6 flow.  At that
+ * load 88 IPv4 keys of 100 lie in their home line, and a key that finds no
+ * place within MEASURE_TABLE_MAX_PROBES rows has a probability of about 2^-35:
+ * k rows from the home row on must have drawn more than k keys where k/2 are
+ * expected, exp(-k (ln 2 - 1/2)) for a Poisson variable.
  *
  * Error: none.  A key has a row with its exact counts, or measure_table_add()
  * refuses it.
  *
  * Thread safety: one thread writes.  'n_used' may be read by any thread at any
- * time; rows by others only when that has let go of the table (see measure-
- * epoch.h).  measure_table_home(), measure_table_prefetch() and
+ * time; rows by others only when that has let go of the table
+ * (measure-tally.h).  measure_table_home(), measure_table_prefetch() and
  * measure_table_add() belong to the packet path: they do not allocate, lock,
  * wait, log or clear, and the number of their steps is bounded. */
 

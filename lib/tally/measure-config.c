@@ -20,8 +20,8 @@ const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
 #undef SETTING
 };
 
-/* Returns what is valid for 'setting', as an error message says it.  The caller
- * must free it. */
+/* Returns what is valid for 'setting', as an error message says it.  The
+ * caller must free it. */
 char *
 measure_setting_valid(enum measure_setting setting)
 {

@@ -38,7 +38,7 @@
  *     bits 0 to 2    version of IP of the key: 4 or 6
  *     bit 3          place of the key
  *     bits 4 to 42   bytes
- *     bits 43 to 63  packets; a word with bit 63 tally takes no more
+ *     bits 43 to 63  packets; a word with bit 63 set takes no more
  *
  * A word of 0 counts nothing: as a signed number, a word that takes packets is
  * more than 0, whether it has counted any or not.  2^20 packets of at most
@@ -86,7 +86,7 @@ static_assert(sizeof(struct measure_cache_state) == 8,
 struct measure_cache_keys {
     uint32_t n_tallies;         /* Begun with these keys. */
     uint32_t n_moved;           /* Of these, moved to tables.  Atomic. */
-    uint32_t forgotten;         /* Set up to which keys mean nothing.
+    uint32_t forgotten;         /* Tally up to which keys mean nothing.
                                  * Atomic. */
     uint32_t unready;           /* What that was when 'low' was last freed of
                                  * such keys. */

@@ -441,7 +441,7 @@ measure_thread_free_keys(struct measure_thread *thread,
 
 /* A tally and its overflow count array, on pages of their own: no other thread
  * writes to their cache lines. */
-struct set_memory {
+struct tally_memory {
     struct measure_tally tally;
     struct measure_overflow_cell overflow[MEASURE_OVERFLOW_CELLS];
 };
@@ -452,7 +452,7 @@ struct measure_tally *
 measure_tally_create(const struct measure_hash_secret *secret,
                      struct measure_budget *budget, int node)
 {
-    struct set_memory *memory
+    struct tally_memory *memory
         = measure_check_memory(measure_memory_alloc(budget, sizeof *memory,
                                                     node));
     struct measure_tally *tally = &memory->tally;
@@ -476,7 +476,7 @@ measure_tally_destroy(struct measure_tally *tally)
         }
         measure_tally_hold_cache(tally, false);
         measure_structure_destroy(tally->structure);
-        measure_memory_free(tally->budget, tally, sizeof(struct set_memory));
+        measure_memory_free(tally->budget, tally, sizeof(struct tally_memory));
     }
 }
 
@@ -552,7 +552,7 @@ measure_tally_structure(const struct measure_tally *tally)
 }
 
 /* Makes the empty 'tally' count in a structure of 'kind' of about 'limit'
- * bytes. One that it has stays if it is of that kind, and not larger nor much
+ * bytes.  One that it has stays if it is of that kind, and not larger nor much
  * smaller.  Returns false if there is no memory: then the tally counts in its
  * tables.  measure_tally_begin() must follow. */
 bool

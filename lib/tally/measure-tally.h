@@ -54,12 +54,12 @@
  *
  * measure_tally_receive() adds up the whole burst, which is faster than each
  * packet by itself; what turns out not to count is taken out again, before
- * measure_tally_count_fetched() takes the sum into the totals.
- * The longer the caller has to do in the meantime, the more surely the rows
- * have come when measure_tally_count_fetched() needs them.  A caller that does
- * not call it after each burst has the burst before counted while the rows of
- * the next one are fetched.  measure_tally_count() is all of it in one, for
- * records of the caller.
+ * measure_tally_count_fetched() takes the sum into the totals.  The longer the
+ * caller has to do in the meantime, the more surely the rows have come when
+ * measure_tally_count_fetched() needs them.  A caller that does not call it
+ * after each burst has the burst before counted while the rows of the next one
+ * are fetched.  measure_tally_count() is all of it in one, for records of the
+ * caller.
  *
  * Two tiers.  A tally may have counts for the entries of a flow cache
  * (measure-flow-cache.h).  Of a burst that has been received, a packet that
@@ -105,7 +105,7 @@
 #define MEASURE_WAITING (2 * MEASURE_BURST)
 
 /* How large tables of a tally are
- * =============================
+ * ===============================
  *
  * The first table of an epoch should stay in a cache of the core, and take the
  * flows that are expected.  The table in reserve must last until the control
@@ -115,7 +115,7 @@
  * All tallies of threads that have not had a packet for a while share what an
  * idle bridge may take by their weights, but each thread of
  * MEASURE_QUIET_WEIGHT has MEASURE_QUIET_LEAST_BYTES at least, for two
- * tallies. With 4 MiB one such thread beside one of weight 1 finds room for
+ * tallies.  With 4 MiB one such thread beside one of weight 1 finds room for
  * 18,400 IPv4 flows, each of four for 4,900, of eight for 2,500.
  * MEASURE_QUICK_LINES, 2^15 flows, are soon there when packets come: they last
  * 6 ms at 5 Mpps. */
@@ -224,8 +224,8 @@ measure_tally_record(struct measure_tally *tally, size_t i)
 static inline void
 measure_counter_add(uint64_t *counter, uint64_t value)
 {
-    /* Counters are read by other threads while the packet thread, their only
-     * thread, counts: no locked instruction, just no torn value. */
+    /* Counters are read by other threads while the packet thread, the only one
+     * that writes them, counts: no locked instruction, just no torn value. */
     __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
@@ -302,7 +302,7 @@ struct measure_load {
     uint32_t n_lines[MEASURE_N_LAYOUTS];    /* Lines of the current table. */
     uint32_t max_used[MEASURE_N_LAYOUTS];   /* Rows that it takes... */
     uint32_t current_used[MEASURE_N_LAYOUTS]; /* ...and that it has. */
-    uint32_t last_lines[MEASURE_N_LAYOUTS];    /* Lines of the last table. */
+    uint32_t last_lines[MEASURE_N_LAYOUTS]; /* Lines of the last table. */
 };
 
 void measure_tally_load(const struct measure_tally *, struct measure_load *);

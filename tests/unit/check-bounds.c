@@ -70,7 +70,7 @@ struct run {
     const struct setting *setting;
     enum traffic_kind traffic;
     struct random random;
-    struct measure_tally *tallies[MAX_THREADS + 1];  /* The last names keys. */
+    struct measure_tally *tallies[MAX_THREADS + 1]; /* The last names keys. */
     struct truth truth;
     struct seen *named;         /* Keys chosen before the secret... */
     struct seen *listed;        /* ...and those that reports list. */
@@ -497,7 +497,7 @@ add_pair(struct spreader *t, uint32_t source, uint32_t destination)
     measure_superspreader_add(&t->s, key, MEASURE_KEY_WORDS, 1);
 }
 
-/* The bounds of a bitmap depend on the number of its tally bits alone.  They
+/* The bounds of a bitmap depend on the number of its set bits alone.  They
  * are read from a source with more and more destinations; that the truth is
  * beyond them has, for each number of destinations, a probability that can be
  * computed: no number is left out, and nothing to chance.

@@ -448,15 +448,15 @@ oracle_add(struct oracle *o, const struct measure_fields *fields,
 static UNUSED struct oracle
 oracle_group(const struct oracle *o, enum measure_key_kind key_kind)
 {
-    struct oracle aggregate = oracle_open();
+    struct oracle groups = oracle_open();
 
     for (size_t i = 0; i < o->n; i++) {
         struct measure_fields fields = o->rows[i].fields;
 
         keep_fields(&fields, key_kind);
-        oracle_add(&aggregate, &fields, o->rows[i].packets, o->rows[i].bytes);
+        oracle_add(&groups, &fields, o->rows[i].packets, o->rows[i].bytes);
     }
-    return aggregate;
+    return groups;
 }
 
 #endif /* check-common.h */

@@ -311,10 +311,10 @@ START_TEST(prefixes_arrive)
     ck_assert_uint_eq(config.superspreader_exclude.n, 0);
     ck_assert(measure_config_set(&config, EXCLUDE, "10.1.2.3/8,::1"));
     ck_assert_uint_eq(config.superspreader_exclude.n, 2);
-    ck_assert_int_eq(prefixes[0].family, MEASURE_NARROW);
+    ck_assert_int_eq(prefixes[0].family, MEASURE_IPV4);
     ck_assert_uint_eq(prefixes[0].bits, 8);
     ck_assert_mem_eq(prefixes[0].address, ((uint8_t[]) { 10, 0, 0, 0 }), 4);
-    ck_assert_int_eq(prefixes[1].family, MEASURE_WIDE);
+    ck_assert_int_eq(prefixes[1].family, MEASURE_IPV6);
     ck_assert_uint_eq(prefixes[1].bits, 128);
     ck_assert_mem_eq(prefixes[1].address, one, 16);
 }

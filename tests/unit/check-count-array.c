@@ -92,7 +92,7 @@ check_cells(const struct measure_count_array *array, const struct traffic *t)
 
 START_TEST(cells_add_up)
 {
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 5000);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), 5000);
     struct fixture f;
 
     open_array(&f, t.layout, 1001, &no_keys);
@@ -172,8 +172,8 @@ START_TEST(crc_collisions_do_not_collide)
 END_TEST
 
 /* Heavy hitters by the running threshold, where three keys of ten share their
- * cells with others: nearly all are found, and nearly all that is found
- * is heavy.  To ask for all keys afterwards would find many times too many. */
+ * cells with others: nearly all are found, and nearly all that is found is
+ * heavy.  To ask for all keys afterwards would find many times too many. */
 START_TEST(heavy_keys_are_recorded)
 {
     enum { N_KEYS = 100000, N_CELLS = 262144, N_PACKETS = 400000 };
@@ -381,7 +381,7 @@ START_TEST(all_keys_find_room)
         .min_packets = 1,
         .min_bytes = MEASURE_NEVER,
     };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), _i / 2, N_KEYS);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), _i / 2, N_KEYS);
     struct fixture f;
 
     open_array(&f, t.layout, 1 << 20, &heavy);
@@ -538,7 +538,7 @@ START_TEST(bursts_are_their_packets)
         .min_bytes = 30000,
         .packets_share = MEASURE_WHOLE / 500,
     };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), 3000);
     struct fixture a, b;
 
     open_array(&a, t.layout, 997, &heavy);
@@ -569,7 +569,7 @@ START_TEST(bursts_lose_what_their_packets_lose)
         .min_packets = 20,
         .min_bytes = 30000,
     };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), 3000);
     struct fixture a, b;
 
     open_array(&a, t.layout, 97, &heavy);

@@ -111,7 +111,7 @@ START_TEST(cells_add_up)
     static const uint32_t depths[] = { 1, 3, 8 };
 
     for (int i = 0; i < 6; i++) {
-        struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 2000);
+        struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), 2000);
         struct fixture f;
 
         open_sketch(&f, t.layout, depths[i % 3], 501, i / 3, &no_keys);
@@ -457,7 +457,7 @@ START_TEST(bursts_are_their_packets)
     };
 
     for (int i = 0; i < 4; i++) {
-        struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), 3000);
+        struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), 3000);
         struct fixture a, b;
 
         open_sketch(&a, t.layout, depths[i], 997, i % 2, &heavy);

@@ -78,7 +78,7 @@ check_table(const struct measure_cuckoo *table, struct traffic *t,
 
 START_TEST(counts_are_exact)
 {
-    enum measure_layout layout = LOOP_FAMILY(_i);
+    enum measure_layout layout = LOOP_LAYOUT(_i);
 
     for (uint32_t rows = 1; rows <= 4; rows += 3) {
         enum { N_KEYS = 5000 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the groups that a report keeps. */
 
-/* Groupings: those of any kind that answers are made from, those that a report
+/* Groups: those of any kind that answers are made from, those that a report
  * keeps, and the limit of the memory of both. */
 
 #include "check-common.h"
@@ -49,7 +49,7 @@ check_answer(const struct measure_hitters_answer *answer,
 }
 
 static void
-check_groups(const struct test_scope *t, const char *key_kind, bool by_bytes)
+check_groups(const struct test_scope *t, const char *by, bool by_bytes)
 {
     struct measure_hitters_question q = {
         .sort = by_bytes ? MEASURE_SORT_BYTES : MEASURE_SORT_PACKETS,
@@ -61,10 +61,9 @@ check_groups(const struct test_scope *t, const char *key_kind, bool by_bytes)
     char name[MEASURE_GROUP_BY_NAME_SIZE];
 
     open_scope(t, &scope, &filter);
-    ck_assert_msg(measure_hitters_parse_by(key_kind, &q), "%s", key_kind);
+    ck_assert_msg(measure_hitters_parse_by(by, &q), "%s", by);
     measure_group_by_name(&q.group_by, name);
-    ck_assert_str_eq(name,
-                     strcmp(key_kind, "source/128") ? key_kind : "source");
+    ck_assert_str_eq(name, strcmp(by, "source/128") ? by : "source");
     ck_assert_ptr_null(measure_scope_check(&scope, &q.group_by));
 
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
@@ -76,8 +75,8 @@ START_TEST(groups_are_those_of_the_oracle)
 {
     make_reports(MEASURE_KIND_FLOW, 20000);
     for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-        for (size_t j = 0; j < ARRAY_SIZE(aggregate); j++) {
-            check_groups(&scopes[i], aggregate[j], (i + j) % 2);
+        for (size_t j = 0; j < ARRAY_SIZE(group_names); j++) {
+            check_groups(&scopes[i], group_names[j], (i + j) % 2);
         }
     }
     destroy_reports();
@@ -94,8 +93,8 @@ START_TEST(groups_of_many_flows_are_those_of_the_oracle)
         ck_assert(!reports[i]->several_ports);
     }
     for (size_t i = 0; i < 3; i++) {
-        for (size_t j = i; j < ARRAY_SIZE(aggregate); j += 2 - !i) {
-            check_groups(&scopes[i], aggregate[j], (i + j) % 2);
+        for (size_t j = i; j < ARRAY_SIZE(group_names); j += 2 - !i) {
+            check_groups(&scopes[i], group_names[j], (i + j) % 2);
         }
     }
     destroy_reports();

@@ -236,11 +236,11 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
     ck_assert(measure_hitters_ask(&scope, &q, &answer));
     ck_assert_uint_eq(answer.packets, addresses.packets);
     for (unsigned int bits = 128; bits > 0; bits -= 8) {
-        for (int layout = 0; layout < 2; layout++) {
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
             struct measure_group_by group_by;
             struct oracle left = oracle_open(), all = oracle_open();
 
-            if (layout == MEASURE_NARROW ? bits > 32 : bits % 16) {
+            if (family == MEASURE_IPV4 ? bits > 32 : bits % 16) {
                 oracle_close(&left);
                 oracle_close(&all);
                 continue;
@@ -250,7 +250,7 @@ check_prefixes(const struct test_scope *t, bool destination, uint64_t pps)
                 struct oracle_row *row = &addresses.rows[i];
                 struct measure_fields f = row->fields;
 
-                if ((int) f.family != layout) {
+                if ((int) f.family != family) {
                     continue;
                 }
                 cut_fields(&f, &group_by);
@@ -923,7 +923,7 @@ START_TEST(answers_are_json)
             char *text;
 
             open_scope(&scopes[i], &scope, &filter);
-            ck_assert(measure_hitters_parse_by(aggregate[i], &q));
+            ck_assert(measure_hitters_parse_by(group_names[i], &q));
             measure_output_open_object(o, "a");
             ck_assert(measure_hitters_write(o, &scope, &q));
             measure_output_close(o);

@@ -3,7 +3,8 @@
 
 #include "check-common.h"
 
-/* The 'key_kind' which need no field that 'from' lacks, from the finest. */
+/* For each kind of key those that need no field which it lacks, from the
+ * finest. */
 static const bool derives[MEASURE_N_KINDS][MEASURE_N_KINDS] = {
     [MEASURE_KIND_FLOW] = { true, true, true, true },
     [MEASURE_KIND_PAIR] = { false, true, true, true },
@@ -11,7 +12,7 @@ static const bool derives[MEASURE_N_KINDS][MEASURE_N_KINDS] = {
     [MEASURE_KIND_DESTINATION] = { [MEASURE_KIND_DESTINATION] = true },
 };
 
-START_TEST(by_derives_from_finer_by)
+START_TEST(kinds_derive_from_finer_ones)
 {
     for (int from = 0; from < MEASURE_N_KINDS; from++) {
         for (int kind = 0; kind < MEASURE_N_KINDS; kind++) {
@@ -23,7 +24,7 @@ START_TEST(by_derives_from_finer_by)
 }
 END_TEST
 
-START_TEST(by_has_the_addresses_that_its_name_says)
+START_TEST(kinds_have_the_addresses_that_their_names_say)
 {
     for (int key_kind = 0; key_kind < MEASURE_N_KINDS; key_kind++) {
         ck_assert_int_eq(measure_kind_has_source(key_kind),
@@ -34,7 +35,7 @@ START_TEST(by_has_the_addresses_that_its_name_says)
 }
 END_TEST
 
-START_TEST(names_lead_to_by_and_back)
+START_TEST(names_lead_to_kinds_and_back)
 {
     static const char *const names[] = {
         "flow", "pair", "source", "destination"
@@ -186,7 +187,7 @@ START_TEST(what_is_not_counted_takes_no_port_nor_tunnel)
 }
 END_TEST
 
-START_TEST(masks_keep_the_fields_of_by)
+START_TEST(masks_keep_the_fields_of_a_kind)
 {
     struct random r = random_from(test_seed);
 
@@ -323,15 +324,15 @@ main(void)
 {
     TCase *tests = tests_begin("measure-record");
 
-    tcase_add_test(tests, by_derives_from_finer_by);
-    tcase_add_test(tests, by_has_the_addresses_that_its_name_says);
-    tcase_add_test(tests, names_lead_to_by_and_back);
+    tcase_add_test(tests, kinds_derive_from_finer_ones);
+    tcase_add_test(tests, kinds_have_the_addresses_that_their_names_say);
+    tcase_add_test(tests, names_lead_to_kinds_and_back);
     tcase_add_test(tests, ports_word_has_the_documented_bits);
     tcase_add_test(tests, key_layout_is_that_of_the_packet);
     tcase_add_test(tests, fields_survive_the_way_through_a_key);
     tcase_add_test(tests, record_takes_port_and_tunnel);
     tcase_add_test(tests, what_is_not_counted_takes_no_port_nor_tunnel);
-    tcase_add_test(tests, masks_keep_the_fields_of_by);
+    tcase_add_test(tests, masks_keep_the_fields_of_a_kind);
     tcase_add_test(tests, order_is_total_and_as_documented);
     return tests_run(tests);
 }

@@ -214,7 +214,7 @@ oracle_heavy(const struct oracle_row *row, const struct oracle *o,
 static void
 check_answer(const struct epoch *e, const struct question *q)
 {
-    struct oracle aggregate = oracle_group(&e->flows, q->key_kind);
+    struct oracle groups = oracle_group(&e->flows, q->key_kind);
     struct measure_hitters_answer answer;
     uint64_t packets = 0, bytes = 0;
     size_t n = 0;
@@ -222,13 +222,13 @@ check_answer(const struct epoch *e, const struct question *q)
     ck_assert(is_exact(e->report));
     ck_assert(ask(e->report, q, &answer));
     oracle_sort = q->sort;
-    if (aggregate.n) {
-        qsort(aggregate.rows, aggregate.n, sizeof *aggregate.rows,
+    if (groups.n) {
+        qsort(groups.rows, groups.n, sizeof *groups.rows,
               compare_oracle_rows);
     }
-    for (size_t i = 0; i < aggregate.n; i++) {
-        const struct oracle_row *expected = &aggregate.rows[i];
-        bool heavy = oracle_heavy(expected, &aggregate, q,
+    for (size_t i = 0; i < groups.n; i++) {
+        const struct oracle_row *expected = &groups.rows[i];
+        bool heavy = oracle_heavy(expected, &groups, q,
                                   e->report->duration_ms);
         const struct measure_hitters_row *row = &answer.rows[n];
 
@@ -246,11 +246,11 @@ check_answer(const struct epoch *e, const struct question *q)
         n++;
     }
     ck_assert_uint_eq(answer.n_rows, n);
-    ck_assert_uint_eq(answer.other_keys, aggregate.n - n);
+    ck_assert_uint_eq(answer.other_keys, groups.n - n);
     ck_assert_uint_eq(answer.other_packets, e->flows.packets - packets);
     ck_assert_uint_eq(answer.other_bytes, e->flows.bytes - bytes);
     measure_hitters_answer_destroy(&answer);
-    oracle_close(&aggregate);
+    oracle_close(&groups);
 }
 
 static const struct measure_threshold thresholds[] = {
@@ -406,18 +406,18 @@ check_bounds(const struct epoch *e)
         struct question q = {
             .key_kind = kind, .threshold = { MEASURE_SHARE, 0.1 },
         };
-        struct oracle aggregate = oracle_group(&e->flows, kind);
+        struct oracle groups = oracle_group(&e->flows, kind);
         struct measure_hitters_answer answer;
         uint64_t packets = 0, bytes = 0;
 
         if (!measure_kind_derives(e->report->key_kind, kind)) {
-            oracle_close(&aggregate);
+            oracle_close(&groups);
             continue;
         }
         ck_assert(ask(e->report, &q, &answer));
         for (size_t i = 0; i < answer.n_rows; i++) {
             const struct measure_hitters_row *row = &answer.rows[i];
-            const struct oracle_row *truth = oracle_find(&aggregate,
+            const struct oracle_row *truth = oracle_find(&groups,
                                                          &row->fields);
 
             REQUIRE(truth);
@@ -442,7 +442,7 @@ check_bounds(const struct epoch *e)
         ck_assert_uint_eq(packets + answer.other_packets, e->flows.packets);
         ck_assert_uint_eq(bytes + answer.other_bytes, e->flows.bytes);
         measure_hitters_answer_destroy(&answer);
-        oracle_close(&aggregate);
+        oracle_close(&groups);
     }
 }
 

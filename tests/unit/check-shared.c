@@ -138,8 +138,8 @@ START_TEST(table_is_exact)
     struct traffic t;
     uint32_t n = 0;
 
-    open_table(&f, LOOP_FAMILY(_i), N_KEYS + N_THREADS);
-    t = send_from_threads(LOOP_FAMILY(_i), LOOP_KEYS(_i), LOOP_STREAM(_i),
+    open_table(&f, LOOP_LAYOUT(_i), N_KEYS + N_THREADS);
+    t = send_from_threads(LOOP_LAYOUT(_i), LOOP_KEYS(_i), LOOP_STREAM(_i),
                           N_KEYS, 10000, table_add_burst, &f.table);
     MEASURE_SHARED_TABLE_FOR_EACH (row, &f.table) {
         uint32_t number = traffic_number(&t, measure_shared_row_key(row));
@@ -218,8 +218,8 @@ START_TEST(array_adds_up)
     struct array_fixture f;
     struct traffic t;
 
-    open_array(&f, LOOP_FAMILY(_i), N_CELLS, THRESHOLD);
-    t = send_from_threads(LOOP_FAMILY(_i), LOOP_KEYS(_i), LOOP_STREAM(_i),
+    open_array(&f, LOOP_LAYOUT(_i), N_CELLS, THRESHOLD);
+    t = send_from_threads(LOOP_LAYOUT(_i), LOOP_KEYS(_i), LOOP_STREAM(_i),
                           N_KEYS, 10000, array_add_burst, &f.array);
     for (uint32_t i = 0; i < N_KEYS; i++) {
         uint64_t key[MEASURE_KEY_WORDS];

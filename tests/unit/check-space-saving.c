@@ -88,7 +88,7 @@ check_summary(const struct measure_space_saving *s, struct traffic *t)
 START_TEST(enough_entries_are_exact)
 {
     enum { N_KEYS = 3000 };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), N_KEYS);
     struct fixture f;
 
     open_summary(&f, t.layout, N_KEYS);
@@ -109,7 +109,7 @@ END_TEST
 START_TEST(bound_holds)
 {
     enum { N_KEYS = 5000, N_ENTRIES = 300, N_PACKETS = 60000 };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), N_KEYS);
     uint64_t sum = 0;
     struct fixture f;
 

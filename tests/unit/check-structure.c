@@ -8,9 +8,9 @@
 #include "structures/measure-structure.h"
 #include "tally/measure-tally.h"
 
-/* Sets that count in a structure, and the reports of several of them. */
+/* Tallies that count in a structure, and the reports of several of them. */
 
-enum { N_SETS = 3, N_FLOWS = 4000, N_PACKETS = 60000 };
+enum { N_TALLIES = 3, N_FLOWS = 4000, N_PACKETS = 60000 };
 
 static struct measure_hash_secret secret;
 
@@ -33,7 +33,7 @@ static const struct question all_rows = {
 };
 
 struct epoch {
-    struct measure_tally *tallies[N_SETS];
+    struct measure_tally *tallies[N_TALLIES];
     struct measure_report *report;
     struct oracle flows;
     struct oracle keys;
@@ -41,7 +41,7 @@ struct epoch {
 };
 
 static void
-reset_set(struct measure_tally *tally)
+reset_tally(struct measure_tally *tally)
 {
     static const uint32_t lines[MEASURE_N_LAYOUTS] = { 16, 16 };
     static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
@@ -89,11 +89,12 @@ epoch_run(struct epoch *e, enum stream_kind stream_kind, uint64_t seed)
             }
         }
         n_packets += n;
-        measure_tally_count(e->tallies[random_below(&r, N_SETS)], records, n);
+        measure_tally_count(e->tallies[random_below(&r, N_TALLIES)], records,
+                            n);
     }
     stream_close(&stream);
     e->keys = oracle_group(&e->flows, MEASURE_KIND_PAIR);
-    e->report = measure_report_merge(e->tallies, N_SETS, MEASURE_KIND_PAIR,
+    e->report = measure_report_merge(e->tallies, N_TALLIES, MEASURE_KIND_PAIR,
                                      &secret, &budget);
 }
 
@@ -218,13 +219,13 @@ START_TEST(reports_hold_their_bounds)
         uint64_t seed = begin_round(round);
         struct epoch e;
 
-        for (int i = 0; i < N_SETS; i++) {
+        for (int i = 0; i < N_TALLIES; i++) {
             e.tallies[i] = measure_tally_create(&secret, &budget,
                                                 MEASURE_ANY_NODE);
         }
         for (int i = 0; i < 3; i++) {
-            for (int j = 0; j < N_SETS; j++) {
-                reset_set(e.tallies[j]);
+            for (int j = 0; j < N_TALLIES; j++) {
+                reset_tally(e.tallies[j]);
                 /* Threads need not have the same memory. */
                 begin_tally(e.tallies[j], kind, (j + 2) << 21);
             }
@@ -241,7 +242,7 @@ START_TEST(reports_hold_their_bounds)
             }
             epoch_clear(&e);
         }
-        for (int i = 0; i < N_SETS; i++) {
+        for (int i = 0; i < N_TALLIES; i++) {
             measure_tally_destroy(e.tallies[i]);
         }
     }
@@ -264,10 +265,10 @@ START_TEST(bounds_hold_without_memory)
         uint64_t seed = begin_round(round);
         struct epoch e;
 
-        for (int i = 0; i < N_SETS; i++) {
+        for (int i = 0; i < N_TALLIES; i++) {
             e.tallies[i] = measure_tally_create(&secret, &budget,
                                                 MEASURE_ANY_NODE);
-            reset_set(e.tallies[i]);
+            reset_tally(e.tallies[i]);
             begin_tally(e.tallies[i], kind, 8192);
         }
         epoch_run(&e, STREAM_ZIPF, seed);
@@ -278,7 +279,7 @@ START_TEST(bounds_hold_without_memory)
         add_outcome(&e, &outcome);
         error_probability = e.report->error_probability;
         epoch_clear(&e);
-        for (int i = 0; i < N_SETS; i++) {
+        for (int i = 0; i < N_TALLIES; i++) {
             measure_tally_destroy(e.tallies[i]);
         }
     }
@@ -287,7 +288,7 @@ START_TEST(bounds_hold_without_memory)
 END_TEST
 
 /* A tally goes from each structure to each other one. */
-START_TEST(sets_change_their_structure)
+START_TEST(tallies_change_their_structure)
 {
     enum measure_structure_kind from = _i / MEASURE_N_STRUCTURES;
     enum measure_structure_kind to = _i % MEASURE_N_STRUCTURES;
@@ -302,7 +303,7 @@ START_TEST(sets_change_their_structure)
         struct measure_report *report;
         struct measure_hitters_answer answer;
 
-        reset_set(tally);
+        reset_tally(tally);
         old = tally->structure;
         begin_tally(tally, kinds[i], 1 << 16);
         ck_assert(i < 2 || old == tally->structure);
@@ -369,13 +370,13 @@ check_rows(const struct measure_scope *scope, size_t n,
  * of all threads and of each core, which can have several tallies. */
 START_TEST(both_layouts_are_one_row)
 {
-    static const unsigned int cores[N_SETS] = { 3, 8, 8 };
+    static const unsigned int cores[N_TALLIES] = { 3, 8, 8 };
     enum measure_structure_kind kind = _i;
     bool complete = measure_structure_is_complete(kind);
     struct measure_fields fields[] = {
         make_fields(false, 1), make_fields(true, 2)
     };
-    struct measure_tally *tallies[N_SETS];
+    struct measure_tally *tallies[N_TALLIES];
     const struct measure_report *reports[2];
     struct measure_report *report;
     struct measure_scope scope = { .reports = reports, .n_reports = 1 };
@@ -389,19 +390,19 @@ START_TEST(both_layouts_are_one_row)
         f->tunnel = 0;
         f->tunnelled = false;
     }
-    for (int i = 0; i < N_SETS; i++) {
+    for (int i = 0; i < N_TALLIES; i++) {
         tallies[i] = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
-        reset_set(tallies[i]);
+        reset_tally(tallies[i]);
         begin_tally(tallies[i], kind, 1 << 20);
     }
     count_packets(tallies[0], &fields[0], 10, false);
     count_packets(tallies[1], &fields[0], 6, true);
     count_packets(tallies[1], &fields[1], 5, false);
     count_packets(tallies[2], &fields[0], 7, false);
-    report = measure_report_merge(tallies, N_SETS, MEASURE_KIND_PAIR, &secret,
-                                  &budget);
-    measure_report_keep_threads(report, tallies, cores, N_SETS);
-    for (int i = 0; i < N_SETS; i++) {
+    report = measure_report_merge(tallies, N_TALLIES, MEASURE_KIND_PAIR,
+                                  &secret, &budget);
+    measure_report_keep_threads(report, tallies, cores, N_TALLIES);
+    for (int i = 0; i < N_TALLIES; i++) {
         measure_tally_destroy(tallies[i]);
     }
     /* All that is left is what the report says that it takes. */
@@ -500,7 +501,7 @@ START_TEST(flood_hides_no_heavy_key)
     bool heavy_seen = false, first_seen = false;
     uint64_t n = 0, n_largest = 0;
 
-    reset_set(tally);
+    reset_tally(tally);
     ck_assert(measure_tally_use_structure(tally, kind, 1 << 17));
     measure_tally_begin(tally, MEASURE_KIND_SOURCE);
     measure_structure_begin(tally->structure, &half);
@@ -596,7 +597,7 @@ main(void)
                         0, MEASURE_N_STRUCTURES);
     tcase_add_loop_test(tests, bounds_hold_without_memory,
                         0, MEASURE_N_STRUCTURES);
-    tcase_add_loop_test(tests, sets_change_their_structure,
+    tcase_add_loop_test(tests, tallies_change_their_structure,
                         0, MEASURE_N_STRUCTURES * MEASURE_N_STRUCTURES);
     tcase_add_loop_test(tests, both_layouts_are_one_row,
                         0, MEASURE_N_STRUCTURES);

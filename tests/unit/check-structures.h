@@ -226,9 +226,9 @@ require_between(const char *what, double min, double got, double max)
                   "%s: %.6g is not from %.6g to %.6g", what, got, min, max);
 }
 
-/* Loops over families, kinds of streams and kinds of keys. */
+/* Loops over layouts, kinds of streams and kinds of keys. */
 #define N_TRAFFIC (MEASURE_N_LAYOUTS * N_STREAM_KINDS * N_KEY_KINDS)
-#define LOOP_FAMILY(I) ((enum measure_layout) ((I) % MEASURE_N_LAYOUTS))
+#define LOOP_LAYOUT(I) ((enum measure_layout) ((I) % MEASURE_N_LAYOUTS))
 #define LOOP_STREAM(I) ((enum stream_kind) ((I) / MEASURE_N_LAYOUTS     \
                                             % N_STREAM_KINDS))
 #define LOOP_KEYS(I) ((enum key_kind) ((I) / MEASURE_N_LAYOUTS          \

@@ -64,7 +64,7 @@ check_table(const struct measure_table_pointer *table, struct traffic *t)
 START_TEST(counts_are_exact)
 {
     enum { N_KEYS = 5000 };
-    struct traffic t = traffic_open(LOOP_FAMILY(_i), LOOP_KEYS(_i), N_KEYS);
+    struct traffic t = traffic_open(LOOP_LAYOUT(_i), LOOP_KEYS(_i), N_KEYS);
     struct fixture f;
 
     open_table(&f, t.layout, N_KEYS, 2 + _i % 7);

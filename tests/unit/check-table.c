@@ -48,7 +48,7 @@ check_table(const struct measure_table *table, struct oracle *o)
     ck_assert_uint_eq(measure_table_n_used(table), n_rows);
 }
 
-/* Loops over the kinds of streams and families. */
+/* Loops over the kinds of streams and layouts. */
 #define N_EXACT (N_STREAM_KINDS * MEASURE_N_LAYOUTS)
 
 START_TEST(counts_are_exact)
@@ -281,7 +281,7 @@ START_TEST(merge_adds_masked_keys)
     enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 5000, N_TABLES = 3 };
     struct oracle o = oracle_open();
-    struct oracle aggregate;
+    struct oracle groups;
     struct random r = random_from(test_seed);
     struct measure_table merged;
 
@@ -306,9 +306,9 @@ START_TEST(merge_adds_masked_keys)
                             measure_masks[key_kind].words[layout], &secret);
         measure_table_destroy(&table, &budget);
     }
-    aggregate = oracle_group(&o, key_kind);
-    check_table(&merged, &aggregate);
-    oracle_close(&aggregate);
+    groups = oracle_group(&o, key_kind);
+    check_table(&merged, &groups);
+    oracle_close(&groups);
     oracle_close(&o);
     measure_table_destroy(&merged, &budget);
 }
@@ -321,7 +321,7 @@ START_TEST(merge_grows_the_table_as_needed)
     enum measure_key_kind key_kind = _i / MEASURE_N_LAYOUTS;
     enum { N_KEYS = 30000 };
     struct oracle o = oracle_open();
-    struct oracle aggregate;
+    struct oracle groups;
     struct measure_table merged, table;
     uint64_t n_groups;
 
@@ -341,14 +341,14 @@ START_TEST(merge_grows_the_table_as_needed)
             &merged, &table, measure_masks[key_kind].words[layout], &secret,
             N_KEYS, &budget));
     }
-    aggregate = oracle_group(&o, key_kind);
-    n_groups = aggregate.n;
-    check_table(&merged, &aggregate);
+    groups = oracle_group(&o, key_kind);
+    n_groups = groups.n;
+    check_table(&merged, &groups);
 
     /* Not much larger than what it holds. */
     ck_assert_uint_le(merged.max_used, 4 * n_groups + 4 * MEASURE_TABLE_BLOCK);
     ck_assert_uint_le(merged.max_used, N_KEYS);
-    oracle_close(&aggregate);
+    oracle_close(&groups);
     oracle_close(&o);
     measure_table_destroy(&merged, &budget);
     measure_table_destroy(&table, &budget);

@@ -145,7 +145,7 @@ fuzz_question(const uint8_t *data, size_t size)
 
 /* Small reports, of which whole questions are asked. */
 #define N_REPORTS 2
-#define N_SETS 2
+#define N_TALLIES 2
 
 static struct measure_hash_secret secret;
 static struct measure_report *reports[N_REPORTS];
@@ -153,15 +153,15 @@ static struct measure_report *reports[N_REPORTS];
 static void
 make_reports(void)
 {
-    static const unsigned int cores[N_SETS] = { 0, 7 };
+    static const unsigned int cores[N_TALLIES] = { 0, 7 };
     static const uint32_t none[MEASURE_N_LAYOUTS];
     uint32_t lines[MEASURE_N_LAYOUTS] = { 200, 200 };
 
     measure_hash_secret_init(&secret, 1);
     for (int i = 0; i < N_REPORTS; i++) {
-        struct measure_tally *tallies[N_SETS];
+        struct measure_tally *tallies[N_TALLIES];
 
-        for (int j = 0; j < N_SETS; j++) {
+        for (int j = 0; j < N_TALLIES; j++) {
             tallies[j] = measure_tally_create(&secret, &budget,
                                               MEASURE_ANY_NODE);
             REQUIRE(measure_tally_reset(tallies[j], lines, none));
@@ -178,12 +178,13 @@ make_reports(void)
                 measure_tally_count(tallies[j], &record, 1);
             }
         }
-        reports[i] = measure_report_merge(tallies, N_SETS, MEASURE_KIND_FLOW,
-                                          &secret, &budget);
-        measure_report_keep_threads(reports[i], tallies, cores, N_SETS);
+        reports[i] = measure_report_merge(tallies, N_TALLIES,
+                                          MEASURE_KIND_FLOW, &secret,
+                                          &budget);
+        measure_report_keep_threads(reports[i], tallies, cores, N_TALLIES);
         reports[i]->number = i + 1;
         reports[i]->duration_ms = 1000;
-        for (int j = 0; j < N_SETS; j++) {
+        for (int j = 0; j < N_TALLIES; j++) {
             measure_tally_destroy(tallies[j]);
         }
     }

@@ -105,7 +105,7 @@ static_assert(3 + MEASURE_KEY_WORDS <= 2 * MEASURE_LINE_SIZE / 8,
               "a row has room for tag, key and counters");
 
 /* The packet path.  Bursts are of at most MEASURE_BURST records, all of the
- * family of the structure. */
+ * layout of the structure. */
 
 bool measure_shared_table_add(struct measure_shared_table *,
                               const uint64_t *key, uint64_t hash,

@@ -191,7 +191,7 @@ measure_table_pointer_row_value(const struct measure_table_pointer *table,
 }
 
 /* Adds the packets and bytes of the rows of 'from' to 'table', which has the
- * same family and secret.  Returns false if some were refused. */
+ * same layout and secret.  Returns false if some were refused. */
 bool
 measure_table_pointer_merge(struct measure_table_pointer *table,
                             const struct measure_table_pointer *from)

@@ -77,7 +77,7 @@ bool measure_table_pointer_add(struct measure_table_pointer *,
                                const uint64_t *key, uint64_t hash,
                                uint64_t packets, uint64_t bytes);
 
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the family
+/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
  * of the table, by the keys as they are.  Sets their hashes. */
 void measure_table_pointer_add_burst(struct measure_table_pointer *,
                                      struct measure_record *records,
