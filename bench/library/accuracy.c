@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
+
 struct judge {
     const struct bench_traffic *traffic;
     const struct bench_truth *truth;

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "linear.h"
 #include "report/measure-expectations.h"
 #include "support.h"

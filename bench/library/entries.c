@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "contenders/measure-table-pointer.h"
 #include "support.h"
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
+
 static const char *const no_memory = "no memory";
 
 /* The least that counting a packet in memory can cost: hash its key, and add

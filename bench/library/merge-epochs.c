@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "merge-questions.h"
 #include "questions/measure-query.h"
 #include "questions/measure-scope.h"

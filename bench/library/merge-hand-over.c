@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/measure-base.h"
 #include "support.h"
 
 #define MAX_STALL_NS 10000      /* What is promised. */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "report/measure-merge.h"
 #include "support.h"
 

@@ -18,7 +18,7 @@
 #define MAX_QUESTION_MS 100.0   /* What is promised. */
 
 /* Kept by the switch: of 1 GiB an eighth. */
-#define SPARE_BYTES (UINT64_C(128) << 20)
+#define SPARE_BYTES (128 * MEASURE_MIB)
 
 struct question {
     const char *name;

@@ -91,15 +91,12 @@ static void __attribute__((noreturn))
 unknown_contender(const char *name, const struct bench_contender *const *all,
                   size_t n_all)
 {
-    char *valid = measure_format("%s", all[0]->name);
+    char *valid = NULL;
 
-    for (size_t i = 1; i < n_all; i++) {
-        char *longer = measure_format("%s %s", valid, all[i]->name);
-
-        free(valid);
-        valid = longer;
+    for (size_t i = 0; i < n_all; i++) {
+        measure_append(&valid, " %s", all[i]->name);
     }
-    bench_fail("--contenders: \"%s\" is none of %s", name, valid);
+    bench_fail("--contenders: \"%s\" is none of%s", name, valid);
 }
 
 /* Takes those of the task that 'names' has, which is overwritten, or all of

@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "support.h"
 
 struct flow {

@@ -25,6 +25,7 @@
 #include <rte_member.h>
 #include <rte_version.h>
 
+#include "base/measure-base.h"
 #include "support.h"
 
 #define HEAP "measure-bench"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/utsname.h>
 
+#include "base/measure-base.h"
 #include "bench/library/build.h"
 #include "peer-cmap.h"
 #include "peer-dpdk.h"
@@ -219,7 +220,7 @@ bench_results_print_text(const struct bench_results *results,
         } else {
             printf("%9s ", "-");
         }
-        printf("%9.2f", result->memory / 1048576.0);
+        printf("%9.2f", (double) result->memory / MEASURE_MIB);
         if (n) {
             printf(" %9.4f %9.4f %11.6f", result->precision / n,
                    result->recall / n, result->count_error / n);

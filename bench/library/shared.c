@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "contenders/measure-shared.h"
 #include "structures/measure-count-array.h"
 #include "support.h"
@@ -49,7 +50,7 @@ static void *
 pair_create(struct bench_settings *settings, const char **why_not)
 {
     struct pair *pair = measure_xzalloc(sizeof *pair);
-    size_t memory = settings->memory ? settings->memory : 1u << 20;
+    size_t memory = settings->memory ? settings->memory : MEASURE_MIB;
     bool shared = settings->contender->parameter;
 
     (void) why_not;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "contenders/measure-table-pointer.h"
 #include "structures/measure-count-array.h"
 #include "structures/measure-count-min.h"
@@ -21,7 +22,7 @@
 #include "structures/measure-space-saving.h"
 
 /* Defaults for what estimates: about a megabyte each. */
-#define DEFAULT_MEMORY (1u << 20)
+#define DEFAULT_MEMORY MEASURE_MIB
 #define MAX_HEAVY_KEYS 2000
 
 struct sketch {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "base/measure-memory.h"
 
 static const char *program = "benchmark";

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 #include "key/measure-parse.h"
 #include "support.h"
 

@@ -4,14 +4,19 @@
 #ifndef MEASURE_BASE_H
 #define MEASURE_BASE_H 1
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Small things
  * ============
  *
- * The smaller and the larger of two numbers, and text as printf() makes it.
+ * Units of memory, the smaller and the larger of two numbers, the little
+ * memory that cannot be done without, and text as printf() makes it.
  *
  * Thread safety: no shared state. */
+
+#define MEASURE_KIB UINT64_C(1024)          /* Bytes. */
+#define MEASURE_MIB (1024 * MEASURE_KIB)
 
 static inline uint64_t
 measure_min(uint64_t a, uint64_t b)
@@ -25,7 +30,13 @@ measure_max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+void *measure_check_memory(void *);
+void *measure_xzalloc(size_t size);
+void *measure_xrealloc(void *, size_t size);
+
 char *measure_format(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
+void measure_append(char **text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif /* measure-base.h */

@@ -6,13 +6,13 @@
 #include "base/measure-memory.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/measure-base.h"
 #include "base/measure-pace.h"
 
 /* From <linux/mempolicy.h>, whose user space half is in libnuma. */
@@ -21,18 +21,18 @@
 #define MAX_NODES 1024
 #define LONG_BITS (8 * sizeof(long))
 
-#define HUGE_PAGE_SIZE (2u << 20)
+#define HUGE_PAGE_SIZE (2 * MEASURE_MIB)
 #define PAGE_SIZE_MIN 4096
 #define LINE_SIZE 64
 
 /* Pages that are touched one after the other.  A virtual machine can take some
  * milliseconds for them. */
-#define PIECE_SIZE (512u << 10)
+#define PIECE_SIZE (512 * MEASURE_KIB)
 
 /* What is smaller comes from the heap. */
-#define MIN_MAPPED_SIZE (64u << 10)
+#define MIN_MAPPED_SIZE (64 * MEASURE_KIB)
 
-#define ANSWER_BYTES (UINT64_C(1) << 20)    /* For answers in any case. */
+#define ANSWER_BYTES MEASURE_MIB    /* For answers in any case. */
 
 /* A memory policy of the calling thread. */
 struct policy {
@@ -161,10 +161,8 @@ map(size_t size, int node)
 
     policy_prefer(node, &policy);
     for (size_t done = 0; done < size; done += HUGE_PAGE_SIZE) {
-        size_t left = size - done;
-
         if (!touch_pages((char *) p + done,
-                         left < HUGE_PAGE_SIZE ? left : HUGE_PAGE_SIZE)) {
+                         measure_min(size - done, HUGE_PAGE_SIZE))) {
             policy_restore(&policy);
             munmap(p, size);
             return NULL;
@@ -348,11 +346,10 @@ measure_memory_give(struct measure_budget *budget, void *p, size_t size,
 void
 measure_memory_clear(void *p, size_t size)
 {
-    const size_t piece = 32 * 1024;
+    const size_t piece = 32 * MEASURE_KIB;
 
     for (size_t done = 0; done < size; done += piece) {
-        memset((char *) p + done, 0,
-               size - done < piece ? size - done : piece);
+        memset((char *) p + done, 0, measure_min(size - done, piece));
         measure_pace(piece / LINE_SIZE);
     }
 }
@@ -397,12 +394,12 @@ measure_budget_allows(struct measure_budget *budget, uint64_t size)
     uint64_t limit = measure_budget_limit(budget);
     uint64_t lent = __atomic_load_n(&budget->lent, __ATOMIC_RELAXED) + size;
     uint64_t taken = measure_budget_used(budget) + lent;
-    uint64_t least = limit < ANSWER_BYTES ? limit : ANSWER_BYTES;
+    uint64_t least = measure_min(limit, ANSWER_BYTES);
 
     if (!limit) {
         return true;
     }
-    if (taken > limit && lent > (limit / 4 > least ? limit / 4 : least)) {
+    if (taken > limit && lent > measure_max(limit / 4, least)) {
         return false;
     }
     /* Spare blocks are no reason to refuse. */
@@ -441,29 +438,4 @@ uint64_t
 measure_budget_used(const struct measure_budget *budget)
 {
     return __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
-}
-
-/* Returns 'p', which must not be NULL: like Open vSwitch, this library does
- * not go on without the little memory that it cannot do without. */
-void *
-measure_check_memory(void *p)
-{
-    if (!p) {
-        fputs("measure: out of memory\n", stderr);
-        abort();
-    }
-    return p;
-}
-
-/* For the small things of the control thread: zeroed, and never NULL. */
-void *
-measure_xzalloc(size_t size)
-{
-    return measure_check_memory(calloc(1, size ? size : 1));
-}
-
-void *
-measure_xrealloc(void *p, size_t size)
-{
-    return measure_check_memory(realloc(p, size ? size : 1));
 }

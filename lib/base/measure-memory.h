@@ -80,8 +80,4 @@ void measure_budget_unreserve(struct measure_budget *, uint64_t size);
 uint64_t measure_budget_used(const struct measure_budget *);
 uint64_t measure_budget_spare(const struct measure_budget *);
 
-void *measure_check_memory(void *);
-void *measure_xzalloc(size_t size);
-void *measure_xrealloc(void *, size_t size);
-
 #endif /* measure-memory.h */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 #include "base/measure-number.h"
 
 #define MAX_DEPTH 8

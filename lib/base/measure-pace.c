@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/measure-base.h"
+
 #define NS_PER_MS (UINT64_C(1000) * 1000)
 #define NS_PER_S (1000 * NS_PER_MS)
 
@@ -77,9 +79,8 @@ look_at_clock(struct measure_pace *pace)
     pace->piece_start = now;
 
     /* What cannot be interrupted shall not use up the rests of the others. */
-    rest = (piece < MEASURE_PACE_MAX_PIECE_NS ? piece
-            : MEASURE_PACE_MAX_PIECE_NS) * pace->rest;
-    rest = rest < left ? rest : left;
+    rest = measure_min(piece, MEASURE_PACE_MAX_PIECE_NS) * pace->rest;
+    rest = measure_min(rest, left);
     if (rest) {
         measure_pace_clock.sleep_ns(rest);
         pace->piece_start = measure_pace_clock.now_ns();

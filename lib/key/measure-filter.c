@@ -6,11 +6,10 @@
 #include "key/measure-filter.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 #include "base/measure-number.h"
 #include "key/measure-group-by.h"
 
@@ -221,20 +220,18 @@ add_condition(struct measure_filter *filter, const struct condition *condition,
 /* Characters that end a value, or begin one that does not. */
 #define SPECIAL ",\\"
 
-/* Prints 'name' as it can be part of a filter. */
+/* Appends 'name' to '*text' as it can be part of a filter. */
 static void
-print_escaped(FILE *stream, const char *name)
+append_escaped(char **text, const char *name)
 {
     for (; *name; name++) {
-        if (strchr(SPECIAL, *name)) {
-            putc('\\', stream);
-        }
-        putc(*name, stream);
+        measure_append(text, "%s%c", strchr(SPECIAL, *name) ? "\\" : "",
+                       *name);
     }
 }
 
 static void
-print_ports(FILE *stream, const struct measure_port_names *ports)
+append_ports(char **text, const struct measure_port_names *ports)
 {
     int n = 0;
 
@@ -242,11 +239,11 @@ print_ports(FILE *stream, const struct measure_port_names *ports)
         const char *name = measure_port_name(ports, i);
 
         if (name && n == MAX_NAMES) {
-            fputs(", ...", stream);
+            measure_append(text, ", ...");
             break;
         } else if (name) {
-            fputs(n++ ? ", " : ": ", stream);
-            print_escaped(stream, name);
+            measure_append(text, "%s", n++ ? ", " : ": ");
+            append_escaped(text, name);
         }
     }
 }
@@ -259,9 +256,7 @@ parse_condition(char *s, const struct measure_port_names *ports,
 {
     char *equals = strchr(s, '=');
     const struct condition *condition = NULL;
-    char *error = NULL;
-    FILE *stream;
-    size_t size;
+    char *error;
 
     if (equals) {
         *equals = '\0';
@@ -277,18 +272,15 @@ parse_condition(char *s, const struct measure_port_names *ports,
         *equals = '=';
     }
 
-    stream = measure_check_memory(open_memstream(&error, &size));
-    if (condition) {
-        fprintf(stream, "where=%s: valid is %s", s, condition->valid);
-        if (condition->field == MEASURE_FIELD_PORT) {
-            print_ports(stream, ports);
-        }
-    } else {
-        fprintf(stream, "where=%s: unknown condition; valid is %s", s,
-                MEASURE_FILTER_VALID);
+    if (!condition) {
+        return measure_format("where=%s: unknown condition; valid is %s", s,
+                              MEASURE_FILTER_VALID);
     }
-    fclose(stream);
-    return measure_check_memory(error);
+    error = measure_format("where=%s: valid is %s", s, condition->valid);
+    if (condition->field == MEASURE_FIELD_PORT) {
+        append_ports(&error, ports);
+    }
+    return error;
 }
 
 /* Ends the condition at the beginning of 's' at its comma, and takes out the

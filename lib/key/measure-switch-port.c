@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 
 /* A port that has a number. */
 struct measure_named_port {

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 
 /* Makes 'alerts' empty, a ring of 'size' (more than 0) alerts. */
 void
@@ -157,7 +157,7 @@ measure_alerts_write(struct measure_output *o,
                      const struct measure_alerts *alerts, uint64_t since,
                      uint64_t n)
 {
-    uint64_t next_since = since < alerts->last ? since : alerts->last;
+    uint64_t next_since = measure_min(since, alerts->last);
     uint64_t n_written = 0;
 
     measure_output_open_list(o, "alerts");

@@ -10,7 +10,6 @@
 #include <strings.h>
 
 #include "base/measure-base.h"
-#include "base/measure-memory.h"
 #include "base/measure-number.h"
 #include "key/measure-filter.h"
 
@@ -161,10 +160,7 @@ measure_arguments_usage(const struct measure_argument *const arguments[])
     char *usage = measure_format("[bridge]");
 
     for (; *arguments; arguments++) {
-        char *longer = measure_format("%s [%s]", usage, (*arguments)->usage);
-
-        free(usage);
-        usage = longer;
+        measure_append(&usage, " [%s]", (*arguments)->usage);
     }
     return usage;
 }
@@ -211,10 +207,7 @@ unknown_argument(const char *word, const char *next,
     }
     error = measure_format("%s: unknown argument; valid is one bridge", word);
     for (; *arguments; arguments++) {
-        char *longer = measure_format("%s, %s", error, (*arguments)->valid);
-
-        free(error);
-        error = longer;
+        measure_append(&error, ", %s", (*arguments)->valid);
     }
     return error;
 }

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "questions/measure-quantiles.h"
 #include "questions/measure-question.h"
 

@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "base/measure-top.h"
 #include "questions/measure-hierarchy.h"
 #include "questions/measure-question.h"
 #include "questions/measure-threshold.h"
-
-#define MIN(A, B) ((A) < (B) ? (A) : (B))
 
 /* One question, while it is answered. */
 struct asking {
@@ -73,9 +72,9 @@ missed_of_any(const struct measure_totals *totals)
     uint64_t bytes = minus(counters->bytes, counters->overflow_bytes);
 
     return (struct measure_cell) {
-        .packets = (MIN(totals->missed.packets, packets)
+        .packets = (measure_min(totals->missed.packets, packets)
                     + counters->overflow_packets),
-        .bytes = (MIN(totals->missed.bytes, bytes)
+        .bytes = (measure_min(totals->missed.bytes, bytes)
                   + counters->overflow_bytes),
     };
 }
@@ -247,7 +246,7 @@ add_row(struct asking *asking, const struct measure_hitters_row *row)
         size_t n = asking->allocated * 2 + 64;
         void *rows;
 
-        n = n < asking->max_rows ? n : asking->max_rows;
+        n = measure_min(n, asking->max_rows);
         rows = realloc(answer->rows, n * sizeof *answer->rows);
         if (!rows) {
             return false;
@@ -369,8 +368,9 @@ measure_hitters_ask(const struct measure_scope *scope,
         .scope = scope, .question = question, .answer = answer,
         .compare = (question->sort == MEASURE_SORT_BYTES
                     ? compare_bytes : compare_packets),
-        .max_rows = (question->n && question->n < MEASURE_ANSWER_MAX_ROWS
-                     ? question->n : MEASURE_ANSWER_MAX_ROWS),
+        .max_rows = (question->n
+                     ? measure_min(question->n, MEASURE_ANSWER_MAX_ROWS)
+                     : MEASURE_ANSWER_MAX_ROWS),
     };
     bool ok;
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 
 void
 measure_quantiles_init(struct measure_quantiles *d)

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "report/measure-partition.h"
 
 /* Rows on their way to the partitions: one of each hash, to which the next
@@ -603,7 +604,7 @@ add_part(struct query *q, uint32_t i, struct measure_cached_groups *cached)
             uint64_t packets = aggregate->rows[j * measure_row_words(layout)
                                                + measure_key_words(layout)];
 
-            most = packets > most ? packets : most;
+            most = measure_max(most, packets);
         }
         cached->max_packets = most;
         if (cached->parts[layout]) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "questions/measure-heavy-hitters.h"
 #include "questions/measure-threshold.h"
 

@@ -108,7 +108,7 @@ measure_scope_rows(const struct measure_scope *scope, uint64_t max)
             n += measure_table_n_used(&thread.tables[layout]);
         }
     }
-    return n < max ? n : max;
+    return measure_min(n, max);
 }
 
 /* Returns why an answer that takes every key cannot be made of 'report'. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "base/measure-top.h"
 #include "questions/measure-question.h"
 
@@ -291,8 +292,9 @@ measure_superspreaders_ask(
     struct asking asking = {
         .question = question, .answer = answer,
         .compare = question->sort_by_ports ? compare_ports : compare_spread,
-        .max_rows = (question->n && question->n < MEASURE_ANSWER_MAX_ROWS
-                     ? question->n : MEASURE_ANSWER_MAX_ROWS),
+        .max_rows = (question->n
+                     ? measure_min(question->n, MEASURE_ANSWER_MAX_ROWS)
+                     : MEASURE_ANSWER_MAX_ROWS),
     };
     struct measure_totals totals;
     const struct measure_hash_secret *secret;

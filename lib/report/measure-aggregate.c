@@ -5,6 +5,7 @@
 
 #include "report/measure-aggregate.h"
 
+#include "base/measure-base.h"
 #include "base/measure-pace.h"
 
 #define MIN_SLOTS 64
@@ -276,8 +277,7 @@ add__(struct measure_aggregate *aggregate, enum measure_layout layout,
 {
     aggregate->flow = flow;
     while (n) {
-        size_t n_batch
-            = n < MEASURE_AGGREGATE_BATCH ? n : MEASURE_AGGREGATE_BATCH;
+        size_t n_batch = measure_min(n, MEASURE_AGGREGATE_BATCH);
 
         if (!measure_aggregate_reserve(aggregate, n_batch)
             || !grow_slots(aggregate, n_batch)) {

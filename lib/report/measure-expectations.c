@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "base/measure-pace.h"
 #include "base/measure-top.h"
 #include "structures/measure-table.h"
@@ -210,7 +211,7 @@ add_one(struct measure_expectations *c, enum measure_layout layout, bool once,
     c->refused_adds++;
     c->refused_value += value;
     c->refused_most = (!once ? c->refused_most + value
-                       : value > c->refused_most ? value : c->refused_most);
+                       : measure_max(value, c->refused_most));
 }
 
 MEASURE_SPECIALISED void
@@ -231,7 +232,7 @@ add__(struct measure_expectations *c, enum measure_layout layout,
     bool bytes = c->config.bytes;
 
     while (n) {
-        size_t n_batch = n < BATCH ? n : BATCH;
+        size_t n_batch = measure_min(n, BATCH);
         struct batch batch;
 
         for (size_t i = 0; i < n_batch; i++) {
@@ -265,7 +266,7 @@ add_rows__(struct measure_expectations *c, enum measure_layout layout,
     size_t value = n_words + c->config.bytes;
 
     while (n) {
-        size_t n_batch = n < BATCH ? n : BATCH;
+        size_t n_batch = measure_min(n, BATCH);
         uint64_t keys[BATCH][MEASURE_KEY_WORDS];
         struct batch batch;
 
@@ -314,7 +315,7 @@ count__(struct measure_expectations *c, enum measure_layout layout,
         const uint64_t *keys, size_t stride, size_t n)
 {
     while (n) {
-        size_t n_batch = n < BATCH ? n : BATCH;
+        size_t n_batch = measure_min(n, BATCH);
         struct batch batch;
 
         for (size_t i = 0; i < n_batch; i++) {
@@ -573,7 +574,7 @@ close_state(struct measure_expectations *c, enum measure_layout layout,
     if (missed && c->missed_by) {
         uint64_t by_key = c->missed_by(layout, row, c->missed_aux);
 
-        missed = by_key < missed ? by_key : missed;
+        missed = measure_min(missed, by_key);
     }
     if (warm && has_changed(&c->config, state, missed)) {
         list_change(c, layout, row, state, missed, listing);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
+
 struct measure_group_cache {
     struct measure_budget *budget;
     pthread_mutex_t mutex;      /* Protects all below. */

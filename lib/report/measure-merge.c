@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "report/measure-aggregate.h"
 #include "report/measure-partition.h"
 #include "report/measure-report-estimates.h"
@@ -271,9 +272,9 @@ merge__(struct measure_report *report, enum measure_layout layout,
     find_pieces(report, closed, &pieces);
     ok = (measure_partitions_init(&partitions, layout, closed->n_rows,
                                   pieces.n, report->budget)
-          && measure_aggregate_reserve(&aggregate, (n_keys < closed->n_rows
-                                                    ? n_keys : closed->n_rows)
-                                             + MEASURE_AGGREGATE_BATCH));
+          && measure_aggregate_reserve(&aggregate,
+                                       measure_min(n_keys, closed->n_rows)
+                                       + MEASURE_AGGREGATE_BATCH));
     if (ok) {
         split_tables(report, layout, closed, &pieces, &partitions);
     }

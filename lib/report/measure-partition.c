@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
+
 /* Returns how many partitions are good for 'n_rows' rows. */
 uint32_t
 measure_partitions_for(uint64_t n_rows)
@@ -25,10 +27,9 @@ uint32_t
 measure_partition_pieces(uint64_t n_rows, uint64_t all_rows, uint32_t n,
                          uint32_t max)
 {
-    uint64_t usual = all_rows / n;
+    uint64_t usual = measure_max(all_rows / n, MEASURE_PARTITION_ROWS);
     uint32_t pieces = 1;
 
-    usual = (usual > MEASURE_PARTITION_ROWS ? usual : MEASURE_PARTITION_ROWS);
     if (n_rows > usual * MEASURE_LARGE_PARTITION) {
         while (pieces < max && n_rows / pieces > usual) {
             pieces *= 2;

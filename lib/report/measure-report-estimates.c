@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "key/measure-group-by.h"
 
 /* All structures of a report. */

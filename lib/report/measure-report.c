@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
+
 #define OVERFLOW_SIZE (MEASURE_OVERFLOW_CELLS                               \
                        * sizeof(struct measure_overflow_cell))
 

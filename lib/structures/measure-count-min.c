@@ -5,19 +5,9 @@
 
 #include "structures/measure-count-min.h"
 
+#include "base/measure-base.h"
+
 #define E 2.718281828459045235L
-
-static inline uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline uint64_t
-larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Only lifts what is below the new estimate. */
 static inline bool __attribute__((always_inline))
@@ -28,14 +18,14 @@ lift(uint32_t depth, struct measure_cell *const *cells, uint64_t packets,
     uint64_t min_bytes = UINT64_MAX;
 
     for (uint32_t i = 0; i < depth; i++) {
-        min_packets = smaller(min_packets, cells[i]->packets);
-        min_bytes = smaller(min_bytes, cells[i]->bytes);
+        min_packets = measure_min(min_packets, cells[i]->packets);
+        min_bytes = measure_min(min_bytes, cells[i]->bytes);
     }
     min_packets += packets;
     min_bytes += bytes;
     for (uint32_t i = 0; i < depth; i++) {
-        cells[i]->packets = larger(cells[i]->packets, min_packets);
-        cells[i]->bytes = larger(cells[i]->bytes, min_bytes);
+        cells[i]->packets = measure_max(cells[i]->packets, min_packets);
+        cells[i]->bytes = measure_max(cells[i]->bytes, min_bytes);
     }
     return ((min_packets >= heavy->packets_threshold)
             | (min_bytes >= heavy->bytes_threshold));
@@ -65,8 +55,8 @@ get_estimate(const void *sketch_, uint64_t hash,
     measure_count_min_find(sketch, sketch->depth, hash, cells);
     estimate->packets = estimate->bytes = UINT64_MAX;
     for (uint32_t i = 0; i < sketch->depth; i++) {
-        estimate->packets = smaller(estimate->packets, cells[i]->packets);
-        estimate->bytes = smaller(estimate->bytes, cells[i]->bytes);
+        estimate->packets = measure_min(estimate->packets, cells[i]->packets);
+        estimate->bytes = measure_min(estimate->bytes, cells[i]->bytes);
     }
 }
 

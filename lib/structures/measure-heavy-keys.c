@@ -5,6 +5,8 @@
 
 #include "structures/measure-heavy-keys.h"
 
+#include "base/measure-base.h"
+
 static uint64_t
 cut(long double error, uint64_t estimate)
 {
@@ -207,7 +209,7 @@ lines_for(enum measure_layout layout, uint32_t max_keys)
     uint32_t lines = measure_table_lines_for(layout, max_keys);
     uint32_t least = MEASURE_HEAVY_BUCKET / measure_rows_per_line(layout);
 
-    return lines > least ? lines : least;
+    return measure_max(lines, least);
 }
 
 /* Returns the bytes of memory that the keys take. */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 
 /* Slots of the index for each entry: at most half are used. */
 #define SLOTS_PER_ENTRY 2

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
+
 #define MIN_BYTES 4096
 
 /* Counts no keys here: a tally without a structure has tables. */
@@ -103,7 +105,7 @@ measure_structure_create(enum measure_structure_kind kind, size_t limit,
     structure->class = classes[kind];
     structure->secret = secret;
     structure->budget = budget;
-    structure->limit = limit > MIN_BYTES ? limit : MIN_BYTES;
+    structure->limit = measure_max(limit, MIN_BYTES);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         structure->size += layout_size(structure, layout);
     }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure-base.h"
 #include "base/measure-top.h"
 #include "structures/measure-table.h"
 
@@ -677,10 +678,8 @@ bitmap_estimate(const struct row *row, enum measure_layout layout,
 
     pthread_once(&bitmap_once, compute_bitmap_bounds);
     out->destinations = n > least ? n : least;
-    out->min = bitmap_min[row->count];
-    out->min = out->min > least ? out->min : least;
-    out->max = zeros ? bitmap_max[row->count] : UINT64_MAX;
-    out->max = out->max > least ? out->max : least;
+    out->min = measure_max(bitmap_min[row->count], least);
+    out->max = zeros ? measure_max(bitmap_max[row->count], least) : UINT64_MAX;
 }
 
 static int

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "base/measure-base.h"
 #include "base/measure-pace.h"
 
 /* Of the rows, half: see the header. */
@@ -68,7 +69,7 @@ measure_table_lines_for(enum measure_layout layout, uint64_t n_keys)
     uint64_t per_line = measure_rows_per_line(layout);
     uint64_t lines = (rows + per_line - 1) / per_line;
 
-    return lines < MEASURE_TABLE_MAX_LINES ? lines : MEASURE_TABLE_MAX_LINES;
+    return measure_min(lines, MEASURE_TABLE_MAX_LINES);
 }
 
 /* Returns the bytes that a table of 'n_lines' lines takes. */

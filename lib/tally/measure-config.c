@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/measure-memory.h"
+#include "base/measure-base.h"
 #include "base/measure-number.h"
 
 const struct measure_setting_info measure_settings[MEASURE_N_SETTINGS] = {
@@ -27,18 +27,16 @@ measure_setting_valid(enum measure_setting setting)
 {
     const char *valid = measure_settings[setting].valid;
     char *s = NULL;
-    size_t size;
-    FILE *stream = measure_check_memory(open_memstream(&s, &size));
 
-    for (int i = 0; !valid && i < MEASURE_N_STRUCTURES; i++) {
-        fprintf(stream, "%s%s", (!i ? "" : i < MEASURE_N_STRUCTURES - 1
-                                 ? ", " : " or "), measure_structure_name(i));
-    }
     if (valid) {
-        fputs(valid, stream);
+        return measure_format("%s", valid);
     }
-    fclose(stream);
-    return measure_check_memory(s);
+    for (int i = 0; i < MEASURE_N_STRUCTURES; i++) {
+        measure_append(&s, "%s%s", (!i ? "" : i < MEASURE_N_STRUCTURES - 1
+                                    ? ", " : " or "),
+                       measure_structure_name(i));
+    }
+    return s;
 }
 
 /* Sets every setting to its default. */

@@ -5,26 +5,16 @@
 
 #include "tally/measure-growth.h"
 
+#include "base/measure-base.h"
+
 #define GROWTH 4
-
-static uint64_t
-min(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
-max(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Returns the lines that the table in reserve should have at least. */
 static uint64_t
 reserve_lines(enum measure_layout layout, uint64_t limit)
 {
-    return min(MEASURE_NEXT_LINES,
-               measure_table_limit(layout, limit) / MEASURE_LINE_SIZE);
+    return measure_min(MEASURE_NEXT_LINES,
+                       measure_table_limit(layout, limit) / MEASURE_LINE_SIZE);
 }
 
 /* Returns true if the packet thread has flows of 'layout' and has begun its
@@ -48,13 +38,15 @@ needs_quick_table(const struct measure_load *load, enum measure_layout layout,
 {
     uint32_t n_tables = load->n_tables[layout] + load->n_unused[layout];
     bool small = load->n_lines[layout] <= MEASURE_QUICK_LINES;
+    uint64_t lines = (small
+                      ? measure_min(reserve_lines(layout, limit),
+                                    MEASURE_QUICK_LINES)
+                      : 1);
 
     return (n_tables + 4 <= MEASURE_TALLY_TABLES
             && (small || load->current_used[layout]
                          > load->max_used[layout] / 2)
-            && needs_table(load, layout,
-                           small ? min(reserve_lines(layout, limit),
-                                       MEASURE_QUICK_LINES) : 1));
+            && needs_table(load, layout, lines));
 }
 
 /* Returns true if 'tally', whose thread has 'limit', needs another table: if
@@ -88,12 +80,13 @@ measure_tally_grow(struct measure_tally *tally, uint64_t limit, uint64_t *left)
 
     measure_tally_load(tally, &load);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
+        uint64_t larger = (uint64_t) load.n_lines[layout] * GROWTH;
         uint64_t want = (needs_quick_table(&load, layout, limit)
                          ? MEASURE_QUICK_LINES
-                         : max((uint64_t) load.n_lines[layout] * GROWTH,
-                               MEASURE_NEXT_LINES));
-        uint32_t lines = min(min(want, *left / 4 / MEASURE_LINE_SIZE),
-                             MEASURE_TABLE_MAX_LINES);
+                         : measure_max(larger, MEASURE_NEXT_LINES));
+        uint64_t most = measure_min(*left / 4 / MEASURE_LINE_SIZE,
+                                    MEASURE_TABLE_MAX_LINES);
+        uint32_t lines = measure_min(want, most);
         uint64_t size = measure_table_size(lines);
 
         if (needs_table(&load, layout, reserve_lines(layout, limit))

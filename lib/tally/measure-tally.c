@@ -5,6 +5,7 @@
 
 #include "tally/measure-tally.h"
 
+#include "base/measure-base.h"
 #include "base/measure-pace.h"
 
 static inline uint64_t
@@ -633,18 +634,6 @@ measure_tally_move_cache(struct measure_tally *tally)
                      __ATOMIC_RELEASE);
 }
 
-static uint64_t
-min(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
-max(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Returns what the tables of a tally may take whose thread, of 'weight', has
  * not had a packet for a while, if an idle bridge may take 'idle_bytes'.  Of
  * such a limit measure_tally_choose_lines() uses 5/8. */
@@ -652,8 +641,10 @@ uint64_t
 measure_tally_quiet_limit(uint64_t idle_bytes, unsigned int weight,
                           unsigned int all_weights)
 {
-    return max(idle_bytes * 3 / 2 * weight / all_weights,
-               MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT) / 2;
+    uint64_t share = idle_bytes * 3 / 2 * weight / all_weights;
+    uint64_t least = MEASURE_QUIET_LEAST_BYTES * weight / MEASURE_QUIET_WEIGHT;
+
+    return measure_max(share, least) / 2;
 }
 
 /* Returns what each table of 'layout' in a tally for which there are 'limit'
@@ -670,8 +661,9 @@ measure_table_limit(enum measure_layout layout, uint64_t limit)
 static uint32_t
 choose_lines(uint64_t lines, uint64_t limit)
 {
-    lines = min(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
-    lines = min(max(lines, MEASURE_TALLY_MIN_LINES), MEASURE_TABLE_MAX_LINES);
+    lines = measure_min(lines * 2 - 1, limit / MEASURE_LINE_SIZE);
+    lines = measure_max(lines, MEASURE_TALLY_MIN_LINES);
+    lines = measure_min(lines, MEASURE_TABLE_MAX_LINES);
     return UINT64_C(1) << (63 - __builtin_clzll(lines));
 }
 
@@ -692,13 +684,13 @@ measure_tally_choose_lines(const uint64_t n_flows[MEASURE_N_LAYOUTS],
         uint64_t most = measure_table_limit(layout, limit);
         uint32_t expected = measure_table_lines_for(layout,
                                                     n_flows[layout] * 5 / 4);
+        uint32_t least = choose_lines(first[layout], limit / 16);
+        uint64_t next;
 
-        n_lines[layout] = choose_lines(
-            max(expected, choose_lines(first[layout], limit / 16)), most);
-        next_lines[layout] = max(min(max(UINT64_C(4) * n_lines[layout],
-                                         MEASURE_NEXT_LINES),
-                                     most / MEASURE_LINE_SIZE),
-                                 MEASURE_TALLY_MIN_LINES);
+        n_lines[layout] = choose_lines(measure_max(expected, least), most);
+        next = measure_max(UINT64_C(4) * n_lines[layout], MEASURE_NEXT_LINES);
+        next = measure_min(next, most / MEASURE_LINE_SIZE);
+        next_lines[layout] = measure_max(next, MEASURE_TALLY_MIN_LINES);
     }
 }
 

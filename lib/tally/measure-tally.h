@@ -4,6 +4,7 @@
 #ifndef MEASURE_TALLY_H
 #define MEASURE_TALLY_H 1
 
+#include "base/measure-base.h"
 #include "base/measure-hash.h"
 #include "base/measure-memory.h"
 #include "key/measure-record.h"
@@ -122,7 +123,7 @@
 #define MEASURE_TALLY_MIN_LINES 16
 #define MEASURE_NEXT_LINES (UINT32_C(1) << 18)
 #define MEASURE_QUICK_LINES (UINT32_C(1) << 15)
-#define MEASURE_QUIET_LEAST_BYTES (UINT64_C(768) << 10)
+#define MEASURE_QUIET_LEAST_BYTES (768 * MEASURE_KIB)
 #define MEASURE_QUIET_WEIGHT 8
 
 struct measure_counters {

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/measure-base.h"
+
 /* Checks 'answer', by 'group_by', against all packets of 't'. */
 static void
 check_answer(const struct measure_hitters_answer *answer,

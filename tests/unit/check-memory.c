@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "base/measure-base.h"
+
 #define HUGE_PAGE (2 << 20)
 
 static long int page_size;
@@ -130,6 +132,23 @@ START_TEST(small_things_are_zeroed_and_never_null)
     nothing = measure_xrealloc(p, 0);
     ck_assert_ptr_ne(nothing, NULL);
     free(nothing);
+}
+END_TEST
+
+START_TEST(text_grows_by_what_is_appended)
+{
+    char *text = NULL;
+
+    measure_append(&text, "%s", "");
+    ck_assert_str_eq(text, "");
+    measure_append(&text, "%d %s", 12, "flows");
+    for (int i = 0; i < 1000; i++) {
+        measure_append(&text, ", %d", i);
+    }
+    ck_assert_uint_eq(strlen(text), 8 + 2 * 1000 + 10 + 180 + 2700);
+    ck_assert_mem_eq(text, "12 flows, 0, 1, ", 16);
+    ck_assert_str_eq(text + strlen(text) - 5, ", 999");
+    free(text);
 }
 END_TEST
 
@@ -330,6 +349,7 @@ main(void)
     tcase_add_test(tests, spare_blocks_are_taken_again);
     tcase_add_test(tests, larger_blocks_are_kept_and_the_others_freed);
     tcase_add_test(tests, small_things_are_zeroed_and_never_null);
+    tcase_add_test(tests, text_grows_by_what_is_appended);
     tcase_add_test(tests, answers_may_take_the_rest_or_a_quarter);
     tcase_add_test(tests, spare_blocks_make_room_for_answers);
     tcase_add_test(tests, what_is_kept_is_reserved);
