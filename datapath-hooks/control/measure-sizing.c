@@ -5,6 +5,7 @@
 
 #include "measure-sizing.h"
 
+#include "base/measure-base.h"
 #include "dpdk.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
@@ -23,7 +24,7 @@ uint32_t
 measure_least_mb(size_t n_threads)
 {
     return MAX(DIV_ROUND_UP(n_threads * MEASURE_THREAD_LEAST * 8 / 5,
-                            1024 * 1024), 1);
+                            MEASURE_MIB), 1);
 }
 
 uint64_t
@@ -32,13 +33,13 @@ measure_memory_limit(const struct monitor *monitor)
     uint32_t least = measure_least_mb(ovs_list_size(&monitor->threads)
                                       + monitor->n_new);
 
-    return (uint64_t) MAX(monitor->config.memory_mb, least) * 1024 * 1024;
+    return MAX(monitor->config.memory_mb, least) * MEASURE_MIB;
 }
 
 static uint64_t
 idle_bytes(const struct monitor *monitor)
 {
-    return (uint64_t) monitor->config.idle_memory_mb * 1024 * 1024;
+    return monitor->config.idle_memory_mb * MEASURE_MIB;
 }
 
 /* What a tally that must be there at once may take: the main thread makes it,
@@ -271,13 +272,14 @@ report_bytes(const struct measure_tally *tally)
     return load.report_bytes;
 }
 
-#define CHANGE_MAX_MB 128       /* What all tables of a monitor may take. */
+/* What all tables of a monitor may take. */
+#define EXPECTATIONS_MAX_BYTES (128 * MEASURE_MIB)
 
 /* Returns what the tables of expectations may take: an eighth of all. */
 uint64_t
 measure_expectations_limit(uint64_t memory_limit)
 {
-    return MIN(memory_limit / 8, CHANGE_MAX_MB * UINT64_C(1048576));
+    return MIN(memory_limit / 8, EXPECTATIONS_MAX_BYTES);
 }
 
 /* Returns the bytes that the tables of expectations of 'monitor' will take

@@ -4,6 +4,7 @@
 #ifndef MEASURE_SIZING_H
 #define MEASURE_SIZING_H 1
 
+#include "base/measure-base.h"
 #include "measure-monitor.h"
 
 /* How large the tallies of a monitor are
@@ -32,8 +33,8 @@
 
 /* A tally that must be there at once is no larger, or, if an idle bridge may
  * have more memory, all of them together no larger than the second. */
-#define MEASURE_START_BYTES (UINT64_C(2) << 20)
-#define MEASURE_MAX_START_BYTES (UINT64_C(64) << 20)
+#define MEASURE_START_BYTES (2 * MEASURE_MIB)
+#define MEASURE_MAX_START_BYTES (64 * MEASURE_MIB)
 
 /* What a tally takes without tables, structure and tiers. */
 #define MEASURE_TALLY_OWN_BYTES                                             \
@@ -42,7 +43,7 @@
 
 /* Two tallies, a third one while they are merged, and their smallest
  * tables. */
-#define MEASURE_THREAD_LEAST (UINT64_C(112) << 10)
+#define MEASURE_THREAD_LEAST (112 * MEASURE_KIB)
 
 unsigned int measure_thread_weight(const struct monitor_thread *);
 uint32_t measure_least_mb(size_t n_threads);

@@ -5,6 +5,7 @@
 
 #include "measure-supply.h"
 
+#include "base/measure-base.h"
 #include "measure-sizing.h"
 #include "ovs-rcu.h"
 #include "report/measure-report.h"
@@ -14,7 +15,7 @@
 
 /* Memory that the thread takes at most before it looks at what is urgent
  * again. */
-#define PASS_BYTES (UINT64_C(32) << 20)
+#define PASS_BYTES (32 * MEASURE_MIB)
 
 /* Looks for what is urgent are at least so far apart. */
 #define URGENT_NS (UINT64_C(1000) * 1000)
