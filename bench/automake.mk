@@ -16,6 +16,7 @@ bench_library_measure_bench_SOURCES = \
 	$(bench_contenders) \
 	bench/library/accuracy.c \
 	bench/library/accuracy.h \
+	bench/library/burst.h \
 	bench/library/changes.c \
 	bench/library/changes.h \
 	bench/library/contender.h \

@@ -10,7 +10,7 @@
 
 #include "base/measure-base.h"
 #include "merge-questions.h"
-#include "questions/measure-query.h"
+#include "questions/measure-changes.h"
 #include "questions/measure-scope.h"
 #include "support.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/measure-base.h"
+#include "burst.h"
 #include "contenders/measure-shared.h"
-#include "structures/measure-count-array.h"
 #include "support.h"
 
 struct pair {
@@ -107,7 +107,7 @@ pair_update(void *side_, const struct bench_key *keys, const uint16_t *bytes)
         measure_shared_array_add_burst(&side->pair->shared, records,
                                        BENCH_BURST);
     } else {
-        measure_count_array_add_burst(&side->array, records, BENCH_BURST);
+        count_array_add_burst(&side->array, records, BENCH_BURST);
     }
 }
 

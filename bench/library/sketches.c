@@ -15,11 +15,8 @@
 #include <string.h>
 
 #include "base/measure-base.h"
+#include "burst.h"
 #include "contenders/measure-table-pointer.h"
-#include "structures/measure-count-array.h"
-#include "structures/measure-count-min.h"
-#include "structures/measure-cuckoo.h"
-#include "structures/measure-space-saving.h"
 
 /* Defaults for what estimates: about a megabyte each. */
 #define DEFAULT_MEMORY MEASURE_MIB
@@ -126,7 +123,7 @@ memory_or_default(const struct bench_settings *settings)
     }
 
 /* NAME_update(), by way of packet records. */
-#define UPDATE(NAME, MEMBER)                                            \
+#define UPDATE(NAME, ADD_BURST, MEMBER)                                 \
     static void                                                         \
     NAME##_update(void *sketch_, const struct bench_key *keys,          \
                   const uint16_t *bytes)                                \
@@ -135,7 +132,7 @@ memory_or_default(const struct bench_settings *settings)
         struct sketch *sketch = sketch_;                                \
                                                                         \
         fill_records(records, keys, bytes);                             \
-        measure_##NAME##_add_burst(&sketch->MEMBER, records, BENCH_BURST); \
+        ADD_BURST(&sketch->MEMBER, records, BENCH_BURST);               \
     }
 
 #define CONTENDER(VARIABLE, NAME, LABEL, EXACT, PARAMETER)      \
@@ -255,45 +252,7 @@ count_min_fill(struct sketch *sketch, const struct bench_settings *settings)
 
 LIFE(count_min, count_min)
 
-static void
-count_min_update(void *sketch_, const struct bench_key *keys,
-                 const uint16_t *bytes)
-{
-    enum { DEPTH = MEASURE_COUNT_MIN_DEPTH };
-    struct sketch *sketch = sketch_;
-    struct measure_count_min *count_min = &sketch->count_min;
-    measure_pair thresholds = count_min->heavy.thresholds;
-    struct measure_cell *cells[BENCH_BURST][DEPTH];
-    bool unknown[BENCH_BURST], any_unknown = false;
-    uint64_t sum = 0;
-
-    for (int i = 0; i < BENCH_BURST; i++) {
-        uint64_t hash = measure_hash(&sketch->secret, keys[i].words,
-                                     measure_key_words(MEASURE_NARROW));
-
-        measure_count_min_find(count_min, DEPTH, hash, cells[i]);
-#pragma GCC unroll 8
-        for (int j = 0; j < DEPTH; j++) {
-            __builtin_prefetch(cells[i][j], 1);
-        }
-        unknown[i] = !measure_count_min_is_known(count_min, hash);
-    }
-    for (int i = 0; i < BENCH_BURST; i++) {
-        unknown[i] &= measure_count_min_add_to(DEPTH, cells[i],
-                                               measure_pair_from(1, bytes[i]),
-                                               thresholds);
-        any_unknown |= unknown[i];
-        sum += bytes[i];
-    }
-    for (int i = 0; any_unknown && i < BENCH_BURST; i++) {
-        if (unknown[i]) {
-            measure_count_min_record(count_min, keys[i].words,
-                                     measure_hash(&sketch->secret,
-                                                  keys[i].words, 2));
-        }
-    }
-    measure_heavy_keys_advance(&count_min->heavy, BENCH_BURST, sum);
-}
+UPDATE(count_min, count_min_add_burst, count_min)
 
 static void
 count_min_report(void *sketch_, uint64_t threshold,
@@ -331,7 +290,7 @@ cuckoo_fill(struct sketch *sketch, const struct bench_settings *settings)
 }
 
 LIFE(cuckoo, cuckoo)
-UPDATE(cuckoo, cuckoo)
+UPDATE(cuckoo, cuckoo_add_burst, cuckoo)
 
 static void
 cuckoo_report(void *sketch_, uint64_t threshold,
@@ -361,7 +320,7 @@ space_saving_fill(struct sketch *sketch, const struct bench_settings *settings)
 }
 
 LIFE(space_saving, space_saving)
-UPDATE(space_saving, space_saving)
+UPDATE(space_saving, space_saving_add_burst, space_saving)
 
 static void
 space_saving_report(void *sketch_, uint64_t threshold,
@@ -397,7 +356,7 @@ table_pointer_fill(struct sketch *sketch,
 }
 
 LIFE(table_pointer, pointer)
-UPDATE(table_pointer, pointer)
+UPDATE(table_pointer, measure_table_pointer_add_burst, pointer)
 
 static void
 table_pointer_report(void *sketch_, uint64_t threshold,

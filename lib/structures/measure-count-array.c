@@ -25,46 +25,6 @@ measure_count_array_record(struct measure_count_array *array,
                                      array->secret, key, hash);
 }
 
-static inline void __attribute__((always_inline))
-add_burst(struct measure_count_array *array, enum measure_layout layout,
-          struct measure_record *records, size_t n)
-{
-    struct measure_cell *cells[MEASURE_BURST];
-    measure_pair thresholds = array->heavy.thresholds;
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        records[i].hash = measure_hash(array->secret, records[i].key,
-                                       measure_key_words(layout));
-        cells[i] = measure_count_array_cell(array, records[i].hash);
-        __builtin_prefetch(cells[i], 1);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (__builtin_expect(
-                measure_cell_add(cells[i],
-                                 measure_pair_from(1, records[i].bytes),
-                                 thresholds), 0)) {
-            measure_count_array_record(array, records[i].key,
-                                       records[i].hash);
-            /* They rise when a key is lost. */
-            thresholds = array->heavy.thresholds;
-        }
-        bytes += records[i].bytes;
-    }
-    measure_heavy_keys_advance(&array->heavy, n, bytes);
-}
-
-void
-measure_count_array_add_burst(struct measure_count_array *array,
-                              struct measure_record *records, size_t n)
-{
-    if (array->layout == MEASURE_NARROW) {
-        add_burst(array, MEASURE_NARROW, records, n);
-    } else {
-        add_burst(array, MEASURE_WIDE, records, n);
-    }
-}
-
 static size_t
 cells_size(uint32_t n_cells)
 {

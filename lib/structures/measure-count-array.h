@@ -38,7 +38,7 @@ STRUCTURE(COUNT_ARRAY, count_array)
  * packets the probability is about N / (m T).
  *
  * Thread safety: one thread writes, others read when it has let go.
- * measure_count_array_prefetch(), _add() and _add_burst() belong to the packet
+ * measure_count_array_prefetch(), _add() and _end_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear. */
 
 #define MEASURE_COUNT_ARRAY_ERROR_FACTOR 20
@@ -102,11 +102,6 @@ measure_count_array_end_burst(struct measure_count_array *array,
 {
     measure_heavy_keys_advance(&array->heavy, packets, bytes);
 }
-
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
- * of 'array', by the keys as they are.  Sets their hashes. */
-void measure_count_array_add_burst(struct measure_count_array *,
-                                   struct measure_record *records, size_t n);
 
 /* The control thread. */
 

@@ -118,63 +118,6 @@ measure_count_min_add(struct measure_count_min *sketch, const uint64_t *key,
     return true;
 }
 
-/* Finds all cells of the burst first: while one is fetched from memory, the
- * next are looked up.  Which keys are to be recorded is looked at afterwards:
- * most packets are of keys that have been, or that never will be. */
-static inline void __attribute__((always_inline))
-add_burst(struct measure_count_min *sketch, bool conservative, uint32_t depth,
-          enum measure_layout layout, struct measure_record *records,
-          size_t n)
-{
-    struct measure_cell *cells[MEASURE_BURST][MEASURE_COUNT_MIN_MAX_DEPTH];
-    measure_pair thresholds = sketch->heavy.thresholds;
-    bool unknown[MEASURE_BURST];
-    bool any_unknown = false;
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        records[i].hash = measure_hash(sketch->secret, records[i].key,
-                                       measure_key_words(layout));
-        measure_count_min_find(sketch, depth, records[i].hash, cells[i]);
-#pragma GCC unroll 8
-        for (uint32_t j = 0; j < depth; j++) {
-            __builtin_prefetch(cells[i][j], 1);
-        }
-        unknown[i] = !measure_count_min_is_known(sketch, records[i].hash);
-    }
-    for (size_t i = 0; i < n; i++) {
-        unknown[i] &= add_to(sketch, conservative, depth, cells[i], 1,
-                             records[i].bytes, thresholds);
-        any_unknown |= unknown[i];
-        bytes += records[i].bytes;
-    }
-    for (size_t i = 0; any_unknown && i < n; i++) {
-        if (unknown[i]) {
-            measure_count_min_record(sketch, records[i].key, records[i].hash);
-        }
-    }
-    measure_heavy_keys_advance(&sketch->heavy, n, bytes);
-}
-
-void
-measure_count_min_add_burst(struct measure_count_min *sketch,
-                            struct measure_record *records, size_t n)
-{
-    bool usual = (sketch->depth == MEASURE_COUNT_MIN_DEPTH
-                  && !sketch->conservative);
-
-    if (usual && sketch->layout == MEASURE_NARROW) {
-        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_NARROW,
-                  records, n);
-    } else if (usual) {
-        add_burst(sketch, false, MEASURE_COUNT_MIN_DEPTH, MEASURE_WIDE,
-                  records, n);
-    } else {
-        add_burst(sketch, sketch->conservative, sketch->depth,
-                  sketch->layout, records, n);
-    }
-}
-
 static size_t
 cells_size(uint32_t depth, uint32_t width)
 {

@@ -51,7 +51,7 @@ STRUCTURE(COUNT_MIN, count_min)
  * measure-heavy-keys.h says what the probability is of.
  *
  * Thread safety: one thread writes, others read when it has let go.
- * measure_count_min_prefetch(), _add() and _add_burst() belong to the packet
+ * measure_count_min_prefetch(), _add() and _end_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear. */
 
 #define MEASURE_COUNT_MIN_MAX_DEPTH 8
@@ -168,11 +168,6 @@ measure_count_min_end_burst(struct measure_count_min *sketch,
 {
     measure_heavy_keys_advance(&sketch->heavy, packets, bytes);
 }
-
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
- * of the sketch, by the keys as they are.  Sets their hashes. */
-void measure_count_min_add_burst(struct measure_count_min *,
-                                 struct measure_record *records, size_t n);
 
 /* The control thread. */
 

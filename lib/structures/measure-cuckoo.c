@@ -216,40 +216,6 @@ measure_cuckoo_add(struct measure_cuckoo *table, const uint64_t *key,
                : add(table, MEASURE_WIDE, 4, key, hash, packets, bytes)));
 }
 
-static inline void __attribute__((always_inline))
-add_burst(struct measure_cuckoo *table, enum measure_layout layout,
-          uint32_t rows_per_bucket, struct measure_record *records, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        records[i].hash = measure_hash(table->secret, records[i].key,
-                                       measure_key_words(layout));
-        measure_cuckoo_prefetch(table, layout, records[i].hash);
-    }
-    for (size_t i = 0; i < n; i++) {
-        add(table, layout, rows_per_bucket, records[i].key, records[i].hash,
-            1, records[i].bytes);
-    }
-}
-
-void
-measure_cuckoo_add_burst(struct measure_cuckoo *table,
-                         struct measure_record *records, size_t n)
-{
-    if (table->rows_per_bucket == 1) {
-        if (table->layout == MEASURE_NARROW) {
-            add_burst(table, MEASURE_NARROW, 1, records, n);
-        } else {
-            add_burst(table, MEASURE_WIDE, 1, records, n);
-        }
-    } else {
-        if (table->layout == MEASURE_NARROW) {
-            add_burst(table, MEASURE_NARROW, 4, records, n);
-        } else {
-            add_burst(table, MEASURE_WIDE, 4, records, n);
-        }
-    }
-}
-
 static uint32_t
 max_load_percentage(uint32_t rows_per_bucket)
 {

@@ -43,7 +43,7 @@ STRUCTURE(CUCKOO_TABLE, cuckoo)
  *
  * Thread safety: one thread writes.  'n_used' and 'n_refused' may be read by
  * any thread at any time, rows when that has let go.
- * measure_cuckoo_prefetch(), _add() and _add_burst() belong to the packet
+ * measure_cuckoo_prefetch(), _add() and _end_burst() belong to the packet
  * path: they do not allocate, lock, wait, log or clear, and the number of
  * their steps is bounded. */
 
@@ -112,11 +112,6 @@ measure_cuckoo_end_burst(struct measure_cuckoo *table, uint64_t packets,
     (void) packets;
     (void) bytes;
 }
-
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
- * of the table, by the keys as they are.  Sets their hashes. */
-void measure_cuckoo_add_burst(struct measure_cuckoo *,
-                              struct measure_record *records, size_t n);
 
 /* The control thread. */
 

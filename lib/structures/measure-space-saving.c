@@ -260,32 +260,6 @@ measure_space_saving_add(struct measure_space_saving *summary,
             : add(summary, MEASURE_WIDE, key, hash, packets, bytes));
 }
 
-static inline void __attribute__((always_inline))
-add_burst(struct measure_space_saving *summary, enum measure_layout layout,
-          struct measure_record *records, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        records[i].hash = measure_hash(summary->secret, records[i].key,
-                                       measure_key_words(layout));
-        measure_space_saving_prefetch(summary, layout, records[i].hash);
-    }
-    for (size_t i = 0; i < n; i++) {
-        add(summary, layout, records[i].key, records[i].hash, 1,
-            records[i].bytes);
-    }
-}
-
-void
-measure_space_saving_add_burst(struct measure_space_saving *summary,
-                               struct measure_record *records, size_t n)
-{
-    if (summary->layout == MEASURE_NARROW) {
-        add_burst(summary, MEASURE_NARROW, records, n);
-    } else {
-        add_burst(summary, MEASURE_WIDE, records, n);
-    }
-}
-
 /* The control thread. */
 
 static size_t

@@ -40,7 +40,7 @@ STRUCTURE(SPACE_SAVING, space_saving)
  *
  * Thread safety: one thread writes; 'n_used' and 'n_refused' may be read by
  * any thread at any time, the rest when that has let go.
- * measure_space_saving_prefetch(), _add() and _add_burst() belong to the
+ * measure_space_saving_prefetch(), _add() and _end_burst() belong to the
  * packet path: they do not allocate, lock, wait, log or clear.  Steps: those
  * of the heap, log2(n_entries), of the index, at most
  * MEASURE_SPACE_SAVING_MAX_PROBES, and as many slots behind a removed one.
@@ -120,11 +120,6 @@ measure_space_saving_end_burst(struct measure_space_saving *summary,
     (void) packets;
     (void) bytes;
 }
-
-/* Counts the packets of 'records' (at most MEASURE_BURST), all of the layout
- * of the summary, by the keys as they are.  Sets their hashes. */
-void measure_space_saving_add_burst(struct measure_space_saving *,
-                                    struct measure_record *records, size_t n);
 
 /* The control thread. */
 

@@ -3,7 +3,7 @@
 
 #include "check-structures.h"
 
-#include "structures/measure-count-array.h"
+#include "burst.h"
 
 struct fixture {
     struct measure_count_array array;
@@ -36,7 +36,7 @@ close_array(struct fixture *f)
 static void
 add_burst(void *array, struct measure_record *records, size_t n)
 {
-    measure_count_array_add_burst(array, records, n);
+    count_array_add_burst(array, records, n);
 }
 
 /* The same, packet by packet. */
@@ -509,9 +509,9 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
         records[i].verdict = t.layout;
         records[i].bytes = 60;
     }
-    measure_count_array_add_burst(&f.array, records, 2);
+    count_array_add_burst(&f.array, records, 2);
     ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 0);
-    measure_count_array_add_burst(&f.array, &records[2], 1);
+    count_array_add_burst(&f.array, &records[2], 1);
     ck_assert_uint_eq(measure_table_n_used(&f.array.heavy.table), 1);
     measure_count_array_add(&f.array, key, records[0].hash, 1, 1);
     MEASURE_TABLE_FOR_EACH (row, &f.array.heavy.table) {

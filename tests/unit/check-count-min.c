@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "structures/measure-count-min.h"
+#include "burst.h"
 
 struct fixture {
     struct measure_count_min sketch;
@@ -47,7 +47,7 @@ close_sketch(struct fixture *f)
 static void
 add_burst(void *sketch, struct measure_record *records, size_t n)
 {
-    measure_count_min_add_burst(sketch, records, n);
+    count_min_add_burst(sketch, records, n);
 }
 
 /* The same, packet by packet. */
@@ -424,9 +424,9 @@ START_TEST(counters_near_their_end_disturb_no_neighbour)
         records[i].verdict = t.layout;
         records[i].bytes = 60;
     }
-    measure_count_min_add_burst(&f.sketch, records, 2);
+    count_min_add_burst(&f.sketch, records, 2);
     ck_assert_uint_eq(measure_table_n_used(&f.sketch.heavy.table), 0);
-    measure_count_min_add_burst(&f.sketch, &records[2], 1);
+    count_min_add_burst(&f.sketch, &records[2], 1);
     ck_assert_uint_eq(measure_table_n_used(&f.sketch.heavy.table), 1);
     measure_count_min_add(&f.sketch, key, hash, 1, 1);
     for (int i = 0; i < DEPTH * WIDTH; i++) {

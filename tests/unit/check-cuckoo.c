@@ -3,7 +3,7 @@
 
 #include "check-structures.h"
 
-#include "structures/measure-cuckoo.h"
+#include "burst.h"
 
 struct fixture {
     struct measure_cuckoo table;
@@ -36,7 +36,7 @@ close_table(struct fixture *f)
 static void
 add_burst(void *table, struct measure_record *records, size_t n)
 {
-    measure_cuckoo_add_burst(table, records, n);
+    cuckoo_add_burst(table, records, n);
 }
 
 /* Checks that each row has its key's exact counts, lies in one of the key's

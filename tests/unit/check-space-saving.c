@@ -3,7 +3,7 @@
 
 #include "check-structures.h"
 
-#include "structures/measure-space-saving.h"
+#include "burst.h"
 
 struct fixture {
     struct measure_space_saving summary;
@@ -35,7 +35,7 @@ close_summary(struct fixture *f)
 static void
 add_burst(void *summary, struct measure_record *records, size_t n)
 {
-    measure_space_saving_add_burst(summary, records, n);
+    space_saving_add_burst(summary, records, n);
 }
 
 /* Checks the heap, the index, and that no estimate is wrong by more than its
