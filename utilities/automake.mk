@@ -29,5 +29,12 @@ EXTRA_DIST += \
 	doc/configuration.md \
 	doc/extending.md \
 	doc/glossary.md \
+	doc/notes/README.md \
+	doc/notes/end-of-epoch.md \
+	doc/notes/exact-match-cache.md \
+	doc/notes/linear-table.md \
+	doc/notes/merging.md \
+	doc/notes/packet-path.md \
+	doc/notes/sketches.md \
 	doc/overhead.md \
 	doc/what-counts.md
