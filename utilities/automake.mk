@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	doc/architecture.md \
 	doc/configuration.md \
 	doc/extending.md \
+	doc/first-questions.md \
 	doc/glossary.md \
 	doc/notes/README.md \
 	doc/notes/end-of-epoch.md \
