@@ -63,7 +63,9 @@ noinst_HEADERS += \
 	tests/unit/check-frames.h \
 	tests/unit/check-json.h \
 	tests/unit/check-scopes.h \
-	tests/unit/check-structures.h
+	tests/unit/check-secret.h \
+	tests/unit/check-structures.h \
+	tests/unit/check-tally.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libovs-measure.la $(CHECK_LIBS)

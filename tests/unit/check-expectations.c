@@ -2,18 +2,11 @@
 /* Tests of expectations and changes. */
 
 #include "check-common.h"
+#include "check-secret.h"
 
 #include <math.h>
 
 #include "report/measure-expectations.h"
-
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
 
 /* What a tester would set first. */
 static const struct measure_expectations_config plain = {

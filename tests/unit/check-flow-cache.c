@@ -6,12 +6,12 @@
 #include "check-answer.h"
 #include "check-common.h"
 #include "check-flow-cache.h"
+#include "check-secret.h"
 #include "tally/measure-tally.h"
 
 /* A flow cache as a switch has it: some entries, each of which stands for a
  * flow, and is given to another one now and then. */
 
-static struct measure_hash_secret secret;
 static struct measure_thread thread;
 
 static struct measure_cache_keys *
@@ -86,7 +86,7 @@ START_TEST(both_tiers_add_up)
     struct oracle oracle = oracle_open();
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     memset(used, 0, sizeof used);
     tally = open_tally(8192);
     for (int i = 0; i < N_PACKETS; i++) {
@@ -132,7 +132,7 @@ START_TEST(full_entries_lose_nothing)
     struct oracle oracle = oracle_open();
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     for (int layout = 0; layout < MEASURE_N_LAYOUTS; layout++) {
         struct measure_fields fields = make_fields(layout, 7);
@@ -164,7 +164,7 @@ START_TEST(entries_refuse_what_is_not_theirs)
                                               1 + MEASURE_CACHE_MAX_FRAME);
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     ck_assert(!flow_cache_add(tally->cache, 5, MEASURE_NARROW, 100));
     ck_assert(!measure_tally_begin_entry(tally, 5, 0, &not_ip));
@@ -196,7 +196,7 @@ START_TEST(what_does_not_count_is_taken_out)
     struct measure_record good = make_record(&fields, 100);
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     for (int i = 0; i < 3 * MEASURE_BURST; i++) {
         measure_tally_receive(tally, 4, 64 + 99 + 200);
@@ -226,7 +226,7 @@ START_TEST(full_tables_grow_for_the_entries)
     struct oracle oracle = oracle_open();
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(16);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {
         struct measure_fields fields = make_fields(i % 2, i);
@@ -250,7 +250,7 @@ START_TEST(reset_and_one_tier)
     struct measure_record record = make_record(&fields, 100);
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     ck_assert(measure_tally_begin_entry(tally, 5, 0, &record));
     measure_tally_move_cache(tally);
@@ -305,7 +305,7 @@ START_TEST(late_bursts_give_no_keys)
 {
     struct measure_tally *tally, *next;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     measure_cache_forget(get_keys());
     next = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
@@ -337,7 +337,7 @@ START_TEST(keys_outlast_epochs)
     struct oracle oracle = oracle_open();
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     hit(tally, 5, 1, false, &oracle);
     hit(tally, 5, 1, true, &oracle);
@@ -385,7 +385,7 @@ START_TEST(closed_tallies_keep_their_keys)
     struct oracle oracles[4];
     struct measure_tally *tallies[4];
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     for (int i = 0; i < 4; i++) {
         oracles[i] = oracle_open();
     }
@@ -449,7 +449,7 @@ START_TEST(entries_are_carried)
     struct oracle oracle = oracle_open();
     struct measure_tally *tally;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = open_tally(64);
     carry_all(tally);
     for (uint32_t i = 0; i < MEASURE_CACHE_ENTRIES; i++) {

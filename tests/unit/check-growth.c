@@ -2,28 +2,22 @@
 /* Tests of the growth of tables. */
 
 #include "check-common.h"
+#include "check-tally.h"
 
 #include "tally/measure-growth.h"
 
-static struct measure_hash_secret secret;
 static struct random r;
 static uint32_t n_sent;
 
 #define LIMIT (UINT64_C(512) << 20)
 
+/* Returns a tally with small tables. */
 static struct measure_tally *
-make_tally(void)
+begin(void)
 {
-    static const uint32_t n_lines[MEASURE_N_LAYOUTS] = { 16, 16 };
-    static const uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
-    struct measure_tally *tally;
-
     r = random_from(test_seed);
     random_fill(&r, &secret, sizeof secret);
-    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_tally_reset(tally, n_lines, none));
-    measure_tally_begin(tally, MEASURE_KIND_FLOW);
-    return tally;
+    return make_tally(MEASURE_KIND_FLOW, 16, 0);
 }
 
 /* Sends 'n' packets, each of a new flow. */
@@ -62,7 +56,7 @@ last_lines(const struct measure_tally *tally)
  * comes in the end, and more of its size if need be. */
 START_TEST(quick_tables_leave_places_for_large_ones)
 {
-    struct measure_tally *tally = make_tally();
+    struct measure_tally *tally = begin();
     uint64_t left = LIMIT;
     struct measure_load load;
 
@@ -100,7 +94,7 @@ END_TEST
  * structure has no use for tables. */
 START_TEST(nothing_grows_without_need)
 {
-    struct measure_tally *tally = make_tally();
+    struct measure_tally *tally = begin();
     uint64_t left = LIMIT;
 
     ck_assert(!measure_tally_needs_table(tally, LIMIT, true));
@@ -124,7 +118,7 @@ END_TEST
 /* At most half of the memory that is left, and nothing if it is too little. */
 START_TEST(growth_is_limited)
 {
-    struct measure_tally *tally = make_tally();
+    struct measure_tally *tally = begin();
     uint64_t left = 100 * MEASURE_LINE_SIZE * 4;
 
     send_flows(tally, 1);

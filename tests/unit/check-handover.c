@@ -15,6 +15,7 @@
 
 #include "check-answer.h"
 #include "check-flow-cache.h"
+#include "check-secret.h"
 #include "tally/measure-tally.h"
 
 #define N_THREADS 3
@@ -44,7 +45,6 @@ struct packet_thread {
 };
 
 static struct packet_thread threads[N_THREADS];
-static struct measure_hash_secret secret;
 static uint64_t n_epochs;       /* Atomic. */
 
 static uint64_t
@@ -338,7 +338,7 @@ START_TEST(no_packet_is_lost_or_counted_twice)
     };
     bool last;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     put(&n_epochs, 0);
     for (int i = 0; i < N_THREADS * N_SPARE_TALLIES; i++) {
         spare[n_spare++] = measure_tally_create(&secret, &budget,

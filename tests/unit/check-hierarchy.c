@@ -2,6 +2,7 @@
 /* Tests of hierarchical heavy hitters. */
 
 #include "check-common.h"
+#include "check-tally.h"
 
 #include "base/measure-pace.h"
 #include "questions/measure-heavy-hitters.h"
@@ -12,8 +13,6 @@
  *
  * By what they are: an oracle that knows all packets, and no bounds.  What it
  * says must be within the bounds of the answer, overflow or not. */
-
-static struct measure_hash_secret secret;
 
 /* The truth: addresses, and what they sent. */
 
@@ -100,16 +99,12 @@ static struct measure_report *
 make_report(struct random *r, enum measure_key_kind key_kind, uint32_t n,
             uint32_t n_lines, bool destination)
 {
-    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
-    uint32_t none[MEASURE_N_LAYOUTS] = { 0, 0 };
     uint32_t n_values = 1 + random_below(r, MAX_ADDRESSES);
     struct measure_report *report;
     struct measure_tally *tally;
 
     n_addresses = 0;
-    tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
-    ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, key_kind);
+    tally = make_tally(key_kind, n_lines, 0);
     for (uint32_t i = 0; i < n; i++) {
         struct measure_fields f = draw_fields(r, n_values);
         struct measure_record record = make_record(&f,
@@ -422,7 +417,7 @@ START_TEST(work_and_memory_are_bounded)
     uint64_t used, memory;
     bool have_max;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, none));
     measure_tally_begin(tally, MEASURE_KIND_FLOW);

@@ -23,7 +23,7 @@ START_TEST(many_rows_are_cut)
     struct measure_scope scope = { .n_reports = 1 };
     const uint32_t n = MEASURE_ANSWER_MAX_ROWS + 5000;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     tally = measure_tally_create(&secret, &budget, MEASURE_ANY_NODE);
     ck_assert(measure_tally_reset(tally, lines, lines));
     ck_assert(measure_tally_add_table(tally, MEASURE_NARROW, 200000));
@@ -421,14 +421,9 @@ static struct measure_report *
 report_of_steady_flows(enum measure_key_kind key_kind, uint32_t n_lines,
                        uint32_t n_steady, uint32_t n_first, uint32_t n_last)
 {
-    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
-    static const uint32_t none[MEASURE_N_LAYOUTS];
-    struct measure_tally *tally = measure_tally_create(&secret, &budget,
-                                                       MEASURE_ANY_NODE);
+    struct measure_tally *tally = make_tally(key_kind, n_lines, 0);
     struct measure_report *report;
 
-    ck_assert(measure_tally_reset(tally, lines, none));
-    measure_tally_begin(tally, key_kind);
     for (uint32_t i = 0; i < n_first + n_steady + n_last; i++) {
         bool steady = i >= n_first && i < n_first + n_steady;
 
@@ -480,7 +475,7 @@ START_TEST(overflow_is_no_change)
     if (!measure_kind_derives(counted, key_kind)) {
         return;
     }
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     expectations_init(&e, 20000);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         e.change[i].config.alpha = .25;
@@ -524,7 +519,7 @@ START_TEST(no_memory_is_no_change)
     struct expectations e;
     struct measure_report *report, *large;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     expectations_init(&e, 20000);
     for (int i = 0; i < MEASURE_N_LAYOUTS; i++) {
         e.change[i].config.floor = 10;
@@ -754,7 +749,7 @@ START_TEST(one_key_may_have_most_rows)
     bool answered[N_QUESTIONS];
     uint64_t max_spread = 0;
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     measure_pace_clock.now_ns = look_at_budget;
     measure_pace_clock.sleep_ns = do_not_sleep;
     for (enum skew skew = 0; skew < N_SKEWS; skew++) {

@@ -2,11 +2,11 @@
 /* Tests of alerts that are raised of reports, and of changes. */
 
 #include "check-common.h"
+#include "check-secret.h"
 
 #include "questions/measure-raise.h"
 #include "report/measure-merge.h"
 
-static struct measure_hash_secret secret;
 static struct measure_config config;
 static struct measure_report *report;
 static struct measure_scope scope;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "check-answer.h"
+#include "check-tally.h"
 
 /* The linker makes __wrap_NAME() of each call of NAME() in this program (see
  * tests/automake.mk): no memory, when a test says so. */
@@ -50,14 +51,6 @@ __wrap_aligned_alloc(size_t alignment, size_t size)
     return fails() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
-
 /* Two tallies, as of two packet threads, what they counted, and the report. */
 struct epoch {
     struct measure_tally *tallies[2];
@@ -70,15 +63,10 @@ struct epoch {
 static struct epoch
 epoch_open(enum measure_key_kind key_kind, uint32_t n_lines)
 {
-    uint32_t first[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
-    uint32_t next[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     struct epoch e = { .flows = oracle_open() };
 
     for (size_t i = 0; i < ARRAY_SIZE(e.tallies); i++) {
-        e.tallies[i] = measure_tally_create(&secret, &budget,
-                                            MEASURE_ANY_NODE);
-        ck_assert(measure_tally_reset(e.tallies[i], first, next));
-        measure_tally_begin(e.tallies[i], key_kind);
+        e.tallies[i] = make_tally(key_kind, n_lines, n_lines);
     }
     return e;
 }

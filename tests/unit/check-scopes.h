@@ -5,6 +5,7 @@
 #define CHECK_SCOPES_H 1
 
 #include "check-common.h"
+#include "check-tally.h"
 
 #include "questions/measure-heavy-hitters.h"
 #include "report/measure-merge.h"
@@ -13,9 +14,8 @@
  * ====================
  *
  * make_reports() makes the reports of some epochs of some threads, and keeps
- * every packet of them for the oracles.  'scopes' and 'group_names' are what
- * can be asked of them, and group_packets() says what the packets add up
- * to. */
+ * every packet of them for the oracles.  'scopes' and 'aggregate' are what can
+ * be asked of them, and group_packets() says what the packets add up to. */
 
 #define N_EPOCHS 3
 #define N_THREADS 2
@@ -31,7 +31,6 @@ struct packet {
 
 static const unsigned int cores[N_THREADS] = { 3, 5 };
 
-static struct measure_hash_secret secret;
 static struct measure_port_names ports;
 static struct packet packets[N_EPOCHS * N_MANY_PACKETS];
 static bool many_flows;
@@ -88,14 +87,13 @@ draw_one_of_many(struct random *r)
     return fields;
 }
 
-/* 'n_lines' of a table for each layout and thread. */
+/* Each table of each thread has 'n_lines'. */
 static UNUSED void
 make_reports(enum measure_key_kind key_kind, uint32_t n_lines)
 {
-    uint32_t lines[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
     struct random r = random_from(test_seed);
 
-    measure_hash_secret_init(&secret, test_seed);
+    draw_secret();
     ck_assert_uint_eq(measure_port_number(&ports, "one"), 1);
     ck_assert_uint_eq(measure_port_number(&ports, "two"), 2);
     n_packets = 0;
@@ -103,10 +101,7 @@ make_reports(enum measure_key_kind key_kind, uint32_t n_lines)
         struct measure_tally *tallies[N_THREADS];
 
         for (int i = 0; i < N_THREADS; i++) {
-            tallies[i] = measure_tally_create(&secret, &budget,
-                                              MEASURE_ANY_NODE);
-            ck_assert(measure_tally_reset(tallies[i], lines, lines));
-            measure_tally_begin(tallies[i], key_kind);
+            tallies[i] = make_tally(key_kind, n_lines, n_lines);
         }
         for (int i = 0; i < (many_flows ? N_MANY_PACKETS : N_PACKETS); i++) {
             struct packet *p = &packets[n_packets++];
@@ -266,21 +261,21 @@ static UNUSED struct oracle
 group_packets(const struct test_scope *t,
               const struct measure_group_by *group_by)
 {
-    struct oracle groups = oracle_open();
+    struct oracle aggregate = oracle_open();
 
     for (size_t i = 0; i < n_packets; i++) {
         if (in_scope(&packets[i], t)) {
             struct measure_fields fields = packets[i].fields;
 
             cut_fields(&fields, group_by);
-            oracle_add(&groups, &fields, 1, packets[i].bytes);
+            oracle_add(&aggregate, &fields, 1, packets[i].bytes);
         }
     }
-    return groups;
+    return aggregate;
 }
 
 /* Names of groups of all kinds. */
-static UNUSED const char *const group_names[] = {
+static UNUSED const char *const aggregate[] = {
     "flow", "pair", "source", "destination", "source-port",
     "destination-port", "protocol", "port", "vlan", "tunnel", "source/8",
     "source/12", "source/24", "source/32", "source/48", "source/128",

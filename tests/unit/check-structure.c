@@ -4,6 +4,7 @@
 #include "check-common.h"
 
 #include "check-answer.h"
+#include "check-secret.h"
 #include "questions/measure-heavy-hitters.h"
 #include "structures/measure-structure.h"
 #include "tally/measure-tally.h"
@@ -11,14 +12,6 @@
 /* Tallies that count in a structure, and the reports of several of them. */
 
 enum { N_TALLIES = 3, N_FLOWS = 4000, N_PACKETS = 60000 };
-
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
 
 static const struct measure_structure_threshold threshold = {
     .min_packets = 1,

@@ -5,8 +5,8 @@
 #define CHECK_STRUCTURES_H 1
 
 #include "check-common.h"
+#include "check-secret.h"
 
-#include "base/measure-hash.h"
 #include "structures/measure-table.h"
 
 /* What the tests of the structures share
@@ -17,14 +17,6 @@
  * and hands them to the structure in bursts of all sizes. */
 
 #define MAX_BURST 32
-
-static struct measure_hash_secret secret;
-
-static UNUSED void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
 
 /* How keys are made from their number. */
 enum key_kind {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "check-answer.h"
-#include "tally/measure-tally.h"
+#include "check-tally.h"
 
 /* Counts calls of what the packet path must not call, while 'watching'.  The
  * linker makes __wrap_NAME() of each call of NAME() in this program (see
@@ -45,28 +45,6 @@ WRAP(int, pthread_mutex_lock, (pthread_mutex_t *lock), (lock))
 WRAP(int, pthread_rwlock_rdlock, (pthread_rwlock_t *lock), (lock))
 WRAP(int, pthread_rwlock_wrlock, (pthread_rwlock_t *lock), (lock))
 WRAP(int, pthread_spin_lock, (pthread_spinlock_t *lock), (lock))
-
-static struct measure_hash_secret secret;
-
-static void
-draw_secret(void)
-{
-    measure_hash_secret_init(&secret, test_seed);
-}
-
-static struct measure_tally *
-make_tally(enum measure_key_kind key_kind, uint32_t n_lines,
-           uint32_t next_lines)
-{
-    struct measure_tally *tally = measure_tally_create(&secret, &budget,
-                                                       MEASURE_ANY_NODE);
-    uint32_t first[MEASURE_N_LAYOUTS] = { n_lines, n_lines };
-    uint32_t next[MEASURE_N_LAYOUTS] = { next_lines, next_lines };
-
-    ck_assert(measure_tally_reset(tally, first, next));
-    measure_tally_begin(tally, key_kind);
-    return tally;
-}
 
 /* Traffic, and what it adds up to. */
 
