@@ -62,6 +62,7 @@ noinst_HEADERS += \
 	tests/unit/check-flow-cache.h \
 	tests/unit/check-frames.h \
 	tests/unit/check-json.h \
+	tests/unit/check-packets.h \
 	tests/unit/check-scopes.h \
 	tests/unit/check-secret.h \
 	tests/unit/check-structures.h \

@@ -555,14 +555,6 @@ struct group_by {
     unsigned int source_bits, destination_bits;
 };
 
-static void
-keep_bits(uint8_t *address, unsigned int bits)
-{
-    for (unsigned int i = bits; i < 128; i++) {
-        address[i / 8] &= ~(0x80 >> i % 8);
-    }
-}
-
 static struct key
 group_key(const struct key *key, const struct group_by *g)
 {
@@ -670,26 +662,16 @@ all_packets(const struct scope *s)
     return sum;
 }
 
-/* Equal rows are in the order of their addresses (those that begin with the
- * same four bytes: IPv4 first; without any: those out of no tunnel first),
- * protocol, ports, VLAN, tunnel and port. */
-static int
-compare_addresses(const uint8_t *a, int a_family, const uint8_t *b,
-                  int b_family)
-{
-    int result = memcmp(a, b, a_family == 6 && b_family == 6 ? 16 : 4);
-
-    return result ? result : a_family - b_family;
-}
-
+/* Equal rows are in the order of their addresses (without any: those out of no
+ * tunnel first), protocol, ports, VLAN, tunnel and port. */
 static int
 compare_order(const struct key *a, const struct key *b)
 {
-    int result = compare_addresses(a->source, a->family, b->source,
-                                   b->family);
+    bool a_ipv6 = a->family == 6, b_ipv6 = b->family == 6;
+    int result = compare_addresses(a->source, a_ipv6, b->source, b_ipv6);
 
-    result = result ? result : compare_addresses(a->destination, a->family,
-                                                 b->destination, b->family);
+    result = result ? result : compare_addresses(a->destination, a_ipv6,
+                                                 b->destination, b_ipv6);
     if (!result && !a->family) {
         result = a->tunnelled - b->tunnelled;
     }

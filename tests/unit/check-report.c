@@ -140,31 +140,21 @@ make_epoch(enum measure_key_kind key_kind, uint32_t n_lines,
 static enum measure_sort oracle_sort;
 
 static int
-compare_addresses(const struct measure_fields *a,
-                  const struct measure_fields *b, bool destination)
-{
-    size_t a_size = a->family == MEASURE_IPV4 ? 4 : 16;
-    size_t b_size = b->family == MEASURE_IPV4 ? 4 : 16;
-    int result = memcmp(destination ? a->destination : a->source,
-                        destination ? b->destination : b->source,
-                        a_size < b_size ? a_size : b_size);
-
-    return result ? result : (a_size > b_size) - (a_size < b_size);
-}
-
-static int
 compare_oracle_rows(const void *a_, const void *b_)
 {
     const struct oracle_row *a = a_;
     const struct oracle_row *b = b_;
+    bool a_ipv6 = a->fields.family == MEASURE_IPV6;
+    bool b_ipv6 = b->fields.family == MEASURE_IPV6;
     uint64_t a_size = (oracle_sort == MEASURE_SORT_BYTES ? a->bytes
                        : a->packets);
     uint64_t b_size = (oracle_sort == MEASURE_SORT_BYTES ? b->bytes
                        : b->packets);
     int64_t differences[] = {
         (a_size < b_size) - (a_size > b_size),
-        compare_addresses(&a->fields, &b->fields, false),
-        compare_addresses(&a->fields, &b->fields, true),
+        compare_addresses(a->fields.source, a_ipv6, b->fields.source, b_ipv6),
+        compare_addresses(a->fields.destination, a_ipv6,
+                          b->fields.destination, b_ipv6),
         a->fields.protocol - b->fields.protocol,
         a->fields.source_port - b->fields.source_port,
         a->fields.destination_port - b->fields.destination_port,

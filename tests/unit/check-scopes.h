@@ -222,26 +222,17 @@ in_scope(const struct packet *p, const struct test_scope *t)
             && (!t->matches || t->matches(&p->fields)));
 }
 
-static void
-cut_address(uint8_t *address, size_t size, unsigned int bits)
-{
-    for (unsigned int i = bits; i < size * 8; i++) {
-        address[i / 8] &= ~(0x80 >> i % 8);
-    }
-}
-
 /* Leaves in 'f' what is in 'group_by'. */
 static UNUSED void
 cut_fields(struct measure_fields *f, const struct measure_group_by *group_by)
 {
-    size_t size = f->family == MEASURE_IPV4 ? 4 : 16;
     unsigned int in = group_by->fields;
 
-    cut_address(f->source, size,
-                in & MEASURE_FIELD_SOURCE ? group_by->source_prefix : 0);
-    cut_address(f->destination, size,
-                in & MEASURE_FIELD_DESTINATION ? group_by->destination_prefix
-                : 0);
+    keep_bits(f->source,
+              in & MEASURE_FIELD_SOURCE ? group_by->source_prefix : 0);
+    keep_bits(f->destination,
+              in & MEASURE_FIELD_DESTINATION ? group_by->destination_prefix
+              : 0);
     if (!(in & MEASURE_FIELDS_PAIR)) {
         f->family = 0;
     }
