@@ -15,8 +15,8 @@ AM_TESTS_ENVIRONMENT = \
 LOG_COMPILER = $(TEST_PREFIX)
 
 # Unit tests of the library, with libcheck: tests/unit/check-NAME is made from
-# tests/unit/check-NAME.c.  The fuzzer, without a fuzzing engine, is one more
-# test.
+# tests/unit/check-NAME.c, unless it has a list of sources below.  The fuzzer,
+# without a fuzzing engine, is one more test.
 unit_tests = \
 	tests/unit/check-aggregate \
 	tests/unit/check-alert \
@@ -59,6 +59,7 @@ threaded_tests = \
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
 	tests/unit/check-common.h \
+	tests/unit/check-expectations.h \
 	tests/unit/check-flow-cache.h \
 	tests/unit/check-frames.h \
 	tests/unit/check-json.h \
@@ -66,7 +67,10 @@ noinst_HEADERS += \
 	tests/unit/check-scopes.h \
 	tests/unit/check-secret.h \
 	tests/unit/check-structures.h \
-	tests/unit/check-tally.h
+	tests/unit/check-tally.h \
+	tests/unit/oracle.h \
+	tests/unit/oracle-questions.h \
+	tests/unit/oracle-world.h
 check_PROGRAMS += $(unit_tests)
 AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libovs-measure.la $(CHECK_LIBS)
@@ -83,6 +87,16 @@ tests_unit_check_shared_LDADD = $(LDADD) -lpthread
 tests_unit_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_unit_check_bounds_LDADD = $(LDADD) -lm -lpthread
 tests_unit_check_count_min_LDADD = $(LDADD) -lm
+tests_unit_check_oracle_SOURCES = \
+	tests/unit/check-oracle.c \
+	tests/unit/oracle.c \
+	tests/unit/oracle-changes.c \
+	tests/unit/oracle-distribution.c \
+	tests/unit/oracle-heavy-hitters.c \
+	tests/unit/oracle-hierarchy.c \
+	tests/unit/oracle-questions.c \
+	tests/unit/oracle-superspreaders.c \
+	tests/unit/oracle-world.c
 tests_unit_check_oracle_LDADD = $(LDADD) -lm
 # What the packet path must not call, for WRAP() in tests/unit/check-tally.c.
 tests_unit_check_tally_LDADD = $(LDADD) -lpthread
