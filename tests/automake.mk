@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/check-aggregate \
 	tests/unit/check-alert \
 	tests/unit/check-bounds \
+	tests/unit/check-changes \
 	tests/unit/check-config \
 	tests/unit/check-count-array \
 	tests/unit/check-count-min \
@@ -31,6 +32,7 @@ unit_tests = \
 	tests/unit/check-growth \
 	tests/unit/check-handover \
 	tests/unit/check-hash \
+	tests/unit/check-heavy-hitters \
 	tests/unit/check-hierarchy \
 	tests/unit/check-memory \
 	tests/unit/check-oracle \
@@ -38,18 +40,20 @@ unit_tests = \
 	tests/unit/check-pace \
 	tests/unit/check-parse \
 	tests/unit/check-quantiles \
-	tests/unit/check-query \
 	tests/unit/check-raise \
 	tests/unit/check-record \
 	tests/unit/check-report \
 	tests/unit/check-shared \
+	tests/unit/check-skew \
 	tests/unit/check-space-saving \
 	tests/unit/check-structure \
 	tests/unit/check-superspreader \
+	tests/unit/check-superspreaders \
 	tests/unit/check-switch-port \
 	tests/unit/check-table \
 	tests/unit/check-table-pointer \
 	tests/unit/check-tally \
+	tests/unit/check-texts \
 	tests/unit/fuzz-parse
 # Those that start threads.
 threaded_tests = \
