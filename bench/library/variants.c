@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was tried to make the linear table faster. */
 
-/* What was tried to make the linear table faster: see doc/accuracy.md.  These
- * variants take keys of the home line only, which is nearly all, in their own
- * way, and leave the others to measure_table_add(). */
+/* What was tried to make the linear table faster: see
+ * doc/notes/linear-table.md.  These variants take keys of the home line only,
+ * which is nearly all, in their own way, and leave the others to
+ * measure_table_add(). */
 
 #include <config.h>
 
