@@ -58,12 +58,13 @@ struct ovsrec_open_vswitch;
 
 #define MEASURE_TICK_MS 5
 
-/* A thread of a datapath: what monitors have a thread for, each its own.
+/* A thread of a datapath, for which each monitor has a packet thread of its
+ * own.
  *
  * The map of its ports (struct measure_ports) is read by the thread itself,
- * without a lock.  A port that nobody counts gets a thread in place.  Any
- * other change needs another map: 'next', a copy that collects all changes of
- * a configuration and is then put into effect. */
+ * without a lock.  A port that nobody counts gets a packet thread in place.
+ * Any other change needs another map: 'next', a copy that collects all changes
+ * of a configuration and is then put into effect. */
 struct datapath_thread {
     struct ovs_list node;           /* In measure-threads.c. */
     const void *dp;
@@ -71,7 +72,7 @@ struct datapath_thread {
     unsigned int core_id;
     int numa_id;
     struct hmap threads;            /* "struct monitor_thread"s. */
-    size_t n_ports;                 /* That have a thread. */
+    size_t n_ports;                 /* That have a packet thread. */
     struct measure_ports *next;     /* Its 'threads' are not set yet. */
 };
 
@@ -93,7 +94,7 @@ struct monitor_core {
 struct monitor_thread {
     struct measure_thread thread;
     struct ovs_list node;           /* In a monitor, or a closing epoch. */
-    struct hmap_node dp_thread_node;   /* In 'dp_thread'. */
+    struct hmap_node dp_thread_node;    /* In 'dp_thread'. */
     struct datapath_thread *dp_thread;  /* NULL when it has ended. */
     struct monitor *monitor;
     size_t n_ports;                 /* That it counts packets of. */
@@ -162,7 +163,7 @@ struct monitor {
     struct ovs_list closing;        /* "struct closing_epoch"s, oldest first.*/
     bool close_requested;           /* The running epoch shall be closed when
                                      * 'closing' is empty. */
-    bool handing_back;              /* Sets of one that is merged. */
+    bool handing_back;              /* Tallies of one that is merged. */
     struct measure_pace merging;    /* The merge thread only. */
     uint64_t growth_left;           /* Bytes for tables while 'growing'... */
     bool growing;                   /* ...the control thread only. */

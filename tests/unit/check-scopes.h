@@ -14,8 +14,9 @@
  * ====================
  *
  * make_reports() makes the reports of some epochs of some threads, and keeps
- * every packet of them for the oracles.  'scopes' and 'aggregate' are what can
- * be asked of them, and group_packets() says what the packets add up to. */
+ * every packet of them for the oracles.  'scopes' and 'group_names' are what
+ * can be asked of them, and group_packets() says what the packets add up
+ * to. */
 
 #define N_EPOCHS 3
 #define N_THREADS 2
@@ -252,21 +253,21 @@ static UNUSED struct oracle
 group_packets(const struct test_scope *t,
               const struct measure_group_by *group_by)
 {
-    struct oracle aggregate = oracle_open();
+    struct oracle groups = oracle_open();
 
     for (size_t i = 0; i < n_packets; i++) {
         if (in_scope(&packets[i], t)) {
             struct measure_fields fields = packets[i].fields;
 
             cut_fields(&fields, group_by);
-            oracle_add(&aggregate, &fields, 1, packets[i].bytes);
+            oracle_add(&groups, &fields, 1, packets[i].bytes);
         }
     }
-    return aggregate;
+    return groups;
 }
 
 /* Names of groups of all kinds. */
-static UNUSED const char *const aggregate[] = {
+static UNUSED const char *const group_names[] = {
     "flow", "pair", "source", "destination", "source-port",
     "destination-port", "protocol", "port", "vlan", "tunnel", "source/8",
     "source/12", "source/24", "source/32", "source/48", "source/128",

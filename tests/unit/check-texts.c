@@ -119,7 +119,7 @@ START_TEST(answers_are_json)
             char *text;
 
             open_scope(&scopes[i], &scope, &filter);
-            ck_assert(measure_hitters_parse_by(aggregate[i], &q));
+            ck_assert(measure_hitters_parse_by(group_names[i], &q));
             measure_output_open_object(o, "a");
             ck_assert(measure_hitters_write(o, &scope, &q));
             measure_output_close(o);
