@@ -106,7 +106,6 @@ derived_report(void *derived_, uint64_t threshold,
 
 const struct bench_contender bench_change_derived = {
     .name = "change-derived",
-    .exact = true,
     .create = derived_create,
     .clear = bench_linear_clear,
     .update = bench_linear_update,

@@ -43,11 +43,9 @@ typedef void bench_report_function(void *aux, const struct bench_key *,
 
 struct bench_contender {
     const char *name;
-    bool exact;                 /* Precision and recall must be 1. */
 
     /* Returns the structure, or NULL after setting '*why_not'. */
     void *(*create)(struct bench_settings *, const char **why_not);
-    void (*destroy)(void *, struct bench_settings *);
     void (*clear)(void *);
     void (*begin)(void *);      /* At the begin of a round, or NULL. */
 

@@ -51,16 +51,6 @@ floor_create(struct bench_settings *settings, const char **why_not)
 }
 
 static void
-floor_destroy(void *floor_, struct bench_settings *settings)
-{
-    struct floor *floor = floor_;
-
-    measure_memory_free(&settings->budget, floor->lines,
-                        measure_table_size(floor->n_lines));
-    free(floor);
-}
-
-static void
 floor_clear(void *floor_)
 {
     struct floor *floor = floor_;
@@ -101,7 +91,6 @@ floor_memory(const void *floor_)
 const struct bench_contender bench_floor = {
     .name = "floor",
     .create = floor_create,
-    .destroy = floor_destroy,
     .clear = floor_clear,
     .update = floor_update,
     .memory = floor_memory,
@@ -209,15 +198,6 @@ linear_create(struct bench_settings *settings, const char **why_not)
 }
 
 static void
-linear_destroy(void *linear_, struct bench_settings *settings)
-{
-    struct bench_linear *linear = linear_;
-
-    measure_table_destroy(&linear->table, &settings->budget);
-    free(linear);
-}
-
-static void
 linear_report(void *linear_, uint64_t threshold,
               bench_report_function *report, void *aux)
 {
@@ -237,9 +217,7 @@ linear_report(void *linear_, uint64_t threshold,
 
 const struct bench_contender bench_linear_table = {
     .name = "linear-table",
-    .exact = true,
     .create = linear_create,
-    .destroy = linear_destroy,
     .clear = bench_linear_clear,
     .update = bench_linear_update,
     .report = linear_report,

@@ -59,17 +59,6 @@ cmap_create(struct bench_settings *settings, const char **why_not)
 }
 
 static void
-cmap_destroy_all(void *map_, struct bench_settings *settings)
-{
-    struct map *map = map_;
-
-    (void) settings;
-    cmap_destroy(&map->cmap);
-    bench_memory_free(map->flows, map->max_flows * sizeof *map->flows);
-    free(map);
-}
-
-static void
 cmap_clear(void *map_)
 {
     struct map *map = map_;
@@ -172,7 +161,6 @@ cmap_create(struct bench_settings *settings, const char **why_not)
     return NULL;
 }
 
-#define cmap_destroy_all NULL
 #define cmap_clear NULL
 #define cmap_update NULL
 #define cmap_report NULL
@@ -181,9 +169,7 @@ cmap_create(struct bench_settings *settings, const char **why_not)
 
 const struct bench_contender bench_cmap = {
     .name = "cmap",
-    .exact = true,
     .create = cmap_create,
-    .destroy = cmap_destroy_all,
     .clear = cmap_clear,
     .update = cmap_update,
     .report = cmap_report,

@@ -146,18 +146,6 @@ rte_hash_bulk_create(struct bench_settings *settings, const char **why_not)
 }
 
 static void
-rte_hash_bulk_destroy(void *bulk_, struct bench_settings *settings)
-{
-    struct bulk *bulk = bulk_;
-
-    (void) settings;
-    rte_hash_free(bulk->hash);
-    bench_memory_free(bulk->counters,
-                      bulk->n_counters * sizeof *bulk->counters);
-    free(bulk);
-}
-
-static void
 rte_hash_bulk_clear(void *bulk_)
 {
     struct bulk *bulk = bulk_;
@@ -285,16 +273,6 @@ rte_member_sketch_create(struct bench_settings *settings,
 }
 
 static void
-rte_member_sketch_destroy(void *member_, struct bench_settings *settings)
-{
-    struct member *member = member_;
-
-    (void) settings;
-    rte_member_free(member->sketch);
-    free(member);
-}
-
-static void
 rte_member_sketch_clear(void *member_)
 {
     struct member *member = member_;
@@ -358,13 +336,11 @@ absent(struct bench_settings *settings, const char **why_not)
 }
 
 #define rte_hash_bulk_create absent
-#define rte_hash_bulk_destroy NULL
 #define rte_hash_bulk_clear NULL
 #define rte_hash_bulk_update NULL
 #define rte_hash_bulk_report NULL
 #define rte_hash_bulk_memory NULL
 #define rte_member_sketch_create absent
-#define rte_member_sketch_destroy NULL
 #define rte_member_sketch_clear NULL
 #define rte_member_sketch_update NULL
 #define rte_member_sketch_report NULL
@@ -373,9 +349,7 @@ absent(struct bench_settings *settings, const char **why_not)
 
 const struct bench_contender bench_rte_hash_bulk = {
     .name = "rte-hash-bulk",
-    .exact = true,
     .create = rte_hash_bulk_create,
-    .destroy = rte_hash_bulk_destroy,
     .clear = rte_hash_bulk_clear,
     .update = rte_hash_bulk_update,
     .report = rte_hash_bulk_report,
@@ -386,7 +360,6 @@ const struct bench_contender bench_rte_hash_bulk = {
     {                                           \
         .name = NAME,                           \
         .create = rte_member_sketch_create,     \
-        .destroy = rte_member_sketch_destroy,   \
         .clear = rte_member_sketch_clear,       \
         .update = rte_member_sketch_update,     \
         .report = rte_member_sketch_report,     \

@@ -72,15 +72,6 @@ sketch_memory(struct sketch *sketch, size_t size,
     return sketch;
 }
 
-static void
-sketch_destroy(void *sketch_, struct bench_settings *settings)
-{
-    struct sketch *sketch = sketch_;
-
-    measure_memory_free(&settings->budget, sketch->memory, sketch->size);
-    free(sketch);
-}
-
 static size_t
 sketch_size(const void *sketch_)
 {
@@ -135,12 +126,10 @@ memory_or_default(const struct bench_settings *settings)
         ADD_BURST(&sketch->MEMBER, records, BENCH_BURST);               \
     }
 
-#define CONTENDER(VARIABLE, NAME, LABEL, EXACT, PARAMETER)      \
+#define CONTENDER(VARIABLE, NAME, LABEL, PARAMETER)             \
     const struct bench_contender VARIABLE = {                   \
         .name = LABEL,                                          \
-        .exact = EXACT,                                         \
         .create = NAME##_create,                                \
-        .destroy = sketch_destroy,                              \
         .clear = NAME##_clear,                                  \
         .update = NAME##_update,                                \
         .report = NAME##_report,                                \
@@ -233,7 +222,7 @@ count_array_report(void *sketch_, uint64_t threshold,
     }
 }
 
-CONTENDER(bench_count_array, count_array, "count-array", false, 0);
+CONTENDER(bench_count_array, count_array, "count-array", 0);
 
 /* Count-Min sketch, of three rows as in the paper. */
 
@@ -270,7 +259,7 @@ count_min_report(void *sketch_, uint64_t threshold,
     }
 }
 
-CONTENDER(bench_count_min, count_min, "count-min", false, 0);
+CONTENDER(bench_count_min, count_min, "count-min", 0);
 
 /* Cuckoo tables, as large as their own rule for the flows wants them. */
 
@@ -304,8 +293,8 @@ cuckoo_report(void *sketch_, uint64_t threshold,
     }
 }
 
-CONTENDER(bench_cuckoo_1, cuckoo, "cuckoo-table-1", true, 1);
-CONTENDER(bench_cuckoo_4, cuckoo, "cuckoo-table-4", true, 4);
+CONTENDER(bench_cuckoo_1, cuckoo, "cuckoo-table-1", 1);
+CONTENDER(bench_cuckoo_4, cuckoo, "cuckoo-table-4", 4);
 
 /* SpaceSaving. */
 
@@ -338,7 +327,7 @@ space_saving_report(void *sketch_, uint64_t threshold,
     }
 }
 
-CONTENDER(bench_space_saving, space_saving, "space-saving", false, 0);
+CONTENDER(bench_space_saving, space_saving, "space-saving", 0);
 
 /* The linear table with values behind a pointer. */
 
@@ -373,4 +362,4 @@ table_pointer_report(void *sketch_, uint64_t threshold,
 }
 
 CONTENDER(bench_linear_table_pointer, table_pointer, "linear-table-pointer",
-          true, 0);
+          0);

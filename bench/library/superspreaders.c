@@ -165,7 +165,6 @@ derived_report(void *linear_, uint64_t threshold,
 
 const struct bench_contender bench_spread_derived = {
     .name = "spread-derived",
-    .exact = true,
     .create = derived_create,
     .clear = bench_linear_clear,
     .update = bench_linear_update,
