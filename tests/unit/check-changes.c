@@ -220,7 +220,7 @@ END_TEST
 int
 main(void)
 {
-    TCase *tests = tests_begin("measure-query");
+    TCase *tests = tests_begin("changes");
 
     tcase_add_loop_test(tests, changes_are_those_of_all_packets,
                         MEASURE_KIND_FLOW, MEASURE_KIND_SOURCE + 1);

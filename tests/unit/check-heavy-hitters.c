@@ -226,7 +226,7 @@ END_TEST
 int
 main(void)
 {
-    TCase *tests = tests_begin("measure-query");
+    TCase *tests = tests_begin("heavy-hitters");
 
     tcase_add_test(tests, many_rows_are_cut);
     tcase_add_loop_test(tests, errors_are_bounded, 0, MEASURE_N_KINDS);

@@ -213,7 +213,7 @@ END_TEST
 int
 main(void)
 {
-    TCase *tests = tests_begin("measure-query");
+    TCase *tests = tests_begin("skew");
 
     tcase_add_test(tests, one_key_may_have_most_rows);
     return tests_run(tests);

@@ -151,7 +151,7 @@ END_TEST
 int
 main(void)
 {
-    TCase *tests = tests_begin("measure-query");
+    TCase *tests = tests_begin("superspreaders");
 
     tcase_add_test(tests, spreaders_are_those_of_the_oracle);
     tcase_add_test(tests, spreaders_of_many_flows_are_those_of_the_oracle);

@@ -142,7 +142,7 @@ END_TEST
 int
 main(void)
 {
-    TCase *tests = tests_begin("measure-query");
+    TCase *tests = tests_begin("texts");
 
     tcase_add_test(tests, wrong_words_are_explained);
     tcase_add_test(tests, names_of_ports_are_escaped);
