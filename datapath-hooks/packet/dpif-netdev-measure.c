@@ -158,6 +158,8 @@ get_cache(struct pmd_perf_stats *perf)
 /* In 'hits' of the exact-match cache: no entry has been found. */
 #define NO_HIT EM_FLOW_HASH_SEGS
 
+BUILD_ASSERT_DECL(NO_HIT <= UINT8_MAX);
+
 static void
 forget_hits(struct emc_cache *emc)
 {
@@ -465,8 +467,10 @@ count_hit(struct measure_cache *cache, size_t i,
     return false;
 }
 
-/* Returns the number of the entry that 'packet' has found, whose number is
- * part 'segment' of the hash that the packet was classified by. */
+/* Returns the number of the entry that 'packet' has found by part 'segment' of
+ * its hash.  The packet must be as it was received: only then it keeps the
+ * hash that it was looked up by
+ * (dpif_netdev_packet_get_rss_hash_orig_pkt()). */
 static inline size_t
 entry_of(const struct dp_packet *packet, uint8_t segment)
 {

@@ -31,8 +31,9 @@
  *                                classification, or instead of it
  *     measure_prefetch()         before the packets of a batch are classified,
  *                                by a patch that may be left out
- *     measure_classified()       with the entries of the exact-match cache
- *                                that the packets of a batch have found
+ *     measure_classified()       when the packets of a batch have been looked
+ *                                up: 'hits' of the exact-match cache tells
+ *                                which of them it knows
  *     measure_batch_end()        when the batch has been processed
  *     measure_tunnel_batch()     with each batch of inner packets behind a
  *                                tunnel pop, for the tunnel port
@@ -59,7 +60,7 @@
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
  *
- * From the control threads:
+ * From the main thread, defined in measure-port-table.c:
  *
  *     measure_port_added()       before any thread polls the port
  *     measure_thread_added()     before the thread runs

@@ -10,8 +10,8 @@
  * The classification asks for an entry of the exact-match cache as soon as it
  * has the hash of a packet, and then waits for it: the cache is 5 MB large, so
  * that most of it is in no near cache of the processor.  A quarter of its
- * cycles go there.  Who sees the whole batch before it is classified can have
- * the entries of all its packets brought at once.
+ * cycles go there.  Code that sees the whole batch first can fetch all its
+ * entries at once.
  *
  * For this the hash of each packet must be known.  Where the network card has
  * not told it, it is that of the addresses and ports, which the classification
