@@ -22,7 +22,7 @@ measure_check_memory(void *p)
     return p;
 }
 
-/* For the small things of the control thread: zeroed, and never NULL. */
+/* For small things outside the packet path: zeroed, and never NULL. */
 void *
 measure_xzalloc(size_t size)
 {

@@ -14,9 +14,9 @@
  * of absl's hash.  A second fold spreads the result over all 64 bits, so that
  * any of them can be used as an index.
  *
- * The secret is drawn when the process starts.  Who does not know it cannot
- * aim packets at one row of a table, as they could with CRC32C, which is
- * linear: there, keys that collide under one seed collide under every seed.
+ * The secret is drawn when the process starts.  Without it nobody can aim
+ * packets at one row of a table, as they could with CRC32C, which is linear:
+ * there, keys that collide under one seed collide under every seed.
  * This is no cryptographic hash; it resists senders that cannot watch the
  * cache of the machine.
  *

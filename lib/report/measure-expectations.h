@@ -78,7 +78,7 @@
  * Thread safety: one thread.  measure_expectations_add() does not allocate,
  * lock, wait, log or clear, but for the rests of a thread that has begun to
  * pace itself (measure-pace.h).  measure_expectations_close() goes through all
- * keys and belongs to the control thread. */
+ * keys. */
 
 #define MEASURE_EXPECTATIONS_FORGET 16
 #define MEASURE_EXPECTATIONS_MAX_PROBES 128 /* Rows looked at for one key. */

@@ -44,8 +44,8 @@
  * is more than one, also what each of them counted: 32 bytes for a row of IPv4
  * and 64 for one of IPv6, without gaps, or of estimates a report of its own.
  *
- * Thread safety: none.  The control thread makes reports, whoever holds the
- * lock that protects them reads. */
+ * Thread safety: none.  One thread makes a report.  Then it does not change,
+ * but for what it keeps of answers (measure-group-cache.h). */
 
 /* What one packet thread counted.  The tables are only to be gone through:
  * they have no gaps. */

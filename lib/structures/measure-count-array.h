@@ -103,7 +103,7 @@ measure_count_array_end_burst(struct measure_count_array *array,
     measure_heavy_keys_advance(&array->heavy, packets, bytes);
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 size_t measure_count_array_size(const struct measure_count_array_params *);
 void measure_count_array_init(struct measure_count_array *,

@@ -169,7 +169,7 @@ measure_count_min_end_burst(struct measure_count_min *sketch,
     measure_heavy_keys_advance(&sketch->heavy, packets, bytes);
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 size_t measure_count_min_size(const struct measure_count_min_params *);
 void measure_count_min_init(struct measure_count_min *,

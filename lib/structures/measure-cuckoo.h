@@ -113,7 +113,7 @@ measure_cuckoo_end_burst(struct measure_cuckoo *table, uint64_t packets,
     (void) bytes;
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 uint32_t measure_cuckoo_buckets_for(uint32_t rows_per_bucket,
                                     uint64_t n_keys);

@@ -238,7 +238,7 @@ measure_heavy_keys_advance(struct measure_heavy_keys *heavy, uint64_t packets,
         measure_pair_clamp(heavy->bytes_threshold));
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 void measure_estimate_sum_get(const struct measure_estimate_sum *,
                               struct measure_estimate *);

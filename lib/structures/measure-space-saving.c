@@ -260,7 +260,7 @@ measure_space_saving_add(struct measure_space_saving *summary,
             : add(summary, MEASURE_WIDE, key, hash, packets, bytes));
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 static size_t
 to_lines(size_t size)

@@ -121,7 +121,7 @@ measure_space_saving_end_burst(struct measure_space_saving *summary,
     (void) bytes;
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 size_t measure_space_saving_size(const struct measure_space_saving_params *);
 void measure_space_saving_init(struct measure_space_saving *,

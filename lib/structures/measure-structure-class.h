@@ -9,9 +9,9 @@
 /* The class of a structure
  * ========================
  *
- * A structure is one header and its source.  measure-structure-list.h names
- * the header, measure-structure.h makes of it what tallies count in, and a
- * report is made of what its class says:
+ * A structure is one header, and a source if it is large.
+ * measure-structure-list.h names the header, measure-structure.h makes of it
+ * what tallies count in, and a report is made of what its class says:
  *
  *     struct measure_NAME                    an instance, for keys of a layout
  *     measure_NAME_class                     all but the packet path
@@ -26,7 +26,7 @@
  * the key; then the tables of the tally take it.
  *
  * Thread safety: 'n_keys' and 'n_lost' may be called by any thread while the
- * packet thread counts; all else belongs to the control thread when the
+ * packet thread counts; all else belongs to one thread at a time, when the
  * structure is not in use. */
 
 struct measure_structure_class {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One face for all structures that a tally can count in. */
+/* One interface to all structures that a tally can count in. */
 
 #include <config.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One face for all structures that a tally can count in. */
+/* One interface to all structures that a tally can count in. */
 
 #ifndef MEASURE_STRUCTURE_H
 #define MEASURE_STRUCTURE_H 1
@@ -37,8 +37,8 @@
  *
  * Thread safety: measure_structure_prefetch(), _add() and _end_burst() belong
  * to the one thread that counts and to the packet path, and
- * measure_structure_load() to any thread; all else to the control thread when
- * the structure is not in use. */
+ * measure_structure_load() to any thread; all else to one thread at a time,
+ * when the structure is not in use. */
 
 enum measure_structure_kind {
     MEASURE_LINEAR_TABLE,       /* None of those here. */
@@ -156,7 +156,7 @@ struct measure_structure_load {
 void measure_structure_load(const struct measure_structure *,
                             struct measure_structure_load *);
 
-/* The control thread. */
+/* Outside the packet path. */
 
 const char *measure_structure_name(enum measure_structure_kind);
 bool measure_structure_from_name(const char *name,

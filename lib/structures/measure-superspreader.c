@@ -555,7 +555,7 @@ measure_superspreader_finish(struct measure_superspreader *s)
     fill_filters(s, s->config.kind);
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 /* Returns the smallest x for which a martingale with jumps of at most 'jump'
  * and a variance of 'variance', plus 'slope' for each unit of x, exceeds x

@@ -82,7 +82,7 @@
  * Thread safety: one thread writes.  measure_superspreader_add() and
  * _finish(), which must come before a report, belong to the packet path: they
  * do not allocate, lock, wait, log or clear, and the number of their steps is
- * bounded.  All else belongs to the control thread when that has let go. */
+ * bounded.  All else belongs to one thread, when that has let go. */
 
 #define MEASURE_SUPERSPREADER_THRESHOLD 128 /* Of the paper. */
 #define MEASURE_SUPERSPREADER_BITS 1024     /* Of a filter. */
@@ -160,7 +160,7 @@ void measure_superspreader_add(struct measure_superspreader *,
                                const uint64_t *keys, size_t stride, size_t n);
 void measure_superspreader_finish(struct measure_superspreader *);
 
-/* The control thread. */
+/* Outside the packet path. */
 
 size_t measure_superspreader_size(const struct measure_superspreader_config *);
 void measure_superspreader_init(struct measure_superspreader *,

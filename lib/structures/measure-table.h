@@ -237,7 +237,7 @@ measure_table_add(struct measure_table *table, enum measure_layout layout,
                                 bytes);
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 uint32_t measure_table_lines_for(enum measure_layout, uint64_t n_keys);
 size_t measure_table_size(uint32_t n_lines);

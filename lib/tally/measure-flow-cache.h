@@ -50,7 +50,7 @@
  * Thread safety: that of the tally.  measure_cache_takes(),
  * measure_cache_add(), and the functions of an entry belong to the packet
  * path: they do not allocate, lock, wait, log or clear.
- * measure_cache_forget() belongs to the control thread. */
+ * measure_cache_forget() belongs to another thread. */
 
 #define MEASURE_CACHE_ENTRIES 8192
 #define MEASURE_CACHE_CARRIED 1024      /* Entries that a burst carries. */

@@ -10,7 +10,7 @@
  * =================================
  *
  * The packet thread that fills the last table of its tally has nowhere to put
- * a new flow.  Hence the control thread looks again and again whether a tally
+ * a new flow.  Hence another thread looks again and again whether a tally
  * has enough in reserve: MEASURE_NEXT_LINES, or what its limit allows.  A new
  * table has four times the lines of the one in use, within half of the memory
  * that is left.
@@ -22,8 +22,8 @@
  * leave four of them, for the large ones are what counts in a flood of new
  * flows.
  *
- * Thread safety: called by the control thread, while the packet thread counts
- * in the tally. */
+ * Thread safety: called by one other thread, while the packet thread counts in
+ * the tally. */
 
 bool measure_tally_needs_table(const struct measure_tally *, uint64_t limit,
                                bool quick);

@@ -37,7 +37,7 @@ measure_overflow_cell(uint64_t hash)
     return hash % MEASURE_OVERFLOW_CELLS;
 }
 
-/* Moves on to the next table of 'layout' if the control thread has given one.
+/* Moves on to the next table of 'layout' if it has been given one.
  * Returns false if not. */
 static bool
 next_table(struct measure_tally *tally, enum measure_layout layout)
@@ -48,7 +48,8 @@ next_table(struct measure_tally *tally, enum measure_layout layout)
     if (next >= &tally->tables[layout][n]) {
         return false;
     }
-    /* Who sees it must see at least as many tables: measure_tally_load(). */
+    /* A reader that sees this must see at least as many tables:
+     * measure_tally_load(). */
     __atomic_store_n(&tally->current[layout], next, __ATOMIC_RELEASE);
     return true;
 }
@@ -268,7 +269,7 @@ leave_forgotten(struct measure_cache_keys *keys, uint32_t first,
  * whose epoch they may have counted nothing yet, take packets under the keys
  * that the entries have from epochs before.
  *
- * All words are cold, for the control thread has cleared them: those of the
+ * All words are cold, for they have been cleared: those of the
  * next burst are prefetched. */
 void
 measure_tally_carry_entries(struct measure_tally *tally)

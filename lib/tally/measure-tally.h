@@ -22,7 +22,7 @@
  *
  * The end of an epoch is a swap of that pointer:
  *
- *     packet thread                       control thread
+ *     packet thread                       another thread
  *     -------------                       --------------
  *     tally = measure_thread_tally(t)     old = measure_thread_swap(t, new)
  *     measure_tally_count(tally, ...)     wait until every packet thread has
@@ -30,15 +30,14 @@
  *                                         read, measure_tally_reset(old, ...)
  *
  * The packet thread gets the pointer once for a burst and does not keep it.
- * It never waits.  The control thread does: whoever calls
- * measure_thread_swap() must let a grace period pass (in the switch,
- * ovsrcu_synchronize()) before touching anything of the old tally but its
- * counters.
+ * It never waits.  Others do: after measure_thread_swap() a grace period must
+ * pass (in the switch, ovsrcu_synchronize()) before anybody touches anything
+ * of the old tally but its counters.
  *
  * Tables in a tally.  For each layout, a tally has a row of tables of growing
  * size, of which the packet thread fills one.  When that one takes no new key
- * the thread moves on to the next, which the control thread has put there
- * before (measure_tally_add_table()), and forgets the old one until the end of
+ * the thread moves on to the next, which has been put there before
+ * (measure_tally_add_table()), and forgets the old one until the end of
  * the epoch.  A flow may thus have a row in several tables of a tally; the
  * report adds them up (measure-report.h).  Without a next table, a key that
  * has no row is counted in the overflow count array: a fixed number of cells,
@@ -95,10 +94,10 @@
  * of the two tiers and measure_tally_move_entry() belong to the one packet
  * thread; they do not allocate, lock, wait, log or clear.
  * measure_tally_add_table(), the three functions that give a tally two tiers
- * and measure_thread_swap() belong to the control thread while the packet
+ * and measure_thread_swap() belong to one other thread while the packet
  * thread counts, and measure_tally_load() to any thread that knows that the
- * tally is not being destroyed; all else to the control thread when the tally
- * is not in use. */
+ * tally is not being destroyed; all else to one thread at a time, when the
+ * tally is not in use. */
 
 #define MEASURE_SAMPLE_BATCHES 1024 /* One of so many is timed. */
 #define MEASURE_TALLY_TABLES 12     /* Tables of a layout in a tally. */
@@ -165,7 +164,7 @@ struct measure_tally {
     struct measure_cache_keys *cache_keys;  /* Of the thread; or NULL. */
     uint32_t number;            /* Of the tallies that count with these. */
 
-    /* Written by the control thread.  The packet thread reads 'n_tables' and
+    /* Written by another thread.  The packet thread reads 'n_tables' and
      * those tables that it covers. */
     uint32_t n_tables[MEASURE_N_LAYOUTS];
     struct measure_table tables[MEASURE_N_LAYOUTS][MEASURE_TALLY_TABLES];
@@ -190,7 +189,7 @@ struct measure_thread {
 /* The packet path. */
 
 /* Returns the tally to count the next burst in.  The acquire order makes what
- * the control thread wrote into the tally visible. */
+ * another thread wrote into the tally visible. */
 static inline struct measure_tally *
 measure_thread_tally(const struct measure_thread *thread)
 {
@@ -242,7 +241,7 @@ measure_tally_receive(struct measure_tally *tally, uint64_t packets,
     tally->received_bytes += bytes;
 }
 
-/* The control thread. */
+/* Outside the packet path. */
 
 struct measure_tally *
 measure_thread_swap(struct measure_thread *, struct measure_tally *);
