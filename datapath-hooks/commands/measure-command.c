@@ -245,7 +245,7 @@ close_requested_epochs(void)
 
         if (monitor->close_requested && monitor->running
             && ovs_list_is_empty(&monitor->closing)) {
-            measure_monitor_close_epoch(monitor);
+            measure_epochs_close(monitor);
         }
     }
     ovs_mutex_unlock(&measure_mutex);

@@ -51,7 +51,7 @@ forget_reports(struct measure_request *request)
             measure_kept_report_unref(subject->reports[j]);
         }
         if (subject->n_reports) {
-            measure_monitor_trim(subject->monitor, 0);
+            measure_sizing_trim(subject->monitor, 0);
         }
         subject->n_reports = 0;
         measure_changes_unref(subject->changes);
@@ -200,7 +200,7 @@ write_answer(struct measure_request *request)
 }
 
 static void *
-worker_main(void *aux OVS_UNUSED)
+answer_main(void *aux OVS_UNUSED)
 {
     for (;;) {
         uint64_t seq = seq_read(request_seq);
@@ -240,7 +240,7 @@ start_thread(void)
     if (ovsthread_once_start(&once)) {
         request_seq = seq_create();
         answer_seq = seq_create();
-        ovs_thread_create("measure-query", worker_main, NULL);
+        ovs_thread_create("measure-query", answer_main, NULL);
         ovsthread_once_done(&once);
     }
 }

@@ -178,9 +178,9 @@ write_control(struct measure_output *o, const struct monitor *monitor)
 {
     const struct measure_history *history = &monitor->history;
     const struct measure_findings *findings = &monitor->findings;
-    struct measure_requests_state worker;
+    struct measure_requests_state requests;
 
-    measure_requests_state(&worker);
+    measure_requests_state(&requests);
     measure_output_open_line(o, "hand-over");
     measure_output_uint(o, "epochs", monitor->n_handovers);
     measure_output_uint(o, "mean-us", (monitor->handover_us
@@ -207,9 +207,9 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     measure_output_uint(o, "not-raised", findings->not_listed);
     measure_output_close(o);
     measure_output_open_line(o, "questions");
-    measure_output_uint(o, "waiting", worker.n_waiting);
-    measure_output_uint(o, "answered", worker.answered);
-    measure_output_uint(o, "refused", worker.refused);
+    measure_output_uint(o, "waiting", requests.n_waiting);
+    measure_output_uint(o, "answered", requests.answered);
+    measure_output_uint(o, "refused", requests.refused);
     measure_output_close(o);
 }
 
@@ -290,7 +290,7 @@ measure_write_status(struct measure_output *o,
                             "measure-memory-mb helps.");
     }
 
-    measure_monitor_ports(monitor, &names);
+    measure_ports_names(monitor, &names);
     const char **sorted = sset_sort(&names);
     measure_output_open_list(o, "ports");
     for (size_t i = 0; i < sset_count(&names); i++) {

@@ -13,7 +13,7 @@
 #include "util.h"
 
 void
-measure_monitor_begin_epoch(struct monitor *monitor)
+measure_epochs_begin(struct monitor *monitor)
 {
     monitor->epoch++;
     monitor->key_kind = monitor->config.key;
@@ -36,7 +36,7 @@ close_epoch(struct monitor *monitor)
     size_t n;
 
     monitor->close_requested = false;
-    measure_monitor_number_ports(monitor);
+    measure_ports_number(monitor);
     n = ovs_list_size(&monitor->threads);
     closing->number = monitor->epoch;
     closing->key_kind = monitor->key_kind;
@@ -48,7 +48,7 @@ close_epoch(struct monitor *monitor)
     ovs_list_init(&closing->retired);
 
     if (monitor->running) {
-        measure_monitor_begin_epoch(monitor);
+        measure_epochs_begin(monitor);
     }
     LIST_FOR_EACH_SAFE (thread, node, &monitor->threads) {
         struct measure_tally *old = measure_thread_tally(&thread->thread);
@@ -70,7 +70,7 @@ close_epoch(struct monitor *monitor)
         closing->cores[closing->n] = thread->core_id;
         closing->threads[closing->n++] = thread;
     }
-    measure_monitor_apply_limit(monitor);
+    measure_sizing_apply_limit(monitor);
     closing->closed_us = time_usec();
     ovs_list_push_back(&monitor->closing, &closing->node);
     seq_change(measure_merge_seq);
@@ -81,7 +81,7 @@ close_epoch(struct monitor *monitor)
  * 'measure_mutex' to make them.  The report of the closed epoch follows:
  * measure_report_seq() changes then. */
 uint64_t
-measure_monitor_close_epoch(struct monitor *monitor)
+measure_epochs_close(struct monitor *monitor)
 {
     if (monitor->running) {
         measure_supply_idle_now(monitor);

@@ -14,9 +14,9 @@
  *
  * Thread safety: 'measure_mutex'. */
 
-void measure_monitor_begin_epoch(struct monitor *)
+void measure_epochs_begin(struct monitor *)
     OVS_REQUIRES(measure_mutex);
-uint64_t measure_monitor_close_epoch(struct monitor *)
+uint64_t measure_epochs_close(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 long long int measure_epochs_close_due(void)
     OVS_REQUIRES(measure_mutex);

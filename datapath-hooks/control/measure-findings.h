@@ -17,7 +17,7 @@
  * Memory: the ring of alerts is small; what expectations may take says
  * measure-watch.h.
  *
- * Thread safety: what a comment says. */
+ * Thread safety: what is said with each member. */
 
 struct seq;
 
@@ -33,7 +33,7 @@ enum measure_task {
 
 /* Of one monitor. */
 struct measure_findings {
-    /* Protected by the lock of the monitors. */
+    /* Protected by 'measure_mutex'. */
     struct kept_report *pending;    /* A reference, or NULL. */
     struct measure_alerts alerts;
     struct measure_changes *changes;    /* The last; a reference, or NULL. */

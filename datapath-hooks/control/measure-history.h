@@ -15,7 +15,7 @@
  * monitor is needed for something else, and longer while somebody answers from
  * it: each user has a reference.  Reports do not change any more.
  *
- * Thread safety: the lock of the monitors protects a history and its list; a
+ * Thread safety: 'measure_mutex' protects a history and its list; a
  * reference, once taken, may be used and given back by any thread, for which
  * 'live' has a lock of its own.  The budget of a report is that of its
  * monitor, which must live longer. */

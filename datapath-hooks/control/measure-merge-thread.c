@@ -29,7 +29,7 @@ static bool started OVS_GUARDED_BY(measure_mutex);
  * merged: at once if no monitor has ever had an epoch, for then there is no
  * thread that could do it later. */
 void
-measure_monitor_retire(struct monitor *monitor)
+measure_merge_retire(struct monitor *monitor)
 {
     if (started) {
         ovs_list_push_back(&dying, &monitor->dying_node);
@@ -223,7 +223,7 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
         measure_report_forget_groups(before->report);
         measure_kept_report_unref(before);
     }
-    measure_monitor_make_room(monitor, want);
+    measure_sizing_make_room(monitor, want);
     seq_change(measure_report_seq());
 }
 

@@ -12,13 +12,13 @@
  * It waits until every packet thread has let go of the tallies of a closing
  * epoch, merges them (measure-merge.h) into a report, and hands them back for
  * another epoch.  Only this thread destroys tallies that packet threads have
- * used, packet threads and monitors.
+ * used, places and monitors.
  *
  * Thread safety: both functions belong to the main thread. */
 
 void measure_merge_start(void)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_retire(struct monitor *)
+void measure_merge_retire(struct monitor *)
     OVS_REQUIRES(measure_mutex);
 
 #endif /* measure-merge-thread.h */

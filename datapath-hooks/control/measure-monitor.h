@@ -22,8 +22,9 @@ struct ovsrec_open_vswitch;
 /* Monitors: the measurement of bridges
  * ====================================
  *
- * A monitor is the measurement of one bridge.  It has a packet thread for each
- * thread of the datapath that may receive the bridge's packets.  At the end of
+ * A monitor is the measurement of one bridge.  It has a place to count in
+ * (struct monitor_thread) for each thread of the datapath that may receive the
+ * bridge's packets.  At the end of
  * an epoch each thread is given a new tally, and the old ones become a closing
  * epoch, which the merge thread merges into a report as soon as every packet
  * thread has been seen between two bursts (ovsrcu_synchronize()).  The monitor
@@ -58,13 +59,12 @@ struct ovsrec_open_vswitch;
 
 #define MEASURE_TICK_MS 5
 
-/* A thread of a datapath, for which each monitor has a packet thread of its
- * own.
+/* A thread of a datapath, which has a place to count in for each monitor.
  *
  * The map of its ports (struct measure_ports) is read by the thread itself,
- * without a lock.  A port that nobody counts gets a packet thread in place.
- * Any other change needs another map: 'next', a copy that collects all changes
- * of a configuration and is then put into effect. */
+ * without a lock.  A port that nobody counts gets a place in the map as it
+ * is.  Any other change needs another map: 'next', a copy that collects all
+ * changes of a configuration and is then put into effect. */
 struct datapath_thread {
     struct ovs_list node;           /* In measure-threads.c. */
     const void *dp;
@@ -72,7 +72,7 @@ struct datapath_thread {
     unsigned int core_id;
     int numa_id;
     struct hmap threads;            /* "struct monitor_thread"s. */
-    size_t n_ports;                 /* That have a packet thread. */
+    size_t n_ports;                 /* That have a place. */
     struct measure_ports *next;     /* Its 'threads' are not set yet. */
 };
 

@@ -264,7 +264,7 @@ measure_port_by(struct measure_port *port, struct monitor *monitor)
 /* Gives the ports of 'monitor' that have no number one, as far as there are
  * any by now. */
 void
-measure_monitor_number_ports(struct monitor *monitor)
+measure_ports_number(struct monitor *monitor)
 {
     struct measure_port *port;
 
@@ -421,7 +421,7 @@ measure_thread_removed(struct pmd_perf_stats *perf)
 
 /* Adds the names of the datapath ports that 'monitor' measures to 'names'. */
 void
-measure_monitor_ports(const struct monitor *monitor, struct sset *names)
+measure_ports_names(const struct monitor *monitor, struct sset *names)
 {
     const struct measure_port *port;
 

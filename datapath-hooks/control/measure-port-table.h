@@ -29,9 +29,9 @@ void measure_port_configs_forget(void)
     OVS_REQUIRES(measure_mutex);
 void measure_port_table_update(void)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_number_ports(struct monitor *)
+void measure_ports_number(struct monitor *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_ports(const struct monitor *, struct sset *names)
+void measure_ports_names(const struct monitor *, struct sset *names)
     OVS_REQUIRES(measure_mutex);
 
 #endif /* measure-port-table.h */

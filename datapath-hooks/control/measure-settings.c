@@ -30,7 +30,7 @@ start_monitor(struct monitor *monitor)
 {
     measure_control_start();
     monitor->running = true;
-    measure_monitor_begin_epoch(monitor);
+    measure_epochs_begin(monitor);
     VLOG_INFO("%s: measurement is on", monitor->name);
 }
 
@@ -147,7 +147,7 @@ configure_end(void)
         struct monitor *monitor = node->data;
         bool enable = monitor->named && monitor->config.enable;
 
-        measure_monitor_apply_limit(monitor);
+        measure_sizing_apply_limit(monitor);
         monitor->stopping = monitor->running && !enable;
         if (monitor->stopping) {
             monitor->running = false;
@@ -159,7 +159,7 @@ configure_end(void)
                                   < monitor->memory_mb)
                               || (monitor->config.structure
                                   != monitor->structure))) {
-            measure_monitor_close_epoch(monitor);
+            measure_epochs_close(monitor);
         }
     }
     measure_port_table_update();
@@ -167,13 +167,13 @@ configure_end(void)
         struct monitor *monitor = node->data;
 
         if (monitor->stopping) {
-            measure_monitor_close_epoch(monitor);
+            measure_epochs_close(monitor);
             VLOG_INFO("%s: measurement is off", monitor->name);
         }
-        measure_monitor_apply_limit(monitor);
+        measure_sizing_apply_limit(monitor);
         if (!monitor->named) {
             shash_delete(&measure_monitors, node);
-            measure_monitor_retire(monitor);
+            measure_merge_retire(monitor);
         }
     }
     measure_control_wake();

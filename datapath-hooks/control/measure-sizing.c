@@ -327,7 +327,7 @@ measure_memory_room(const struct monitor *monitor)
 /* Puts the limit of the memory of 'monitor' into effect, which depends on its
  * threads.  Warns if those that have not ended need more than its setting. */
 void
-measure_monitor_apply_limit(struct monitor *monitor)
+measure_sizing_apply_limit(struct monitor *monitor)
 {
     const struct monitor_thread *thread;
     uint32_t least_mb;
@@ -369,7 +369,7 @@ is_quiet(const struct monitor *monitor)
  * measurement is off.  If these bytes are not left, the newest report forgets
  * its cached groups, too. */
 void
-measure_monitor_trim(struct monitor *monitor, uint64_t want)
+measure_sizing_trim(struct monitor *monitor, uint64_t want)
 {
     const struct measure_history *history = &monitor->history;
     struct kept_report *newest = NULL;
@@ -439,11 +439,11 @@ free_dropped(struct ovs_list *dropped)
 /* Frees spare memory and old reports of 'monitor' so that 'want' bytes are
  * left for its tables, as far as that can be. */
 void
-measure_monitor_make_room(struct monitor *monitor, uint64_t want)
+measure_sizing_make_room(struct monitor *monitor, uint64_t want)
 {
     struct ovs_list dropped = OVS_LIST_INITIALIZER(&dropped);
 
-    measure_monitor_trim(monitor, want);
+    measure_sizing_trim(monitor, want);
     ovs_mutex_lock(&measure_mutex);
     trim_history(monitor, want, &dropped);
     ovs_mutex_unlock(&measure_mutex);

@@ -74,11 +74,11 @@ void measure_tally_begin_for(struct monitor *, struct monitor_thread *,
 uint64_t measure_expectations_limit(uint64_t memory_limit);
 uint64_t measure_memory_room(const struct monitor *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_apply_limit(struct monitor *)
+void measure_sizing_apply_limit(struct monitor *)
     OVS_REQUIRES(measure_mutex);
-void measure_monitor_trim(struct monitor *, uint64_t want)
+void measure_sizing_trim(struct monitor *, uint64_t want)
     OVS_EXCLUDED(measure_mutex);
-void measure_monitor_make_room(struct monitor *, uint64_t want)
+void measure_sizing_make_room(struct monitor *, uint64_t want)
     OVS_EXCLUDED(measure_mutex);
 
 #endif /* measure-sizing.h */

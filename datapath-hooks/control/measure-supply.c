@@ -144,7 +144,7 @@ measure_supply_has_idle(const struct monitor *monitor)
 }
 
 /* Gives each thread of 'monitor' that has no idle tally that fits a small one,
- * without the lock.  For the main thread, while which nobody adds threads. */
+ * without the lock.  For the main thread: no thread is added meanwhile. */
 void
 measure_supply_idle_now(struct monitor *monitor)
 {
@@ -243,7 +243,7 @@ grow_monitor(struct monitor *monitor, bool quick, uint64_t *pass_left)
         bool interlude = monitor->growing;
         uint64_t room;
 
-        measure_monitor_make_room(monitor, want);
+        measure_sizing_make_room(monitor, want);
         ovs_mutex_lock(&measure_mutex);
         room = measure_memory_room(monitor);
         ovs_mutex_unlock(&measure_mutex);

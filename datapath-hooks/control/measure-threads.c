@@ -120,7 +120,7 @@ measure_threads_add(struct ovs_list *new)
         measure_supply_first(thread->monitor, thread);
     }
     SHASH_FOR_EACH (node, &measure_monitors) {
-        measure_monitor_apply_limit(node->data);
+        measure_sizing_apply_limit(node->data);
     }
 }
 

@@ -9,7 +9,7 @@
 /* The threads of datapaths
  * ========================
  *
- * Each has, for each monitor whose packets it may receive, a packet thread,
+ * Each has a place to count in for each monitor whose packets it may receive,
  * and a map that says which of these counts the packets of a port.
  *
  * Thread safety: 'measure_mutex'.  Only the main thread adds and removes

@@ -122,7 +122,7 @@ evaluate(struct evaluation *e)
     bool running = e->monitor->running;
     ovs_mutex_unlock(&measure_mutex);
 
-    measure_monitor_trim(e->monitor, 0);
+    measure_sizing_trim(e->monitor, 0);
     if (!running) {
         measure_expected_forget(&findings->expected, &e->monitor->budget);
     }

@@ -21,7 +21,7 @@
  * Memory: the expectations of changes (measure-changes.h) may take an
  * eighth of measure-memory-mb, and count in it; the ring of alerts is small.
  *
- * Thread safety: what a comment says. */
+ * Thread safety: the main thread starts it; all else is the thread's own. */
 
 void measure_watch_start(void);
 
