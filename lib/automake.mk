@@ -57,9 +57,9 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_report_HEADERS) \
 	$(measure_questions_HEADERS)
 lib_libovs_measure_la_LIBADD = -lm
-# -version-info CURRENT:REVISION:AGE: see "Updating library version
-# information" in the manual of libtool.
-lib_libovs_measure_la_LDFLAGS = -version-info 0:0:0 -no-undefined \
+# Much of the library is compiled into its users, with the structures: until
+# there is an interface that lasts, each release is a library of its own.
+lib_libovs_measure_la_LDFLAGS = -release $(PACKAGE_VERSION) -no-undefined \
 	-Wl,--version-script=$(srcdir)/lib/libovs-measure.map
 EXTRA_lib_libovs_measure_la_DEPENDENCIES = lib/libovs-measure.map
 EXTRA_DIST += lib/libovs-measure.map
