@@ -356,7 +356,8 @@ measure_datapath_thread_remove(const struct pmd_perf_stats *perf)
     HMAP_FOR_EACH_SAFE (thread, dp_thread_node, &dp_thread->threads) {
         measure_thread_leave(thread);
     }
-    /* Others that hold on to the thread may still execute packets in it. */
+    /* Whoever found the thread before it was taken out of its datapath may still
+     * execute packets in it, until the grace period ends. */
     struct measure_input *input = dp_thread->perf->measure;
     struct measure_ports *old = ovsrcu_get_protected(struct measure_ports *,
                                                      &input->ports);

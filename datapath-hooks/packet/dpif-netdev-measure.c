@@ -166,6 +166,17 @@ forget_hits(struct emc_cache *emc)
     memset(emc->hits, NO_HIT, sizeof emc->hits);
 }
 
+static bool
+has_hits(const struct emc_cache *emc)
+{
+    uint8_t others = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(emc->hits); i++) {
+        others |= emc->hits[i] ^ NO_HIT;
+    }
+    return others;
+}
+
 /* What counting costs
  * ===================
  *
@@ -277,7 +288,8 @@ count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
  *
  * With hardware offload it may delete others, too, and no batch comes here.
  * Offload that is switched on between this and the classification has no flows
- * yet, and deletes nothing of this batch. */
+ * yet, and dpif_offload_netdev_hw_post_process() deletes nothing of this
+ * batch. */
 static void
 keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
 {
@@ -285,6 +297,7 @@ keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
     size_t n = dp_packet_batch_size(batch);
     uint64_t bytes = 0;
 
+    input->has_runts = false;
     for (size_t i = 0; i < n; i++) {
         struct dp_packet *packet = batch->packets[i];
         uint32_t size = dp_packet_size(packet);
@@ -295,6 +308,7 @@ keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
 
             fetch_packets(tally, &runt, 1, input->port->number);
             packet = NULL;
+            input->has_runts = true;
         }
         input->packets[i] = packet;
     }
@@ -493,6 +507,11 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
         forget_hits(emc);
     } else if (OVS_UNLIKELY(tally->n_carried < MEASURE_CACHE_ENTRIES)) {
         measure_tally_carry_entries(tally);
+    }
+    if (!has_hits(emc) && !input->has_runts) {
+        /* The usual where the cache is not asked, as with simple match. */
+        memcpy(missed, input->packets, input->n * sizeof *missed);
+        return input->n;
     }
     for (size_t i = 0; i < input->n; i++) {
         struct dp_packet *packet = input->packets[i];

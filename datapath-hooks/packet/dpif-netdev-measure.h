@@ -54,8 +54,8 @@
  * classification: packets that the exact-match cache knows are counted in
  * words that belong to its entries.  The row of any other packet is fetched
  * while the switch works on the batch, and counts it at the end.  There is one
- * tier where the classification has no hooks: with hardware offload and the
- * AVX512 input of 3.x.
+ * tier where the classification has no hooks, with hardware offload and the
+ * AVX512 input of 3.x, and where it does not ask the exact-match cache.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -64,7 +64,7 @@
  *
  *     measure_port_added()       before any thread polls the port
  *     measure_thread_added()     before the thread runs
- *     measure_thread_removed()   when the thread has ended
+ *     measure_thread_removed()   when nobody can find the thread any more
  *
  * Nobody tells when a port is removed: its number means nothing until another
  * port is added under it, or the last thread of the datapath has ended.
@@ -103,6 +103,7 @@ struct measure_input {
     const struct measure_port_thread *port;     /* NULL: nobody counts it. */
     struct measure_tally *tally;        /* In which it is counted. */
     size_t n;                           /* 'packets', not classified yet. */
+    bool has_runts;                     /* Some are counted already. */
     struct dp_packet *packets[NETDEV_MAX_BURST];    /* NULL: counted. */
 
     /* What counting it costs. */
