@@ -84,21 +84,6 @@ measure_count_array_estimate(const struct measure_count_array *array,
     measure_estimate_sum_get(&sum, estimate);
 }
 
-/* Adds what 'from' counted to 'array', which must have as many cells, the same
- * layout and the same secret. */
-void
-measure_count_array_merge(struct measure_count_array *array,
-                          const struct measure_count_array *from)
-{
-    assert(array->n_cells == from->n_cells && array->layout == from->layout);
-    for (uint32_t i = 0; i < array->n_cells; i++) {
-        array->cells[i].packets += from->cells[i].packets;
-        array->cells[i].bytes += from->cells[i].bytes;
-    }
-    measure_heavy_keys_merge(&array->heavy, &heavy_class, array,
-                             array->secret, &from->heavy);
-}
-
 /* Its class. */
 
 static struct measure_count_array_params

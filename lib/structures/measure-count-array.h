@@ -113,8 +113,6 @@ void measure_count_array_add_error(const struct measure_count_array *,
                                    struct measure_estimate_sum *);
 void measure_count_array_estimate(const struct measure_count_array *,
                                   uint64_t hash, struct measure_estimate *);
-void measure_count_array_merge(struct measure_count_array *,
-                               const struct measure_count_array *from);
 
 extern const struct measure_structure_class measure_count_array_class;
 

@@ -192,24 +192,6 @@ measure_count_min_estimate(const struct measure_count_min *sketch,
     measure_estimate_sum_get(&sum, estimate);
 }
 
-/* Adds what 'from' counted to 'sketch', which must have the same depth, width,
- * layout and secret. */
-void
-measure_count_min_merge(struct measure_count_min *sketch,
-                        const struct measure_count_min *from)
-{
-    size_t n = (size_t) sketch->depth * sketch->width;
-
-    assert(sketch->depth == from->depth && sketch->width == from->width
-           && sketch->layout == from->layout);
-    for (size_t i = 0; i < n; i++) {
-        sketch->cells[i].packets += from->cells[i].packets;
-        sketch->cells[i].bytes += from->cells[i].bytes;
-    }
-    measure_heavy_keys_merge(&sketch->heavy, &heavy_class, sketch,
-                             sketch->secret, &from->heavy);
-}
-
 /* Its class. */
 
 static struct measure_count_min_params

@@ -179,8 +179,6 @@ void measure_count_min_add_error(const struct measure_count_min *,
                                  struct measure_estimate_sum *);
 void measure_count_min_estimate(const struct measure_count_min *,
                                 uint64_t hash, struct measure_estimate *);
-void measure_count_min_merge(struct measure_count_min *,
-                             const struct measure_count_min *from);
 
 extern const struct measure_structure_class measure_count_min_class;
 

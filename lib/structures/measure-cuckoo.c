@@ -306,27 +306,6 @@ measure_cuckoo_next(const struct measure_cuckoo *table, uint64_t *row)
     return NULL;
 }
 
-/* Adds the rows of 'from' to 'table', which has the same layout and secret.
- * Returns false if some were refused. */
-bool
-measure_cuckoo_merge(struct measure_cuckoo *table,
-                     const struct measure_cuckoo *from)
-{
-    enum measure_layout layout = from->layout;
-    bool complete = true;
-
-    assert(table->layout == layout);
-    MEASURE_CUCKOO_FOR_EACH (row, from) {
-        uint64_t hash = measure_hash(table->secret, row,
-                                     measure_key_words(layout));
-
-        complete &= measure_cuckoo_add(table, row, hash,
-                                       *measure_row_packets(row, layout),
-                                       *measure_row_bytes(row, layout));
-    }
-    return complete;
-}
-
 /* Its class. */
 
 static struct measure_cuckoo_params

@@ -125,8 +125,6 @@ uint64_t measure_cuckoo_n_refused(const struct measure_cuckoo *);
 const uint64_t *measure_cuckoo_find(const struct measure_cuckoo *,
                                     const uint64_t *key, uint64_t hash);
 uint64_t *measure_cuckoo_next(const struct measure_cuckoo *, uint64_t *row);
-bool measure_cuckoo_merge(struct measure_cuckoo *,
-                          const struct measure_cuckoo *from);
 
 #define MEASURE_CUCKOO_FOR_EACH(ROW, TABLE)                             \
     for (uint64_t *ROW = measure_cuckoo_next(TABLE, NULL); ROW;         \

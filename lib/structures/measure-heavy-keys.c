@@ -246,27 +246,6 @@ measure_heavy_keys_lost(const struct measure_heavy_keys *heavy)
     return __atomic_load_n(&heavy->lost, __ATOMIC_RELAXED);
 }
 
-/* Adds what was counted, and the keys of 'from', to 'heavy', to the cells of
- * whose 'sketch' those of the other sketch have been added.  The rest is as
- * for measure_heavy_keys_record(). */
-void
-measure_heavy_keys_merge(struct measure_heavy_keys *heavy,
-                         const struct measure_heavy_class *class,
-                         void *sketch,
-                         const struct measure_hash_secret *secret,
-                         const struct measure_heavy_keys *from)
-{
-    enum measure_layout layout = from->table.layout;
-
-    measure_heavy_keys_advance(heavy, from->packets, from->bytes);
-    MEASURE_TABLE_FOR_EACH (row, &from->table) {
-        measure_heavy_keys_record(heavy, class, sketch, secret, row,
-                                  measure_hash(secret, row,
-                                               measure_key_words(layout)));
-    }
-    heavy->lost += from->lost;
-}
-
 /* Returns the parameters of a sketch for keys in 'layout' that takes about
  * 'limit' bytes.  measure_heavy_keys_begin() must follow. */
 struct measure_heavy_params

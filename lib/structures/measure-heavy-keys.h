@@ -59,8 +59,7 @@
  * what is missing: where all keys above them are recorded
  * (measure-count-min.h), a key without a row has fewer packets and bytes than
  * they are in the end.  A key without a row in any of several sketches has
- * fewer than the sums of their thresholds; those of merged sketches do not
- * say what it has.
+ * fewer than the sums of their thresholds.
  *
  * Memory: that of rows for twice 'max_keys' keys, 64 bytes a key for IPv4 and
  * 128 for IPv6.  For a share s no more than 1/s keys are above the threshold
@@ -249,11 +248,6 @@ size_t measure_heavy_keys_size(enum measure_layout,
 void measure_heavy_keys_init(struct measure_heavy_keys *, enum measure_layout,
                              const struct measure_heavy_params *,
                              void *memory);
-void measure_heavy_keys_merge(struct measure_heavy_keys *,
-                              const struct measure_heavy_class *,
-                              void *sketch,
-                              const struct measure_hash_secret *,
-                              const struct measure_heavy_keys *from);
 uint64_t measure_heavy_keys_lost(const struct measure_heavy_keys *);
 
 /* Recorded keys take so much of the memory of a sketch. */

@@ -5,10 +5,6 @@
 
 #include "structures/measure-space-saving.h"
 
-#include <stdlib.h>
-
-#include "base/measure-base.h"
-
 /* Slots of the index for each entry: at most half are used. */
 #define SLOTS_PER_ENTRY 2
 
@@ -218,9 +214,6 @@ replace(struct measure_space_saving *summary, enum measure_layout layout,
         estimate.bytes = summary->evicted_bytes;
         /* Slots may have moved. */
         find(summary, layout, key, hash, &slot);
-    } else {
-        estimate.packets = summary->evicted_packets;
-        estimate.bytes = summary->evicted_bytes;
     }
     estimate.packets_error = estimate.packets;
     estimate.bytes_error = estimate.bytes;
@@ -358,101 +351,6 @@ measure_space_saving_estimate(const struct measure_space_saving *summary,
         estimate->bytes_error = estimate->bytes;
     }
     return entry != NULL;
-}
-
-/* A key and its sum in two summaries. */
-struct merged {
-    struct measure_estimate estimate;
-    uint64_t hash;
-    uint64_t key[MEASURE_KEY_WORDS];
-};
-
-static int
-compare_merged(const void *a_, const void *b_)
-{
-    const struct merged *a = a_, *b = b_;
-
-    if (a->estimate.packets != b->estimate.packets) {
-        return a->estimate.packets > b->estimate.packets ? -1 : 1;
-    }
-    return memcmp(a->key, b->key, sizeof a->key);
-}
-
-/* Appends to 'merged' the keys of 'a' with what 'b' knows of them; with
- * 'only', those alone that have no entry in 'b'. */
-static size_t
-collect(const struct measure_space_saving *a,
-        const struct measure_space_saving *b, bool only,
-        struct merged *merged)
-{
-    size_t n = 0;
-
-    for (uint32_t i = 0; i < a->n_used; i++) {
-        const struct measure_space_saving_entry *entry
-            = measure_space_saving_entry(a, i);
-        struct merged *m = &merged[n];
-        struct measure_estimate other;
-
-        if (measure_space_saving_estimate(b, entry->key, entry->hash, &other)
-            && only) {
-            continue;
-        }
-        m->estimate.packets = entry->estimate.packets + other.packets;
-        m->estimate.bytes = entry->estimate.bytes + other.bytes;
-        m->estimate.packets_error = (entry->estimate.packets_error
-                                     + other.packets_error);
-        m->estimate.bytes_error = (entry->estimate.bytes_error
-                                   + other.bytes_error);
-        m->hash = entry->hash;
-        memset(m->key, 0, sizeof m->key);
-        memcpy(m->key, entry->key,
-               measure_key_words(a->layout) * sizeof m->key[0]);
-        n++;
-    }
-    return n;
-}
-
-/* Makes 'summary' one of what itself and 'from' counted, which must have the
- * same layout and secret. */
-void
-measure_space_saving_merge(struct measure_space_saving *summary,
-                           const struct measure_space_saving *from)
-{
-    struct merged *merged = measure_xzalloc(((size_t) summary->n_used
-                                             + from->n_used)
-                                            * sizeof *merged);
-    size_t n;
-
-    assert(summary->layout == from->layout);
-    n = collect(summary, from, false, merged);
-    n += collect(from, summary, true, merged + n);
-    if (n) {
-        qsort(merged, n, sizeof *merged, compare_merged);
-    }
-
-    summary->n_used = 0;
-    summary->evicted_packets += from->evicted_packets;
-    summary->evicted_bytes += from->evicted_bytes;
-    summary->n_refused += from->n_refused;
-    memset(summary->index, 0, summary->n_slots * sizeof *summary->index);
-    for (size_t i = 0; i < n; i++) {
-        const struct measure_estimate *estimate = &merged[i].estimate;
-        uint32_t slot;
-
-        find(summary, summary->layout, merged[i].key, merged[i].hash, &slot);
-        if (summary->n_used < summary->n_entries && slot != UINT32_MAX) {
-            add_new(summary, summary->layout, merged[i].key, merged[i].hash,
-                    slot, estimate);
-            continue;
-        }
-        if (estimate->packets > summary->evicted_packets) {
-            summary->evicted_packets = estimate->packets;
-        }
-        if (estimate->bytes > summary->evicted_bytes) {
-            summary->evicted_bytes = estimate->bytes;
-        }
-    }
-    free(merged);
 }
 
 /* Its class. */

@@ -33,10 +33,9 @@ STRUCTURE(SPACE_SAVING, space_saving)
  * the bytes is never too low either: what a key without an entry may have is
  * at most 'evicted_bytes', and that is what a new key begins with.
  *
- * Merging adds the estimates of a key, with 'evicted_packets' of a summary
- * where it has no entry, and keeps the largest: Agarwal, Cormode, Huang,
- * Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012.  The bound of the
- * result is that for the sum of the packets.
+ * Of several summaries the estimates of a key are added up, with
+ * 'evicted_packets' of one where it has no entry.  The bound of the sum is the
+ * sum of their N / n_entries.
  *
  * Thread safety: one thread writes; 'n_used' and 'n_refused' may be read by
  * any thread at any time, the rest when that has let go.
@@ -135,8 +134,6 @@ measure_space_saving_entry(const struct measure_space_saving *, uint32_t i);
 bool measure_space_saving_estimate(const struct measure_space_saving *,
                                    const uint64_t *key, uint64_t hash,
                                    struct measure_estimate *);
-void measure_space_saving_merge(struct measure_space_saving *,
-                                const struct measure_space_saving *from);
 
 extern const struct measure_structure_class measure_space_saving_class;
 

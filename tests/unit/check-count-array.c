@@ -427,44 +427,6 @@ START_TEST(thresholds_follow_shares)
 }
 END_TEST
 
-START_TEST(merge_adds)
-{
-    struct measure_heavy_params heavy = {
-        .max_keys = 1000,
-        .min_packets = 50,
-        .min_bytes = MEASURE_NEVER,
-    };
-    struct traffic t = traffic_open(_i, KEYS_PLAIN, 3000);
-    struct fixture a, b;
-    uint32_t n_a, n_b;
-
-    open_array(&a, t.layout, 997, &heavy);
-    open_array(&b, t.layout, 997, &heavy);
-    traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.array);
-    traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.array);
-    n_a = measure_table_n_used(&a.array.heavy.table);
-    n_b = measure_table_n_used(&b.array.heavy.table);
-    measure_count_array_merge(&a.array, &b.array);
-    check_cells(&a.array, &t);
-    ck_assert_uint_eq(a.array.heavy.packets, t.packets);
-    ck_assert_uint_eq(a.array.heavy.bytes, t.bytes);
-    ck_assert_uint_ge(measure_table_n_used(&a.array.heavy.table),
-                      n_a > n_b ? n_a : n_b);
-    MEASURE_TABLE_FOR_EACH (row, &b.array.heavy.table) {
-        uint64_t hash = measure_hash(&secret, row,
-                                     measure_key_words(t.layout));
-        uint32_t n = measure_table_n_used(&a.array.heavy.table);
-
-        /* It is there already. */
-        measure_count_array_record(&a.array, row, hash);
-        REQUIRE(measure_table_n_used(&a.array.heavy.table) == n);
-    }
-    traffic_close(&t);
-    close_array(&a);
-    close_array(&b);
-}
-END_TEST
-
 START_TEST(counters_have_64_bits)
 {
     uint64_t key[MEASURE_KEY_WORDS] = { 1 };
@@ -608,7 +570,6 @@ main(void)
                         0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, all_keys_find_room, 0, 4);
     tcase_add_test(tests, thresholds_follow_shares);
-    tcase_add_loop_test(tests, merge_adds, 0, MEASURE_N_LAYOUTS);
     tcase_add_test(tests, counters_have_64_bits);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, MEASURE_N_LAYOUTS);

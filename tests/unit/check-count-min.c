@@ -354,30 +354,6 @@ START_TEST(keys_that_gave_way_come_back)
 }
 END_TEST
 
-START_TEST(merge_adds)
-{
-    struct measure_heavy_params heavy = {
-        .max_keys = 1000,
-        .min_packets = 50,
-        .min_bytes = MEASURE_NEVER,
-    };
-    struct traffic t = traffic_open(_i % 2, KEYS_PLAIN, 3000);
-    struct fixture a, b;
-
-    open_sketch(&a, t.layout, 3, 997, _i / 2, &heavy);
-    open_sketch(&b, t.layout, 3, 997, _i / 2, &heavy);
-    traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.sketch);
-    traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.sketch);
-    measure_count_min_merge(&a.sketch, &b.sketch);
-    check_cells(&a.sketch, &t);
-    ck_assert_uint_eq(a.sketch.heavy.packets, t.packets);
-    ck_assert_uint_eq(a.sketch.heavy.bytes, t.bytes);
-    traffic_close(&t);
-    close_sketch(&a);
-    close_sketch(&b);
-}
-END_TEST
-
 START_TEST(counters_have_64_bits)
 {
     uint64_t key[MEASURE_KEY_WORDS] = { 1 };
@@ -504,7 +480,6 @@ main(void)
     tcase_add_loop_test(tests, lost_keys_are_counted, 0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, keys_that_gave_way_come_back,
                         0, MEASURE_N_LAYOUTS);
-    tcase_add_loop_test(tests, merge_adds, 0, 4);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, 2);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, 4);

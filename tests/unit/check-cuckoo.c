@@ -216,26 +216,6 @@ START_TEST(stash_counts)
 }
 END_TEST
 
-START_TEST(merge_adds)
-{
-    enum measure_layout layout = _i % 2;
-    uint32_t rows = _i / 2 ? 4 : 1;
-    struct traffic t = traffic_open(layout, KEYS_PLAIN, 3000);
-    struct fixture a, b;
-
-    open_table(&a, layout, rows, measure_cuckoo_buckets_for(rows, 3000));
-    open_table(&b, layout, 5 - rows,
-               measure_cuckoo_buckets_for(5 - rows, 4000));
-    traffic_send(&t, STREAM_ZIPF, 20000, test_seed, add_burst, &a.table);
-    traffic_send(&t, STREAM_UNIFORM, 20000, test_seed, add_burst, &b.table);
-    ck_assert(measure_cuckoo_merge(&a.table, &b.table));
-    check_table(&a.table, &t, true);
-    traffic_close(&t);
-    close_table(&a);
-    close_table(&b);
-}
-END_TEST
-
 START_TEST(counters_have_64_bits)
 {
     enum measure_layout layout = _i % 2;
@@ -297,7 +277,6 @@ main(void)
     tcase_add_loop_test(tests, refuses_what_does_not_fit, 0, 4);
     tcase_add_loop_test(tests, full_table_is_closed, 0, 4);
     tcase_add_loop_test(tests, stash_counts, 0, MEASURE_N_LAYOUTS);
-    tcase_add_loop_test(tests, merge_adds, 0, 4);
     tcase_add_loop_test(tests, counters_have_64_bits, 0, 4);
     tcase_add_loop_test(tests, counters_near_their_end_disturb_no_neighbour,
                         0, 4);

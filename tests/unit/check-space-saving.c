@@ -149,55 +149,6 @@ START_TEST(one_entry_is_enough_to_work)
 }
 END_TEST
 
-/* The bound of the merged summary is that for the sum of the packets. */
-START_TEST(merge_keeps_the_bound)
-{
-    enum { N_KEYS = 4000, N_ENTRIES = 400, N_PACKETS = 30000 };
-    enum stream_kind kinds[] = { STREAM_ZIPF, STREAM_UNIFORM, STREAM_ALL_NEW };
-    struct traffic t = traffic_open(_i % 2, KEYS_PLAIN, N_KEYS);
-    struct fixture f[4];
-
-    for (int i = 0; i < 4; i++) {
-        open_summary(&f[i], t.layout, N_ENTRIES);
-        traffic_send(&t, kinds[(_i / 2 + i) % 3], N_PACKETS, test_seed + i,
-                     add_burst, &f[i].summary);
-    }
-    measure_space_saving_merge(&f[0].summary, &f[1].summary);
-    measure_space_saving_merge(&f[2].summary, &f[3].summary);
-    measure_space_saving_merge(&f[0].summary, &f[2].summary);
-    require_between("largest error", 0, check_summary(&f[0].summary, &t),
-                    4.0 * N_PACKETS / N_ENTRIES);
-
-    /* And it can be counted on. */
-    traffic_send(&t, STREAM_UNIFORM, N_PACKETS, test_seed + 9, add_burst,
-                 &f[0].summary);
-    require_between("largest error", 0, check_summary(&f[0].summary, &t),
-                    5.0 * N_PACKETS / N_ENTRIES);
-    for (int i = 0; i < 4; i++) {
-        close_summary(&f[i]);
-    }
-    traffic_close(&t);
-}
-END_TEST
-
-START_TEST(merge_of_what_fits_is_exact)
-{
-    struct traffic t = traffic_open(_i, KEYS_PLAIN, 500);
-    struct fixture a, b;
-
-    open_summary(&a, t.layout, 1000);
-    open_summary(&b, t.layout, 600);
-    traffic_send(&t, STREAM_ZIPF, 2000, test_seed, add_burst, &a.summary);
-    traffic_send(&t, STREAM_UNIFORM, 2000, test_seed, add_burst, &b.summary);
-    measure_space_saving_merge(&a.summary, &b.summary);
-    ck_assert_uint_eq(check_summary(&a.summary, &t), 0);
-    ck_assert_uint_eq(a.summary.n_used, traffic_n_present(&t));
-    traffic_close(&t);
-    close_summary(&a);
-    close_summary(&b);
-}
-END_TEST
-
 /* Keys of one home slot, which in this test is any that we say: as many as
  * there are probes have an entry, the next is refused and counted. */
 START_TEST(probes_are_bounded)
@@ -354,9 +305,6 @@ main(void)
     tcase_add_loop_test(tests, enough_entries_are_exact, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, bound_holds, 0, N_TRAFFIC);
     tcase_add_loop_test(tests, one_entry_is_enough_to_work,
-                        0, MEASURE_N_LAYOUTS);
-    tcase_add_loop_test(tests, merge_keeps_the_bound, 0, 6);
-    tcase_add_loop_test(tests, merge_of_what_fits_is_exact,
                         0, MEASURE_N_LAYOUTS);
     tcase_add_loop_test(tests, probes_are_bounded, 0, 4);
     tcase_add_loop_test(tests, mending_of_the_index_is_bounded,
