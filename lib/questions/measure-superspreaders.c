@@ -42,12 +42,6 @@ static const char *const names[MEASURE_N_SPREADERS_BY] = {
     [MEASURE_SUPERSPREADERS_BY_SOURCE_PORT] = "source-port",
 };
 
-const char *
-measure_superspreaders_by_name(enum measure_superspreaders_by by)
-{
-    return names[by];
-}
-
 /* Sets '*by' to what 'name' names.  Returns false, and leaves '*by' alone,
  * if it names nothing. */
 bool

@@ -70,7 +70,6 @@ struct measure_superspreaders_answer {
 
 bool measure_superspreaders_by_from_name(const char *,
                                          enum measure_superspreaders_by *);
-const char *measure_superspreaders_by_name(enum measure_superspreaders_by);
 void measure_superspreaders_group(enum measure_superspreaders_by,
                                   struct measure_group_by *);
 bool measure_superspreaders_ask(const struct measure_scope *,

@@ -144,15 +144,6 @@ measure_expectations_init(struct measure_expectations *c,
     memset(memory, 0, measure_expectations_size(config));
 }
 
-/* Forgets all, as if the first epoch was still to come. */
-void
-measure_expectations_clear(struct measure_expectations *c)
-{
-    struct measure_expectations_config config = c->config;
-
-    measure_expectations_init(c, &config, c->secret, c->rows);
-}
-
 /* What 'n' keys add, in three arrays. */
 struct batch {
     const uint64_t *keys[BATCH];

@@ -163,7 +163,6 @@ void measure_expectations_init(struct measure_expectations *,
                                const struct measure_expectations_config *,
                                const struct measure_hash_secret *,
                                void *memory);
-void measure_expectations_clear(struct measure_expectations *);
 
 void measure_expectations_add(struct measure_expectations *,
                               const struct measure_change_item *items,

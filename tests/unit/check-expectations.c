@@ -33,6 +33,15 @@ table_open(const struct measure_expectations_config *config)
     return t;
 }
 
+/* Makes 't' what it was before its first epoch. */
+static void
+table_restart(struct table *t)
+{
+    struct measure_expectations_config config = t->c.config;
+
+    measure_expectations_init(&t->c, &config, &secret, t->memory);
+}
+
 static void
 table_close(struct table *t)
 {
@@ -120,7 +129,7 @@ START_TEST(nothing_is_reported_while_warming_up)
     EPOCH(900, NONE);
     EPOCH(5, NONE);
     EPOCH(500, MEASURE_GREW);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(100, NONE);
     EPOCH(900, NONE);
     EPOCH(5, NONE);
@@ -160,13 +169,13 @@ START_TEST(floor_factor_and_deviations_are_thresholds)
     t = table_open(&config);
     EPOCH(0, NONE);
     EPOCH(999, NONE);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(0, NONE);
     EPOCH(1000, MEASURE_APPEARED);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(1000, NONE);
     EPOCH(0, MEASURE_VANISHED);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(999, NONE);
     EPOCH(0, NONE);
     table_close(&t);
@@ -176,13 +185,13 @@ START_TEST(floor_factor_and_deviations_are_thresholds)
     t = table_open(&config);
     EPOCH(300, NONE);
     EPOCH(899, NONE);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(300, NONE);
     EPOCH(900, MEASURE_GREW);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(300, NONE);
     EPOCH(101, NONE);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(300, NONE);
     EPOCH(100, MEASURE_SHRANK);
     table_close(&t);
@@ -194,7 +203,7 @@ START_TEST(floor_factor_and_deviations_are_thresholds)
     EPOCH(100, NONE);
     EPOCH(200, MEASURE_GREW);
     EPOCH(125 + 86, NONE);
-    measure_expectations_clear(&t.c);
+    table_restart(&t);
     EPOCH(100, NONE);
     EPOCH(200, MEASURE_GREW);
     EPOCH(125 + 87, MEASURE_GREW);
