@@ -15,7 +15,7 @@
  *
  * Thread safety: that of the structure. */
 
-#define STRUCTURE(KIND, NAME)                                               \
+#define ADD_BURST(NAME)                                                     \
     static inline void __attribute__((always_inline))                       \
     NAME##_add_burst__(struct measure_##NAME *s, enum measure_layout layout, \
                        struct measure_record *records, size_t n)            \
@@ -47,7 +47,10 @@
             NAME##_add_burst__(s, MEASURE_WIDE, records, n);                \
         }                                                                   \
     }
-#include "structures/measure-structure-list.h"
-#undef STRUCTURE
+ADD_BURST(count_array)
+ADD_BURST(count_min)
+ADD_BURST(cuckoo)
+ADD_BURST(space_saving)
+#undef ADD_BURST
 
 #endif /* burst.h */
