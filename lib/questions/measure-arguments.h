@@ -39,7 +39,7 @@ struct measure_arguments {
 
     bool sort_by_bytes;
     bool n_given;
-    uint64_t n;
+    uint64_t n;                     /* 0 for all. */
     bool min_given;
     uint64_t min;
     uint64_t since;

@@ -50,7 +50,8 @@ enum measure_sort {
 
 /* Called with groups, each in one call.  The table has no gaps, and is only to
  * be gone through.  A key may have, besides the fields of its group, the port
- * of the switch.  Returns false if there is no memory. */
+ * of the switch: measure_group_by_key() leaves only its group.  Returns false
+ * if there is no memory. */
 typedef bool measure_aggregate_function(const struct measure_table *,
                                         void *aux);
 

@@ -12,7 +12,7 @@
  * ====================
  *
  * A question is one file, which defines its class, and one line in
- * measure-question-list.h.  Whoever asks goes through measure_questions[]: the
+ * measure-question-list.h.  Those who ask go through measure_questions[]: the
  * switch has a command measure/NAME for each.
  *
  * Thread safety: classes do not change, and a question keeps nothing. */
@@ -32,16 +32,18 @@ struct measure_question_class {
      * among them. */
     const struct measure_argument *const *arguments;
 
-    /* Stores in '*group_by' what rows are grouped by. */
+    /* Stores in '*group_by' what rows are grouped by.  Whether that can be
+     * asked of the reports is checked before 'write' is called. */
     void (*group)(const struct measure_asked *asked,
                   struct measure_group_by *group_by);
 
     /* Returns what of the question needs every key, as an error message says
-     * it, or NULL if the largest keys will do. */
+     * it, or NULL if the largest keys will do: then counts may be estimates,
+     * and 'write' must say their errors. */
     const char *(*needs_complete)(const struct measure_asked *asked);
 
     /* Writes the members of one bridge: the epoch, its totals, and the answer.
-     * Returns false if there is no memory. */
+     * Returns false, with nothing written, if there is no memory. */
     bool (*write)(struct measure_output *, const struct measure_asked *asked);
 };
 

@@ -32,9 +32,13 @@
 struct measure_structure_class {
     const char *name;           /* As in measure-structure=NAME. */
     bool complete;              /* Each key that it counts has a row. */
-    bool loses_heavy_keys;      /* 'n_lost' may be heavy hitters. */
-    unsigned int memory_divisor;    /* It takes the limit divided by this: rows
-                                     * of a report may be larger than its. */
+    bool loses_heavy_keys;      /* 'n_lost' may be heavy hitters: the log warns
+                                 * of them. */
+
+    /* An instance takes measure-memory-mb divided by this: 1, or 2 if each of
+     * its entries becomes a row of the report.  'limit' below is what is left
+     * for it. */
+    unsigned int memory_divisor;
     double error_probability;   /* That a count is wrong by more than its
                                  * error. */
 
@@ -42,15 +46,20 @@ struct measure_structure_class {
      * 'limit' bytes. */
     size_t (*size)(enum measure_layout layout, size_t limit);
 
-    /* Makes an empty one of that size at 'memory', which is all zeros. */
+    /* Makes an empty one of that size.  'memory' is all zeros, and begins with
+     * a cache line; 'instance' may hold anything. */
     void (*init)(void *instance, enum measure_layout layout, size_t limit,
                  const struct measure_hash_secret *, void *memory);
 
     /* Says from where on an empty one records keys.  May be NULL. */
     void (*begin)(void *instance, const struct measure_structure_threshold *);
 
+    /* Returns how many keys 'next' returns, at least. */
     uint64_t (*n_keys)(const void *instance);
-    uint64_t (*n_lost)(const void *instance);   /* Keys, or packets. */
+
+    /* Returns what found no place: packets that _add() has refused, or keys
+     * that it could not record. */
+    uint64_t (*n_lost)(const void *instance);
 
     /* Returns true if all counts are exact.  NULL if they always are. */
     bool (*is_exact)(const void *instance);
@@ -60,10 +69,14 @@ struct measure_structure_class {
     void (*missed)(const void *instance, struct measure_cell *missed);
 
     /* Returns the first of its keys if 'key' is NULL, else the one after
-     * 'key', or NULL.  If complete they are rows (measure-table.h). */
+     * 'key', which is a pointer that it has returned, or NULL.  If complete
+     * they are rows (measure-table.h), else only the key itself is read. */
     uint64_t *(*next)(const void *instance, uint64_t *key);
 
-    /* Adds to 'sum' what it knows of 'key', with 'hash'. */
+    /* Adds to 'sum' an estimate of 'key', with 'hash', and its error: the
+     * truth is at most the estimate, and at least the estimate less the error.
+     * Of a key that it does not have this is all that it may have, as an error
+     * too, for the sum of all threads must not be too low. */
     void (*estimate)(const void *instance, const uint64_t *key, uint64_t hash,
                      struct measure_estimate_sum *sum);
 };
