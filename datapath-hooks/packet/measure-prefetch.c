@@ -11,6 +11,11 @@
 #include "dp-packet.h"
 #if __has_include("dpif-netdev-private-dfc.h")
 #include "dpif-netdev-private-dfc.h"
+/* Open vSwitch 2.17 computes the hash of a packet in its classification only,
+ * and has no header that came with 3.0. */
+#if !__has_include("odp-execute-private.h")
+#define ONLY_CLASSIFICATION_HASHES
+#endif
 #else
 #include "dpif-netdev-dfc.h"
 #endif
@@ -78,6 +83,9 @@ is_plain_ipv6(const struct ovs_16aligned_ip6_hdr *ip, size_t size)
 static inline bool
 tell_hash(struct dp_packet *packet)
 {
+#ifdef ONLY_CLASSIFICATION_HASHES
+    return dp_packet_rss_valid(packet);
+#else
     const struct eth_header *eth = dp_packet_data(packet);
     size_t size = dp_packet_size(packet);
 
@@ -103,6 +111,7 @@ tell_hash(struct dp_packet *packet)
         return true;
     }
     return false;
+#endif
 }
 
 /* Prefetches the entries of 'cache' that may be those of the packets of
