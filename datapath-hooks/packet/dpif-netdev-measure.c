@@ -282,23 +282,61 @@ count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
     }
 }
 
+bool
+measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
+                struct dp_packet_batch *batch, odp_port_t port_no)
+{
+    const struct measure_port_thread *port = find_port(ports, port_no);
+    struct measure_input *input = perf->measure;
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t start;
+
+    if (!port) {
+        return false;
+    }
+    input->port = port;
+    input->tally = measure_thread_tally(port->thread);
+    begin_sample(perf, port->thread, n);
+    if (input->tally->cache && n <= ARRAY_SIZE(input->packets)
+        && classification_has_hooks(perf)) {
+        input->n = n;
+        return process_batch(perf, batch, port_no);
+    }
+    start = begin_timing(perf);
+    count_batch(input->tally, batch, port->number);
+    end_timing(perf, start);
+    return false;
+}
+
+void
+measure_prefetch__(struct pmd_perf_stats *perf,
+                   const struct dp_packet_batch *batch)
+{
+    if (OVS_LIKELY(perf->measure->tally->prefetch)) {
+        uint64_t start = begin_timing(perf);
+
+        measure_prefetch_entries(get_cache(perf), batch);
+        end_timing(perf, start);
+    }
+}
+
 /* Keeps the packets of 'batch' for measure_classified().  The classification
  * deletes those that are shorter than an Ethernet header: they are counted
  * now.
  *
  * With hardware offload it may delete others, too, and no batch comes here.
- * Offload that is switched on between this and the classification has no flows
- * yet, and dpif_offload_netdev_hw_post_process() deletes nothing of this
- * batch. */
+ * Offload that is switched on between measure_batch() and the classification
+ * has no flows yet, and dpif_offload_netdev_hw_post_process() deletes nothing
+ * of this batch. */
 static void
 keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
 {
     struct measure_tally *tally = input->tally;
-    size_t n = dp_packet_batch_size(batch);
     uint64_t bytes = 0;
 
     input->has_runts = false;
-    for (size_t i = 0; i < n; i++) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < input->n; i++) {
         struct dp_packet *packet = batch->packets[i];
         uint32_t size = dp_packet_size(packet);
 
@@ -312,49 +350,18 @@ keep_packets(struct measure_input *input, const struct dp_packet_batch *batch)
         }
         input->packets[i] = packet;
     }
-    input->n = n;
-    measure_tally_receive(tally, n, bytes);
-}
-
-bool
-measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
-                struct dp_packet_batch *batch, odp_port_t port_no)
-{
-    const struct measure_port_thread *port = find_port(ports, port_no);
-    struct measure_input *input = perf->measure;
-    size_t n = dp_packet_batch_size(batch);
-    uint64_t start;
-    bool two_tiers;
-
-    if (!port) {
-        return false;
-    }
-    input->port = port;
-    input->tally = measure_thread_tally(port->thread);
-    begin_sample(perf, port->thread, n);
-    two_tiers = (input->tally->cache && n <= ARRAY_SIZE(input->packets)
-                 && classification_has_hooks(perf));
-    start = begin_timing(perf);
-    if (two_tiers) {
-        forget_hits(get_cache(perf));
-        keep_packets(input, batch);
-    } else {
-        count_batch(input->tally, batch, port->number);
-    }
-    end_timing(perf, start);
-    return two_tiers && process_batch(perf, batch, port_no);
+    measure_tally_receive(tally, input->n, bytes);
 }
 
 void
-measure_prefetch__(struct pmd_perf_stats *perf,
-                   const struct dp_packet_batch *batch)
+measure_keep_packets__(struct pmd_perf_stats *perf,
+                       const struct dp_packet_batch *batch)
 {
-    if (OVS_LIKELY(perf->measure->tally->prefetch)) {
-        uint64_t start = begin_timing(perf);
+    uint64_t start = begin_timing(perf);
 
-        measure_prefetch_entries(get_cache(perf), batch);
-        end_timing(perf, start);
-    }
+    forget_hits(get_cache(perf));
+    keep_packets(perf->measure, batch);
+    end_timing(perf, start);
 }
 
 /* Returns true if 'packet', which is known to have an IP header, has one of

@@ -31,6 +31,7 @@
  *                                classification, or instead of it
  *     measure_prefetch()         before the packets of a batch are classified,
  *                                by a patch that may be left out
+ *     measure_keep_packets()     behind it: the classification deletes some
  *     measure_classified()       when the packets of a batch have been looked
  *                                up: 'hits' of the exact-match cache tells
  *                                which of them it knows
@@ -53,9 +54,10 @@
  * With two tiers (measure-flow-cache.h) the batch waits for its
  * classification: packets that the exact-match cache knows are counted in
  * words that belong to its entries.  The row of any other packet is fetched
- * while the switch works on the batch, and counts it at the end.  There is one
- * tier where the classification has no hooks, with hardware offload and the
- * AVX512 input of 3.x, and where it does not ask the exact-match cache.
+ * while the switch works on the batch, and counts it at the end: that of each
+ * packet where the exact-match cache is not asked.  There is one tier where the
+ * classification has no hooks: with hardware offload and the AVX512 input of
+ * 3.x.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -119,6 +121,8 @@ bool measure_batch__(struct pmd_perf_stats *, const struct measure_ports *,
                      struct dp_packet_batch *, odp_port_t);
 void measure_prefetch__(struct pmd_perf_stats *,
                         const struct dp_packet_batch *);
+void measure_keep_packets__(struct pmd_perf_stats *,
+                            const struct dp_packet_batch *);
 void measure_classified__(struct pmd_perf_stats *);
 void measure_batch_end__(struct pmd_perf_stats *);
 void measure_tunnel_batch__(const struct measure_ports *,
@@ -160,6 +164,16 @@ measure_prefetch(struct pmd_perf_stats *perf,
 {
     if (OVS_UNLIKELY(perf->measure->n) && asks_emc) {
         measure_prefetch__(perf, batch);
+    }
+}
+
+/* Keeps the packets of 'batch', which is going to be classified. */
+static inline void
+measure_keep_packets(struct pmd_perf_stats *perf,
+                     const struct dp_packet_batch *batch)
+{
+    if (OVS_UNLIKELY(perf->measure->n)) {
+        measure_keep_packets__(perf, batch);
     }
 }
 
