@@ -166,15 +166,15 @@ forget_hits(struct emc_cache *emc)
     memset(emc->hits, NO_HIT, sizeof emc->hits);
 }
 
-static bool
-has_hits(const struct emc_cache *emc)
+static size_t
+get_n_hits(const struct emc_cache *emc)
 {
-    uint8_t others = 0;
+    uint8_t n = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(emc->hits); i++) {
-        others |= emc->hits[i] ^ NO_HIT;
+        n += emc->hits[i] != NO_HIT;
     }
-    return others;
+    return n;
 }
 
 /* What counting costs
@@ -499,6 +499,21 @@ entry_of(const struct dp_packet *packet, uint8_t segment)
             & EM_FLOW_HASH_MASK);
 }
 
+/* Counts the packet kept with number 'i', which has found an entry of
+ * 'emc'. */
+static inline void
+count_found(const struct measure_input *input, const struct emc_cache *emc,
+            struct measure_cache *cache, size_t i)
+{
+    struct dp_packet *packet = input->packets[i];
+    size_t entry = entry_of(packet, emc->hits[i]);
+
+    if (!OVS_LIKELY(count_hit(cache, entry, packet))) {
+        count_first_hit(input->tally, entry, &emc->entries[entry].key, packet,
+                        input->port->number);
+    }
+}
+
 /* Counts those of the packets kept that have found an entry of 'emc'.  Stores
  * the others in 'missed' and returns their number. */
 static size_t
@@ -507,7 +522,10 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
 {
     struct measure_tally *tally = input->tally;
     struct measure_cache *cache = tally->cache;
+    uint8_t found[ARRAY_SIZE(input->packets)];
+    size_t n = input->n;
     size_t n_missed = 0;
+    size_t n_found;
 
     if (OVS_UNLIKELY(measure_cache_is_forgotten(tally->cache_keys,
                                                 tally->number))) {
@@ -515,24 +533,30 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
     } else if (OVS_UNLIKELY(tally->n_carried < MEASURE_CACHE_ENTRIES)) {
         measure_tally_carry_entries(tally);
     }
-    if (!has_hits(emc) && !input->has_runts) {
+    n_found = get_n_hits(emc);
+    if (n_found == n) {
+        for (size_t i = 0; i < n; i++) {
+            count_found(input, emc, cache, i);
+        }
+        return 0;
+    }
+    if (!n_found && !input->has_runts) {
         /* The usual where the cache is not asked, as with simple match. */
         memcpy(missed, input->packets, input->n * sizeof *missed);
         return input->n;
     }
-    for (size_t i = 0; i < input->n; i++) {
-        struct dp_packet *packet = input->packets[i];
+    /* Nobody can predict which packets have found one: no branch asks. */
+    n_found = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool has_missed = emc->hits[i] == NO_HIT;
 
-        if (OVS_LIKELY(emc->hits[i] != NO_HIT)) {
-            size_t entry = entry_of(packet, emc->hits[i]);
-
-            if (!OVS_LIKELY(count_hit(cache, entry, packet))) {
-                count_first_hit(tally, entry, &emc->entries[entry].key, packet,
-                                input->port->number);
-            }
-        } else if (OVS_LIKELY(packet)) {
-            missed[n_missed++] = packet;
-        }
+        missed[n_missed] = input->packets[i];
+        n_missed += has_missed & (input->packets[i] != NULL);
+        found[n_found] = i;
+        n_found += !has_missed;
+    }
+    for (size_t j = 0; j < n_found; j++) {
+        count_found(input, emc, cache, found[j]);
     }
     return n_missed;
 }
