@@ -159,6 +159,7 @@ get_cache(struct pmd_perf_stats *perf)
 #define NO_HIT EM_FLOW_HASH_SEGS
 
 BUILD_ASSERT_DECL(NO_HIT <= UINT8_MAX);
+BUILD_ASSERT_DECL(NETDEV_MAX_BURST <= UINT8_MAX);
 
 static void
 forget_hits(struct emc_cache *emc)
@@ -542,10 +543,11 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
     }
     if (!n_found && !input->has_runts) {
         /* The usual where the cache is not asked, as with simple match. */
-        memcpy(missed, input->packets, input->n * sizeof *missed);
-        return input->n;
+        memcpy(missed, input->packets, n * sizeof *missed);
+        return n;
     }
-    /* Nobody can predict which packets have found one: no branch asks. */
+    /* Nobody can predict which packets have found one: no branch asks.  Now
+     * 'n_found' is an index. */
     n_found = 0;
     for (size_t i = 0; i < n; i++) {
         bool has_missed = emc->hits[i] == NO_HIT;

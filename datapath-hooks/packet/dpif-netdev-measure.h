@@ -31,7 +31,8 @@
  *                                classification, or instead of it
  *     measure_prefetch()         before the packets of a batch are classified,
  *                                by a patch that may be left out
- *     measure_keep_packets()     behind it: the classification deletes some
+ *     measure_keep_packets()     right before packets are looked up, which
+ *                                deletes some of them
  *     measure_classified()       when the packets of a batch have been looked
  *                                up: 'hits' of the exact-match cache tells
  *                                which of them it knows
@@ -53,11 +54,13 @@
  *
  * With two tiers (measure-flow-cache.h) the batch waits for its
  * classification: packets that the exact-match cache knows are counted in
- * words that belong to its entries.  The row of any other packet is fetched
- * while the switch works on the batch, and counts it at the end: that of each
- * packet where the exact-match cache is not asked.  There is one tier where the
+ * words that belong to its entries.  Any other packet has its row fetched
+ * while the switch works on the batch, and is counted there at the end.
+ *
+ * There is one tier where the tally has no words for entries, and where the
  * classification has no hooks: with hardware offload and the AVX512 input of
- * 3.x.
+ * 3.x.  Where the exact-match cache is not asked no packet finds an entry:
+ * measure/status calls that one tier, too.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
@@ -104,9 +107,10 @@ struct measure_input {
     /* The batch that is being processed. */
     const struct measure_port_thread *port;     /* NULL: nobody counts it. */
     struct measure_tally *tally;        /* In which it is counted. */
-    size_t n;                           /* 'packets', not classified yet. */
+    size_t n;                           /* Packets not classified yet, from
+                                         * measure_keep_packets() on in... */
     bool has_runts;                     /* Some are counted already. */
-    struct dp_packet *packets[NETDEV_MAX_BURST];    /* NULL: counted. */
+    struct dp_packet *packets[NETDEV_MAX_BURST];    /* ...this; or NULL. */
 
     /* What counting it costs. */
     uint32_t n_timed;           /* Its packets if it is timed, else 0. */
@@ -167,7 +171,8 @@ measure_prefetch(struct pmd_perf_stats *perf,
     }
 }
 
-/* Keeps the packets of 'batch', which is going to be classified. */
+/* Keeps the packets of 'batch', which is going to be classified, if
+ * measure_batch() has left it to those below: others are recirculated. */
 static inline void
 measure_keep_packets(struct pmd_perf_stats *perf,
                      const struct dp_packet_batch *batch)

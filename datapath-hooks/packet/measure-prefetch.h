@@ -17,8 +17,8 @@
  * not told it, it is that of the addresses and ports, which the classification
  * would compute; it finds it in the packet then.  Only packets whose ports are
  * at a fixed place in the frame are looked at: TCP and UDP behind an IP header
- * of fixed length, without VLAN tag.  All others are classified as ever, and in
- * Open vSwitch 2.17 all whose hash the network card has not told.
+ * of fixed length, without VLAN tag.  All others are classified as ever, and
+ * in Open vSwitch 2.17 all whose hash the network card has not told.
  *
  * The classification finds the same entries for the same packets with it as
  * without it.
