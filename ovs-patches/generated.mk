@@ -9,11 +9,11 @@ include Makefile
 .PHONY: generated
 generated: config.h $(BUILT_SOURCES)
 
-# The switch for one of our tests: see SWITCHING, its source.
-vswitchd/ovs-vswitchd-switching: $(SWITCHING) \
+# The switch for one of our tests: see WRAPPER, its source.
+vswitchd/ovs-vswitchd-%: $(WRAPPER) \
 		$(vswitchd_ovs_vswitchd_OBJECTS) \
 		$(vswitchd_ovs_vswitchd_DEPENDENCIES)
-	$(AM_V_CC)$(COMPILE) -c -o $@.o $(SWITCHING)
+	$(AM_V_CC)$(COMPILE) -c -o $@.o $(WRAPPER)
 	$(AM_V_CCLD)$(vswitchd_ovs_vswitchd_LINK) -Wl,--wrap=measure_batch__ \
 	    $@.o $(vswitchd_ovs_vswitchd_OBJECTS) \
 	    $(vswitchd_ovs_vswitchd_LDADD) $(LIBS)

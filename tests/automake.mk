@@ -145,7 +145,7 @@ switch_suite = \
 	tests/switch/measure-structures.at \
 	tests/switch/measure-tunnels.at
 if BUILD_OVS
-check_DATA += tests/switch/testsuite ovs/vswitchd/ovs-vswitchd-switching
+check_DATA += tests/switch/testsuite $(wrapped_switches)
 endif
 CLEANFILES += tests/switch/testsuite
 CLEAN_LOCAL += clean-switch-tests
@@ -157,12 +157,19 @@ tests/switch/testsuite: $(switch_suite) ovs.source
 	$(AUTOM4TE) --language=autotest -I $(srcdir) -I ovs -o $@ \
 	    $(srcdir)/tests/switch/testsuite.at
 
-# The switch with an input function that is switched at the worst moment.
-EXTRA_DIST += tests/switch/input-switching.c
-ovs/vswitchd/ovs-vswitchd-switching: tests/switch/input-switching.c ovs.built
+# Switches whose measure_batch__() is wrapped by the source named after them.
+wrapped_switches = \
+	ovs/vswitchd/ovs-vswitchd-batch-gathering \
+	ovs/vswitchd/ovs-vswitchd-input-switching
+EXTRA_DIST += \
+	tests/switch/batch-gathering.c \
+	tests/switch/input-switching.c
+ovs/vswitchd/ovs-vswitchd-batch-gathering: tests/switch/batch-gathering.c
+ovs/vswitchd/ovs-vswitchd-input-switching: tests/switch/input-switching.c
+$(wrapped_switches): ovs.built
 	$(MAKE) -C ovs -f $(abs_srcdir)/ovs-patches/generated.mk \
-	    SWITCHING='$(abs_srcdir)/tests/switch/input-switching.c' \
-	    vswitchd/ovs-vswitchd-switching
+	    WRAPPER='$(abs_srcdir)/tests/switch/$(@F:ovs-vswitchd-%=%).c' \
+	    vswitchd/$(@F)
 .PHONY: clean-switch-tests
 clean-switch-tests:
 	-rm -rf tests/switch/work
