@@ -46,7 +46,8 @@ measure_sources = \
 	lib/questions/measure-raise.c \
 	lib/questions/measure-scope.c \
 	lib/questions/measure-superspreaders.c \
-	lib/questions/measure-threshold.c
+	lib/questions/measure-threshold.c \
+	lib/stream/measure-ring.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -55,7 +56,8 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_structures_HEADERS) \
 	$(measure_tally_HEADERS) \
 	$(measure_report_HEADERS) \
-	$(measure_questions_HEADERS)
+	$(measure_questions_HEADERS) \
+	$(measure_stream_HEADERS)
 lib_libovs_measure_la_LIBADD = -lm
 # Much of the library is compiled into its users, with the structures: until
 # there is an interface that lasts, each release is a library of its own.
@@ -124,5 +126,9 @@ measure_questions_HEADERS = \
 	lib/questions/measure-scope.h \
 	lib/questions/measure-superspreaders.h \
 	lib/questions/measure-threshold.h
+measure_streamdir = $(includedir)/ovs-measure/stream
+measure_stream_HEADERS = \
+	lib/stream/measure-ring.h \
+	lib/stream/measure-slot.h
 
 pkgconfig_DATA = lib/libovs-measure.pc
