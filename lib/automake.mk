@@ -47,7 +47,9 @@ measure_sources = \
 	lib/questions/measure-scope.c \
 	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c \
-	lib/stream/measure-ring.c
+	lib/stream/measure-ring.c \
+	lib/stream/measure-row.c \
+	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -57,7 +59,8 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_tally_HEADERS) \
 	$(measure_report_HEADERS) \
 	$(measure_questions_HEADERS) \
-	$(measure_stream_HEADERS)
+	$(measure_stream_HEADERS) \
+	$(measure_stages_HEADERS)
 lib_libovs_measure_la_LIBADD = -lm
 # Much of the library is compiled into its users, with the structures: until
 # there is an interface that lasts, each release is a library of its own.
@@ -128,7 +131,14 @@ measure_questions_HEADERS = \
 	lib/questions/measure-threshold.h
 measure_streamdir = $(includedir)/ovs-measure/stream
 measure_stream_HEADERS = \
+	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
-	lib/stream/measure-slot.h
+	lib/stream/measure-row.h \
+	lib/stream/measure-slot.h \
+	lib/stream/measure-stage.h
+measure_stagesdir = $(includedir)/ovs-measure/stages
+measure_stages_HEADERS = \
+	lib/stages/measure-stage-list.h \
+	lib/stages/measure-stages.h
 
 pkgconfig_DATA = lib/libovs-measure.pc

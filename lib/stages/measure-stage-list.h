@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of stages: each line says that measure_stage_NAME is one. */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipelines: chains of stages, and the threads that run them. */
+
+#ifndef MEASURE_PIPELINE_H
+#define MEASURE_PIPELINE_H 1
+
+#include "base/measure-output.h"
+#include "stream/measure-ring.h"
+#include "stream/measure-stage.h"
+
+/* Pipelines
+ * =========
+ *
+ * A pipeline has sources (rings with records of packets) and chains of stages.
+ * Each chain sees each packet of each source.  Its threads have a cursor each
+ * on each ring: nothing is copied, and a slot is free when all have released
+ * it.
+ *
+ *     source ring ----> chain 1, replica 0 ----.
+ *       |   |  |                               +-> ring of rows --> its rows
+ *       |   |  `------> chain 1, replica 1 ----'                    (top, write)
+ *       |   `---------> chain 2
+ *     source ring ...
+ *
+ * A chain without replicas is one thread from end to end.  With replicas, the
+ * stages behind the first one that makes rows are run by a thread of their
+ * own, which each replica sends its rows to by a ring.
+ *
+ * A thread takes turns at its rings, a batch at a time; one without packets
+ * does not hold up the others.  When none has any it rests for 50 us.
+ *
+ * Intervals.  A chain has one length of intervals, or none.  An interval is
+ * over when each source has a packet behind its end, or has none waiting while
+ * the clock is past the end (only if the pipeline is 'live').
+ *
+ * Memory: that of the rings, of the stages, and a few KiB for each thread.
+ *
+ * Thread safety: the functions here belong to one thread, which is also the
+ * writer of sources that are made by measure_pipeline_create_source(). */
+
+struct measure_pipeline;
+struct measure_source;
+
+struct measure_pipeline_options {
+    uint64_t memory_bytes;      /* For stages; 0 for no limit. */
+    bool live;                  /* Packets come when they are there: see
+                                 * intervals. */
+    /* The stages that chains may have, ending with NULL: measure_stages of
+     * stages/measure-stages.h, and those of the program, or NULL. */
+    const struct measure_stage_class *const *classes;
+    const struct measure_stage_class *const *more_classes;
+    /* The time in ns since 1970; NULL for that of the system. */
+    uint64_t (*now_ns)(void);
+};
+
+struct measure_pipeline *
+measure_pipeline_create(const struct measure_pipeline_options *);
+char *measure_pipeline_add_chain(struct measure_pipeline *, const char *text);
+char *measure_pipeline_start(struct measure_pipeline *);
+
+/* Sources, before or after the start. */
+struct measure_source *
+measure_pipeline_create_source(struct measure_pipeline *, uint64_t n_slots,
+                               uint32_t core_id);
+struct measure_source *
+measure_pipeline_add_source(struct measure_pipeline *, const void *ring,
+                            struct measure_cursor *);
+struct measure_ring_writer *measure_source_writer(struct measure_source *);
+struct measure_slot *measure_source_reserve(struct measure_source *,
+                                            unsigned int n);
+bool measure_source_is_drained(const struct measure_source *);
+void measure_source_remove(struct measure_source *);
+
+void measure_pipeline_set_ports(struct measure_pipeline *,
+                                struct measure_port_names *);
+void measure_pipeline_work(struct measure_pipeline *);
+bool measure_pipeline_has_failed(const struct measure_pipeline *);
+char *measure_pipeline_finish(struct measure_pipeline *);
+void measure_pipeline_write_counters(const struct measure_pipeline *,
+                                     struct measure_output *);
+void measure_pipeline_destroy(struct measure_pipeline *);
+
+/* Classes. */
+const struct measure_stage_class *
+measure_pipeline_find_class(const struct measure_pipeline_options *,
+                            const char *name);
+
+#endif /* measure-pipeline.h */

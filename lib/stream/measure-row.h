@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows: what stages find out about packets. */
+
+#ifndef MEASURE_ROW_H
+#define MEASURE_ROW_H 1
+
+#include "key/measure-group-by.h"
+#include "stream/measure-slot.h"
+
+/* Rows
+ * ====
+ *
+ * A stage that has looked at packets gives rows: a key (or none), and up to
+ * MEASURE_ROW_COLUMNS numbers.  What they are is in the schema of the stage,
+ * one for all of its rows.  A column says what may be done with it: whether
+ * numbers of two rows with the same key may be added up, and of which other
+ * column it is the error bound.
+ *
+ * A row has as many bytes as its schema says, a power of 2, so that rows can
+ * be in the slots of a ring (measure-ring.h) like records of packets.
+ *
+ * Memory: 64 bytes and 8 for each column, rounded up to a power of 2.
+ *
+ * Thread safety: plain data, no shared state. */
+
+#define MEASURE_ROW_COLUMNS 120
+
+enum measure_column_kind {
+    MEASURE_COLUMN_COUNT,       /* Adds up: packets, bytes. */
+    MEASURE_COLUMN_GAUGE,       /* Does not: a rank, a number of sources. */
+    MEASURE_COLUMN_ERROR,       /* By how much 'error_of' may be too low. */
+    MEASURE_COLUMN_NS,          /* A length of time.  Does not add up. */
+    MEASURE_COLUMN_TIME,        /* Nanoseconds since 1970. */
+    MEASURE_COLUMN_DECIMAL,     /* The bits of a double. */
+};
+
+struct measure_column {
+    const char *name;           /* As in JSON: "packets", "rtt-ns". */
+    enum measure_column_kind kind;
+    uint8_t error_of;           /* Index of a column, for an error. */
+};
+
+struct measure_schema {
+    const char *of;             /* The stage that gives the rows. */
+    bool has_key;
+    struct measure_group_by group_by;   /* If so. */
+    size_t n;
+    struct measure_column columns[MEASURE_ROW_COLUMNS];
+};
+
+struct measure_row {
+    uint64_t key[MEASURE_KEY_WORDS];
+    uint8_t layout;             /* enum measure_layout, of 'key'. */
+    uint8_t flags;              /* OR of MEASURE_ROW_*. */
+    uint16_t n_present;         /* Columns from this one on are absent. */
+    uint32_t replica;           /* That gave it. */
+    uint64_t time_ns;           /* End of the interval, or when it happened. */
+    uint64_t values[];          /* As many as the schema has columns. */
+};
+
+static_assert(offsetof(struct measure_row, values) == 64, "a cache line");
+
+/* No row: ends those of an interval of one replica; 'time_ns' is its end and
+ * values[0] its beginning. */
+#define MEASURE_ROW_INTERVAL 1
+/* With MEASURE_ROW_INTERVAL: there is no other interval. */
+#define MEASURE_ROW_LAST 2
+/* Not of a key: all rows that are not listed, added up. */
+#define MEASURE_ROW_OTHER 4
+
+/* Bytes of a row, a power of 2 of at least 64. */
+size_t measure_row_size(const struct measure_schema *);
+
+/* The index of the column 'name', or -1. */
+int measure_schema_find(const struct measure_schema *, const char *name);
+
+/* Appends a column.  'schema' must have room for it. */
+void measure_schema_add(struct measure_schema *, const char *name,
+                        enum measure_column_kind);
+
+/* Room for one row of any schema. */
+union measure_row_buffer {
+    struct measure_row row;
+    uint64_t words[8 + MEASURE_ROW_COLUMNS];
+};
+
+#endif /* measure-row.h */
