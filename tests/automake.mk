@@ -43,6 +43,8 @@ unit_tests = \
 	tests/unit/check-raise \
 	tests/unit/check-record \
 	tests/unit/check-report \
+	tests/unit/check-ring \
+	tests/unit/check-ring-model \
 	tests/unit/check-shared \
 	tests/unit/check-skew \
 	tests/unit/check-space-saving \
@@ -59,6 +61,7 @@ unit_tests = \
 threaded_tests = \
 	tests/unit/check-group-cache \
 	tests/unit/check-handover \
+	tests/unit/check-ring \
 	tests/unit/check-shared
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
@@ -83,6 +86,7 @@ AM_LDFLAGS = -static
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
+tests_unit_check_ring_LDADD = $(LDADD) -lpthread
 tests_unit_check_shared_SOURCES = tests/unit/check-shared.c \
 	bench/library/contenders/measure-shared.c
 tests_unit_check_table_pointer_SOURCES = tests/unit/check-table-pointer.c \
