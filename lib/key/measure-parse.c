@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/measure-base.h"
+
 #define ETHERTYPE_VLAN 0x8100
 #define ETHERTYPE_VLAN_SERVICE 0x88a8
 #define ETHERTYPE_MIN 0x0600
@@ -20,6 +22,8 @@
 #define PROTOCOL_DESTINATION_OPTIONS 60
 #define PROTOCOL_SCTP 132
 #define PROTOCOL_MOBILITY 135
+
+#define TCP_HEADER_MIN 20
 
 static inline uint16_t
 load16(const uint8_t *p)
@@ -40,9 +44,29 @@ parse_ports(const uint8_t *p, const uint8_t *end, uint8_t protocol)
             : measure_ports_word(0, 0, protocol));
 }
 
-static inline enum measure_verdict
-parse_ipv4(const uint8_t *p, const uint8_t *end, uint64_t *key)
+/* Tells where the TCP header is that 'p' points at if 'protocol' is TCP, in an
+ * IP packet that ends at 'ip_end'. */
+static inline void
+tell_transport(const uint8_t *p, const uint8_t *ip_end, uint8_t protocol,
+               const uint8_t *frame, struct measure_record *record)
 {
+    if (protocol == PROTOCOL_TCP && ip_end - p >= TCP_HEADER_MIN) {
+        record->transport = p - frame;
+    }
+}
+
+static inline void
+tell_padding(const uint8_t *ip_end, const uint8_t *end,
+             struct measure_record *record)
+{
+    record->padding = measure_min(end - ip_end, MEASURE_MAX_PADDING);
+}
+
+static inline __attribute__((always_inline)) enum measure_verdict
+parse_ipv4(const uint8_t *p, const uint8_t *end, const uint8_t *frame,
+           bool transport, struct measure_record *record)
+{
+    uint64_t *key = record->key;
     size_t size = end - p;
 
     if (size < 20) {
@@ -63,18 +87,31 @@ parse_ipv4(const uint8_t *p, const uint8_t *end, uint64_t *key)
     key[1] = (later_fragment
               ? measure_ports_word(0, 0, protocol)
               : parse_ports(p + header, end, protocol));
+    if (transport) {
+        tell_padding(p + total, end, record);
+        if (!later_fragment) {
+            tell_transport(p + header, p + total, protocol, frame, record);
+        }
+    }
     return MEASURE_COUNT_NARROW;
 }
 
-static enum measure_verdict
-parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
+static inline __attribute__((always_inline)) enum measure_verdict
+parse_ipv6(const uint8_t *p, const uint8_t *end, const uint8_t *frame,
+           bool transport, struct measure_record *record)
 {
+    uint64_t *key = record->key;
+
     if (end - p < 40 || p[0] >> 4 != 6 || load16(p + 4) + 40 > end - p) {
         return MEASURE_MALFORMED;
     }
 
+    const uint8_t *ip_end = p + 40 + load16(p + 4);
     uint8_t protocol = p[6];
 
+    if (transport) {
+        tell_padding(ip_end, end, record);
+    }
     memcpy(key, p + 8, 32);
     key[5] = 0;
     p += 40;
@@ -92,6 +129,9 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
             break;
         default:
             key[4] = parse_ports(p, end, protocol);
+            if (transport) {
+                tell_transport(p, ip_end, protocol, frame, record);
+            }
             return MEASURE_COUNT_WIDE;
         }
 
@@ -121,12 +161,10 @@ parse_ipv6(const uint8_t *p, const uint8_t *end, uint64_t *key)
     return MEASURE_COUNT_WIDE;
 }
 
-/* Parses the 'size' bytes at 'frame', which start with an Ethernet header if
- * 'ethertype' is MEASURE_ETHERTYPE_ETHERNET, else with the header that
- * 'ethertype' names. */
-void
-measure_parse(const void *frame, size_t size, uint16_t ethertype,
-              struct measure_record *record)
+/* Not in a function of its own: see measure_parse_transport(). */
+static inline __attribute__((always_inline)) void
+parse(const void *frame, size_t size, uint16_t ethertype, bool transport,
+      struct measure_record *record)
 {
     const uint8_t *p = frame;
     const uint8_t *end = p + size;
@@ -135,6 +173,10 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
     uint64_t vlan = 0;
 
     record->bytes = size;
+    if (transport) {
+        record->padding = 0;
+        record->transport = 0;
+    }
 
     if (ethertype == MEASURE_ETHERTYPE_ETHERNET) {
         if (size < 14) {
@@ -160,13 +202,31 @@ measure_parse(const void *frame, size_t size, uint16_t ethertype,
     }
 
     if (ethertype == MEASURE_ETHERTYPE_IPV4) {
-        verdict = parse_ipv4(p, end, record->key);
+        verdict = parse_ipv4(p, end, frame, transport, record);
         record->key[1] |= vlan << MEASURE_VLAN_SHIFT;
     } else if (ethertype == MEASURE_ETHERTYPE_IPV6) {
-        verdict = parse_ipv6(p, end, record->key);
+        verdict = parse_ipv6(p, end, frame, transport, record);
         record->key[4] |= vlan << MEASURE_VLAN_SHIFT;
     } else {
         verdict = MEASURE_NOT_IP;
     }
     record->verdict = verdict;
+}
+
+/* Parses the 'size' bytes at 'frame', which start with an Ethernet header if
+ * 'ethertype' is MEASURE_ETHERTYPE_ETHERNET, else with the header that
+ * 'ethertype' names. */
+void
+measure_parse(const void *frame, size_t size, uint16_t ethertype,
+              struct measure_record *record)
+{
+    parse(frame, size, ethertype, false, record);
+}
+
+/* The same, and tells where the TCP header is and where the IP packet ends. */
+void
+measure_parse_transport(const void *frame, size_t size, uint16_t ethertype,
+                        struct measure_record *record)
+{
+    parse(frame, size, ethertype, true, record);
 }

@@ -38,6 +38,10 @@
  * fills key, bytes and verdict of the record.  What the frame does not say is
  * added by measure_record_set_port() and _tunnel().
  *
+ * measure_parse_transport() also fills 'transport' and 'padding', for records
+ * of a stream.  It is code of its own, so that packets that are only counted
+ * cost no instruction more.
+ *
  * Thread safety: pure functions.  They belong to the packet path: they do not
  * allocate, lock, wait or log. */
 
@@ -50,5 +54,7 @@
 
 void measure_parse(const void *frame, size_t size, uint16_t ethertype,
                    struct measure_record *);
+void measure_parse_transport(const void *frame, size_t size,
+                             uint16_t ethertype, struct measure_record *);
 
 #endif /* measure-parse.h */

@@ -106,7 +106,15 @@ struct measure_record {
     uint64_t hash;              /* Set by measure_tally_count(). */
     uint32_t bytes;             /* Length of the frame without its FCS. */
     uint8_t verdict;            /* enum measure_verdict. */
+
+    /* Set by measure_parse_transport() only, for packets that count. */
+    uint8_t padding;            /* Bytes of the frame behind the IP packet;
+                                 * MEASURE_MAX_PADDING is that or more. */
+    uint16_t transport;         /* Offset of the TCP header, whose first 20
+                                 * bytes are in the IP packet; or 0. */
 };
+
+#define MEASURE_MAX_PADDING 255
 
 static_assert(sizeof(struct measure_record) <= 64,
               "a packet record fits a cache line");

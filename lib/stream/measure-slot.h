@@ -94,6 +94,27 @@ measure_slot_tcp(uint32_t sequence, uint8_t flags, uint32_t not_payload)
             | other << MEASURE_SLOT_OTHER_SHIFT);
 }
 
+/* The same of the TCP header at 'offset' of a frame of 'length' bytes, of which
+ * the last 'padding' are behind the IP packet, MEASURE_MAX_PADDING or more for
+ * not known.  Its first 20 bytes must be in the frame.  Returns 0 if the end
+ * of the header is not in the IP packet. */
+static inline uint64_t
+measure_slot_tcp_header(const void *frame, uint32_t offset, uint32_t length,
+                        uint32_t padding)
+{
+    const uint8_t *tcp = (const uint8_t *) frame + offset;
+    uint32_t header_end = offset + (tcp[12] >> 4) * 4;
+    uint32_t sequence;
+
+    if (tcp[12] >> 4 < 5 || header_end + padding > length) {
+        return 0;
+    }
+    memcpy(&sequence, tcp + 4, sizeof sequence);
+    return measure_slot_tcp(ntohl(sequence), tcp[13],
+                            (padding < MEASURE_MAX_PADDING
+                             ? header_end + padding : 0));
+}
+
 /* Slots that a record takes with a key of 'layout'. */
 static inline unsigned int
 measure_slot_count(enum measure_layout layout, bool headers)

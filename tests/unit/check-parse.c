@@ -220,6 +220,101 @@ check_frame(const uint8_t *frame, size_t size, uint16_t ethertype)
     return verdict;
 }
 
+/* Where the TCP header is, and what is behind the IP packet, as
+ * measure_parse_transport() must say of a frame with 'record'.  The key says
+ * what protocol it is, hence this walks the headers less carefully. */
+static void
+oracle_transport(const uint8_t *frame, size_t size,
+                 const struct measure_record *record,
+                 size_t *padding, size_t *transport)
+{
+    const struct bytes b = { frame, size };
+    struct measure_fields fields;
+    size_t at, end;
+
+    measure_fields_from_key(&fields, record->verdict, record->key);
+    /* The first place where the addresses of the key are. */
+    for (at = 0; ; at++) {
+        size_t n = record->verdict == MEASURE_COUNT_NARROW ? 4 : 16;
+        size_t source = n == 4 ? 12 : 8;
+
+        if (has(&b, at, source + 2 * n)
+            && frame[at] / 16 == (n == 4 ? 4 : 6)
+            && !memcmp(frame + at + source, fields.source, n)
+            && !memcmp(frame + at + source + n, fields.destination, n)
+            && (at == 0 || get16(&b, at - 2) == (n == 4 ? 0x0800 : 0x86dd))) {
+            break;
+        }
+    }
+    *transport = 0;
+    if (record->verdict == MEASURE_COUNT_NARROW) {
+        end = at + get16(&b, at + 2);
+        if (get16(&b, at + 6) % 0x2000 == 0) {
+            *transport = at + frame[at] % 16 * 4;
+        }
+    } else {
+        size_t next = at + 6;
+        int i;
+
+        end = at + 40 + get16(&b, at + 4);
+        at += 40;
+        for (i = 0; i <= MEASURE_MAX_EXTENSIONS; i++) {
+            if (!is_extension(frame[next])) {
+                *transport = at;
+                break;
+            }
+            if (i == MEASURE_MAX_EXTENSIONS || !has(&b, at, 8)
+                || (frame[next] == 44 && get16(&b, at + 2) / 8)) {
+                break;
+            }
+            size_t length = (frame[next] == 44 ? 8
+                             : frame[next] == 51 ? frame[at + 1] * 4 + 8
+                             : frame[at + 1] * 8 + 8);
+            next = at;
+            if (!has(&b, at, length)) {
+                break;
+            }
+            at += length;
+        }
+    }
+    *padding = size - end < MEASURE_MAX_PADDING ? size - end
+               : MEASURE_MAX_PADDING;
+    if (fields.protocol != 6 || *transport + 20 > end) {
+        *transport = 0;
+    }
+}
+
+/* Checks what measure_parse_transport() says of a frame. */
+static bool
+check_transport(const uint8_t *frame, size_t size, uint16_t ethertype)
+{
+    struct measure_record record = parse_exactly(frame, size, ethertype);
+    uint8_t *copy = malloc(size ? size : 1);
+    struct measure_record with;
+    size_t padding, transport;
+
+    memcpy(copy, frame, size);
+    memset(&with, 0x5a, sizeof with);
+    measure_parse_transport(copy, size, ethertype, &with);
+    free(copy);
+    ck_assert_int_eq(with.verdict, record.verdict);
+    ck_assert_uint_eq(with.bytes, record.bytes);
+    if (!counts(record.verdict)) {
+        return false;
+    }
+    ck_assert_mem_eq(with.key, record.key,
+                     measure_key_words(record.verdict) * sizeof with.key[0]);
+    oracle_transport(frame, size, &record, &padding, &transport);
+    if (with.padding != padding || with.transport != transport) {
+        char text[600];
+
+        describe(frame, size, ethertype, text);
+        ck_abort_msg("transport %u not %zu, padding %u not %zu: %s",
+                     with.transport, transport, with.padding, padding, text);
+    }
+    return transport;
+}
+
 START_TEST(hand_made_frames)
 {
     const struct frame_case *c = &frame_cases[_i];
@@ -251,6 +346,7 @@ START_TEST(hand_made_frames)
                       fields.source_port, fields.destination_port);
     }
     check_frame(frame, size, c->ethertype);
+    check_transport(frame, size, c->ethertype);
 }
 END_TEST
 
@@ -413,6 +509,7 @@ START_TEST(random_and_mutated_frames)
 {
     struct random r = random_from(test_seed);
     unsigned int verdicts[MEASURE_N_VERDICTS] = { 0 };
+    unsigned int n_tcp = 0;
 
     for (int i = 0; i < 300000; i++) {
         const struct frame_case *c
@@ -455,7 +552,9 @@ START_TEST(random_and_mutated_frames)
             size += more;
         }
         verdicts[check_frame(frame, size, ethertype)]++;
+        n_tcp += check_transport(frame, size, ethertype);
     }
+    ck_assert_uint_gt(n_tcp, 10000);
     for (int i = 0; i < MEASURE_N_VERDICTS; i++) {
         ck_assert_msg(verdicts[i] > 10000, "verdict %d came %u times", i,
                       verdicts[i]);
