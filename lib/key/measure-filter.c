@@ -112,13 +112,29 @@ demand_tunnel(struct measure_filter *filter, uint32_t tunnel)
     }
 }
 
-/* Sets '*number' to that of the port 'name'. */
+/* Demands that packets came in by the port 'name', or that nothing matches if
+ * it is not in 'ports' and 'missing' is not NULL: then '*missing' is its name.
+ * Returns false if it is not in 'ports'. */
 static bool
-find_port(const struct measure_port_names *ports, const char *name,
-          uint16_t *number)
+demand_port(struct measure_filter *filter, const char *name,
+            const struct measure_port_names *ports, char **missing)
 {
-    *number = ports ? measure_port_find(ports, name) : 0;
-    return *number;
+    uint16_t number = ports ? measure_port_find(ports, name) : 0;
+
+    if (!number && !missing) {
+        return false;
+    }
+    if (!number) {
+        free(*missing);
+        *missing = measure_check_memory(strdup(name));
+        for (int family = 0; family < MEASURE_N_FAMILIES; family++) {
+            filter->never[family] = true;
+        }
+        return true;
+    }
+    demand_ports(filter, (uint64_t) MEASURE_MAX_PORT << MEASURE_PORT_SHIFT,
+                 (uint64_t) number << MEASURE_PORT_SHIFT);
+    return true;
 }
 
 static bool
@@ -168,11 +184,11 @@ static const struct condition conditions[] = {
  * invalid. */
 static bool
 add_condition(struct measure_filter *filter, const struct condition *condition,
-              const char *value, const struct measure_port_names *ports)
+              const char *value, const struct measure_port_names *ports,
+              char **missing)
 {
     struct measure_prefix prefix;
     uint64_t number;
-    uint16_t port;
 
     switch (condition->field) {
     case MEASURE_FIELD_SOURCE:
@@ -191,8 +207,13 @@ add_condition(struct measure_filter *filter, const struct condition *condition,
         demand_tunnel(filter, number);
         break;
 
-    case MEASURE_FIELD_PROTOCOL:
     case MEASURE_FIELD_PORT:
+        if (!demand_port(filter, value, ports, missing)) {
+            return false;
+        }
+        break;
+
+    case MEASURE_FIELD_PROTOCOL:
     case MEASURE_FIELD_SOURCE_PORT:
     case MEASURE_FIELD_DESTINATION_PORT:
     case MEASURE_FIELD_VLAN:
@@ -201,11 +222,6 @@ add_condition(struct measure_filter *filter, const struct condition *condition,
             if (!parse_protocol(value, &number)) {
                 return false;
             }
-        } else if (condition->field == MEASURE_FIELD_PORT) {
-            if (!find_port(ports, value, &port)) {
-                return false;
-            }
-            number = port;
         } else if (!measure_integer_parse(value, 0, condition->max, &number)) {
             return false;
         }
@@ -252,7 +268,7 @@ append_ports(char **text, const struct measure_port_names *ports)
  * which the caller must free(). */
 static char *
 parse_condition(char *s, const struct measure_port_names *ports,
-                struct measure_filter *filter)
+                struct measure_filter *filter, char **missing)
 {
     char *equals = strchr(s, '=');
     const struct condition *condition = NULL;
@@ -266,7 +282,7 @@ parse_condition(char *s, const struct measure_port_names *ports,
             }
         }
         if (condition
-            && add_condition(filter, condition, equals + 1, ports)) {
+            && add_condition(filter, condition, equals + 1, ports, missing)) {
             return NULL;
         }
         *equals = '=';
@@ -303,11 +319,9 @@ split_condition(char *s)
     return more ? s + 1 : NULL;
 }
 
-/* Makes 'filter' from 's' (see the header).  Returns NULL if all is well, else
- * what is wrong, which the caller must free(). */
-char *
-measure_filter_parse(const char *s, const struct measure_port_names *ports,
-                     struct measure_filter *filter)
+static char *
+parse(const char *s, const struct measure_port_names *ports,
+      struct measure_filter *filter, char **missing)
 {
     char *copy = measure_check_memory(strdup(s));
     char *next = copy;
@@ -318,10 +332,32 @@ measure_filter_parse(const char *s, const struct measure_port_names *ports,
         char *condition = next;
 
         next = split_condition(condition);
-        error = parse_condition(condition, ports, filter);
+        error = parse_condition(condition, ports, filter, missing);
     }
     free(copy);
     return error;
+}
+
+/* Makes 'filter' from 's' (see the header).  Returns NULL if all is well, else
+ * what is wrong, which the caller must free(). */
+char *
+measure_filter_parse(const char *s, const struct measure_port_names *ports,
+                     struct measure_filter *filter)
+{
+    return parse(s, ports, filter, NULL);
+}
+
+/* The same where ports may be named before they are there.  A port that is not
+ * in 'ports', or any port if that is NULL, is not wrong: then the filter
+ * matches nothing, and '*missing' is the name of such a port, which the caller
+ * must free(); else NULL. */
+char *
+measure_filter_parse_early(const char *s,
+                           const struct measure_port_names *ports,
+                           struct measure_filter *filter, char **missing)
+{
+    *missing = NULL;
+    return parse(s, ports, filter, missing);
 }
 
 /* Returns true if keys of kind 'from' have all fields that 'filter' looks

@@ -52,6 +52,9 @@ struct measure_filter {
 void measure_filter_init(struct measure_filter *);
 char *measure_filter_parse(const char *, const struct measure_port_names *,
                            struct measure_filter *);
+char *measure_filter_parse_early(const char *,
+                                 const struct measure_port_names *,
+                                 struct measure_filter *, char **missing);
 bool measure_filter_derives(enum measure_key_kind from,
                             const struct measure_filter *);
 

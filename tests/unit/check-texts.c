@@ -103,6 +103,33 @@ START_TEST(names_of_ports_are_escaped)
 }
 END_TEST
 
+START_TEST(ports_may_be_named_before_they_are_there)
+{
+    static const uint64_t key[2] = { 0, UINT64_C(1) << MEASURE_PORT_SHIFT };
+    struct measure_filter filter;
+    char *missing;
+
+    ck_assert_ptr_null(measure_filter_parse_early("port=a\\,b", &ports,
+                                                  &filter, &missing));
+    ck_assert_str_eq(missing, "a,b");
+    ck_assert(!measure_filter_matches(&filter, MEASURE_NARROW, key));
+    free(missing);
+    measure_port_number(&ports, "a,b");
+    ck_assert_ptr_null(measure_filter_parse_early("port=a\\,b", &ports,
+                                                  &filter, &missing));
+    ck_assert_ptr_null(missing);
+    ck_assert(measure_filter_matches(&filter, MEASURE_NARROW, key));
+    char *error = measure_filter_parse_early("port=x,port=y,vlan=x", NULL,
+                                             &filter, &missing);
+    ck_assert_str_eq(missing, "y");
+    ck_assert_msg(strstr(error, "vlan=x"), "%s", error);
+    free(error);
+    free(missing);
+    measure_port_names_destroy(&ports);
+    memset(&ports, 0, sizeof ports);
+}
+END_TEST
+
 START_TEST(answers_are_json)
 {
     struct measure_filter filter;
@@ -146,6 +173,7 @@ main(void)
 
     tcase_add_test(tests, wrong_words_are_explained);
     tcase_add_test(tests, names_of_ports_are_escaped);
+    tcase_add_test(tests, ports_may_be_named_before_they_are_there);
     tcase_add_test(tests, answers_are_json);
     return tests_run(tests);
 }
