@@ -140,5 +140,7 @@ measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \
 	lib/stages/measure-stage-list.h \
 	lib/stages/measure-stages.h
+	lib/stream/measure-slot.h \
+	lib/stream/measure-stream-protocol.h
 
 pkgconfig_DATA = lib/libovs-measure.pc
