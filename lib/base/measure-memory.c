@@ -5,6 +5,8 @@
 
 #include "base/measure-memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +190,60 @@ unmap(void *p, size_t size)
     if (size < MIN_MAPPED_SIZE) {
         free(p);
     } else {
+        unmap_pages(p, size);
+    }
+}
+
+/* Gives the file 'fd', which is in memory and empty, 'size' bytes of zeros on
+ * NUMA node 'node', or MEASURE_ANY_NODE, and maps them to write.  Returns NULL
+ * with errno set if that fails.  The pages exist, and are locked if that is
+ * allowed. */
+void *
+measure_memory_map_file(int fd, size_t size, int node)
+{
+    struct policy policy;
+    void *p = MAP_FAILED;
+    int error;
+
+    if (measure_memory_maps) {
+        measure_memory_maps(size);
+    }
+    policy_prefer(node, &policy);
+    if (!ftruncate(fd, size)) {
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (p != MAP_FAILED) {
+        /* Huge pages only if they are asked for before there are others. */
+        if (size >= HUGE_PAGE_SIZE) {
+            madvise(p, size, MADV_HUGEPAGE);
+        }
+        /* A page that is touched and cannot be had would be SIGBUS. */
+        error = posix_fallocate(fd, 0, size);
+        if (error) {
+            munmap(p, size);
+            p = MAP_FAILED;
+            errno = error;
+        }
+    }
+    if (p != MAP_FAILED) {
+        for (size_t i = 0; i < size; i += PAGE_SIZE_MIN) {
+            *((volatile char *) p + i) = 0;
+        }
+        /* If it is not allowed, the kernel may swap them out. */
+        int ignored = mlock(p, size);
+        (void) ignored;
+    }
+    error = errno;
+    policy_restore(&policy);
+    errno = error;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Unmaps what measure_memory_map_file() returned for the same 'size'. */
+void
+measure_memory_unmap_file(void *p, size_t size)
+{
+    if (p) {
         unmap_pages(p, size);
     }
 }

@@ -39,6 +39,9 @@
  * taken just for the time of a merge or a question.  measure_memory_trim()
  * frees those that nobody has.
  *
+ * Memory that is shared with other processes is in files, which the caller has
+ * made.  It is in no budget.
+ *
  * Thread safety: one budget may be used by several threads at once.  Never
  * called from the packet path. */
 
@@ -73,6 +76,8 @@ void measure_memory_give(struct measure_budget *, void *, size_t size,
                          bool lasting);
 void measure_memory_clear(void *, size_t size);
 void measure_memory_trim(struct measure_budget *, uint64_t max_spare);
+void *measure_memory_map_file(int fd, size_t size, int node);
+void measure_memory_unmap_file(void *, size_t size);
 uint64_t measure_budget_limit(const struct measure_budget *);
 bool measure_budget_allows(struct measure_budget *, uint64_t size);
 bool measure_budget_reserve(struct measure_budget *, uint64_t size);
