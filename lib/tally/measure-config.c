@@ -161,6 +161,42 @@ parse_whole_double(const char *s, uint64_t max, double *number)
     return true;
 }
 
+/* Which ports there will be is not known here. */
+static bool
+parse_where(const char *s, char *where, size_t size)
+{
+    struct measure_filter filter;
+    char *missing, *error;
+    bool valid;
+
+    if (strlen(s) >= size) {
+        return false;
+    }
+    if (s[0]) {
+        error = measure_filter_parse_early(s, NULL, &filter, &missing);
+        valid = !error;
+        free(error);
+        free(missing);
+        if (!valid) {
+            return false;
+        }
+    }
+    strcpy(where, s);
+    return true;
+}
+
+static bool
+parse_slots(const char *s, uint32_t *slots)
+{
+    uint32_t value;
+
+    if (!parse_uint32(s, 4096, 1048576, &value) || value & (value - 1)) {
+        return false;
+    }
+    *slots = value;
+    return true;
+}
+
 /* Sets 'setting' to 'value'.  Returns false, and changes nothing, if 'value'
  * is not what measure_setting_valid() says. */
 bool
@@ -234,6 +270,19 @@ measure_config_set(struct measure_config *config,
 
     case MEASURE_SETTING_ALERT_LOG:
         return parse_alert_log(value, &config->alert_log);
+
+    case MEASURE_SETTING_STREAM:
+        return parse_bool(value, &config->stream);
+
+    case MEASURE_SETTING_STREAM_WHERE:
+        return parse_where(value, config->stream_where,
+                           sizeof config->stream_where);
+
+    case MEASURE_SETTING_STREAM_HEADERS:
+        return parse_bool(value, &config->stream_headers);
+
+    case MEASURE_SETTING_STREAM_SLOTS:
+        return parse_slots(value, &config->stream_slots);
 
     case MEASURE_N_SETTINGS:
         break;

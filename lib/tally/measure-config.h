@@ -56,7 +56,14 @@
             "a whole number of epochs from 0 to 1000000")                   \
     SETTING(HISTORY, "measure-history", "60",                               \
             "a whole number of reports from 1 to 100000")                   \
-    SETTING(ALERT_LOG, "measure-alert-log", "info", "warn, info or off")
+    SETTING(ALERT_LOG, "measure-alert-log", "info", "warn, info or off")    \
+    SETTING(STREAM, "measure-stream", "false", "true or false")             \
+    SETTING(STREAM_WHERE, "measure-stream-where", "",                       \
+            "up to 511 characters: " MEASURE_FILTER_VALID)                  \
+    SETTING(STREAM_HEADERS, "measure-stream-headers", "false",              \
+            "true or false")                                                \
+    SETTING(STREAM_SLOTS, "measure-stream-slots", "16384",                  \
+            "a power of 2 from 4096 to 1048576")
 
 enum measure_setting {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) MEASURE_SETTING_##ENUM,
@@ -117,6 +124,11 @@ struct measure_config {
 
     uint32_t history;           /* Reports. */
     enum measure_alert_log alert_log;
+
+    bool stream;
+    char stream_where[512];     /* As it was set; "" for all packets. */
+    bool stream_headers;
+    uint32_t stream_slots;
 };
 
 char *measure_setting_valid(enum measure_setting);

@@ -28,6 +28,10 @@ struct value {
 #define HOLD_DOWN MEASURE_SETTING_CHANGE_HOLD_DOWN
 #define HISTORY MEASURE_SETTING_HISTORY
 #define ALERT_LOG MEASURE_SETTING_ALERT_LOG
+#define STREAM MEASURE_SETTING_STREAM
+#define WHERE MEASURE_SETTING_STREAM_WHERE
+#define HEADERS MEASURE_SETTING_STREAM_HEADERS
+#define SLOTS MEASURE_SETTING_STREAM_SLOTS
 
 static const struct value values[] = {
     { ENABLE, "true", true },
@@ -212,6 +216,24 @@ static const struct value values[] = {
     { ALERT_LOG, "", false },
     { ALERT_LOG, "error", false },
     { ALERT_LOG, "WARN", false },
+
+    { STREAM, "true", true },
+    { STREAM, "on", false },
+    { WHERE, "", true },
+    { WHERE, "protocol=tcp,source=10.0.0.0/8", true },
+    { WHERE, "port=not-there-yet", true },
+    { WHERE, "protocol=tcpx", false },
+    { WHERE, "colour=red", false },
+    { WHERE, "port=x,", false },
+    { HEADERS, "true", true },
+    { HEADERS, "96", false },
+    { SLOTS, "4096", true },
+    { SLOTS, "1048576", true },
+    { SLOTS, "2048", false },
+    { SLOTS, "2097152", false },
+    { SLOTS, "5000", false },
+    { SLOTS, "4097", false },
+    { SLOTS, "", false },
 };
 
 START_TEST(valid_values_are_said)
