@@ -214,7 +214,7 @@ take__(struct measure_aggregate *aggregate, enum measure_layout layout,
         uint32_t tag = hashes[i];
 
         for (;;) {
-            struct measure_slot *s = &aggregate->slots[slot];
+            struct measure_aggregate_slot *s = &aggregate->slots[slot];
             uint64_t *other;
 
             if (!s->number) {
@@ -357,7 +357,7 @@ measure_aggregate_find(const struct measure_aggregate *aggregate,
     size_t row_words = measure_row_words(aggregate->layout);
 
     for (;;) {
-        const struct measure_slot *s = &aggregate->slots[slot];
+        const struct measure_aggregate_slot *s = &aggregate->slots[slot];
         uint64_t *row;
 
         if (!s->number) {

@@ -35,7 +35,7 @@
 
 #define MEASURE_AGGREGATE_BATCH 64
 
-struct measure_slot {
+struct measure_aggregate_slot {
     uint32_t tag;               /* Of the hash. */
     uint32_t number;            /* Of the row, from 1; 0 is none. */
 };
@@ -48,7 +48,7 @@ struct measure_aggregate {
     bool lasting;               /* Not just for one question. */
     uint64_t *rows;
     size_t size;                /* Bytes at 'rows'. */
-    struct measure_slot *slots;
+    struct measure_aggregate_slot *slots;
     size_t slots_size;          /* Bytes at 'slots'. */
     uint32_t n_slots;           /* In use, a power of 2. */
     const struct measure_hash_secret *secret;
