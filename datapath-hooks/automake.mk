@@ -7,6 +7,8 @@ measure_hooks = \
 	datapath-hooks/packet/dpif-netdev-measure.h \
 	datapath-hooks/packet/measure-prefetch.c \
 	datapath-hooks/packet/measure-prefetch.h \
+	datapath-hooks/packet/measure-stream-producer.c \
+	datapath-hooks/packet/measure-stream-producer.h \
 	datapath-hooks/control/measure-control.c \
 	datapath-hooks/control/measure-control.h \
 	datapath-hooks/control/measure-epochs.c \

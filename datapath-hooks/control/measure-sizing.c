@@ -239,6 +239,7 @@ measure_tally_begin_for(struct monitor *monitor, struct monitor_thread *thread,
                                     ? measure_thread_keys(&thread->thread)
                                     : NULL));
     tally->prefetch = monitor->config.prefetch;
+    tally->epoch = monitor->epoch;
     measure_tally_begin(tally, monitor->key_kind);
     if (tally->structure) {
         struct measure_structure_threshold threshold;

@@ -23,6 +23,7 @@
 #include "flow.h"
 #include "key/measure-parse.h"
 #include "measure-prefetch.h"
+#include "measure-stream-producer.h"
 #include "packets.h"
 #include "tally/measure-tally.h"
 
@@ -49,14 +50,145 @@ parse(const struct dp_packet *packet, uint16_t port,
     measure_record_set_port(record, port);
 }
 
-/* Parses and counts the packets of 'batch', which came in by the port that
- * keys call 'port', out of its tunnel if 'inner'.
+/* Streams
+ * =======
+ *
+ * Records for readers are made of what counting has found out of a packet
+ * anyway, before the tally masks its key: a record of a stream has the whole
+ * key, whatever measure-key says. */
+
+/* Parses 'packet' like parse(), and says in 'streamed' what there is to stream
+ * of it.  The key is that of 'record', while that stays as it is. */
+static inline void
+parse_for_stream(const struct dp_packet *packet, uint16_t port,
+                 struct measure_record *record,
+                 struct measure_stream_packet *streamed)
+{
+    const void *frame = dp_packet_data(packet);
+
+    measure_parse_transport(frame, dp_packet_size(packet),
+                            first_header(packet), record);
+    measure_record_set_port(record, port);
+    *streamed = (struct measure_stream_packet) {
+        .key = record->key,
+        .frame = frame,
+        .bytes = record->bytes,
+        .verdict = record->verdict,
+    };
+    if (record->verdict < MEASURE_N_LAYOUTS && record->transport) {
+        streamed->tcp = measure_slot_tcp_header(frame, record->transport,
+                                                record->bytes,
+                                                record->padding);
+    }
+}
+
+static inline uint16_t
+load16(const uint8_t *p)
+{
+    return p[0] << 8 | p[1];
+}
+
+/* Says in 'streamed' what there is to stream of 'packet', for which
+ * header_is_plain() is true and whose key is 'key'. */
+static inline void
+describe_known(const struct dp_packet *packet, unsigned int version,
+               const uint64_t *key, struct measure_stream_packet *streamed)
+{
+    const uint8_t *frame = dp_packet_data(packet);
+    const uint8_t *ip = frame + packet->l3_ofs;
+    uint32_t bytes = dp_packet_size(packet);
+    uint32_t transport, end;
+    bool has_tcp;
+
+    if (OVS_LIKELY(version == 4)) {
+        transport = packet->l3_ofs + IP_IHL(ip[0]) * 4;
+        end = packet->l3_ofs + load16(ip + 2);
+        has_tcp = ip[9] == IPPROTO_TCP && !(load16(ip + 6) & 0x1fff);
+    } else {
+        transport = packet->l3_ofs + IPV6_HEADER_LEN;
+        end = transport + load16(ip + 4);
+        has_tcp = ip[6] == IPPROTO_TCP;
+    }
+    OVS_PREFETCH(key);
+    *streamed = (struct measure_stream_packet) {
+        .key = key,
+        .frame = frame,
+        .bytes = bytes,
+        .verdict = version == 4 ? MEASURE_COUNT_NARROW : MEASURE_COUNT_WIDE,
+    };
+    if (has_tcp && transport + TCP_HEADER_LEN <= end && end <= bytes) {
+        streamed->tcp = measure_slot_tcp_header(
+            frame, transport, bytes, MIN(bytes - end, MEASURE_MAX_PADDING));
+    }
+}
+
+static void
+stream_burst(struct pmd_perf_stats *perf, const struct measure_stream *stream,
+             const struct measure_tally *tally,
+             const struct measure_stream_packet *packets, size_t n)
+{
+    measure_stream_write(stream, tally->epoch, cycles_counter_update(perf),
+                         packets, n);
+}
+
+/* Gives 'record' the tunnel that 'packet' came out of. */
+static inline void
+set_tunnel(const struct dp_packet *packet, struct measure_record *record)
+{
+    measure_record_set_tunnel(record, ntohll(packet->md.tunnel.tun_id));
+}
+
+/* Parses 'n' packets, at most MEASURE_BURST, to 'records', like
+ * parse_packets(), and streams them. */
+static void __attribute__((noinline))
+parse_and_stream(struct pmd_perf_stats *perf,
+                 const struct measure_stream *stream,
+                 const struct measure_tally *tally,
+                 struct dp_packet *const packets[], size_t n, uint16_t port,
+                 bool inner, struct measure_record *records)
+{
+    struct measure_stream_packet streamed[MEASURE_BURST];
+    struct measure_record whole[MEASURE_BURST];
+
+    for (size_t i = 0; i < n; i++) {
+        parse_for_stream(packets[i], port, &records[i], &streamed[i]);
+        if (inner && tally->key_kind == MEASURE_KIND_FLOW) {
+            set_tunnel(packets[i], &records[i]);
+            streamed[i].verdict = records[i].verdict;
+        } else if (inner) {
+            whole[i] = records[i];
+            set_tunnel(packets[i], &whole[i]);
+            streamed[i].key = whole[i].key;
+            streamed[i].verdict = whole[i].verdict;
+        }
+    }
+    stream_burst(perf, stream, tally, streamed, n);
+}
+
+/* Parses 'n' packets to 'records'.  They came in by the port that keys call
+ * 'port', out of its tunnel if 'inner'.
  *
  * Keys that are less than a flow have no tunnel id, so that theirs are as
  * those of other packets. */
 static inline void __attribute__((always_inline))
-count_packets(struct measure_tally *tally, const struct dp_packet_batch *batch,
-              uint16_t port, bool inner)
+parse_packets(const struct measure_tally *tally,
+              struct dp_packet *const packets[], size_t n, uint16_t port,
+              bool inner, struct measure_record *records)
+{
+    for (size_t i = 0; i < n; i++) {
+        parse(packets[i], port, &records[i]);
+        if (inner && tally->key_kind == MEASURE_KIND_FLOW) {
+            set_tunnel(packets[i], &records[i]);
+        }
+    }
+}
+
+/* Parses and counts the packets of 'batch', and streams them to 'stream'
+ * unless that is NULL. */
+static inline void __attribute__((always_inline))
+count_packets(struct pmd_perf_stats *perf, struct measure_tally *tally,
+              const struct measure_stream *stream,
+              const struct dp_packet_batch *batch, uint16_t port, bool inner)
 {
     struct measure_record records[MEASURE_BURST];
     size_t n = dp_packet_batch_size(batch);
@@ -64,14 +196,12 @@ count_packets(struct measure_tally *tally, const struct dp_packet_batch *batch,
     for (size_t done = 0; done < n; done += MEASURE_BURST) {
         size_t burst = MIN(n - done, MEASURE_BURST);
 
-        for (size_t i = 0; i < burst; i++) {
-            const struct dp_packet *packet = batch->packets[done + i];
-
-            parse(packet, port, &records[i]);
-            if (inner && tally->key_kind == MEASURE_KIND_FLOW) {
-                measure_record_set_tunnel(&records[i],
-                                          ntohll(packet->md.tunnel.tun_id));
-            }
+        if (OVS_UNLIKELY(stream)) {
+            parse_and_stream(perf, stream, tally, &batch->packets[done], burst,
+                             port, inner, records);
+        } else {
+            parse_packets(tally, &batch->packets[done], burst, port, inner,
+                          records);
         }
         measure_tally_count(tally, records, burst);
     }
@@ -244,6 +374,23 @@ finish_sample(const struct measure_input *input, struct measure_thread *thread)
     measure_counter_add(&thread->timing_cycles, timing);
 }
 
+/* The same as fetch_packets() for packets that are streamed, too. */
+static void __attribute__((noinline))
+fetch_and_stream(struct pmd_perf_stats *perf,
+                 const struct measure_stream *stream,
+                 struct measure_tally *tally,
+                 struct dp_packet *const packets[], size_t n, uint16_t port)
+{
+    struct measure_stream_packet streamed[MEASURE_BURST];
+
+    for (size_t i = 0; i < n; i++) {
+        parse_for_stream(packets[i], port, measure_tally_record(tally, i),
+                         &streamed[i]);
+    }
+    stream_burst(perf, stream, tally, streamed, n);
+    measure_tally_fetch(tally, n);
+}
+
 /* Parses 'n' packets, at most MEASURE_BURST, which came in by the port that
  * keys call 'port', and fetches their rows. */
 static void
@@ -259,8 +406,9 @@ fetch_packets(struct measure_tally *tally, struct dp_packet *const packets[],
 /* Counts a batch whose packets nobody has looked at yet, with one tier: a
  * structure at once, a table when the batch ends. */
 static void
-count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
-            uint16_t port)
+count_batch(struct pmd_perf_stats *perf, struct measure_tally *tally,
+            const struct measure_stream *stream,
+            const struct dp_packet_batch *batch, uint16_t port)
 {
     size_t n = dp_packet_batch_size(batch);
     uint64_t bytes = 0;
@@ -269,7 +417,7 @@ count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
         OVS_PREFETCH(dp_packet_data(batch->packets[i]));
     }
     if (tally->structure) {
-        count_packets(tally, batch, port, false);
+        count_packets(perf, tally, stream, batch, port, false);
         return;
     }
 #pragma GCC unroll 8
@@ -278,8 +426,14 @@ count_batch(struct measure_tally *tally, const struct dp_packet_batch *batch,
     }
     measure_tally_receive(tally, n, bytes);
     for (size_t done = 0; done < n; done += MEASURE_BURST) {
-        fetch_packets(tally, &batch->packets[done],
-                      MIN(n - done, MEASURE_BURST), port);
+        size_t burst = MIN(n - done, MEASURE_BURST);
+
+        if (OVS_UNLIKELY(stream)) {
+            fetch_and_stream(perf, stream, tally, &batch->packets[done],
+                             burst, port);
+        } else {
+            fetch_packets(tally, &batch->packets[done], burst, port);
+        }
     }
 }
 
@@ -297,6 +451,7 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
     }
     input->port = port;
     input->tally = measure_thread_tally(port->thread);
+    input->stream = measure_thread_stream(port->thread);
     begin_sample(perf, port->thread, n);
     if (input->tally->cache && n <= ARRAY_SIZE(input->packets)
         && classification_has_hooks(perf)) {
@@ -304,7 +459,7 @@ measure_batch__(struct pmd_perf_stats *perf, const struct measure_ports *ports,
         return process_batch(perf, batch, port_no);
     }
     start = begin_timing(perf);
-    count_batch(input->tally, batch, port->number);
+    count_batch(perf, input->tally, input->stream, batch, port->number);
     end_timing(perf, start);
     return false;
 }
@@ -361,6 +516,9 @@ measure_keep_packets__(struct pmd_perf_stats *perf,
     uint64_t start = begin_timing(perf);
 
     forget_hits(get_cache(perf));
+    if (OVS_UNLIKELY(perf->measure->stream)) {
+        measure_stream_prefetch(perf->measure->stream, perf->measure->n);
+    }
     keep_packets(perf->measure, batch);
     end_timing(perf, start);
 }
@@ -446,12 +604,28 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
                                                                    tp_dst));
 }
 
+/* Packets of a batch that are streamed, in their order, and the keys of those
+ * for which there is no other place that lasts. */
+struct streamed_batch {
+    struct measure_stream_packet packets[NETDEV_MAX_BURST];
+    uint64_t keys[NETDEV_MAX_BURST][MEASURE_KEY_WORDS];
+};
+
+/* Returns the key that a word of the entry with number 'i' names. */
+static inline const uint64_t *
+key_of_word(const struct measure_tally *tally, size_t i, uint64_t word)
+{
+    return tally->cache_keys->keys[i][measure_cache_place(word)];
+}
+
 /* Counts 'packet', which has found the entry with number 'i' and 'key', where
- * the entry does not count yet, or not any more, or never will. */
+ * the entry does not count yet, or not any more, or never will.  Describes it
+ * as number 'at' of 'streamed' unless that is NULL. */
 static void
 count_first_hit(struct measure_tally *tally, uint32_t i,
                 const struct netdev_flow_key *key,
-                struct dp_packet *packet, uint16_t port)
+                struct dp_packet *packet, uint16_t port,
+                struct streamed_batch *streamed, size_t at)
 {
     struct measure_record *record = measure_tally_record(tally, 0);
     uint64_t known = measure_cache_known(tally->cache_keys, i, port);
@@ -461,9 +635,20 @@ count_first_hit(struct measure_tally *tally, uint32_t i,
         && dp_packet_size(packet) <= MEASURE_CACHE_MAX_FRAME) {
         tally->cache->counts[i]
             = known | measure_cache_packet(dp_packet_size(packet));
+        if (streamed) {
+            describe_known(packet, measure_cache_version(known),
+                           key_of_word(tally, i, known),
+                           &streamed->packets[at]);
+        }
         return;
     }
-    parse(packet, port, record);
+    if (streamed) {
+        parse_for_stream(packet, port, record, &streamed->packets[at]);
+        memcpy(streamed->keys[at], record->key, sizeof record->key);
+        streamed->packets[at].key = streamed->keys[at];
+    } else {
+        parse(packet, port, record);
+    }
     if (miniflow_tells_key(&key->mf, packet, record)) {
         measure_tally_move_entry(tally, i);
         if (measure_tally_begin_entry(tally, i, port, record)) {
@@ -502,24 +687,31 @@ entry_of(const struct dp_packet *packet, uint8_t segment)
 
 /* Counts the packet kept with number 'i', which has found an entry of
  * 'emc'. */
-static inline void
+static inline void __attribute__((always_inline))
 count_found(const struct measure_input *input, const struct emc_cache *emc,
-            struct measure_cache *cache, size_t i)
+            struct measure_cache *cache, size_t i,
+            struct streamed_batch *streamed)
 {
     struct dp_packet *packet = input->packets[i];
     size_t entry = entry_of(packet, emc->hits[i]);
+    uint64_t word = streamed ? cache->counts[entry] : 0;
 
     if (!OVS_LIKELY(count_hit(cache, entry, packet))) {
         count_first_hit(input->tally, entry, &emc->entries[entry].key, packet,
-                        input->port->number);
+                        input->port->number, streamed, i);
+    } else if (streamed) {
+        describe_known(packet, measure_cache_version(word),
+                       key_of_word(input->tally, entry, word),
+                       &streamed->packets[i]);
     }
 }
 
-/* Counts those of the packets kept that have found an entry of 'emc'.  Stores
- * the others in 'missed' and returns their number. */
-static size_t
+/* Counts those of the packets kept that have found an entry of 'emc', and
+ * describes them in 'streamed' unless that is NULL.  Stores the others in
+ * 'missed' and returns their number. */
+static inline size_t __attribute__((always_inline))
 count_hits(const struct measure_input *input, struct emc_cache *emc,
-           struct dp_packet *missed[])
+           struct dp_packet *missed[], struct streamed_batch *streamed)
 {
     struct measure_tally *tally = input->tally;
     struct measure_cache *cache = tally->cache;
@@ -537,7 +729,7 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
     n_found = get_n_hits(emc);
     if (n_found == n) {
         for (size_t i = 0; i < n; i++) {
-            count_found(input, emc, cache, i);
+            count_found(input, emc, cache, i, streamed);
         }
         return 0;
     }
@@ -558,22 +750,60 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
         n_found += !has_missed;
     }
     for (size_t j = 0; j < n_found; j++) {
-        count_found(input, emc, cache, found[j]);
+        count_found(input, emc, cache, found[j], streamed);
     }
     return n_missed;
+}
+
+/* Counts the packets kept.  With streams this is another function, which also
+ * tells their place in the batch, so that their order remains. */
+static void
+count_kept(struct pmd_perf_stats *perf)
+{
+    struct measure_input *input = perf->measure;
+    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
+    size_t n_missed = count_hits(input, get_cache(perf), missed, NULL);
+
+    if (n_missed) {
+        fetch_packets(input->tally, missed, n_missed, input->port->number);
+    }
+}
+
+static void __attribute__((noinline))
+count_and_stream_kept(struct pmd_perf_stats *perf)
+{
+    struct measure_input *input = perf->measure;
+    struct measure_tally *tally = input->tally;
+    struct emc_cache *emc = get_cache(perf);
+    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
+    struct streamed_batch streamed;
+    size_t n_missed = count_hits(input, emc, missed, &streamed);
+    bool has_others = n_missed || input->has_runts;
+
+    for (size_t i = 0, j = 0; has_others && i < input->n; i++) {
+        if (!input->packets[i]) {
+            /* Counted by keep_packets(), as one that does not count. */
+            streamed.packets[i].verdict = MEASURE_NOT_IP;
+        } else if (emc->hits[i] == NO_HIT) {
+            parse_for_stream(input->packets[i], input->port->number,
+                             measure_tally_record(tally, j++),
+                             &streamed.packets[i]);
+        }
+    }
+    stream_burst(perf, input->stream, tally, streamed.packets, input->n);
+    measure_tally_fetch(tally, n_missed);
 }
 
 void
 measure_classified__(struct pmd_perf_stats *perf)
 {
     struct measure_input *input = perf->measure;
-    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
     uint64_t start = begin_timing(perf);
-    size_t n_missed;
 
-    n_missed = count_hits(input, get_cache(perf), missed);
-    if (n_missed) {
-        fetch_packets(input->tally, missed, n_missed, input->port->number);
+    if (OVS_UNLIKELY(input->stream)) {
+        count_and_stream_kept(perf);
+    } else {
+        count_kept(perf);
     }
     input->n = 0;
     end_timing(perf, start);
@@ -592,14 +822,16 @@ measure_batch_end__(struct pmd_perf_stats *perf)
 }
 
 void
-measure_tunnel_batch__(const struct measure_ports *ports,
+measure_tunnel_batch__(struct pmd_perf_stats *perf,
+                       const struct measure_ports *ports,
                        const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_port_thread *port = find_port(ports, port_no);
 
     if (port) {
-        count_packets(measure_thread_tally(port->thread), batch, port->number,
-                      true);
+        count_packets(perf, measure_thread_tally(port->thread),
+                      measure_thread_stream(port->thread), batch,
+                      port->number, true);
     }
 }
 

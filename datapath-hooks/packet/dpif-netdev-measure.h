@@ -62,6 +62,10 @@
  * 3.x.  Where the exact-match cache is not asked no packet finds an entry:
  * measure/status calls that one tier, too.
  *
+ * With measure-stream=true each packet that counts is also streamed to readers
+ * (measure-stream-producer.h), at the place where its key is known: before the
+ * switch works on the batch.
+ *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.
  *
@@ -107,6 +111,7 @@ struct measure_input {
     /* The batch that is being processed. */
     const struct measure_port_thread *port;     /* NULL: nobody counts it. */
     struct measure_tally *tally;        /* In which it is counted. */
+    const struct measure_stream *stream;    /* Where its records go; NULL. */
     size_t n;                           /* Packets not classified yet, from
                                          * measure_keep_packets() on in... */
     bool has_runts;                     /* Some are counted already. */
@@ -129,7 +134,8 @@ void measure_keep_packets__(struct pmd_perf_stats *,
                             const struct dp_packet_batch *);
 void measure_classified__(struct pmd_perf_stats *);
 void measure_batch_end__(struct pmd_perf_stats *);
-void measure_tunnel_batch__(const struct measure_ports *,
+void measure_tunnel_batch__(struct pmd_perf_stats *,
+                            const struct measure_ports *,
                             const struct dp_packet_batch *, odp_port_t);
 void measure_emc_replace(struct emc_cache *, const struct emc_entry *);
 
@@ -149,14 +155,14 @@ measure_batch(struct pmd_perf_stats *perf,
 
 /* Counts the inner packets of 'batch', that came out of tunnel 'port_no'. */
 static inline void
-measure_tunnel_batch(const struct pmd_perf_stats *perf,
+measure_tunnel_batch(struct pmd_perf_stats *perf,
                      const struct dp_packet_batch *batch, odp_port_t port_no)
 {
     const struct measure_ports *ports
         = ovsrcu_get(struct measure_ports *, &perf->measure->ports);
 
     if (OVS_UNLIKELY(ports)) {
-        measure_tunnel_batch__(ports, batch, port_no);
+        measure_tunnel_batch__(perf, ports, batch, port_no);
     }
 }
 

@@ -159,6 +159,7 @@ struct measure_tally {
     const struct measure_hash_secret *secret;
     enum measure_key_kind key_kind;
     bool prefetch;              /* The entries of the flow cache. */
+    uint64_t epoch;             /* For which it counts, from 1 on. */
     int node;
     struct measure_budget *budget;
     struct measure_cache_keys *cache_keys;  /* Of the thread; or NULL. */
@@ -175,8 +176,12 @@ struct measure_tally {
     struct measure_table spare[MEASURE_N_LAYOUTS];
 };
 
+struct measure_stream;
+
 struct measure_thread {
     struct measure_tally *tally;    /* Atomic. */
+    struct measure_stream *stream;  /* Where records of its packets go, or
+                                     * NULL.  Atomic. */
     struct measure_cache_keys *cache_keys;  /* Atomic.  NULL with one tier. */
 
     /* Written by the packet thread: what counting costs it, of a sample. */
@@ -194,6 +199,13 @@ static inline struct measure_tally *
 measure_thread_tally(const struct measure_thread *thread)
 {
     return __atomic_load_n(&thread->tally, __ATOMIC_ACQUIRE);
+}
+
+/* Returns where records of the packets of the next burst go, or NULL. */
+static inline const struct measure_stream *
+measure_thread_stream(const struct measure_thread *thread)
+{
+    return __atomic_load_n(&thread->stream, __ATOMIC_ACQUIRE);
 }
 
 /* Returns what the entries of the flow cache stand for, or NULL. */
