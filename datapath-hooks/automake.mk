@@ -23,10 +23,16 @@ measure_hooks = \
 	datapath-hooks/control/measure-monitor.h \
 	datapath-hooks/control/measure-port-table.c \
 	datapath-hooks/control/measure-port-table.h \
+	datapath-hooks/control/measure-readers.c \
+	datapath-hooks/control/measure-readers.h \
 	datapath-hooks/control/measure-settings.c \
 	datapath-hooks/control/measure-settings.h \
+	datapath-hooks/control/measure-shared-ring.c \
+	datapath-hooks/control/measure-shared-ring.h \
 	datapath-hooks/control/measure-sizing.c \
 	datapath-hooks/control/measure-sizing.h \
+	datapath-hooks/control/measure-stream.c \
+	datapath-hooks/control/measure-stream.h \
 	datapath-hooks/control/measure-supply.c \
 	datapath-hooks/control/measure-supply.h \
 	datapath-hooks/control/measure-threads.c \

@@ -7,6 +7,7 @@
 
 #include "measure-epochs.h"
 #include "measure-merge-thread.h"
+#include "measure-stream.h"
 #include "measure-supply.h"
 #include "measure-watch.h"
 #include "openvswitch/poll-loop.h"
@@ -51,5 +52,6 @@ measure_control_start(void)
         ovs_thread_create("measure", control_main, NULL);
         measure_merge_start();
         measure_watch_start();
+        measure_stream_start();
     }
 }

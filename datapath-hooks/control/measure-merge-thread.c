@@ -227,6 +227,24 @@ publish(struct monitor *monitor, struct closing_epoch *closing,
     seq_change(measure_report_seq());
 }
 
+/* Takes the threads of 'monitor' that go with 'closing' away from readers.  A
+ * number of a port may stand for none now, which readers want to know, too. */
+static void
+tell_readers(struct monitor *monitor, const struct closing_epoch *closing)
+    OVS_EXCLUDED(measure_mutex)
+{
+    struct monitor_thread *thread;
+
+    ovs_mutex_lock(&measure_mutex);
+    LIST_FOR_EACH (thread, node, &closing->retired) {
+        measure_readers_thread_gone(&monitor->stream, &thread->thread);
+    }
+    if (!ovs_list_is_empty(&monitor->stream.readers)) {
+        seq_change(measure_stream_seq);
+    }
+    ovs_mutex_unlock(&measure_mutex);
+}
+
 /* Makes the report of 'closing', and its tallies ready for another epoch.
  *
  * Merging and clearing take long, and touch nothing that RCU protects:
@@ -261,6 +279,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     ovsrcu_quiesce_end();
 
     publish(monitor, closing, report);
+    tell_readers(monitor, closing);
 
     ovsrcu_quiesce_start();
     LIST_FOR_EACH_POP (thread, node, &closing->retired) {

@@ -27,6 +27,7 @@ struct measure_hash_secret measure_secret;
 
 struct seq *measure_control_seq;
 struct seq *measure_merge_seq;
+struct seq *measure_stream_seq;
 static struct seq *report_seq;
 
 /* Maps of memory take long, and others wait for the lock.  Only builds for
@@ -59,6 +60,7 @@ measure_init(void)
         measure_merge_seq = seq_create();
         report_seq = seq_create();
         measure_findings_seq = seq_create();
+        measure_stream_seq = seq_create();
         ovsthread_once_done(&once);
     }
 }
@@ -92,6 +94,7 @@ measure_monitor_create(const char *name)
     ovs_list_init(&monitor->closing);
     measure_history_init(&monitor->history);
     measure_findings_init(&monitor->findings);
+    measure_readers_init(&monitor->stream);
     return monitor;
 }
 
@@ -111,6 +114,7 @@ measure_monitor_unref(struct monitor *monitor)
         VLOG_DBG("%s: forgotten", monitor->name);
         measure_findings_destroy(&monitor->findings, &monitor->budget);
         measure_history_destroy(&monitor->history);
+        measure_readers_destroy(&monitor->stream);
         measure_memory_trim(&monitor->budget, 0);
         for (int i = 0; i < MEASURE_N_SETTINGS; i++) {
             free(monitor->rejected[i]);

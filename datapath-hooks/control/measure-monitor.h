@@ -8,6 +8,7 @@
 #include "key/measure-switch-port.h"
 #include "measure-history.h"
 #include "measure-findings.h"
+#include "measure-readers.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/shash.h"
@@ -170,6 +171,7 @@ struct monitor {
     struct measure_budget budget;
     struct measure_history history;
     struct measure_findings findings;
+    struct monitor_stream stream;
     struct measure_counters closed; /* Sum of all merged epochs. */
     uint64_t closed_lost;           /* Keys, or packets, that found no place
                                      * in a structure, likewise. */
@@ -191,6 +193,7 @@ extern struct shash measure_monitors OVS_GUARDED_BY(measure_mutex);
 extern struct measure_hash_secret measure_secret;
 extern struct seq *measure_control_seq;     /* Wakes "measure". */
 extern struct seq *measure_merge_seq;       /* Wakes "measure-merge". */
+extern struct seq *measure_stream_seq;      /* Wakes "measure-stream". */
 
 void measure_init(void);
 void measure_control_wake(void);

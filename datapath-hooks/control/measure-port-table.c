@@ -10,6 +10,7 @@
 #include "hash.h"
 #include "measure-threads.h"
 #include "openvswitch/vlog.h"
+#include "seq.h"
 #include "smap.h"
 #include "sset.h"
 #include "util.h"
@@ -216,6 +217,7 @@ number_port(struct measure_port *port)
     measure_port_recycle(&monitor->ports,
                          measure_monitor_oldest_epoch(monitor));
     port->number = measure_port_number(&monitor->ports, port->name);
+    seq_change(measure_stream_seq);
 }
 
 /* Has each thread count what it receives from 'port' for the monitor that

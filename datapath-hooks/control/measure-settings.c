@@ -15,6 +15,7 @@
 #include "netdev-vport.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
+#include "seq.h"
 #include "smap.h"
 #include "sset.h"
 #include "util.h"
@@ -177,6 +178,7 @@ configure_end(void)
         }
     }
     measure_control_wake();
+    seq_change(measure_stream_seq);
 }
 
 /* Configures an interface of 'monitor'.  A tunnel port has another name in the

@@ -12,6 +12,7 @@
 #include "measure-supply.h"
 #include "ovs-numa.h"
 #include "ovs-rcu.h"
+#include "seq.h"
 #include "util.h"
 
 static struct ovs_list threads OVS_GUARDED_BY(measure_mutex)
@@ -122,6 +123,7 @@ measure_threads_add(struct ovs_list *new)
     SHASH_FOR_EACH (node, &measure_monitors) {
         measure_sizing_apply_limit(node->data);
     }
+    seq_change(measure_stream_seq);
 }
 
 /* Makes 'thread' forget what entries of the flow cache stand for. */
@@ -356,6 +358,7 @@ measure_datapath_thread_remove(const struct pmd_perf_stats *perf)
     HMAP_FOR_EACH_SAFE (thread, dp_thread_node, &dp_thread->threads) {
         measure_thread_leave(thread);
     }
+    seq_change(measure_stream_seq);
     /* Whoever found the thread before it was taken out of its datapath may still
      * execute packets in it, until the grace period ends. */
     struct measure_input *input = dp_thread->perf->measure;

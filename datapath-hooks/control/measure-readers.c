@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who reads the stream of a monitor, and the rings of each reader. */
+
+#include <config.h>
+
+#include "measure-readers.h"
+
+#include "ovs-rcu.h"
+#include "util.h"
+
+void
+measure_readers_init(struct monitor_stream *stream)
+{
+    ovs_list_init(&stream->readers);
+}
+
+/* There must be no readers. */
+void
+measure_readers_destroy(struct monitor_stream *stream)
+{
+    free(stream->missing);
+}
+
+/* Makes 'thread' stream to the rings that it has now, as configured now. */
+void
+measure_readers_update(const struct monitor_stream *stream,
+                       struct measure_thread *thread)
+{
+    struct measure_stream *old = thread->stream;
+    struct measure_stream *new = NULL;
+    struct stream_reader *reader;
+    struct stream_ring *ring;
+    size_t n = 0;
+
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        LIST_FOR_EACH (ring, node, &reader->rings) {
+            n += ring->thread == thread;
+        }
+    }
+    if (n) {
+        new = xmalloc(sizeof *new + n * sizeof new->producers[0]);
+        new->has_filter = stream->has_filter;
+        new->headers = stream->headers;
+        new->filter = stream->filter;
+        new->n = 0;
+        LIST_FOR_EACH (reader, node, &stream->readers) {
+            LIST_FOR_EACH (ring, node, &reader->rings) {
+                if (ring->thread == thread) {
+                    new->producers[new->n++] = &ring->producer;
+                }
+            }
+        }
+    }
+    __atomic_store_n(&thread->stream, new, __ATOMIC_RELEASE);
+    if (old) {
+        ovsrcu_postpone(free, old);
+    }
+}
+
+/* Makes 'stream' what 'config' says, with the numbers that 'ports' have now.
+ * Returns true if anything has changed: then measure_readers_update() must
+ * follow for all threads. */
+bool
+measure_readers_configure(struct monitor_stream *stream,
+                          const struct measure_config *config,
+                          const struct measure_port_names *ports)
+{
+    const char *where = config->stream_where;
+    struct measure_filter filter;
+    char *missing = NULL;
+    bool changed;
+
+    measure_filter_init(&filter);
+    if (where[0]) {
+        /* It is known to be valid. */
+        free(measure_filter_parse_early(where, ports, &filter,
+                                        &missing));
+    }
+    changed = (strcmp(where, stream->where)
+               || memcmp(&filter, &stream->filter, sizeof filter)
+               || !nullable_string_is_equal(missing, stream->missing)
+               || config->stream_headers != stream->headers);
+    free(stream->missing);
+    stream->missing = missing;
+    if (changed) {
+        ovs_strlcpy(stream->where, where, sizeof stream->where);
+        stream->has_filter = where[0];
+        stream->filter = filter;
+        stream->headers = config->stream_headers;
+    }
+    return changed;
+}
+
+/* Has 'thread' stream to 'ring' of 'reader'. */
+void
+measure_readers_attach(const struct monitor_stream *stream,
+                       struct measure_thread *thread,
+                       struct stream_reader *reader, struct stream_ring *ring)
+{
+    ring->thread = thread;
+    ovs_list_push_back(&reader->rings, &ring->node);
+    measure_readers_update(stream, thread);
+}
+
+/* Has nobody write to 'ring' when a grace period has passed. */
+void
+measure_readers_detach(const struct monitor_stream *stream,
+                       struct stream_ring *ring)
+{
+    struct measure_thread *thread = ring->thread;
+
+    if (thread) {
+        ring->thread = NULL;
+        measure_readers_update(stream, thread);
+    }
+}
+
+/* Says that 'thread', which is going to be freed, writes no more, and that a
+ * grace period has passed since it could. */
+void
+measure_readers_thread_gone(const struct monitor_stream *stream,
+                            struct measure_thread *thread)
+{
+    struct stream_reader *reader;
+    struct stream_ring *ring;
+
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        LIST_FOR_EACH (ring, node, &reader->rings) {
+            if (ring->thread == thread) {
+                ring->thread = NULL;
+            }
+        }
+    }
+    free(thread->stream);
+    thread->stream = NULL;
+}
+
+/* Returns the ring of 'reader' for 'thread', or NULL. */
+const struct stream_ring *
+measure_readers_find_ring(const struct stream_reader *reader,
+                          const struct measure_thread *thread)
+{
+    const struct stream_ring *ring;
+
+    LIST_FOR_EACH (ring, node, &reader->rings) {
+        if (ring->thread == thread) {
+            return ring;
+        }
+    }
+    return NULL;
+}
+
+/* Counts. */
+
+static uint64_t
+get(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void
+measure_stream_counts_add(struct stream_counts *sum,
+                          const struct stream_counts *counts)
+{
+    sum->offered += counts->offered;
+    sum->filtered += counts->filtered;
+    sum->dropped += counts->dropped;
+    sum->records += counts->records;
+    sum->marks_lost += counts->marks_lost;
+    sum->bad_cursors += counts->bad_cursors;
+}
+
+/* What has become of the packets of 'ring'. */
+void
+measure_ring_counts(const struct stream_ring *ring,
+                    struct stream_counts *counts)
+{
+    const struct measure_ring_header *header = ring->shared.memory;
+
+    counts->offered = get(&header->offered);
+    counts->filtered = get(&header->filtered);
+    counts->dropped = get(&header->dropped);
+    counts->records = get(&header->records);
+    counts->marks_lost = get(&header->marks_lost);
+    counts->bad_cursors = get(&header->bad_cursors);
+}
+
+/* The same of all rings of 'reader', those included that are gone. */
+void
+measure_reader_counts(const struct stream_reader *reader,
+                      struct stream_counts *sum)
+{
+    const struct stream_ring *ring;
+    struct stream_counts counts;
+
+    *sum = reader->ended;
+    LIST_FOR_EACH (ring, node, &reader->rings) {
+        measure_ring_counts(ring, &counts);
+        measure_stream_counts_add(sum, &counts);
+    }
+}
+
+/* The same of all readers, those included that are gone. */
+void
+measure_stream_counts(const struct monitor_stream *stream,
+                      struct stream_counts *sum)
+{
+    const struct stream_reader *reader;
+    struct stream_counts counts;
+
+    *sum = stream->ended;
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        measure_reader_counts(reader, &counts);
+        measure_stream_counts_add(sum, &counts);
+    }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory of a ring that is shared with a reader. */
+
+#ifndef MEASURE_SHARED_RING_H
+#define MEASURE_SHARED_RING_H 1
+
+#include "stream/measure-ring.h"
+
+/* Memory that is shared with a reader
+ * ===================================
+ *
+ * A ring and the page of its reader's cursor are files in memory, which the
+ * reader gets as file descriptors.
+ *
+ * What a reader could do with them must not harm the switch: neither file can
+ * be made smaller or larger, for else the packet thread would find no memory
+ * where it writes; and the ring can be mapped to read only.  Both are seals of
+ * the file, so that it does not matter who opens it again.  (Linux before 5.1
+ * cannot seal a file against writing by others alone: there the descriptor of
+ * the ring is one that only reads, and a reader which means harm, and is root
+ * or the user of ovs-vswitchd, could open it again to write.)
+ *
+ * The ring is on the NUMA node of its thread, and in huge pages if it is large
+ * enough for one and there are some.
+ *
+ * Thread safety: none needed, any thread that is not a packet thread. */
+
+struct measure_shared_ring {
+    void *memory;               /* The ring... */
+    size_t size;                /* ...of so many bytes, whole pages. */
+    struct measure_cursor *cursor;
+    int fd;                     /* For the reader; negative when closed. */
+    int cursor_fd;              /* Likewise. */
+};
+
+int measure_shared_ring_create(struct measure_shared_ring *, uint64_t n_slots,
+                               uint32_t core_id, int numa_id);
+void measure_shared_ring_close(struct measure_shared_ring *);
+void measure_shared_ring_destroy(struct measure_shared_ring *);
+
+#endif /* measure-shared-ring.h */
