@@ -34,6 +34,8 @@ struct bridge_metrics {
     uint64_t alerts_not_raised;
     uint64_t tasks_skipped;
     uint64_t tasks_no_memory;
+    uint64_t stream_readers;
+    struct stream_counts stream;
     double handover_seconds;
     uint64_t handovers;
     struct core_metrics *cores;
@@ -130,6 +132,8 @@ get_metrics(struct bridge_metrics *metrics,
     metrics->alerts_not_raised = findings->not_listed;
     metrics->tasks_skipped = findings->n_skipped;
     metrics->tasks_no_memory = findings->n_no_memory;
+    metrics->stream_readers = ovs_list_size(&monitor->stream.readers);
+    measure_stream_counts(&monitor->stream, &metrics->stream);
     metrics->handover_seconds = monitor->handover_us / 1e6;
     metrics->handovers = monitor->n_handovers;
     get_threads(metrics, monitor);
@@ -226,7 +230,16 @@ put_double(struct ds *out, const char *name, const char *suffix,
     METRIC("skipped_epochs", "counter", NULL,                               \
            "Epochs in which nothing was looked for.", tasks_skipped)        \
     METRIC("no_memory_epochs", "counter", NULL,                             \
-           "Epochs in which a task had no memory.", tasks_no_memory)
+           "Epochs in which a task had no memory.", tasks_no_memory)        \
+    METRIC("stream_readers", "gauge", NULL, "Readers of the stream.",       \
+           stream_readers)                                                  \
+    METRIC("stream_records", "counter", NULL,                               \
+           "Records of packets written for all readers.", stream.records)   \
+    METRIC("stream_filtered_packets", "counter", NULL,                      \
+           "Packets that measure-stream-where did not let in.",             \
+           stream.filtered)                                                 \
+    METRIC("stream_dropped_packets", "counter", NULL,                       \
+           "Packets for which a reader had no room.", stream.dropped)
 
 #define THREAD_METRICS                                                      \
     METRIC("pmd_packets", "counter", NULL, "Packets that a thread counted.", \

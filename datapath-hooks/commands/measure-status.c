@@ -213,6 +213,100 @@ write_control(struct measure_output *o, const struct monitor *monitor)
     measure_output_close(o);
 }
 
+/* Writes what became of the packets of a reader, or of one of its rings. */
+static void
+write_stream_counts(struct measure_output *o,
+                    const struct stream_counts *counts)
+{
+    measure_output_uint(o, "offered", counts->offered);
+    measure_output_uint(o, "records", counts->records);
+    measure_output_uint(o, "filtered", counts->filtered);
+    measure_output_uint(o, "dropped", counts->dropped);
+    measure_output_uint(o, "marks-lost", counts->marks_lost);
+    measure_output_uint(o, "bad-cursors", counts->bad_cursors);
+}
+
+/* Returns how many slots of 'ring' its reader has not released.  The cursor
+ * may be anything. */
+static uint64_t
+slots_waiting(const struct stream_ring *ring)
+{
+    const struct measure_ring_header *header = ring->shared.memory;
+    uint64_t tail = __atomic_load_n(&ring->shared.cursor->tail,
+                                    __ATOMIC_RELAXED);
+    uint64_t head = __atomic_load_n(&header->head, __ATOMIC_RELAXED);
+
+    return MIN(head - tail, header->n_slots);
+}
+
+static void
+write_reader(struct measure_output *o, const struct stream_reader *reader)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct stream_ring *ring;
+    struct stream_counts counts;
+    char *title = xasprintf("reader \"%s\"", reader->name);
+
+    measure_output_open_block(o, title);
+    free(title);
+    if (!measure_output_is_text(o)) {
+        measure_output_string(o, "name", reader->name);
+    }
+    measure_output_uint(o, "process-id", reader->pid);
+    measure_output_uint(o, "slots", reader->n_slots);
+    measure_output_bool(o, "wants-headers", reader->wants_headers);
+    measure_reader_counts(reader, &counts);
+    measure_output_open_line(o, "total");
+    write_stream_counts(o, &counts);
+    measure_output_close(o);
+    measure_output_open_list(o, "rings");
+    LIST_FOR_EACH (ring, node, &reader->rings) {
+        measure_output_open_row(o);
+        if (ring->core_id == NON_PMD_CORE_ID) {
+            measure_output_absent(o, "numa-id");
+            measure_output_absent(o, "core-id");
+        } else {
+            measure_output_uint(o, "numa-id", MAX(ring->numa_id, 0));
+            measure_output_uint(o, "core-id", ring->core_id);
+        }
+        measure_output_uint(o, "waiting-slots", slots_waiting(ring));
+        measure_ring_counts(ring, &counts);
+        write_stream_counts(o, &counts);
+        measure_output_close(o);
+    }
+    measure_output_close(o);
+    measure_output_close(o);
+}
+
+/* Who reads the packets of 'monitor', if anybody may. */
+static void
+write_stream(struct measure_output *o, const struct monitor *monitor)
+    OVS_REQUIRES(measure_mutex)
+{
+    const struct monitor_stream *stream = &monitor->stream;
+    const struct stream_reader *reader;
+
+    if (!stream->listening) {
+        return;
+    }
+    measure_output_open_object(o, "stream");
+    measure_output_string(o, "where",
+                          stream->where[0] || !measure_output_is_text(o)
+                          ? stream->where : "any packet");
+    if (stream->missing) {
+        measure_output_string(o, "missing-port", stream->missing);
+        measure_output_note(o, "Nothing matches before that port is "
+                            "measured.");
+    }
+    measure_output_bool(o, "headers", stream->headers);
+    measure_output_open_list(o, "readers");
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        write_reader(o, reader);
+    }
+    measure_output_close(o);
+    measure_output_close(o);
+}
+
 /* Returns true if keys find no room in the structure that 'monitor' counts in:
  * 'lost' of the running epoch, or some of the last one. */
 static bool
@@ -313,6 +407,7 @@ measure_write_status(struct measure_output *o,
     sset_destroy(&names);
 
     write_control(o, monitor);
+    write_stream(o, monitor);
 
     measure_output_note(o, "The running epoch:");
     measure_output_open_list(o, "pmds");
