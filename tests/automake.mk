@@ -146,6 +146,7 @@ switch_suite = \
 	tests/switch/measure-watch.at \
 	tests/switch/measure-pmd.at \
 	tests/switch/measure-ports.at \
+	tests/switch/measure-stream.at \
 	tests/switch/measure-structures.at \
 	tests/switch/measure-tunnels.at
 if BUILD_OVS
@@ -216,6 +217,7 @@ EXTRA_DIST += \
 	tests/switch/control.py \
 	tests/scripts/count-results \
 	tests/switch/dummy-switch \
+	tests/switch/stream_reader.py \
 	tests/replay/replaying.py \
 	tests/replay/soak \
 	tests/replay/soak_questions.py \

@@ -263,10 +263,11 @@ write_reader(struct measure_output *o, const struct stream_reader *reader)
     LIST_FOR_EACH (ring, node, &reader->rings) {
         measure_output_open_row(o);
         if (ring->core_id == NON_PMD_CORE_ID) {
-            measure_output_absent(o, "numa-id");
             measure_output_absent(o, "core-id");
         } else {
-            measure_output_uint(o, "numa-id", MAX(ring->numa_id, 0));
+            if (!measure_output_is_text(o)) {
+                measure_output_uint(o, "numa-id", MAX(ring->numa_id, 0));
+            }
             measure_output_uint(o, "core-id", ring->core_id);
         }
         measure_output_uint(o, "waiting-slots", slots_waiting(ring));

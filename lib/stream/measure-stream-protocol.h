@@ -39,7 +39,8 @@
  * dropped: packets received after READY was sent are in it for all threads.
  *
  * RING_END says that a thread has ended, after its last mark (with 'end') has
- * been written: what is in the ring can still be read.
+ * been written: what is in the ring can still be read.  If there was no room
+ * for that mark, the counters in the header of the ring say the same.
  *
  * PORT says what port the number in a key stands for from now on, an empty
  * name that it stands for none.  Keys can be faster than this message.
