@@ -47,8 +47,15 @@ measure_sources = \
 	lib/questions/measure-scope.c \
 	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c \
+	lib/stream/measure-chain.c \
+	lib/stream/measure-language.c \
+	lib/stream/measure-packet-runner.c \
+	lib/stream/measure-pipeline.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row.c \
+	lib/stream/measure-row-runner.c \
+	lib/stream/measure-source.c \
+	lib/stream/measure-stage.c \
 	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
@@ -61,7 +68,7 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_questions_HEADERS) \
 	$(measure_stream_HEADERS) \
 	$(measure_stages_HEADERS)
-lib_libovs_measure_la_LIBADD = -lm
+lib_libovs_measure_la_LIBADD = -lm -lpthread
 # Much of the library is compiled into its users, with the structures: until
 # there is an interface that lasts, each release is a library of its own.
 lib_libovs_measure_la_LDFLAGS = -release $(PACKAGE_VERSION) -no-undefined \
@@ -131,10 +138,15 @@ measure_questions_HEADERS = \
 	lib/questions/measure-threshold.h
 measure_streamdir = $(includedir)/ovs-measure/stream
 measure_stream_HEADERS = \
+	lib/stream/measure-chain.h \
+	lib/stream/measure-language.h \
+	lib/stream/measure-packet-runner.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row.h \
+	lib/stream/measure-row-runner.h \
 	lib/stream/measure-slot.h \
+	lib/stream/measure-source.h \
 	lib/stream/measure-stage.h
 measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \

@@ -38,6 +38,7 @@ unit_tests = \
 	tests/unit/check-oracle \
 	tests/unit/check-output \
 	tests/unit/check-pace \
+	tests/unit/check-pipeline \
 	tests/unit/check-parse \
 	tests/unit/check-quantiles \
 	tests/unit/check-raise \
@@ -91,6 +92,7 @@ tests_unit_check_shared_SOURCES = tests/unit/check-shared.c \
 	bench/library/contenders/measure-shared.c
 tests_unit_check_table_pointer_SOURCES = tests/unit/check-table-pointer.c \
 	bench/library/contenders/measure-table-pointer.c
+tests_unit_check_pipeline_LDADD = $(LDADD) -lpthread
 tests_unit_check_shared_LDADD = $(LDADD) -lpthread
 tests_unit_check_superspreader_LDADD = $(LDADD) -lpthread
 tests_unit_check_bounds_LDADD = $(LDADD) -lm -lpthread

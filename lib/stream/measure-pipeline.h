@@ -74,6 +74,7 @@ void measure_source_remove(struct measure_source *);
 void measure_pipeline_set_ports(struct measure_pipeline *,
                                 struct measure_port_names *);
 void measure_pipeline_work(struct measure_pipeline *);
+void measure_pipeline_stop(struct measure_pipeline *);
 bool measure_pipeline_has_failed(const struct measure_pipeline *);
 char *measure_pipeline_finish(struct measure_pipeline *);
 void measure_pipeline_write_counters(const struct measure_pipeline *,

@@ -6,6 +6,7 @@
 
 #include "base/measure-memory.h"
 #include "key/measure-switch-port.h"
+#include "stream/measure-ring.h"
 #include "stream/measure-row.h"
 
 /* Stages
@@ -54,7 +55,9 @@ struct measure_batch {
     const struct measure_slot *records[MEASURE_BATCH];
 };
 
-/* An argument NAME=VALUE of a stage. */
+/* An argument NAME=VALUE of a stage.  One whose name is "" stands for all
+ * words that are no other argument, with "=" or without: set() is given them
+ * as they are, with NULL as their name. */
 struct measure_stage_argument {
     const char *name;           /* NULL ends a list. */
     const char *value;          /* What it takes, as "GROUP" or "1 to 100". */
@@ -145,15 +148,32 @@ struct measure_stage {
 
     /* Counters.  Written by its thread only; atomic. */
     uint64_t records;           /* Packets or rows that it was given. */
-    uint64_t batches;
+    uint64_t batches;           /* Of packets. */
     uint64_t given;             /* Packets or rows that it gave. */
     uint64_t lost;              /* What it left out for want of memory. */
     uint64_t waits;             /* Times that 'output' was full. */
+
+    /* It cannot go on, as with a full disk, and close() will say why.  Set by
+     * measure_stage_fail(); atomic. */
+    bool failed;
 };
+
+/* Adds to a counter of a stage, in its thread. */
+static inline void
+measure_counter_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n,
+                     __ATOMIC_RELAXED);
+}
 
 void *measure_stage_alloc(struct measure_stage *, size_t size);
 void measure_stage_free(struct measure_stage *, void *, size_t size);
 void measure_stage_give(struct measure_stage *, struct measure_row *);
+void measure_stage_fail(struct measure_stage *);
+
+/* For the pipeline. */
+unsigned int measure_stage_row_slots(const struct measure_stage *);
+void measure_stage_send(struct measure_stage *, const struct measure_row *);
 
 /* The stage that 'stage' of a class is the beginning of, in TYPE. */
 #define MEASURE_STAGE_CAST(TYPE, STAGE) ((TYPE *) (void *) (STAGE))

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipelines: chains of stages, and the threads that run them. */
+
+#include <config.h>
+
+#include "stream/measure-pipeline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/measure-base.h"
+#include "stream/measure-chain.h"
+#include "stream/measure-packet-runner.h"
+#include "stream/measure-row-runner.h"
+#include "stream/measure-source.h"
+
+struct measure_pipeline {
+    struct measure_language_classes classes;
+    struct measure_budget budget;
+    struct measure_hash_secret secret;
+    struct measure_sources sources;
+
+    struct measure_chain **chains;
+    size_t n_chains;
+
+    /* Threads. */
+    struct measure_packet_runner **packet_runners;
+    size_t n_packet_runners;
+    struct measure_row_runner **row_runners;
+    size_t n_row_runners;
+    bool running;
+
+    /* All tables of names that there were. */
+    struct measure_port_names **ports;
+    size_t n_ports;
+};
+
+static uint64_t
+system_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+struct measure_pipeline *
+measure_pipeline_create(const struct measure_pipeline_options *options)
+{
+    struct measure_pipeline *p = measure_xzalloc(sizeof *p);
+    uint64_t seed = (uintptr_t) p ^ system_now_ns();
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0) {
+        seed ^= system_now_ns() << 32;
+    }
+    measure_hash_secret_init(&p->secret, seed);
+    p->classes.lists[0] = options->classes;
+    p->classes.lists[1] = options->more_classes;
+    p->budget.limit = options->memory_bytes;
+    measure_sources_init(&p->sources);
+    p->sources.live = options->live;
+    p->sources.now_ns = options->now_ns ? options->now_ns : system_now_ns;
+    return p;
+}
+
+/* Adds a chain, before the start.  Names of ports must be known, if it has
+ * any.  Returns NULL, or an error that the caller frees. */
+char *
+measure_pipeline_add_chain(struct measure_pipeline *p, const char *text)
+{
+    struct measure_chain *chain;
+    char *error = measure_chain_create(text, &p->classes, &p->budget,
+                                       p->sources.ports, &chain);
+
+    if (error) {
+        return error;
+    }
+    p->chains = measure_xrealloc(p->chains, (p->n_chains + 1)
+                                            * sizeof *p->chains);
+    p->chains[p->n_chains++] = chain;
+    return NULL;
+}
+
+/* Returns 'size' bytes that begin with a cache line, for a thread. */
+static void *
+alloc_runner(size_t size)
+{
+    return measure_check_memory(aligned_alloc(MEASURE_RING_LINE,
+                                              (size + MEASURE_RING_LINE - 1)
+                                              / MEASURE_RING_LINE
+                                              * MEASURE_RING_LINE));
+}
+
+/* Makes the runners of 'chain'. */
+static void
+add_runners(struct measure_pipeline *p, const struct measure_chain *chain)
+{
+    struct measure_row_runner *rows = NULL;
+
+    if (chain->rings) {
+        rows = alloc_runner(sizeof *rows);
+        measure_row_runner_init(rows, &p->sources, chain);
+        p->row_runners = measure_xrealloc(p->row_runners,
+                                          (p->n_row_runners + 1)
+                                          * sizeof *p->row_runners);
+        p->row_runners[p->n_row_runners++] = rows;
+    }
+    for (unsigned int i = 0; i < chain->replicas; i++) {
+        struct measure_packet_runner *r = alloc_runner(sizeof *r);
+
+        measure_packet_runner_init(r, &p->sources, chain, i,
+                                   p->n_packet_runners, &p->secret);
+        if (rows) {
+            measure_row_runner_set_replica(rows, i, &r->reached);
+        }
+        p->packet_runners = measure_xrealloc(p->packet_runners,
+                                             (p->n_packet_runners + 1)
+                                             * sizeof *p->packet_runners);
+        p->packet_runners[p->n_packet_runners++] = r;
+    }
+}
+
+static void
+start_thread(pthread_t *thread, void *(*main)(void *), void *arg)
+{
+    int error = pthread_create(thread, NULL, main, arg);
+
+    if (error) {
+        fprintf(stderr, "measure: a thread of a pipeline cannot be made: %s\n",
+                strerror(error));
+        abort();
+    }
+}
+
+/* Opens what the stages write to, and begins.  Returns NULL, or an error that
+ * the caller frees, and then there are no threads. */
+char *
+measure_pipeline_start(struct measure_pipeline *p)
+{
+    if (!p->n_chains) {
+        return measure_format("there is no chain");
+    }
+    for (size_t i = 0; i < p->n_chains; i++) {
+        char *error = measure_chain_open(p->chains[i]);
+
+        if (error) {
+            return error;
+        }
+    }
+    for (size_t i = 0; i < p->n_chains; i++) {
+        add_runners(p, p->chains[i]);
+    }
+    measure_sources_start(&p->sources, p->n_packet_runners);
+    p->running = true;
+    for (size_t i = 0; i < p->n_row_runners; i++) {
+        start_thread(&p->row_runners[i]->thread, measure_row_runner_main,
+                     p->row_runners[i]);
+    }
+    for (size_t i = 0; i < p->n_packet_runners; i++) {
+        start_thread(&p->packet_runners[i]->thread,
+                     measure_packet_runner_main, p->packet_runners[i]);
+    }
+    return NULL;
+}
+
+struct measure_source *
+measure_pipeline_create_source(struct measure_pipeline *p, uint64_t n_slots,
+                               uint32_t core_id)
+{
+    return measure_source_create(&p->sources, n_slots, core_id);
+}
+
+struct measure_source *
+measure_pipeline_add_source(struct measure_pipeline *p, const void *ring,
+                            struct measure_cursor *cursor)
+{
+    return measure_source_attach(&p->sources, ring, cursor);
+}
+
+/* Gives numbers of ports the names in 'ports', which the pipeline owns from
+ * now on and frees.  It was made by malloc().  Threads take notice between two
+ * batches. */
+void
+measure_pipeline_set_ports(struct measure_pipeline *p,
+                           struct measure_port_names *ports)
+{
+    p->ports = measure_xrealloc(p->ports, (p->n_ports + 1)
+                                          * sizeof *p->ports);
+    p->ports[p->n_ports++] = ports;
+    __atomic_store_n(&p->sources.ports, ports, __ATOMIC_RELEASE);
+}
+
+/* For the owner, about each millisecond.  The threads need nothing of it. */
+void
+measure_pipeline_work(struct measure_pipeline *p)
+{
+    (void) p;
+}
+
+/* Has producers that wait for room in a source give up.  May be called by a
+ * signal handler, and by any thread. */
+void
+measure_pipeline_stop(struct measure_pipeline *p)
+{
+    __atomic_store_n(&p->sources.stopping, true, __ATOMIC_RELAXED);
+}
+
+/* Returns true if a stage cannot go on; measure_pipeline_finish() says why. */
+bool
+measure_pipeline_has_failed(const struct measure_pipeline *p)
+{
+    return __atomic_load_n(&p->sources.failed, __ATOMIC_ACQUIRE);
+}
+
+/* Has the threads take what is in the sources, give the last intervals, and
+ * end, and closes the stages.  Returns the first error of a stage, which the
+ * caller frees, or NULL. */
+char *
+measure_pipeline_finish(struct measure_pipeline *p)
+{
+    char *first = NULL;
+
+    if (!p->running) {
+        return NULL;
+    }
+    measure_sources_finish(&p->sources);
+    for (size_t i = 0; i < p->n_packet_runners; i++) {
+        pthread_join(p->packet_runners[i]->thread, NULL);
+    }
+    for (size_t i = 0; i < p->n_row_runners; i++) {
+        pthread_join(p->row_runners[i]->thread, NULL);
+    }
+    p->running = false;
+    p->sources.ended = true;
+    for (size_t i = 0; i < p->n_chains; i++) {
+        char *error = measure_chain_close(p->chains[i]);
+
+        if (error && !first) {
+            first = error;
+        } else {
+            free(error);
+        }
+    }
+    return first;
+}
+
+/* Writes the counters of one stage. */
+static void
+write_stage(struct measure_output *o, const struct measure_chain *chain,
+            size_t number, unsigned int replica, size_t i)
+{
+    const struct measure_stage *stage = measure_chain_stage(chain, replica,
+                                                            i);
+
+    measure_output_open_row(o);
+    measure_output_uint(o, "chain", number);
+    measure_output_string(o, "stage", stage->class->name);
+    measure_output_uint(o, "replica", replica);
+    measure_output_uint(o, "records",
+                        __atomic_load_n(&stage->records, __ATOMIC_RELAXED));
+    measure_output_uint(o, "batches",
+                        __atomic_load_n(&stage->batches, __ATOMIC_RELAXED));
+    measure_output_uint(o, "given",
+                        __atomic_load_n(&stage->given, __ATOMIC_RELAXED));
+    measure_output_uint(o, "lost",
+                        __atomic_load_n(&stage->lost, __ATOMIC_RELAXED));
+    measure_output_uint(o, "waits",
+                        __atomic_load_n(&stage->waits, __ATOMIC_RELAXED));
+    measure_output_close(o);
+}
+
+/* Writes "stages", a row for each stage and replica, and "sources". */
+void
+measure_pipeline_write_counters(const struct measure_pipeline *p,
+                                struct measure_output *o)
+{
+    measure_output_open_list(o, "stages");
+    for (size_t i = 0; i < p->n_chains; i++) {
+        const struct measure_chain *chain = p->chains[i];
+
+        for (size_t j = 0; j < chain->n_stages; j++) {
+            unsigned int n = j < chain->n_replicated ? chain->replicas : 1;
+
+            for (unsigned int r = 0; r < n; r++) {
+                write_stage(o, chain, i + 1, r, j);
+            }
+        }
+    }
+    measure_output_close(o);
+    measure_sources_write(&p->sources, o);
+}
+
+void
+measure_pipeline_destroy(struct measure_pipeline *p)
+{
+    if (!p) {
+        return;
+    }
+    measure_pipeline_stop(p);
+    free(measure_pipeline_finish(p));
+    for (size_t i = 0; i < p->n_packet_runners; i++) {
+        measure_packet_runner_destroy(p->packet_runners[i]);
+        free(p->packet_runners[i]);
+    }
+    for (size_t i = 0; i < p->n_row_runners; i++) {
+        measure_row_runner_destroy(p->row_runners[i]);
+        free(p->row_runners[i]);
+    }
+    free(p->packet_runners);
+    free(p->row_runners);
+    for (size_t i = 0; i < p->n_chains; i++) {
+        measure_chain_destroy(p->chains[i]);
+    }
+    free(p->chains);
+    measure_sources_destroy(&p->sources);
+    for (size_t i = 0; i < p->n_ports; i++) {
+        measure_port_names_destroy(p->ports[i]);
+        free(p->ports[i]);
+    }
+    free(p->ports);
+    free(p);
+}
+
+/* Returns the class 'name' of a stage that chains may have, or NULL. */
+const struct measure_stage_class *
+measure_pipeline_find_class(const struct measure_pipeline_options *options,
+                            const char *name)
+{
+    struct measure_language_classes classes = {
+        .lists = { options->classes, options->more_classes },
+    };
+
+    return measure_language_find(&classes, name);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a stage of a pipeline must offer. */
+
+#include <config.h>
+
+#include "stream/measure-stage.h"
+
+#include <time.h>
+
+#include "base/measure-base.h"
+
+#define NAP_NS 50000
+
+/* Returns 'size' bytes (more than 0) of zeros, or NULL if the budget of the
+ * pipeline does not have them. */
+void *
+measure_stage_alloc(struct measure_stage *stage, size_t size)
+{
+    struct measure_budget *budget = stage->budget;
+    uint64_t limit = measure_budget_limit(budget);
+    void *p = NULL;
+
+    /* Reserved at first, so that replicas together do not take more than
+     * there is. */
+    uint64_t wanted = __atomic_add_fetch(&budget->reserved, size,
+                                         __ATOMIC_ACQ_REL);
+
+    if (!limit || wanted + measure_budget_used(budget) <= limit) {
+        p = measure_memory_alloc(budget, size, MEASURE_ANY_NODE);
+    }
+    measure_budget_unreserve(budget, size);
+    return p;
+}
+
+/* Frees what measure_stage_alloc() returned for the same 'size', or NULL. */
+void
+measure_stage_free(struct measure_stage *stage, void *p, size_t size)
+{
+    measure_memory_free(stage->budget, p, size);
+}
+
+/* Slots of a row in the ring to the thread of the next stage: a power of 2.
+ * The end of an interval has a value even if the schema has none. */
+unsigned int
+measure_stage_row_slots(const struct measure_stage *stage)
+{
+    return (measure_max(measure_row_size(&stage->schema), 128)
+            / sizeof(struct measure_slot));
+}
+
+/* Writes 'row' to the 'output' of 'stage', and waits while that is full. */
+void
+measure_stage_send(struct measure_stage *stage, const struct measure_row *row)
+{
+    static const struct timespec nap = { .tv_nsec = NAP_NS };
+    unsigned int n = measure_stage_row_slots(stage);
+    size_t n_values = measure_max(stage->schema.n, 1);
+    struct measure_slot *slots = measure_ring_reserve(stage->output, n, 0);
+
+    if (!slots) {
+        measure_counter_add(&stage->waits, 1);
+        measure_ring_publish(stage->output);
+        do {
+            nanosleep(&nap, NULL);
+            slots = measure_ring_reserve(stage->output, n, 0);
+        } while (!slots);
+    }
+    memcpy(slots, row, sizeof *row + n_values * sizeof row->values[0]);
+    measure_ring_advance(stage->output, n);
+}
+
+/* Gives 'row' to the next stage. */
+void
+measure_stage_give(struct measure_stage *stage, struct measure_row *row)
+{
+    struct measure_stage *next = stage->next;
+
+    measure_counter_add(&stage->given, 1);
+    row->replica = stage->replica;
+    if (stage->output) {
+        measure_stage_send(stage, row);
+    } else if (next) {
+        measure_counter_add(&next->records, 1);
+        next->class->row(next, row);
+    }
+}
+
+/* Says that 'stage' cannot go on, for a reason that its close() will tell. */
+void
+measure_stage_fail(struct measure_stage *stage)
+{
+    __atomic_store_n(&stage->failed, true, __ATOMIC_RELEASE);
+}
