@@ -325,7 +325,7 @@ set_word(struct parser *p, size_t i, char *word)
                  : set_replicas(p, i, word + n + 1));
         return error;
     }
-    if (!listed && takes_any_word(class)) {
+    if (!listed && class->set && (!n || takes_any_word(class))) {
         add_word(stage, NULL, word);
         return NULL;
     }

@@ -215,6 +215,21 @@ measure_pipeline_has_failed(const struct measure_pipeline *p)
     return __atomic_load_n(&p->sources.failed, __ATOMIC_ACQUIRE);
 }
 
+/* Returns what all stages have left out for want of memory. */
+uint64_t
+measure_pipeline_lost(const struct measure_pipeline *p)
+{
+    uint64_t lost = 0;
+
+    for (size_t i = 0; i < p->n_chains; i++) {
+        for (size_t j = 0; j < p->chains[i]->n; j++) {
+            lost += __atomic_load_n(&p->chains[i]->stages[j]->lost,
+                                    __ATOMIC_RELAXED);
+        }
+    }
+    return lost;
+}
+
 /* Has the threads take what is in the sources, give the last intervals, and
  * end, and closes the stages.  Returns the first error of a stage, which the
  * caller frees, or NULL. */
@@ -254,6 +269,7 @@ write_stage(struct measure_output *o, const struct measure_chain *chain,
 {
     const struct measure_stage *stage = measure_chain_stage(chain, replica,
                                                             i);
+    const char *warning = __atomic_load_n(&stage->warning, __ATOMIC_RELAXED);
 
     measure_output_open_row(o);
     measure_output_uint(o, "chain", number);
@@ -269,6 +285,9 @@ write_stage(struct measure_output *o, const struct measure_chain *chain,
                         __atomic_load_n(&stage->lost, __ATOMIC_RELAXED));
     measure_output_uint(o, "waits",
                         __atomic_load_n(&stage->waits, __ATOMIC_RELAXED));
+    if (warning) {
+        measure_output_string(o, "warning", warning);
+    }
     measure_output_close(o);
 }
 

@@ -29,14 +29,23 @@
  * A thread takes turns at its rings, a batch at a time; one without packets
  * does not hold up the others.  When none has any it rests for 50 us.
  *
- * Intervals.  A chain has one length of intervals, or none.  An interval is
- * over when each source has a packet behind its end, or has none waiting while
- * the clock is past the end (only if the pipeline is 'live').
+ * Intervals.  A chain has one length of intervals, or none.  They begin at
+ * multiples of it since 1970.  An interval is over when each source has a
+ * packet behind its end, or has ended, or, only if the pipeline is 'live', has
+ * none waiting while the clock is past the end by 100 ms.  See
+ * measure-packet-runner.h for packets that are late.
+ *
+ * Sources.  Their rings do not take more than there is room for:
+ * measure_source_reserve() waits, the switch counts what it drops.  A
+ * producer that writes several sources itself must know that a thread may
+ * leave packets in one until there are some in the others, or the ring is
+ * full.
  *
  * Memory: that of the rings, of the stages, and a few KiB for each thread.
  *
  * Thread safety: the functions here belong to one thread, which is also the
- * writer of sources that are made by measure_pipeline_create_source(). */
+ * writer of sources that are made by measure_pipeline_create_source().  Any
+ * thread and signal handler may call measure_pipeline_stop(). */
 
 struct measure_pipeline;
 struct measure_source;
@@ -76,6 +85,7 @@ void measure_pipeline_set_ports(struct measure_pipeline *,
 void measure_pipeline_work(struct measure_pipeline *);
 void measure_pipeline_stop(struct measure_pipeline *);
 bool measure_pipeline_has_failed(const struct measure_pipeline *);
+uint64_t measure_pipeline_lost(const struct measure_pipeline *);
 char *measure_pipeline_finish(struct measure_pipeline *);
 void measure_pipeline_write_counters(const struct measure_pipeline *,
                                      struct measure_output *);

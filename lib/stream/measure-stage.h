@@ -55,9 +55,9 @@ struct measure_batch {
     const struct measure_slot *records[MEASURE_BATCH];
 };
 
-/* An argument NAME=VALUE of a stage.  One whose name is "" stands for all
- * words that are no other argument, with "=" or without: set() is given them
- * as they are, with NULL as their name. */
+/* An argument NAME=VALUE of a stage.  One whose name is "" stands for words
+ * without "=".  Then also NAME=VALUE of other names is taken, and set() is
+ * given the whole word, with NULL as its name. */
 struct measure_stage_argument {
     const char *name;           /* NULL ends a list. */
     const char *value;          /* What it takes, as "GROUP" or "1 to 100". */
@@ -152,6 +152,10 @@ struct measure_stage {
     uint64_t given;             /* Packets or rows that it gave. */
     uint64_t lost;              /* What it left out for want of memory. */
     uint64_t waits;             /* Times that 'output' was full. */
+
+    /* What people should know of its arguments, or NULL: a constant string.
+     * Written by its thread only; atomic. */
+    const char *warning;
 
     /* It cannot go on, as with a full disk, and close() will say why.  Set by
      * measure_stage_fail(); atomic. */
