@@ -34,6 +34,7 @@ unit_tests = \
 	tests/unit/check-hash \
 	tests/unit/check-heavy-hitters \
 	tests/unit/check-hierarchy \
+	tests/unit/check-language \
 	tests/unit/check-memory \
 	tests/unit/check-oracle \
 	tests/unit/check-output \
@@ -57,12 +58,14 @@ unit_tests = \
 	tests/unit/check-table-pointer \
 	tests/unit/check-tally \
 	tests/unit/check-texts \
+	tests/unit/fuzz-language \
 	tests/unit/fuzz-parse
 # Those that start threads.
 threaded_tests = \
 	tests/unit/check-group-cache \
 	tests/unit/check-handover \
 	tests/unit/check-ring \
+	tests/unit/check-pipeline \
 	tests/unit/check-shared
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
