@@ -77,6 +77,7 @@ noinst_HEADERS += \
 	tests/unit/check-packets.h \
 	tests/unit/check-scopes.h \
 	tests/unit/check-secret.h \
+	tests/unit/check-stage.h \
 	tests/unit/check-structures.h \
 	tests/unit/check-tally.h \
 	tests/unit/oracle.h \
