@@ -56,7 +56,9 @@ measure_sources = \
 	lib/stream/measure-row-runner.c \
 	lib/stream/measure-source.c \
 	lib/stream/measure-stage.c \
-	lib/stages/measure-stages.c
+	lib/stages/measure-stage-write.c \
+	lib/stages/measure-stages.c \
+	lib/stages/measure-write-format.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -154,5 +156,8 @@ measure_stages_HEADERS = \
 	lib/stages/measure-stages.h
 	lib/stream/measure-slot.h \
 	lib/stream/measure-stream-protocol.h
+	lib/stages/measure-stages.h \
+	lib/stages/measure-write-format-list.h \
+	lib/stages/measure-write-format.h
 
 pkgconfig_DATA = lib/libovs-measure.pc

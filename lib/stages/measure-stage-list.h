@@ -1,2 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of stages: each line says that measure_stage_NAME is one. */
+STAGE(write)

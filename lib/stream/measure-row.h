@@ -40,8 +40,18 @@ struct measure_column {
     uint8_t error_of;           /* Index of a column, for an error. */
 };
 
+/* The order in which rows come. */
+enum measure_row_order {
+    MEASURE_ORDER_ANY,          /* It says nothing, and differs with replicas:
+                                 * all come at the end of an interval. */
+    MEASURE_ORDER_KEPT,         /* Likewise, but it is to be kept. */
+    MEASURE_ORDER_TIME,         /* Each comes when it happens, and does not
+                                 * wait for the end of an interval. */
+};
+
 struct measure_schema {
     const char *of;             /* The stage that gives the rows. */
+    enum measure_row_order order;
     bool has_key;
     struct measure_group_by group_by;   /* If so. */
     size_t n;
@@ -65,7 +75,8 @@ static_assert(offsetof(struct measure_row, values) == 64, "a cache line");
 #define MEASURE_ROW_INTERVAL 1
 /* With MEASURE_ROW_INTERVAL: there is no other interval. */
 #define MEASURE_ROW_LAST 2
-/* Not of a key: all rows that are not listed, added up. */
+/* Not of a key: all rows that are not listed, added up.  Columns that do not
+ * add up say nothing then.  There can be several, of replicas. */
 #define MEASURE_ROW_OTHER 4
 
 /* Bytes of a row, a power of 2 of at least 64. */
