@@ -52,13 +52,17 @@ measure_sources = \
 	lib/stream/measure-packet-runner.c \
 	lib/stream/measure-pipeline.c \
 	lib/stream/measure-ring.c \
+	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
 	lib/stream/measure-row-runner.c \
 	lib/stream/measure-source.c \
 	lib/stream/measure-stage.c \
 	lib/stages/measure-stage-write.c \
 	lib/stages/measure-stages.c \
-	lib/stages/measure-write-format.c
+	lib/stages/measure-write-csv.c \
+	lib/stages/measure-write-format.c \
+	lib/stages/measure-write-json.c \
+	lib/stages/measure-write-text.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -145,6 +149,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-packet-runner.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
+	lib/stream/measure-row-write.h \
 	lib/stream/measure-row.h \
 	lib/stream/measure-row-runner.h \
 	lib/stream/measure-slot.h \

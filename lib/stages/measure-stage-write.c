@@ -412,6 +412,7 @@ write_destroy(struct measure_stage *stage)
 
 static const struct measure_stage_argument arguments[] = {
     { "file", "PATH", "a file to write to, instead of standard output" },
+    { "heavy", "SHARE or RATE", "of json: from when on a key is heavy" },
     { NULL, NULL, NULL }
 };
 

@@ -1,2 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of formats: each line says that measure_write_NAME is one. */
+FORMAT(csv)
+FORMAT(json)
+FORMAT(text)
