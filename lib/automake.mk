@@ -51,12 +51,16 @@ measure_sources = \
 	lib/stream/measure-language.c \
 	lib/stream/measure-packet-runner.c \
 	lib/stream/measure-pipeline.c \
+	lib/stream/measure-key-table.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
 	lib/stream/measure-row-runner.c \
 	lib/stream/measure-source.c \
 	lib/stream/measure-stage.c \
+	lib/stages/measure-stage-count.c \
+	lib/stages/measure-stage-distinct.c \
+	lib/stages/measure-stage-where.c \
 	lib/stages/measure-stage-write.c \
 	lib/stages/measure-stages.c \
 	lib/stages/measure-write-csv.c \
@@ -147,6 +151,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-chain.h \
 	lib/stream/measure-language.h \
 	lib/stream/measure-packet-runner.h \
+	lib/stream/measure-key-table.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \

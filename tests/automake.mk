@@ -50,6 +50,9 @@ unit_tests = \
 	tests/unit/check-shared \
 	tests/unit/check-skew \
 	tests/unit/check-space-saving \
+	tests/unit/check-stages-keys \
+	tests/unit/check-stages-rows \
+	tests/unit/check-stages-write \
 	tests/unit/check-structure \
 	tests/unit/check-superspreader \
 	tests/unit/check-superspreaders \

@@ -1,3 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of stages: each line says that measure_stage_NAME is one. */
+STAGE(count)
+STAGE(distinct)
+STAGE(where)
 STAGE(write)
