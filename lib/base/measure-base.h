@@ -10,8 +10,9 @@
 /* Small things
  * ============
  *
- * Units of memory, the smaller and the larger of two numbers, the little
- * memory that cannot be done without, and text as printf() makes it.
+ * Units of memory, the smaller and the larger of two numbers, counters that
+ * others read, the little memory that cannot be done without, and text as
+ * printf() makes it.
  *
  * Thread safety: no shared state. */
 
@@ -28,6 +29,14 @@ static inline uint64_t
 measure_max(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
+}
+
+/* Adds to a counter that other threads read while this one, the only one that
+ * writes it, counts: no locked instruction, just no torn value. */
+static inline void
+measure_counter_add(uint64_t *counter, uint64_t value)
+{
+    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
 void *measure_check_memory(void *);

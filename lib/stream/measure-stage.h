@@ -160,18 +160,11 @@ struct measure_stage {
     /* It cannot go on, as with a full disk, and close() will say why.  Set by
      * measure_stage_fail(); atomic. */
     bool failed;
+
     /* What people should know of its arguments, or NULL: a constant string.
      * Written by its thread only; atomic. */
     const char *warning;
 };
-
-/* Adds to a counter of a stage, in its thread. */
-static inline void
-measure_counter_add(uint64_t *counter, uint64_t n)
-{
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n,
-                     __ATOMIC_RELAXED);
-}
 
 void *measure_stage_alloc(struct measure_stage *, size_t size);
 void measure_stage_free(struct measure_stage *, void *, size_t size);

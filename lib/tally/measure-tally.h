@@ -233,14 +233,6 @@ measure_tally_record(struct measure_tally *tally, size_t i)
     return &tally->waiting[(tally->n_fetched + i) % MEASURE_WAITING];
 }
 
-static inline void
-measure_counter_add(uint64_t *counter, uint64_t value)
-{
-    /* Counters are read by other threads while the packet thread, the only one
-     * that writes them, counts: no locked instruction, just no torn value. */
-    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
-}
-
 /* Adds up a burst of 'packets' packets of together 'bytes' bytes for the
  * totals of 'tally'.  Each of them must follow, as one that is fetched or one
  * that finds an entry of the flow cache, and then
