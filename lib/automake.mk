@@ -48,10 +48,10 @@ measure_sources = \
 	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c \
 	lib/stream/measure-chain.c \
+	lib/stream/measure-key-table.c \
 	lib/stream/measure-language.c \
 	lib/stream/measure-packet-runner.c \
 	lib/stream/measure-pipeline.c \
-	lib/stream/measure-key-table.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
@@ -149,9 +149,9 @@ measure_questions_HEADERS = \
 measure_streamdir = $(includedir)/ovs-measure/stream
 measure_stream_HEADERS = \
 	lib/stream/measure-chain.h \
+	lib/stream/measure-key-table.h \
 	lib/stream/measure-language.h \
 	lib/stream/measure-packet-runner.h \
-	lib/stream/measure-key-table.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \

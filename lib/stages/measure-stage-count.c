@@ -25,9 +25,9 @@ cast(struct measure_stage *stage)
 static char *
 count_set(struct measure_stage *stage, const char *name, const char *value)
 {
-    if (!name || !measure_group_by_parse(value, &stage->group_by)) {
-        return measure_format("%s%s: valid is by=%s", name ? "by=" : "",
-                              value, MEASURE_GROUP_BY_VALID);
+    (void) name;
+    if (!measure_group_by_parse(value, &stage->group_by)) {
+        return measure_format("valid is " MEASURE_GROUP_BY_VALID);
     }
     cast(stage)->has_group_by = true;
     return NULL;
@@ -69,8 +69,7 @@ add(struct count *count, enum measure_layout layout, const uint64_t *keys)
                                    batch->hashes[layout][i], 1, length)) {
             count->other_packets++;
             count->other_bytes += length;
-            __atomic_store_n(&count->stage.lost, count->stage.lost + 1,
-                             __ATOMIC_RELAXED);
+            measure_counter_add(&count->stage.lost, 1);
         }
     }
 }
@@ -102,7 +101,6 @@ give(struct count *count, uint64_t time_ns, enum measure_layout layout,
     row->layout = layout;
     row->flags = flags;
     row->n_present = N_COLUMNS;
-    row->replica = count->stage.replica;
     row->time_ns = time_ns;
     row->values[PACKETS] = packets;
     row->values[BYTES] = bytes;

@@ -28,13 +28,11 @@ static char *
 distinct_set(struct measure_stage *stage, const char *name, const char *value)
 {
     struct distinct *distinct = cast(stage);
-    bool of = name && !strcmp(name, "of");
+    bool of = !strcmp(name, "of");
 
-    if (!name || !measure_group_by_parse(value, (of ? &distinct->of
-                                                 : &stage->group_by))) {
-        return measure_format("%s%s%s: valid is %s=%s", name ? name : "",
-                              name ? "=" : "", value, name ? name : "of",
-                              MEASURE_GROUP_BY_VALID);
+    if (!measure_group_by_parse(value, (of ? &distinct->of
+                                        : &stage->group_by))) {
+        return measure_format("valid is " MEASURE_GROUP_BY_VALID);
     }
     if (of) {
         distinct->has_of = true;
@@ -127,8 +125,7 @@ add(struct distinct *distinct, enum measure_layout layout,
             || (table->n_used != n_before
                 && !add_new(distinct, layout, key))) {
             distinct->lost++;
-            __atomic_store_n(&distinct->stage.lost, distinct->stage.lost + 1,
-                             __ATOMIC_RELAXED);
+            measure_counter_add(&distinct->stage.lost, 1);
         }
     }
 }
@@ -163,7 +160,6 @@ distinct_interval(struct measure_stage *stage, uint64_t start_ns,
             memcpy(row->key, key, measure_key_words(layout) * sizeof *key);
             row->layout = layout;
             row->n_present = N_COLUMNS;
-            row->replica = stage->replica;
             row->time_ns = end_ns;
             row->values[DISTINCT] = *measure_row_packets(key, layout);
             /* Each of them could have been of a pair of this key. */

@@ -30,16 +30,13 @@ where_set(struct measure_stage *stage, const char *name, const char *value)
 {
     struct where *where = cast(stage);
 
+    (void) name;
     if (where->text) {
         measure_append(&where->text, ",");
     } else {
         where->text = measure_format("%s", "");
     }
-    if (name) {
-        measure_append(&where->text, "%s=%s", name, value);
-    } else {
-        measure_append(&where->text, "%s", value);
-    }
+    measure_append(&where->text, "%s", value);
     return NULL;
 }
 
@@ -154,14 +151,7 @@ where_destroy(struct measure_stage *stage)
 }
 
 static const struct measure_stage_argument arguments[] = {
-    { "source", "PREFIX", "address, or ADDRESS/BITS" },
-    { "destination", "PREFIX", "likewise" },
-    { "protocol", "NAME", "tcp, udp, icmp, icmp6, sctp or a number" },
-    { "source-port", "0 to 65535", "port of TCP, UDP or SCTP" },
-    { "destination-port", "0 to 65535", "likewise" },
-    { "port", "NAME", "port of the switch" },
-    { "vlan", "0 to 4095", "0 for packets without a tag" },
-    { "tunnel", "0 to 4294967295", "of packets that came out of a tunnel" },
+    { "", "FILTER", MEASURE_FILTER_VALID },
     { NULL, NULL, NULL }
 };
 

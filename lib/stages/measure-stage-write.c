@@ -53,7 +53,7 @@ set_format(struct write *write, const char *name)
     char *error;
 
     if (write->w) {
-        return measure_format("%s: there is a format already, %s", name,
+        return measure_format("there is a format already, %s",
                               write->w->format->name);
     }
     for (size_t i = 0; measure_write_formats[i]; i++) {
@@ -66,7 +66,7 @@ set_format(struct write *write, const char *name)
             return NULL;
         }
     }
-    error = measure_format("%s: unknown format; valid is ", name);
+    error = measure_format("unknown format: valid is ");
     for (size_t i = 0; measure_write_formats[i]; i++) {
         measure_append(&error, "%s%s", i ? ", " : "",
                        measure_write_formats[i]->name);
@@ -85,24 +85,23 @@ write_set(struct measure_stage *stage, const char *name, const char *value)
     }
     if (!strcmp(name, "file")) {
         if (!*value) {
-            return measure_format("file=: valid is the path of a file");
+            return measure_format("valid is the path of a file");
         }
         free(write->path);
         write->path = measure_check_memory(strdup(value));
         return NULL;
     }
     if (!write->w) {
-        return measure_format("%s=%s: the format must come first, as in "
-                              "\"write json %s=%s\"", name, value, name,
-                              value);
+        return measure_format("the format must come before it, as in \"write "
+                              "json %s=%s\"", name, value);
     }
     argument = write->w->format->arguments;
     while (argument && *argument && strcmp(*argument, name)) {
         argument++;
     }
     if (!argument || !*argument) {
-        return measure_format("%s=%s: the format %s takes no such argument",
-                              name, value, write->w->format->name);
+        return measure_format("the format %s takes no %s=",
+                              write->w->format->name, name);
     }
     return write->w->format->set(write->w, name, value);
 }
@@ -155,6 +154,15 @@ write_open(struct measure_stage *stage)
     }
     write->opened = true;
     return w->format->open ? w->format->open(w) : NULL;
+}
+
+/* Lets the pipeline know of an error, which close() will tell. */
+static void
+check(struct write *write)
+{
+    if (write->w->error) {
+        measure_stage_fail(&write->stage);
+    }
 }
 
 /* Rows. */
@@ -280,6 +288,7 @@ write_row(struct measure_stage *stage, const struct measure_row *row)
     if (schema->order == MEASURE_ORDER_TIME) {
         write->w->format->rows(write->w, &row, 1, NULL);
         write->dirty = true;
+        check(write);
         return;
     }
     for (size_t i = 0; i < row->n_present; i++) {
@@ -319,6 +328,7 @@ flush(struct write *write)
         w->error = errno ? errno : EIO;
     }
     write->dirty = false;
+    check(write);
 }
 
 static void
@@ -350,6 +360,7 @@ write_packets(struct measure_stage *stage, struct measure_batch *batch)
 
     write->w->format->packets(write->w, batch);
     write->dirty = true;
+    check(write);
     if (batch->n < MEASURE_BATCH / 2) {
         /* No more are waiting, or few pass a filter: people look at it. */
         flush(write);
@@ -411,6 +422,7 @@ write_destroy(struct measure_stage *stage)
 }
 
 static const struct measure_stage_argument arguments[] = {
+    { "", "FORMAT", "text, json, csv or another, see measure-write-format.h" },
     { "file", "PATH", "a file to write to, instead of standard output" },
     { "heavy", "SHARE or RATE", "of json: from when on a key is heavy" },
     { NULL, NULL, NULL }

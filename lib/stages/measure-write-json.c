@@ -36,13 +36,13 @@ json_set(struct measure_write *w, const char *name, const char *value)
 {
     struct write_json *json = cast(w);
 
+    (void) name;
     configure(json);
     return (measure_config_set(&json->config, MEASURE_SETTING_HEAVY_HITTER,
                                value)
             ? NULL
-            : measure_format("%s=%s: valid is what measure-heavy-hitter "
-                             "takes, as 1%%, 10Mbps or 1000pps", name,
-                             value));
+            : measure_format("valid is what measure-heavy-hitter takes, as "
+                             "1%%, 10Mbps or 1000pps"));
 }
 
 static char *

@@ -243,7 +243,7 @@ check_stage_begin(struct measure_stage *stage, const char *text,
         size_t length = value ? value - word : 0;
 
         while (value && a && a->name
-               && (strncmp(a->name, word, length)
+               && (!*a->name || strncmp(a->name, word, length)
                    || a->name[length])) {
             a++;
         }
