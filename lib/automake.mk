@@ -55,14 +55,20 @@ measure_sources = \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
+	lib/stream/measure-row-map.c \
 	lib/stream/measure-row-runner.c \
 	lib/stream/measure-source.c \
 	lib/stream/measure-stage.c \
 	lib/stages/measure-stage-count.c \
 	lib/stages/measure-stage-distinct.c \
+	lib/stages/measure-stage-ewma.c \
+	lib/stages/measure-stage-histogram.c \
+	lib/stages/measure-stage-top.c \
 	lib/stages/measure-stage-where.c \
+	lib/stages/measure-stage-window.c \
 	lib/stages/measure-stage-write.c \
 	lib/stages/measure-stages.c \
+	lib/stages/measure-write-alerts.c \
 	lib/stages/measure-write-csv.c \
 	lib/stages/measure-write-format.c \
 	lib/stages/measure-write-json.c \
@@ -156,6 +162,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \
 	lib/stream/measure-row.h \
+	lib/stream/measure-row-map.h \
 	lib/stream/measure-row-runner.h \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-source.h \

@@ -422,9 +422,12 @@ write_destroy(struct measure_stage *stage)
 }
 
 static const struct measure_stage_argument arguments[] = {
-    { "", "FORMAT", "text, json, csv or another, see measure-write-format.h" },
+    { "", "FORMAT", "text (by default), json, csv or alerts" },
     { "file", "PATH", "a file to write to, instead of standard output" },
-    { "heavy", "SHARE or RATE", "of json: from when on a key is heavy" },
+    { "heavy", "SHARE or RATE", "json: from when on a key is heavy" },
+    { "threshold", "NUMBER", "alerts: from when on a row is an alert" },
+    { "of", "COLUMN", "alerts: whose number; packets by default, or the "
+      "first" },
     { NULL, NULL, NULL }
 };
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The format 'alerts' of the stage 'write': an alert for each large row. */
+
+#include <config.h>
+
+#include <stdlib.h>
+
+#include "base/measure-number.h"
+#include "stages/measure-write-format.h"
+#include "stream/measure-row-write.h"
+
+#define NS_PER_MS 1000000
+#define NAME_SIZE 64
+
+struct write_alerts {
+    struct measure_write w;
+    struct measure_text text;
+    char of[NAME_SIZE];
+    uint64_t threshold;
+    bool has_threshold;
+    size_t column;
+    int error_column;           /* By how much it may be too low, or -1. */
+    uint64_t sequence;          /* Of the last one. */
+};
+
+static struct write_alerts *
+cast(struct measure_write *w)
+{
+    return MEASURE_STAGE_CAST(struct write_alerts, w);
+}
+
+static char *
+alerts_set(struct measure_write *w, const char *name, const char *value)
+{
+    struct write_alerts *alerts = cast(w);
+
+    if (!strcmp(name, "threshold")) {
+        alerts->has_threshold = measure_integer_parse(value, 1, INT64_MAX,
+                                                      &alerts->threshold);
+        return (alerts->has_threshold ? NULL
+                : measure_format("valid is a number from 1 on"));
+    }
+    if (!*value || strlen(value) >= sizeof alerts->of) {
+        return measure_format("valid is the name of a column");
+    }
+    strcpy(alerts->of, value);
+    return NULL;
+}
+
+static char *
+alerts_begin(struct measure_write *w)
+{
+    struct write_alerts *alerts = cast(w);
+    int column = measure_schema_find(w->input,
+                                     *alerts->of ? alerts->of : "packets");
+
+    if (!alerts->has_threshold) {
+        return measure_format("alerts: needs threshold=, a number from 1 on");
+    }
+    if (column < 0 && *alerts->of) {
+        char *error = measure_format("of=%s: %s has no such column; valid is ",
+                                     alerts->of, w->input->of);
+
+        for (size_t i = 0; i < w->input->n; i++) {
+            measure_append(&error, "%s%s", i ? ", " : "",
+                           w->input->columns[i].name);
+        }
+        return error;
+    }
+    alerts->column = column < 0 ? 0 : column;
+    alerts->error_column = -1;
+    for (size_t i = 0; i < w->input->n; i++) {
+        if (w->input->columns[i].kind == MEASURE_COLUMN_ERROR
+            && w->input->columns[i].error_of == alerts->column) {
+            alerts->error_column = i;
+        }
+    }
+    return NULL;
+}
+
+/* Counts can be too low, never too high: what is at the threshold is so
+ * whatever the error. */
+static bool
+is_alert(const struct write_alerts *alerts, const struct measure_row *row)
+{
+    const struct measure_column *column;
+    uint64_t value;
+    double decimal;
+
+    if (row->flags & MEASURE_ROW_OTHER || alerts->column >= row->n_present) {
+        return false;
+    }
+    column = &alerts->w.input->columns[alerts->column];
+    value = row->values[alerts->column];
+    if (column->kind == MEASURE_COLUMN_DECIMAL) {
+        memcpy(&decimal, &value, sizeof decimal);
+        return decimal >= alerts->threshold;
+    }
+    return value >= alerts->threshold;
+}
+
+static void
+put_member(struct measure_text *t, const char *name, uint64_t value)
+{
+    measure_text_put(t, ",\"");
+    measure_text_put(t, name);
+    measure_text_put(t, "\":");
+    measure_text_put_uint(t, value);
+}
+
+static void
+put_value(struct write_alerts *alerts, const struct measure_row *row)
+{
+    const struct measure_column *column
+        = &alerts->w.input->columns[alerts->column];
+    uint64_t value = row->values[alerts->column];
+
+    if (column->kind == MEASURE_COLUMN_DECIMAL) {
+        char s[352];
+        double decimal;
+
+        memcpy(&decimal, &value, sizeof decimal);
+        measure_decimal_format(s, sizeof s, 3, decimal);
+        measure_text_put(&alerts->text, ",\"value\":");
+        measure_text_put(&alerts->text, s);
+    } else {
+        put_member(&alerts->text, "value", value);
+    }
+}
+
+static void
+put_alert(struct write_alerts *alerts, const struct measure_row *row,
+          const struct measure_write_interval *interval)
+{
+    const struct measure_schema *schema = alerts->w.input;
+    const char *unit = schema->columns[alerts->column].name;
+    struct measure_row_style style = {
+        .schema = schema, .ports = alerts->w.stage->ports,
+    };
+    struct measure_text *t = &alerts->text;
+    uint64_t error = (alerts->error_column >= 0
+                      && alerts->error_column < row->n_present
+                      ? row->values[alerts->error_column] : 0);
+    char *rule;
+
+    measure_text_put(t, "{\"sequence\":");
+    measure_text_put_uint(t, ++alerts->sequence);
+    measure_text_put(t, ",\"task\":");
+    measure_text_put_json(t, schema->of);
+    if (interval) {
+        put_member(t, "interval", interval->number);
+    }
+    put_member(t, "time-ms", row->time_ns / NS_PER_MS);
+    if (schema->has_key) {
+        measure_text_put(t, ",\"key\":{");
+        measure_row_write_json_key(t, &style, row);
+        measure_text_put(t, "}");
+    }
+    measure_text_put(t, ",\"unit\":");
+    measure_text_put_json(t, unit);
+    put_value(alerts, row);
+    measure_text_put(t, error ? ",\"exact\":false,\"estimate\":\"lower-bound\""
+                     : ",\"exact\":true");
+    if (error) {
+        put_member(t, "value-error-max", error);
+    }
+    put_member(t, "threshold", alerts->threshold);
+    rule = measure_format("%s of %s at or above threshold=%llu", unit,
+                          schema->of, (unsigned long long) alerts->threshold);
+    measure_text_put(t, ",\"rule\":");
+    measure_text_put_json(t, rule);
+    free(rule);
+    measure_text_put(t, "}\n");
+}
+
+static void
+alerts_rows(struct measure_write *w, const struct measure_row *const *rows,
+            size_t n, const struct measure_write_interval *interval)
+{
+    struct write_alerts *alerts = cast(w);
+
+    for (size_t i = 0; i < n; i++) {
+        if (is_alert(alerts, rows[i])) {
+            put_alert(alerts, rows[i], interval);
+        }
+    }
+    measure_write_put(w, alerts->text.data, alerts->text.length);
+    alerts->text.length = 0;
+}
+
+static void
+alerts_destroy(struct measure_write *w)
+{
+    measure_text_destroy(&cast(w)->text);
+}
+
+static const char *const arguments[] = { "threshold", "of", NULL };
+
+const struct measure_write_format measure_write_alerts = {
+    .name = "alerts",
+    .summary = "an object of JSON in each line, for each row at a threshold",
+    .takes = MEASURE_TAKES_ROWS,
+    .size = sizeof(struct write_alerts),
+    .arguments = arguments,
+    .set = alerts_set,
+    .begin = alerts_begin,
+    .rows = alerts_rows,
+    .destroy = alerts_destroy,
+};
