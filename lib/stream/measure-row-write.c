@@ -149,7 +149,7 @@ struct cell {
     const char *name;
     const char *text;           /* 'buffer' or another; NULL if absent. */
     bool is_number;
-    char buffer[INET6_ADDRSTRLEN + 8];
+    char buffer[INET6_ADDRSTRLEN + 16];
 };
 
 #define KEY_CELLS 8
@@ -173,6 +173,32 @@ set_address(struct cell *cell, enum measure_family family,
               cell->buffer, INET6_ADDRSTRLEN);
     if (bits < size) {
         snprintf(cell->buffer + strlen(cell->buffer), 8, "/%u", bits);
+    }
+}
+
+/* An address, with the port if the key has it: "[2001:db8::1]:53". */
+static void
+set_end(struct cell *cell, const struct measure_group_by *group_by,
+        const struct measure_fields *fields, bool source)
+{
+    uint16_t port = source ? fields->source_port : fields->destination_port;
+    struct cell address;
+
+    set_address(&address, fields->family,
+                source ? fields->source : fields->destination,
+                source ? group_by->source_prefix
+                : group_by->destination_prefix);
+    cell->text = cell->buffer;
+    if (!(group_by->fields & (source ? MEASURE_FIELD_SOURCE_PORT
+                              : MEASURE_FIELD_DESTINATION_PORT))
+        || (!fields->source_port && !fields->destination_port)) {
+        memcpy(cell->buffer, address.buffer, sizeof cell->buffer);
+    } else if (fields->family == MEASURE_IPV6) {
+        snprintf(cell->buffer, sizeof cell->buffer, "[%.49s]:%u",
+                 address.buffer, port);
+    } else {
+        snprintf(cell->buffer, sizeof cell->buffer, "%.49s:%u",
+                 address.buffer, port);
     }
 }
 
@@ -206,7 +232,8 @@ next_cell(struct cell *cells, size_t *n, const char *name)
 }
 
 /* Makes a cell for each field of 'group_by', whose text is NULL if 'fields'
- * does not have it.  'for_people' names protocols.  Returns how many. */
+ * does not have it.  'for_people' names protocols, and puts ports behind their
+ * addresses.  Returns how many. */
 static size_t
 key_cells(const struct measure_group_by *group_by,
           const struct measure_fields *fields,
@@ -217,12 +244,26 @@ key_cells(const struct measure_group_by *group_by,
     size_t n = 0;
 
     if (shown & MEASURE_FIELD_SOURCE) {
-        set_address(next_cell(cells, &n, "source"), fields->family,
-                    fields->source, group_by->source_prefix);
+        struct cell *cell = next_cell(cells, &n, "source");
+
+        if (for_people) {
+            set_end(cell, group_by, fields, true);
+            shown &= ~MEASURE_FIELD_SOURCE_PORT;
+        } else {
+            set_address(cell, fields->family, fields->source,
+                        group_by->source_prefix);
+        }
     }
     if (shown & MEASURE_FIELD_DESTINATION) {
-        set_address(next_cell(cells, &n, "destination"), fields->family,
-                    fields->destination, group_by->destination_prefix);
+        struct cell *cell = next_cell(cells, &n, "destination");
+
+        if (for_people) {
+            set_end(cell, group_by, fields, false);
+            shown &= ~MEASURE_FIELD_DESTINATION_PORT;
+        } else {
+            set_address(cell, fields->family, fields->destination,
+                        group_by->destination_prefix);
+        }
     }
     if (shown & MEASURE_FIELD_PROTOCOL) {
         struct cell *cell = next_cell(cells, &n, "protocol");
@@ -918,6 +959,18 @@ put_title(struct measure_text *t, const struct measure_row_style *style,
     measure_text_put(t, "\n");
 }
 
+/* Returns true if 'row', of all that is not listed, says nothing. */
+static bool
+is_blank(const struct measure_schema *schema, const struct measure_row *row)
+{
+    for (size_t i = 0; i < schema->n; i++) {
+        if (has_value(schema, row, i) && row->values[i]) {
+            return false;
+        }
+    }
+    return row->flags & MEASURE_ROW_OTHER;
+}
+
 /* Appends a table of the 'n' 'rows' of 'interval', and an empty line. */
 void
 measure_row_write_table(struct measure_text *t,
@@ -932,6 +985,10 @@ measure_row_write_table(struct measure_text *t,
 
     for (size_t i = 0; i < n; i++) {
         n_others += (rows[i]->flags & MEASURE_ROW_OTHER) != 0;
+    }
+    if (n_others == 1 && is_blank(style->schema, rows[n - 1])) {
+        n--;
+        n_others = 0;
     }
     put_title(t, style, n - n_others, interval);
     make_columns(&table, rows, n);
@@ -975,33 +1032,6 @@ measure_row_write_table(struct measure_text *t,
 
 /* Text: a line. */
 
-static void
-put_end(struct measure_text *t, const struct measure_group_by *group_by,
-        const struct measure_fields *fields, bool source)
-{
-    bool has_port = (group_by->fields
-                     & (source ? MEASURE_FIELD_SOURCE_PORT
-                        : MEASURE_FIELD_DESTINATION_PORT));
-    uint16_t port = source ? fields->source_port : fields->destination_port;
-    bool bracket = has_port && fields->family == MEASURE_IPV6;
-    struct cell cell;
-
-    /* What has no ports at all. */
-    has_port = has_port && (fields->source_port || fields->destination_port);
-    bracket = bracket && has_port;
-    set_address(&cell, fields->family,
-                source ? fields->source : fields->destination,
-                source ? group_by->source_prefix
-                : group_by->destination_prefix);
-    measure_text_put(t, bracket ? "[" : "");
-    measure_text_put(t, cell.text);
-    measure_text_put(t, bracket ? "]" : "");
-    if (has_port) {
-        measure_text_put(t, ":");
-        measure_text_put_uint(t, port);
-    }
-}
-
 /* Appends a key in words, as "10.0.0.1:1024 > 10.0.0.2:80 tcp"; if 'last',
  * what is often not there, as " vlan 5", or else all the rest. */
 static void
@@ -1013,31 +1043,22 @@ put_key_line(struct measure_text *t, const struct measure_group_by *group_by,
     struct cell cells[KEY_CELLS];
     size_t n = key_cells(group_by, fields, ports, true, cells);
 
-    if (!last && ends & MEASURE_FIELD_SOURCE) {
-        measure_text_put(t, ends == MEASURE_FIELDS_PAIR ? " " : " source ");
-        put_end(t, group_by, fields, true);
-    }
-    if (!last && ends & MEASURE_FIELD_DESTINATION) {
-        measure_text_put(t, (ends == MEASURE_FIELDS_PAIR ? " > "
-                             : " destination "));
-        put_end(t, group_by, fields, false);
-    }
     for (size_t i = 0; i < n; i++) {
         const char *name = cells[i].name;
         bool is_last = (!strcmp(name, "vlan") || !strcmp(name, "tunnel")
                         || !strcmp(name, "port"));
 
-        if (is_last != last || !cells[i].text
-            || !strcmp(name, "source") || !strcmp(name, "destination")
-            || (!strcmp(name, "source-port") && ends & MEASURE_FIELD_SOURCE)
-            || (!strcmp(name, "destination-port")
-                && ends & MEASURE_FIELD_DESTINATION)) {
+        if (is_last != last || !cells[i].text) {
             continue;
         }
-        measure_text_put(t, " ");
-        if (strcmp(name, "protocol") || cells[i].is_number) {
-            put_head(t, name, false);
+        if (ends == MEASURE_FIELDS_PAIR && i < 2) {
+            measure_text_put(t, i ? " > " : " ");
+        } else {
             measure_text_put(t, " ");
+            if (strcmp(name, "protocol") || cells[i].is_number) {
+                put_head(t, name, false);
+                measure_text_put(t, " ");
+            }
         }
         measure_text_put(t, cells[i].text);
     }
