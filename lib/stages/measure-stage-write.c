@@ -229,16 +229,17 @@ write_rows(struct write *write, struct measure_write_interval *interval,
     const struct measure_row **rows;
     size_t i = write->n_rows;
 
-    if (!n) {
+    if (!w->input || w->input->order == MEASURE_ORDER_TIME
+        || (!n && write->cut)) {
         return;
     }
-    rows = measure_xzalloc(n * sizeof *rows);
+    rows = measure_xzalloc((n + 1) * sizeof *rows);
     for (struct chunk *chunk = write->chunks; chunk; chunk = chunk->next) {
         for (size_t j = chunk->n; j-- > 0; ) {
             rows[--i] = (const void *) chunk_row(write, chunk, j);
         }
     }
-    if (w->input->order == MEASURE_ORDER_ANY) {
+    if (write->n_rows && w->input->order == MEASURE_ORDER_ANY) {
         qsort(rows, write->n_rows, sizeof *rows, compare_rows);
     }
     if (last && write->has_other) {

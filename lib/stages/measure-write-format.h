@@ -61,8 +61,8 @@ struct measure_write_format {
 
     void (*packets)(struct measure_write *, struct measure_batch *);
 
-    /* Some rows, in order.  'interval' is NULL for rows that come when they
-     * happen. */
+    /* Some rows, in order, or none if that is all that an interval has.
+     * 'interval' is NULL for rows that come when they happen. */
     void (*rows)(struct measure_write *, const struct measure_row *const *,
                  size_t n, const struct measure_write_interval *interval);
 
