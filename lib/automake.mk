@@ -50,7 +50,9 @@ measure_sources = \
 	lib/stream/measure-chain.c \
 	lib/stream/measure-key-table.c \
 	lib/stream/measure-language.c \
+	lib/stream/measure-packet-make.c \
 	lib/stream/measure-packet-runner.c \
+	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
@@ -157,7 +159,9 @@ measure_stream_HEADERS = \
 	lib/stream/measure-chain.h \
 	lib/stream/measure-key-table.h \
 	lib/stream/measure-language.h \
+	lib/stream/measure-packet-make.h \
 	lib/stream/measure-packet-runner.h \
+	lib/stream/measure-pcapng.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \

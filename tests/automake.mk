@@ -39,8 +39,10 @@ unit_tests = \
 	tests/unit/check-oracle \
 	tests/unit/check-output \
 	tests/unit/check-pace \
+	tests/unit/check-packet-make \
 	tests/unit/check-pipeline \
 	tests/unit/check-parse \
+	tests/unit/check-pcapng \
 	tests/unit/check-quantiles \
 	tests/unit/check-raise \
 	tests/unit/check-record \
@@ -92,6 +94,7 @@ LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
 tests_unit_check_ring_LDADD = $(LDADD) -lpthread
