@@ -74,6 +74,7 @@ measure_sources = \
 	lib/stages/measure-write-csv.c \
 	lib/stages/measure-write-format.c \
 	lib/stages/measure-write-json.c \
+	lib/stages/measure-write-pcapng.c \
 	lib/stages/measure-write-text.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la

@@ -39,6 +39,7 @@ unit_tests = \
 	tests/unit/check-oracle \
 	tests/unit/check-output \
 	tests/unit/check-pace \
+	tests/unit/check-packet-filter \
 	tests/unit/check-packet-make \
 	tests/unit/check-pipeline \
 	tests/unit/check-parse \
@@ -93,6 +94,11 @@ AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
+tests_unit_check_packet_filter_SOURCES = tests/unit/check-packet-filter.c \
+	utilities/stream/stream-pcap-filter.c
+tests_unit_check_packet_filter_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/utilities/stream
+tests_unit_check_packet_filter_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread

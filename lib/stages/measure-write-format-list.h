@@ -3,4 +3,5 @@
 FORMAT(alerts)
 FORMAT(csv)
 FORMAT(json)
+FORMAT(pcapng)
 FORMAT(text)

@@ -59,23 +59,32 @@ put32(uint8_t *p, uint32_t value)
     put16(p + 2, value);
 }
 
-/* The sum of the words of 16 bits at 'p'.  'size' is even. */
-static uint32_t
-sum_words(const uint8_t *p, size_t size, uint32_t sum)
+/* Adds the words at 'p', of 'size' bytes, a multiple of 4, to 'sum'.  A
+ * checksum does not depend on the order of bytes and can be made of larger
+ * words (RFC 1071): these are as they are in memory. */
+static inline uint64_t
+sum_words(const uint8_t *p, size_t size, uint64_t sum)
 {
-    for (size_t i = 0; i < size; i += 2) {
-        sum += p[i] << 8 | p[i + 1];
+    for (size_t i = 0; i < size; i += 4) {
+        uint32_t word;
+
+        memcpy(&word, p + i, sizeof word);
+        sum += word;
     }
     return sum;
 }
 
-static uint16_t
-finish_checksum(uint32_t sum)
+static inline void
+put_sum(uint8_t *p, uint64_t sum)
 {
-    while (sum >> 16) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    return ~sum;
+    uint16_t checksum;
+
+    sum = (sum & UINT32_MAX) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    checksum = ~sum;
+    memcpy(p, &checksum, sizeof checksum);
 }
 
 static bool
@@ -132,11 +141,11 @@ put_ethernet(struct maker *m, uint8_t *frame)
 }
 
 /* Sums what the checksum of a transport header has besides the header. */
-static uint32_t
+static uint64_t
 sum_pseudo_header(const struct maker *m)
 {
     size_t size = m->fields.family == MEASURE_IPV4 ? 4 : 16;
-    uint32_t sum = m->fields.protocol + m->room;
+    uint64_t sum = htonl(m->fields.protocol + m->room);
 
     sum = sum_words(m->fields.source, size, sum);
     return sum_words(m->fields.destination, size, sum);
@@ -146,10 +155,10 @@ sum_pseudo_header(const struct maker *m)
  * cut has none. */
 static void
 put_checksum(const struct maker *m, size_t size, uint8_t *checksum,
-             uint32_t sum)
+             uint64_t sum)
 {
     if (size <= m->room) {
-        put16(checksum, finish_checksum(sum_words(m->transport, size, sum)));
+        put_sum(checksum, sum_words(m->transport, size, sum));
     }
 }
 
@@ -275,7 +284,7 @@ put_ipv4(struct maker *m)
     ip[9] = m->fields.protocol;
     memcpy(ip + 12, m->fields.source, 4);
     memcpy(ip + 16, m->fields.destination, 4);
-    put16(ip + 10, finish_checksum(sum_words(ip, IPV4_SIZE, 0)));
+    put_sum(ip + 10, sum_words(ip, IPV4_SIZE, 0));
 }
 
 static void

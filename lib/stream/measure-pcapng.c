@@ -6,6 +6,7 @@
 #include "stream/measure-pcapng.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,8 @@ struct interface {
 };
 
 struct measure_pcapng {
-    FILE *stream;
+    measure_pcapng_put *put;
+    void *aux;
     struct interface interfaces[MEASURE_MAX_PORT + 1];  /* By port. */
     uint32_t n_interfaces;
     struct source *sources;
@@ -138,7 +140,7 @@ end(struct measure_pcapng *pcapng, struct block *b)
     put_le32(b, n);
     b->n = n - 4;
     put_le32(b, n);
-    fwrite(b->bytes, 1, n, pcapng->stream);
+    pcapng->put(pcapng->aux, b->bytes, n);
 }
 
 static void
@@ -185,15 +187,15 @@ write_interface(struct measure_pcapng *pcapng, const char *name,
     return pcapng->n_interfaces++;
 }
 
-/* Begins a capture in 'stream', which remains the caller's, made by 'program'
- * (as "ovs-measure-stream 1.0").  Returns a writer that the caller destroys
- * before it closes 'stream'. */
+/* Begins a capture made by 'program', of which 'put' is given each block, with
+ * 'aux'.  Returns a writer, which the caller destroys. */
 struct measure_pcapng *
-measure_pcapng_create(FILE *stream, const char *program)
+measure_pcapng_create(measure_pcapng_put *put, void *aux, const char *program)
 {
     struct measure_pcapng *pcapng = measure_xzalloc(sizeof *pcapng);
 
-    pcapng->stream = stream;
+    pcapng->put = put;
+    pcapng->aux = aux;
     write_section(pcapng, program);
     write_interface(pcapng, MEASURE_PCAPNG_STREAM,
                     "All packets, in the statistics");

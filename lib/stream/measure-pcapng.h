@@ -4,8 +4,6 @@
 #ifndef MEASURE_PCAPNG_H
 #define MEASURE_PCAPNG_H 1
 
-#include <stdio.h>
-
 #include "key/measure-switch-port.h"
 #include "stream/measure-packet-make.h"
 
@@ -41,8 +39,8 @@
  *
  * Memory: 64 KiB, the names of interfaces, and 72 bytes for each source.
  *
- * Errors are those of the FILE: a writer does not look at them, its user does,
- * by ferror().
+ * Each block is given to a function of the user as one piece, who keeps what
+ * goes wrong.
  *
  * Thread safety: a writer belongs to one thread. */
 
@@ -51,7 +49,10 @@
 
 struct measure_pcapng;
 
-struct measure_pcapng *measure_pcapng_create(FILE *, const char *program);
+typedef void measure_pcapng_put(void *aux, const void *block, size_t size);
+
+struct measure_pcapng *measure_pcapng_create(measure_pcapng_put *, void *aux,
+                                             const char *program);
 void measure_pcapng_packet(struct measure_pcapng *,
                            const struct measure_slot *, uint32_t source,
                            const struct measure_port_names *);
