@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/check-aggregate \
 	tests/unit/check-alert \
 	tests/unit/check-bounds \
+	tests/unit/check-capture \
 	tests/unit/check-changes \
 	tests/unit/check-config \
 	tests/unit/check-count-array \
@@ -65,6 +66,7 @@ unit_tests = \
 	tests/unit/check-tally \
 	tests/unit/check-texts \
 	tests/unit/fuzz-language \
+	tests/unit/fuzz-capture \
 	tests/unit/fuzz-parse
 # Those that start threads.
 threaded_tests = \
@@ -94,12 +96,23 @@ AM_CFLAGS += $(CHECK_CFLAGS)
 LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
+tests_unit_check_capture_SOURCES = tests/unit/check-capture.c \
+	utilities/stream/stream-capture.c
+tests_unit_check_capture_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/utilities/stream
+tests_unit_check_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_packet_filter_SOURCES = tests/unit/check-packet-filter.c \
 	utilities/stream/stream-pcap-filter.c
 tests_unit_check_packet_filter_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_check_packet_filter_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_fuzz_capture_SOURCES = tests/unit/fuzz-capture.c \
+	utilities/stream/stream-capture.c \
+	utilities/stream/stream-pcap-filter.c
+tests_unit_fuzz_capture_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/utilities/stream
+tests_unit_fuzz_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
@@ -211,6 +224,7 @@ replay_tests = \
 long_tests = \
 	'tests/replay/soak --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/check-oracle --minutes=10' \
+	'$$MEASURE_BUILD/tests/unit/fuzz-capture --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10'
 
 # Open vSwitch's own tests.
