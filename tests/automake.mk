@@ -66,6 +66,7 @@ unit_tests = \
 	tests/unit/check-tally \
 	tests/unit/check-texts \
 	tests/unit/fuzz-language \
+	tests/unit/check-write-pcapng \
 	tests/unit/fuzz-capture \
 	tests/unit/fuzz-parse
 # Those that start threads.
@@ -75,6 +76,8 @@ threaded_tests = \
 	tests/unit/check-ring \
 	tests/unit/check-pipeline \
 	tests/unit/check-shared
+	tests/unit/check-shared \
+	tests/unit/check-write-pcapng
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
 	tests/unit/check-common.h \
@@ -107,6 +110,11 @@ tests_unit_check_packet_filter_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_check_packet_filter_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_check_write_pcapng_SOURCES = tests/unit/check-write-pcapng.c \
+	utilities/stream/stream-pcap-filter.c
+tests_unit_check_write_pcapng_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/utilities/stream
+tests_unit_check_write_pcapng_LDADD = $(LDADD) $(PCAP_LIBS) -lpthread
 tests_unit_fuzz_capture_SOURCES = tests/unit/fuzz-capture.c \
 	utilities/stream/stream-capture.c \
 	utilities/stream/stream-pcap-filter.c

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "stages/measure-write-format.h"
 #include "stream/measure-pcapng.h"
@@ -11,6 +12,7 @@
 struct write_pcapng {
     struct measure_write w;
     struct measure_pcapng *pcapng;
+    bool waited_for;            /* Somebody reads it while it is written. */
 };
 
 static struct write_pcapng *
@@ -25,8 +27,8 @@ put_block(void *w, const void *block, size_t size)
     measure_write_put(w, block, size);
 }
 
-/* The stage flushes when few packets are waiting.  A reader also needs the
- * beginning at once, and what came before a pause. */
+/* A reader of a pipe needs the beginning at once, and the last packets before a
+ * pause, however many came with them. */
 static void
 flush(struct measure_write *w)
 {
@@ -38,6 +40,10 @@ flush(struct measure_write *w)
 static char *
 write_pcapng_open(struct measure_write *w)
 {
+    struct stat s;
+
+    cast(w)->waited_for = (fstat(fileno(w->file), &s)
+                           || !S_ISREG(s.st_mode));
     cast(w)->pcapng = measure_pcapng_create(put_block, w, "ovs-measure");
     flush(w);
     return NULL;
@@ -49,6 +55,9 @@ write_pcapng_packets(struct measure_write *w, struct measure_batch *batch)
     for (size_t i = 0; i < batch->n; i++) {
         measure_pcapng_packet(cast(w)->pcapng, batch->records[i],
                               batch->source, w->stage->ports);
+    }
+    if (cast(w)->waited_for) {
+        flush(w);
     }
 }
 
