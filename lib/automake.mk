@@ -11,6 +11,7 @@ measure_sources = \
 	lib/base/measure-number.c \
 	lib/base/measure-output.c \
 	lib/base/measure-pace.c \
+	lib/base/measure-units.c \
 	lib/key/measure-filter.c \
 	lib/key/measure-group-by.c \
 	lib/key/measure-parse.c \
@@ -54,6 +55,7 @@ measure_sources = \
 	lib/stream/measure-packet-runner.c \
 	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
+	lib/stream/measure-flow-state.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
@@ -76,6 +78,13 @@ measure_sources = \
 	lib/stages/measure-write-json.c \
 	lib/stages/measure-write-pcapng.c \
 	lib/stages/measure-write-text.c
+	lib/stages/measure-stage-features.c \
+	lib/stages/measure-stage-flowlets.c \
+	lib/stages/measure-stage-half-open.c \
+	lib/stages/measure-stage-microbursts.c \
+	lib/stages/measure-stage-out-of-order.c \
+	lib/stages/measure-stage-rtt.c \
+	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -104,7 +113,8 @@ measure_base_HEADERS = \
 	lib/base/measure-number.h \
 	lib/base/measure-output.h \
 	lib/base/measure-pace.h \
-	lib/base/measure-top.h
+	lib/base/measure-top.h \
+	lib/base/measure-units.h
 measure_keydir = $(includedir)/ovs-measure/key
 measure_key_HEADERS = \
 	lib/key/measure-filter.h \
@@ -163,6 +173,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-packet-make.h \
 	lib/stream/measure-packet-runner.h \
 	lib/stream/measure-pcapng.h \
+	lib/stream/measure-flow-state.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \
