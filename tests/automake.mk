@@ -29,6 +29,8 @@ unit_tests = \
 	tests/unit/check-cuckoo \
 	tests/unit/check-expectations \
 	tests/unit/check-flow-cache \
+	tests/unit/check-flow-stages \
+	tests/unit/check-flow-state \
 	tests/unit/check-group-cache \
 	tests/unit/check-growth \
 	tests/unit/check-handover \
@@ -68,6 +70,7 @@ unit_tests = \
 	tests/unit/fuzz-language \
 	tests/unit/check-write-pcapng \
 	tests/unit/fuzz-capture \
+	tests/unit/check-units \
 	tests/unit/fuzz-parse
 # Those that start threads.
 threaded_tests = \
@@ -83,6 +86,7 @@ noinst_HEADERS += \
 	tests/unit/check-common.h \
 	tests/unit/check-expectations.h \
 	tests/unit/check-flow-cache.h \
+	tests/unit/check-flow-stages.h \
 	tests/unit/check-frames.h \
 	tests/unit/check-json.h \
 	tests/unit/check-packets.h \
@@ -122,6 +126,7 @@ tests_unit_fuzz_capture_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_fuzz_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_check_flow_stages_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
 tests_unit_check_ring_LDADD = $(LDADD) -lpthread
