@@ -7,6 +7,7 @@
 # stands above it.
 measure_sources = \
 	lib/base/measure-base.c \
+	lib/base/measure-crc32c.c \
 	lib/base/measure-memory.c \
 	lib/base/measure-number.c \
 	lib/base/measure-output.c \
@@ -108,6 +109,7 @@ EXTRA_DIST += lib/libovs-measure.map
 measure_basedir = $(includedir)/ovs-measure/base
 measure_base_HEADERS = \
 	lib/base/measure-base.h \
+	lib/base/measure-crc32c.h \
 	lib/base/measure-hash.h \
 	lib/base/measure-memory.h \
 	lib/base/measure-number.h \

@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/check-config \
 	tests/unit/check-count-array \
 	tests/unit/check-count-min \
+	tests/unit/check-crc32c \
 	tests/unit/check-cuckoo \
 	tests/unit/check-expectations \
 	tests/unit/check-flow-cache \
