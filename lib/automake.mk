@@ -57,6 +57,7 @@ measure_sources = \
 	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
 	lib/stream/measure-flow-state.c \
+	lib/stream/measure-record-file.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
@@ -98,6 +99,7 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_stream_HEADERS) \
 	$(measure_stages_HEADERS)
 lib_libovs_measure_la_LIBADD = -lm -lpthread
+lib_libovs_measure_la_LIBADD = $(ZSTD_LIBS) -lm
 # Much of the library is compiled into its users, with the structures: until
 # there is an interface that lasts, each release is a library of its own.
 lib_libovs_measure_la_LDFLAGS = -release $(PACKAGE_VERSION) -no-undefined \
@@ -177,6 +179,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-pcapng.h \
 	lib/stream/measure-flow-state.h \
 	lib/stream/measure-pipeline.h \
+	lib/stream/measure-record-file.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-write.h \
 	lib/stream/measure-row.h \

@@ -46,6 +46,27 @@ AC_DEFUN([MEASURE_CHECK_LIBRARIES],
    AC_PATH_PROG([PYTHON3], [python3], [no], [/usr/bin:$PATH])
    test "x$PYTHON3" != xno || MEASURE_MISSING([python3], [python3])])
 
+# MEASURE_WITH_ZSTD
+# -----------------
+# For blocks of record files.
+AC_DEFUN([MEASURE_WITH_ZSTD],
+  [AC_ARG_WITH([zstd],
+     [AS_HELP_STRING([--with-zstd=auto|yes|no],
+        [compress record files with zstd @<:@default: auto@:>@])],
+     [], [with_zstd=auto])
+   AS_CASE([$with_zstd],
+     [auto|yes|no], [],
+     [AC_MSG_ERROR([--with-zstd=$with_zstd: valid are 'auto', 'yes' and 'no'])])
+   measure_zstd_summary=no
+   AS_IF([test "x$with_zstd" != xno],
+     [PKG_CHECK_MODULES([ZSTD], [libzstd >= 1.4],
+        [AC_DEFINE([HAVE_ZSTD], [1], [Define to 1 if there is libzstd.])
+         measure_zstd_summary=`$PKG_CONFIG --modversion libzstd`],
+        [AS_IF([test "x$with_zstd" = xyes],
+           [MEASURE_MISSING([libzstd], [libzstd-dev])])])])
+   AC_SUBST([ZSTD_CFLAGS])
+   AC_SUBST([ZSTD_LIBS])])
+
 # MEASURE_ENABLE_WARNINGS
 # -----------------------
 AC_DEFUN([MEASURE_ENABLE_WARNINGS],

@@ -51,6 +51,7 @@ unit_tests = \
 	tests/unit/check-quantiles \
 	tests/unit/check-raise \
 	tests/unit/check-record \
+	tests/unit/check-record-file \
 	tests/unit/check-report \
 	tests/unit/check-ring \
 	tests/unit/check-ring-model \
@@ -73,6 +74,8 @@ unit_tests = \
 	tests/unit/fuzz-capture \
 	tests/unit/check-units \
 	tests/unit/fuzz-parse
+	tests/unit/fuzz-parse \
+	tests/unit/fuzz-record-file
 # Those that start threads.
 threaded_tests = \
 	tests/unit/check-group-cache \
@@ -94,6 +97,7 @@ noinst_HEADERS += \
 	tests/unit/check-scopes.h \
 	tests/unit/check-secret.h \
 	tests/unit/check-stage.h \
+	tests/unit/check-slots.h \
 	tests/unit/check-structures.h \
 	tests/unit/check-tally.h \
 	tests/unit/oracle.h \
@@ -240,6 +244,8 @@ long_tests = \
 	'$$MEASURE_BUILD/tests/unit/check-oracle --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-capture --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10'
+	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10' \
+	'$$MEASURE_BUILD/tests/unit/fuzz-record-file --minutes=10'
 
 # Open vSwitch's own tests.
 ovs_tests = tests/switch/ovs-testsuite

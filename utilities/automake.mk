@@ -38,4 +38,5 @@ EXTRA_DIST += \
 	doc/notes/packet-path.md \
 	doc/notes/sketches.md \
 	doc/overhead.md \
+	doc/record-files.md \
 	doc/what-counts.md

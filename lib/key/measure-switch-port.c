@@ -98,6 +98,23 @@ measure_port_find(const struct measure_port_names *ports_, const char *name)
     return number;
 }
 
+/* Gives 'number', which no port has, to port 'name'. */
+static void
+name_port(struct measure_port_names *ports, uint16_t number, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    struct measure_named_port *port
+        = measure_check_memory(calloc(1, sizeof *port + size));
+    uint16_t *bucket = bucket_of(ports, name);
+
+    port->number = number;
+    port->next = *bucket;
+    port->n_users = 1;
+    memcpy(port->name, name, size);
+    *bucket = number;
+    __atomic_store_n(&ports->ports[number], port, __ATOMIC_RELEASE);
+}
+
 /* Returns the number of port 'name', which it gets now unless it has one, or 0
  * if there are no numbers left.  Each such call that returned a number needs a
  * measure_port_release(). */
@@ -116,18 +133,24 @@ measure_port_number(struct measure_port_names *ports, const char *name)
     }
     number = get_number(ports);
     if (number) {
-        uint16_t *bucket = bucket_of(ports, name);
-        size_t size = strlen(name) + 1;
-
-        port = measure_check_memory(calloc(1, sizeof *port + size));
-        port->number = number;
-        port->next = *bucket;
-        port->n_users = 1;
-        memcpy(port->name, name, size);
-        *bucket = number;
-        __atomic_store_n(&ports->ports[number], port, __ATOMIC_RELEASE);
+        name_port(ports, number, name);
     }
     return number;
+}
+
+/* Lets port 'name' have 'number', in names that are a copy of those of
+ * somebody else.  Returns false if the number is not valid, or it or the name
+ * is in use. */
+bool
+measure_port_adopt(struct measure_port_names *ports, uint16_t number,
+                   const char *name)
+{
+    if (!number || number > MEASURE_MAX_PORT || ports->ports[number]
+        || measure_port_find(ports, name)) {
+        return false;
+    }
+    name_port(ports, number, name);
+    return true;
 }
 
 /* Says that a port with 'number', or without one if that is 0, is not measured

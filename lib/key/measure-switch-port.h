@@ -4,6 +4,7 @@
 #ifndef MEASURE_SWITCH_PORT_H
 #define MEASURE_SWITCH_PORT_H 1
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "key/measure-record.h"
@@ -27,6 +28,9 @@
  * A port that comes back before that under its old name gets its old number.
  * While MEASURE_MAX_PORT numbers are in use, further ports get 0, which is no
  * port.
+ *
+ * Where the numbers were given by somebody else, as in a file or in another
+ * process, measure_port_adopt() takes the place of all these.
  *
  * Each function does constant work, amortized, but for ports whose names have
  * the same hash.
@@ -67,6 +71,8 @@ uint16_t measure_port_find(const struct measure_port_names *,
                            const char *name);
 const char *measure_port_name(const struct measure_port_names *,
                               uint16_t number);
+bool measure_port_adopt(struct measure_port_names *, uint16_t number,
+                        const char *name);
 void measure_port_names_destroy(struct measure_port_names *);
 
 #endif /* measure-switch-port.h */
