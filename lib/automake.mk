@@ -86,6 +86,9 @@ measure_sources = \
 	lib/stages/measure-stage-microbursts.c \
 	lib/stages/measure-stage-out-of-order.c \
 	lib/stages/measure-stage-rtt.c \
+	lib/stream/measure-stream-account.c \
+	lib/stream/measure-stream-client.c \
+	lib/stream/measure-stream-connection.c \
 	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
@@ -188,6 +191,11 @@ measure_stream_HEADERS = \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-source.h \
 	lib/stream/measure-stage.h
+	lib/stream/measure-stage.h \
+	lib/stream/measure-stream-account.h \
+	lib/stream/measure-stream-client.h \
+	lib/stream/measure-stream-connection.h \
+	lib/stream/measure-stream-protocol.h
 measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \
 	lib/stages/measure-stage-list.h \

@@ -67,6 +67,21 @@ AC_DEFUN([MEASURE_WITH_ZSTD],
    AC_SUBST([ZSTD_CFLAGS])
    AC_SUBST([ZSTD_LIBS])])
 
+# MEASURE_WITH_RUNDIR
+# -------------------
+# Where the sockets of the switch are, unless OVS_RUNDIR says otherwise.
+AC_DEFUN([MEASURE_WITH_RUNDIR],
+  [AC_ARG_WITH([rundir],
+     [AS_HELP_STRING([--with-rundir=DIR],
+        [run directory of the switch
+         @<:@default: /var/run/openvswitch@:>@])],
+     [], [with_rundir=/var/run/openvswitch])
+   AS_CASE([$with_rundir],
+     [/*], [],
+     [AC_MSG_ERROR([--with-rundir=$with_rundir: valid are absolute names of directories])])
+   AC_DEFINE_UNQUOTED([MEASURE_RUNDIR], ["$with_rundir"],
+     [Run directory of the switch.])])
+
 # MEASURE_ENABLE_WARNINGS
 # -----------------------
 AC_DEFUN([MEASURE_ENABLE_WARNINGS],

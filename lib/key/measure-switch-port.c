@@ -139,14 +139,14 @@ measure_port_number(struct measure_port_names *ports, const char *name)
 }
 
 /* Lets port 'name' have 'number', in names that are a copy of those of
- * somebody else.  Returns false if the number is not valid, or it or the name
- * is in use. */
+ * somebody else.  Returns false if the number is not valid or in use.  A port
+ * that has come back may have two numbers: measure_port_find() finds the one
+ * that it was given last. */
 bool
 measure_port_adopt(struct measure_port_names *ports, uint16_t number,
                    const char *name)
 {
-    if (!number || number > MEASURE_MAX_PORT || ports->ports[number]
-        || measure_port_find(ports, name)) {
+    if (!number || number > MEASURE_MAX_PORT || ports->ports[number]) {
         return false;
     }
     name_port(ports, number, name);
