@@ -61,6 +61,7 @@ unit_tests = \
 	tests/unit/check-stages-keys \
 	tests/unit/check-stages-rows \
 	tests/unit/check-stages-write \
+	tests/unit/check-stream-client \
 	tests/unit/check-structure \
 	tests/unit/check-superspreader \
 	tests/unit/check-superspreaders \
