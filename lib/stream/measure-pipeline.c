@@ -262,6 +262,20 @@ measure_pipeline_finish(struct measure_pipeline *p)
     return first;
 }
 
+/* Calls 'visit' for each stage of each chain and replica.  It may read what
+ * other threads may. */
+void
+measure_pipeline_for_each_stage(const struct measure_pipeline *p,
+                                void (*visit)(const struct measure_stage *,
+                                              void *aux), void *aux)
+{
+    for (size_t i = 0; i < p->n_chains; i++) {
+        for (size_t j = 0; j < p->chains[i]->n; j++) {
+            visit(p->chains[i]->stages[j], aux);
+        }
+    }
+}
+
 /* Writes the counters of one stage. */
 static void
 write_stage(struct measure_output *o, const struct measure_chain *chain,

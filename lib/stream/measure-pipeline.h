@@ -87,6 +87,9 @@ void measure_pipeline_stop(struct measure_pipeline *);
 bool measure_pipeline_has_failed(const struct measure_pipeline *);
 uint64_t measure_pipeline_lost(const struct measure_pipeline *);
 char *measure_pipeline_finish(struct measure_pipeline *);
+void measure_pipeline_for_each_stage(const struct measure_pipeline *,
+                                     void (*)(const struct measure_stage *,
+                                              void *aux), void *aux);
 void measure_pipeline_write_counters(const struct measure_pipeline *,
                                      struct measure_output *);
 void measure_pipeline_destroy(struct measure_pipeline *);
