@@ -6,11 +6,64 @@ utilities_ovs_measure_pcap_SOURCES = utilities/ovs-measure-pcap.c
 utilities_ovs_measure_pcap_LDFLAGS =
 utilities_ovs_measure_pcap_LDADD = lib/libovs-measure.la $(PCAP_LIBS)
 
+bin_PROGRAMS += utilities/ovs-measure-stream
+utilities_ovs_measure_stream_SOURCES = \
+	utilities/stream/ovs-measure-stream.c \
+	utilities/stream/stream-accounting.c \
+	utilities/stream/stream-accounting.h \
+	utilities/stream/stream-bridge.c \
+	utilities/stream/stream-bridge.h \
+	utilities/stream/stream-capture-input.c \
+	utilities/stream/stream-capture-input.h \
+	utilities/stream/stream-capture.c \
+	utilities/stream/stream-capture.h \
+	utilities/stream/stream-chains.c \
+	utilities/stream/stream-chains.h \
+	utilities/stream/stream-clock.h \
+	utilities/stream/stream-expect-headers.c \
+	utilities/stream/stream-expect-headers.h \
+	utilities/stream/stream-input.c \
+	utilities/stream/stream-input.h \
+	utilities/stream/stream-list.c \
+	utilities/stream/stream-list.h \
+	utilities/stream/stream-message.c \
+	utilities/stream/stream-message.h \
+	utilities/stream/stream-options.c \
+	utilities/stream/stream-options.h \
+	utilities/stream/stream-pcap-filter.c \
+	utilities/stream/stream-pcap-filter.h \
+	utilities/stream/stream-progress.c \
+	utilities/stream/stream-progress.h \
+	utilities/stream/stream-read.c \
+	utilities/stream/stream-read.h \
+	utilities/stream/stream-signal.c \
+	utilities/stream/stream-signal.h \
+	utilities/stream/stream-stop-after.c \
+	utilities/stream/stream-stop-after.h
+# With the shared library.
+utilities_ovs_measure_stream_LDFLAGS =
+utilities_ovs_measure_stream_LDADD = lib/libovs-measure.la $(PCAP_LIBS) \
+	-lpthread
+
+# bash-completion looks for a file with the name of the command.
+completiondir = $(datadir)/bash-completion/completions
+INSTALL_LOCAL += install-completion
+UNINSTALL_LOCAL += uninstall-completion
+.PHONY: install-completion uninstall-completion
+install-completion:
+	$(MKDIR_P) '$(DESTDIR)$(completiondir)'
+	$(INSTALL_DATA) $(srcdir)/utilities/ovs-measure-stream-completion.bash \
+	    '$(DESTDIR)$(completiondir)/ovs-measure-stream'
+uninstall-completion:
+	rm -f '$(DESTDIR)$(completiondir)/ovs-measure-stream'
+EXTRA_DIST += utilities/ovs-measure-stream-completion.bash
+
 dist_bin_SCRIPTS += utilities/ovs-measure-replay
 
 dist_man_MANS += \
 	utilities/ovs-measure-pcap.1 \
 	utilities/ovs-measure-replay.1 \
+	utilities/ovs-measure-stream.1 \
 	utilities/ovs-measure.8
 
 # JSON schemas of the answers to the commands.

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How far the reading of a file is. */
+
+#include <config.h>
+
+#include "stream-progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "stream-clock.h"
+#include "stream-message.h"
+
+#define FIRST_NS STREAM_NS_PER_S
+#define TERMINAL_NS (STREAM_NS_PER_S / 2)
+#define LINES_NS (10 * STREAM_NS_PER_S)
+
+/* Of the file 'name', whether standard error is a terminal or not if 'wanted',
+ * and never if 'quiet'. */
+void
+stream_progress_init(struct stream_progress *p, const char *name, bool wanted,
+                     bool quiet)
+{
+    p->terminal = isatty(STDERR_FILENO);
+    p->on = wanted || (p->terminal && !quiet);
+    p->name = name;
+    p->start_ns = stream_clock_ns();
+    p->next_ns = p->start_ns + FIRST_NS;
+}
+
+static void
+append_number(char **text, double number, const char *unit)
+{
+    static const char *const prefixes[] = { "", "k", "M", "G", "T" };
+    size_t i = 0;
+
+    while (number >= 1000 && i < 4) {
+        number /= 1000;
+        i++;
+    }
+    measure_append(text, "%.*f%s%s%s", i && number < 10 ? 1 : 0, number,
+                   i || *unit ? " " : "", prefixes[i], unit);
+}
+
+/* Returns a line for people, which the caller frees. */
+char *
+stream_progress_line(const char *name, const struct stream_place *place,
+                     uint64_t elapsed_ns)
+{
+    double seconds = (double) elapsed_ns / STREAM_NS_PER_S;
+    char *line = measure_format("%s: ", name);
+
+    if (place->total) {
+        measure_append(&line, "%d %% of ",
+                       (int) (100.0 * place->done / place->total));
+        append_number(&line, place->total, "B");
+    } else {
+        append_number(&line, place->done, "B");
+    }
+    measure_append(&line, ", ");
+    append_number(&line, place->packets, "");
+    measure_append(&line, " packets");
+    if (seconds > 0) {
+        measure_append(&line, ", ");
+        append_number(&line, place->packets / seconds, "");
+        measure_append(&line, " a second");
+    }
+    if (place->done && place->done < place->total) {
+        measure_append(&line, ", %.0f s left",
+                       seconds * (place->total - place->done) / place->done);
+    }
+    return line;
+}
+
+/* Says how far 'input' is, if it is time to. */
+void
+stream_progress_show(struct stream_progress *p,
+                     const struct stream_input *input, uint64_t now_ns)
+{
+    struct stream_place place;
+    char *line;
+
+    if (!p->on || !input->class->place || now_ns < p->next_ns) {
+        return;
+    }
+    input->class->place(input, &place);
+    line = stream_progress_line(p->name, &place, now_ns - p->start_ns);
+    if (p->terminal) {
+        stream_show(line);
+    } else {
+        stream_say("%s", line);
+    }
+    free(line);
+    p->next_ns = now_ns + (p->terminal ? TERMINAL_NS : LINES_NS);
+}
+
+void
+stream_progress_end(struct stream_progress *p)
+{
+    if (p->on && p->terminal) {
+        stream_show(NULL);
+    }
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ending on request: SIGINT and SIGTERM. */
+
+#include <config.h>
+
+#include "stream-signal.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "stream/measure-pipeline.h"
+
+static volatile sig_atomic_t came;
+/* Whose producers do not wait any more then; or NULL. */
+static struct measure_pipeline *stopped;
+
+static sigset_t
+signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGALRM);
+    return set;
+}
+
+static void
+handle(int number)
+{
+    if (number != SIGALRM) {
+        if (came) {
+            /* Comes when the handler returns. */
+            signal(number, SIG_DFL);
+            raise(number);
+            return;
+        }
+        came = 1;
+        if (stopped) {
+            measure_pipeline_stop(stopped);
+        }
+    }
+    alarm(1);
+}
+
+/* Call it before there are other threads.  The first signal stops 'pipeline',
+ * which must stay until stream_signal_forget(). */
+void
+stream_signal_init(struct measure_pipeline *pipeline)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGALRM };
+    /* Without SA_RESTART. */
+    struct sigaction action = { .sa_handler = handle };
+    struct sigaction old;
+
+    stopped = pipeline;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        /* A shell starts what runs in its background without SIGINT. */
+        if (!sigaction(numbers[i], NULL, &old)
+            && old.sa_handler != SIG_IGN) {
+            sigaction(numbers[i], &action, NULL);
+        }
+    }
+    stream_signal_unblock();
+}
+
+/* The pipeline is about to be destroyed. */
+void
+stream_signal_forget(void)
+{
+    stream_signal_block();
+    stopped = NULL;
+    stream_signal_unblock();
+}
+
+/* Returns true if the program is to end. */
+bool
+stream_signal_came(void)
+{
+    return came;
+}
+
+void
+stream_signal_block(void)
+{
+    sigset_t set = signals();
+
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+void
+stream_signal_unblock(void)
+{
+    sigset_t set = signals();
+
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
