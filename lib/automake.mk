@@ -50,25 +50,34 @@ measure_sources = \
 	lib/questions/measure-superspreaders.c \
 	lib/questions/measure-threshold.c \
 	lib/stream/measure-chain.c \
+	lib/stream/measure-flow-state.c \
 	lib/stream/measure-key-table.c \
 	lib/stream/measure-language.c \
 	lib/stream/measure-packet-make.c \
 	lib/stream/measure-packet-runner.c \
 	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
-	lib/stream/measure-flow-state.c \
 	lib/stream/measure-record-file.c \
 	lib/stream/measure-ring.c \
-	lib/stream/measure-row-write.c \
-	lib/stream/measure-row.c \
 	lib/stream/measure-row-map.c \
 	lib/stream/measure-row-runner.c \
+	lib/stream/measure-row-write.c \
+	lib/stream/measure-row.c \
 	lib/stream/measure-source.c \
 	lib/stream/measure-stage.c \
+	lib/stream/measure-stream-account.c \
+	lib/stream/measure-stream-client.c \
+	lib/stream/measure-stream-connection.c \
 	lib/stages/measure-stage-count.c \
 	lib/stages/measure-stage-distinct.c \
 	lib/stages/measure-stage-ewma.c \
+	lib/stages/measure-stage-features.c \
+	lib/stages/measure-stage-flowlets.c \
+	lib/stages/measure-stage-half-open.c \
 	lib/stages/measure-stage-histogram.c \
+	lib/stages/measure-stage-microbursts.c \
+	lib/stages/measure-stage-out-of-order.c \
+	lib/stages/measure-stage-rtt.c \
 	lib/stages/measure-stage-top.c \
 	lib/stages/measure-stage-where.c \
 	lib/stages/measure-stage-window.c \
@@ -80,16 +89,6 @@ measure_sources = \
 	lib/stages/measure-write-json.c \
 	lib/stages/measure-write-pcapng.c \
 	lib/stages/measure-write-text.c
-	lib/stages/measure-stage-features.c \
-	lib/stages/measure-stage-flowlets.c \
-	lib/stages/measure-stage-half-open.c \
-	lib/stages/measure-stage-microbursts.c \
-	lib/stages/measure-stage-out-of-order.c \
-	lib/stages/measure-stage-rtt.c \
-	lib/stream/measure-stream-account.c \
-	lib/stream/measure-stream-client.c \
-	lib/stream/measure-stream-connection.c \
-	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -101,8 +100,7 @@ lib_libovs_measure_la_SOURCES = $(measure_sources) \
 	$(measure_questions_HEADERS) \
 	$(measure_stream_HEADERS) \
 	$(measure_stages_HEADERS)
-lib_libovs_measure_la_LIBADD = -lm -lpthread
-lib_libovs_measure_la_LIBADD = $(ZSTD_LIBS) -lm
+lib_libovs_measure_la_LIBADD = $(ZSTD_LIBS) -lm -lpthread
 # Much of the library is compiled into its users, with the structures: until
 # there is an interface that lasts, each release is a library of its own.
 lib_libovs_measure_la_LDFLAGS = -release $(PACKAGE_VERSION) -no-undefined \
@@ -175,22 +173,21 @@ measure_questions_HEADERS = \
 measure_streamdir = $(includedir)/ovs-measure/stream
 measure_stream_HEADERS = \
 	lib/stream/measure-chain.h \
+	lib/stream/measure-flow-state.h \
 	lib/stream/measure-key-table.h \
 	lib/stream/measure-language.h \
 	lib/stream/measure-packet-make.h \
 	lib/stream/measure-packet-runner.h \
 	lib/stream/measure-pcapng.h \
-	lib/stream/measure-flow-state.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-record-file.h \
 	lib/stream/measure-ring.h \
-	lib/stream/measure-row-write.h \
-	lib/stream/measure-row.h \
 	lib/stream/measure-row-map.h \
 	lib/stream/measure-row-runner.h \
+	lib/stream/measure-row-write.h \
+	lib/stream/measure-row.h \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-source.h \
-	lib/stream/measure-stage.h
 	lib/stream/measure-stage.h \
 	lib/stream/measure-stream-account.h \
 	lib/stream/measure-stream-client.h \
@@ -198,10 +195,9 @@ measure_stream_HEADERS = \
 	lib/stream/measure-stream-protocol.h
 measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \
-	lib/stages/measure-stage-list.h \
-	lib/stages/measure-stages.h
 	lib/stream/measure-slot.h \
-	lib/stream/measure-stream-protocol.h
+	lib/stream/measure-stream-protocol.h \
+	lib/stages/measure-stage-list.h \
 	lib/stages/measure-stages.h \
 	lib/stages/measure-write-format-list.h \
 	lib/stages/measure-write-format.h

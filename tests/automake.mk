@@ -45,9 +45,9 @@ unit_tests = \
 	tests/unit/check-pace \
 	tests/unit/check-packet-filter \
 	tests/unit/check-packet-make \
-	tests/unit/check-pipeline \
 	tests/unit/check-parse \
 	tests/unit/check-pcapng \
+	tests/unit/check-pipeline \
 	tests/unit/check-quantiles \
 	tests/unit/check-raise \
 	tests/unit/check-record \
@@ -70,20 +70,18 @@ unit_tests = \
 	tests/unit/check-table-pointer \
 	tests/unit/check-tally \
 	tests/unit/check-texts \
-	tests/unit/fuzz-language \
+	tests/unit/check-units \
 	tests/unit/check-write-pcapng \
 	tests/unit/fuzz-capture \
-	tests/unit/check-units \
-	tests/unit/fuzz-parse
+	tests/unit/fuzz-language \
 	tests/unit/fuzz-parse \
 	tests/unit/fuzz-record-file
 # Those that start threads.
 threaded_tests = \
 	tests/unit/check-group-cache \
 	tests/unit/check-handover \
-	tests/unit/check-ring \
 	tests/unit/check-pipeline \
-	tests/unit/check-shared
+	tests/unit/check-ring \
 	tests/unit/check-shared \
 	tests/unit/check-write-pcapng
 noinst_HEADERS += \
@@ -170,13 +168,13 @@ tests_unit_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 # Tests of the scripts and utilities that need no switch.
 script_tests = \
 	bench/library/check \
+	tests/replay/replay-pcap \
 	tests/scripts/bench-output \
 	tests/scripts/check-house \
 	tests/scripts/count-results-test \
 	tests/scripts/documentation-test \
 	tests/scripts/extending-test \
-	tests/scripts/patch-apply \
-	tests/replay/replay-pcap
+	tests/scripts/patch-apply
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions
@@ -244,7 +242,6 @@ long_tests = \
 	'tests/replay/soak --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/check-oracle --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-capture --minutes=10' \
-	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10'
 	'$$MEASURE_BUILD/tests/unit/fuzz-parse --minutes=10' \
 	'$$MEASURE_BUILD/tests/unit/fuzz-record-file --minutes=10'
 

@@ -160,10 +160,6 @@ struct measure_stage {
     /* It cannot go on, as with a full disk, and close() will say why.  Set by
      * measure_stage_fail(); atomic. */
     bool failed;
-
-    /* What people should know of its arguments, or NULL: a constant string.
-     * Written by its thread only; atomic. */
-    const char *warning;
 };
 
 void *measure_stage_alloc(struct measure_stage *, size_t size);
