@@ -331,7 +331,7 @@ START_TEST(everything_is_read_by_all_cursors)
     struct random random = random_from(test_seed + _i);
     struct measure_ring_reader readers[N_CURSORS];
     uint64_t n_read[N_CURSORS] = { 0 }, n_written = 0, n_published = 0;
-    uint64_t n_full = 0;
+    uint64_t n_full = 0, n_turns = 0;
     struct fixture f;
 
     open_ring(&f, MEASURE_RING_MIN_SLOTS << _i);
@@ -343,6 +343,7 @@ START_TEST(everything_is_read_by_all_cursors)
            || n_read[3] < N_ITEMS) {
         unsigned int spare = random_below(&random, 4);
 
+        REQUIRE(n_turns++ < 100 * N_ITEMS);
         for (uint32_t k = random_below(&random, 40);
              k && n_written < N_ITEMS; k--) {
             struct item *item = &items[n_written % KEPT];
@@ -761,9 +762,19 @@ size_of_number(uint64_t i)
     return 1 + (i * UINT64_C(0x9e3779b97f4a7c15) >> 61 == 0);
 }
 
+/* Waits for the other side, but not for ever: it does not come if something is
+ * lost. */
+static bool
+wait_a_little(time_t start)
+{
+    sched_yield();
+    return time(NULL) - start < TIMEOUT_SECONDS / 10;
+}
+
 static void *
 reading_main(void *t_)
 {
+    time_t start = time(NULL);
     struct reading_thread *t = t_;
     uint64_t next = 0;
 
@@ -772,8 +783,8 @@ reading_main(void *t_)
         const struct measure_slot *slot;
         uint64_t n = measure_ring_peek(&t->reader, &slot);
 
-        if (!n) {
-            sched_yield();
+        if (!n && !wait_a_little(start)) {
+            break;
         }
         for (uint64_t i = 0; i < n; i += measure_slot_size(&slot[i])) {
             uint64_t key[MEASURE_KEY_WORDS] = { 0 };
@@ -803,6 +814,7 @@ run_threads(uint64_t n_slots, uint64_t n_records, int n_readers, bool chained)
 {
     struct reading_thread threads[3] = { { 0 } };
     struct random random = random_from(test_seed);
+    time_t start = time(NULL);
     struct fixture f;
 
     open_ring(&f, n_slots);
@@ -826,7 +838,7 @@ run_threads(uint64_t n_slots, uint64_t n_records, int n_readers, bool chained)
 
             if (!slots) {
                 measure_ring_publish(&f.writer);
-                sched_yield();
+                ck_assert(wait_a_little(start));
                 continue;
             }
             measure_ring_advance(&f.writer,
