@@ -29,6 +29,11 @@ bench_library_measure_bench_SOURCES = \
 	bench/library/options.h \
 	bench/library/results.c \
 	bench/library/results.h \
+	bench/library/ring-rounds.c \
+	bench/library/ring-rounds.h \
+	bench/library/ring.h \
+	bench/library/rings.c \
+	bench/library/rings.h \
 	bench/library/shared.c \
 	bench/library/shared.h \
 	bench/library/sketches.c \
@@ -50,10 +55,14 @@ bench_library_measure_bench_DEPENDENCIES = $(bench_peers) lib/libovs-measure.la
 EXTRA_DIST += \
 	bench/README.md \
 	bench/library/instructions.json \
+	bench/library/peer-ck.c \
+	bench/library/peer-ck.h \
 	bench/library/peer-cmap.c \
 	bench/library/peer-cmap.h \
 	bench/library/peer-dpdk.c \
 	bench/library/peer-dpdk.h \
+	bench/library/peer-rte-ring.c \
+	bench/library/peer-rte-ring.h \
 	bench/switch/ovs-overhead \
 	bench/switch/overhead_cases.py \
 	bench/switch/overhead_epochs.py \
@@ -78,14 +87,30 @@ bench_library_merge_scale_SOURCES = \
 bench_library_merge_scale_LDADD = lib/libovs-measure.la -lpthread
 
 # The peers are compiled with the flags of those that they come from.
-bench_peers = bench/library/peer-cmap.o bench/library/peer-dpdk.o
+bench_peers = \
+	bench/library/peer-ck.o \
+	bench/library/peer-cmap.o \
+	bench/library/peer-dpdk.o \
+	bench/library/peer-rte-ring.o
 CLEANFILES += $(bench_peers)
 bench_compile = $(MKDIR_P) bench/library && \
 	$(CC) -Ilib -I$(srcdir)/lib -I$(srcdir)/bench/library
 bench_compile_end = $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -c -o $@
 
-peer_headers = bench/library/contender.h bench/library/support.h \
-	bench/library/traffic.h
+peer_headers = bench/library/contender.h bench/library/ring.h \
+	bench/library/support.h bench/library/traffic.h
+
+bench/library/peer-ck.o: bench/library/peer-ck.c bench/library/peer-ck.h \
+    $(peer_headers)
+if BENCH_CK
+	$(AM_V_CC)$(bench_compile) -I. -DBENCH_HAVE_CK \
+	    -DBENCH_CK_VERSION='"$(CK_VERSION)"' $(CK_CFLAGS) \
+	    $(bench_compile_end) $(srcdir)/bench/library/peer-ck.c
+bench_library_measure_bench_LDADD += $(CK_LIBS)
+else
+	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
+	    $(srcdir)/bench/library/peer-ck.c
+endif
 
 bench/library/peer-dpdk.o: bench/library/peer-dpdk.c \
     bench/library/peer-dpdk.h $(peer_headers)
@@ -97,6 +122,16 @@ bench_library_measure_bench_LDADD += $(DPDK_LIBS)
 else
 	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
 	    $(srcdir)/bench/library/peer-dpdk.c
+endif
+
+bench/library/peer-rte-ring.o: bench/library/peer-rte-ring.c \
+    bench/library/peer-rte-ring.h $(peer_headers)
+if BENCH_DPDK
+	$(AM_V_CC)$(bench_compile) -I. -DBENCH_HAVE_DPDK $(DPDK_CFLAGS) \
+	    $(bench_compile_end) $(srcdir)/bench/library/peer-rte-ring.c
+else
+	$(AM_V_CC)$(bench_compile) -I. $(bench_compile_end) \
+	    $(srcdir)/bench/library/peer-rte-ring.c
 endif
 
 if BUILD_OVS

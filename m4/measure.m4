@@ -229,6 +229,18 @@ AC_DEFUN([MEASURE_WITH_DPDK],
    AC_SUBST([OVS_DPDK_ARGUMENT])
    AM_CONDITIONAL([HAVE_DPDK], [test "x$with_dpdk" = xshared])])
 
+# MEASURE_BENCH_CK
+# ----------------
+# The benchmark of rings compares with Concurrency Kit where it is.
+AC_DEFUN([MEASURE_BENCH_CK],
+  [CK_VERSION=none
+   PKG_CHECK_MODULES([CK], [ck],
+     [measure_bench_ck=yes
+      CK_VERSION=`$PKG_CONFIG --modversion ck`],
+     [measure_bench_ck=no])
+   AC_SUBST([CK_VERSION])
+   AM_CONDITIONAL([BENCH_CK], [test "x$measure_bench_ck" = xyes])])
+
 # MEASURE_OVS_SETTINGS
 # --------------------
 # Writes what the switch is built from and how to the file ovs.settings, which

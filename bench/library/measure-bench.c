@@ -28,6 +28,7 @@
 #include "linear.h"
 #include "options.h"
 #include "results.h"
+#include "ring-rounds.h"
 #include "support.h"
 #include "traffic.h"
 
@@ -283,6 +284,14 @@ make_traffic(const struct bench_options *options)
                                  options->task == BENCH_CHANGES));
 }
 
+static void
+end_of_output(void)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        bench_fail("cannot write the results: %s", strerror(errno));
+    }
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -297,6 +306,11 @@ main(int argc, char *argv[])
     bench_set_program("measure-bench");
     bench_command_line(argc, argv, command_line, sizeof command_line);
     bench_options_parse(argc, argv, &options);
+    if (options.task == BENCH_RINGS) {
+        bench_rings_run(&options, command_line);
+        end_of_output();
+        return 0;
+    }
     results.ns_per_tick = calibrate();
     traffic = make_traffic(&options);
 
@@ -318,8 +332,6 @@ main(int argc, char *argv[])
     } else {
         bench_results_print_text(&results, traffic, &settings);
     }
-    if (fflush(stdout) || ferror(stdout)) {
-        bench_fail("cannot write the results: %s", strerror(errno));
-    }
+    end_of_output();
     return 0;
 }

@@ -59,8 +59,9 @@ percentile(const struct bench_result *result, double share, double ns_per_tick)
             * ns_per_tick);
 }
 
-static void
-print_string(const char *s)
+/* Prints 's' as JSON. */
+void
+bench_print_string(const char *s)
 {
     putchar('"');
     for (; *s; s++) {
@@ -74,35 +75,36 @@ print_string(const char *s)
     putchar('"');
 }
 
-static void
-print_member(const char *name, const char *value)
+/* Prints a member of the object that a result is. */
+void
+bench_print_member(const char *name, const char *value)
 {
     printf("  ");
-    print_string(name);
+    bench_print_string(name);
     printf(": ");
-    print_string(value);
+    bench_print_string(value);
     printf(",\n");
 }
 
 /* Prints where and by what this was measured. */
-static void
-print_origin(const char *command_line)
+void
+bench_print_origin(const char *command_line)
 {
     struct utsname system;
     char text[256];
 
     bench_processor_name(text, sizeof text);
-    print_member("processor", text);
+    bench_print_member("processor", text);
     uname(&system);
     snprintf(text, sizeof text, "%s %s %s", system.sysname, system.release,
              system.machine);
-    print_member("kernel", text);
-    print_member("compiler", "gcc "__VERSION__);
-    print_member("compiler-flags", BENCH_FLAGS);
-    print_member("commit", BENCH_COMMIT);
-    print_member("dpdk", bench_dpdk_version());
-    print_member("ovs", bench_ovs_version());
-    print_member("command-line", command_line);
+    bench_print_member("kernel", text);
+    bench_print_member("compiler", "gcc "__VERSION__);
+    bench_print_member("compiler-flags", BENCH_FLAGS);
+    bench_print_member("commit", BENCH_COMMIT);
+    bench_print_member("dpdk", bench_dpdk_version());
+    bench_print_member("ovs", bench_ovs_version());
+    bench_print_member("command-line", command_line);
 }
 
 /* Prints what the contenders were given. */
@@ -112,7 +114,7 @@ print_load(const struct bench_options *options,
            const struct bench_settings *settings)
 {
     if (options->capture) {
-        print_member("capture", options->capture);
+        bench_print_member("capture", options->capture);
     } else {
         printf("  \"zipf\": %g,\n  \"seed\": %"PRIu64",\n", options->skew,
                options->seed);
@@ -166,7 +168,7 @@ bench_results_print_json(const struct bench_results *results,
     bool first = true;
 
     printf("{\n");
-    print_origin(command_line);
+    bench_print_origin(command_line);
     print_load(options, traffic, settings);
     printf("  \"contenders\": [");
     for (size_t i = 0; i < results->n; i++) {
@@ -184,7 +186,7 @@ bench_results_print_json(const struct bench_results *results,
         if (!result->structure) {
             printf("%s\n    {\"name\": \"%s\", \"why\": ", first ? "" : ",",
                    result->contender->name);
-            print_string(result->why_not);
+            bench_print_string(result->why_not);
             printf("}");
             first = false;
         }

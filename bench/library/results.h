@@ -56,6 +56,9 @@ bench_histogram_add(uint64_t *histogram, uint64_t ticks)
                        1, __ATOMIC_RELAXED);
 }
 
+void bench_print_string(const char *);
+void bench_print_member(const char *name, const char *value);
+void bench_print_origin(const char *command_line);
 void bench_result_init(struct bench_result *, const struct bench_contender *,
                        uint32_t max_runs);
 void bench_result_add_accuracy(struct bench_result *,

@@ -5,6 +5,7 @@
 
 #include "support.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -72,18 +73,50 @@ compare_doubles(const void *a_, const void *b_)
     return (*a > *b) - (*a < *b);
 }
 
+/* Returns a sorted copy of 'values', which the caller frees. */
+static double *
+sort(const double *values, size_t n)
+{
+    double *sorted = measure_xzalloc(n * sizeof *sorted);
+
+    memcpy(sorted, values, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_doubles);
+    return sorted;
+}
+
 /* Returns the median of 'values', of which there must be one at least. */
 double
 bench_median(const double *values, size_t n)
 {
-    double *sorted = measure_xzalloc(n * sizeof *sorted);
+    double *sorted = sort(values, n);
     double median;
 
-    memcpy(sorted, values, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, compare_doubles);
     median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
     free(sorted);
     return median;
+}
+
+/* Sets '*low' and '*high' to the confidence interval of 95 % of the median of
+ * 'values', or to the least and the greatest if there are less than 6.  Of n
+ * values, the number below the true median is binomial (n, 1/2), whatever their
+ * distribution. */
+void
+bench_median_interval(const double *values, size_t n, double *low,
+                      double *high)
+{
+    double *sorted = sort(values, n);
+    double probability = ldexp(1, -(int) n), sum = probability;
+    size_t below = 0;
+
+    while (sum <= 0.025 && below < n / 2) {
+        below++;
+        probability *= (double) (n - below + 1) / below;
+        sum += probability;
+    }
+    below = below ? below - 1 : 0;
+    *low = sorted[below];
+    *high = sorted[n - 1 - below];
+    free(sorted);
 }
 
 /* Lets the calling thread run on the 'i'th processor only, if there is one. */

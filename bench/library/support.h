@@ -56,6 +56,8 @@ bench_random(uint64_t *state)
 }
 
 double bench_median(const double *values, size_t n);
+void bench_median_interval(const double *values, size_t n, double *low,
+                           double *high);
 
 /* The machine, and how the program was called. */
 void bench_bind_to_processor(int i);

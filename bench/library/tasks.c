@@ -8,8 +8,11 @@
 #include "changes.h"
 #include "entries.h"
 #include "linear.h"
+#include "peer-ck.h"
 #include "peer-cmap.h"
 #include "peer-dpdk.h"
+#include "peer-rte-ring.h"
+#include "rings.h"
 #include "shared.h"
 #include "sketches.h"
 #include "superspreaders.h"
@@ -51,6 +54,10 @@ static const struct bench_contender *const variant_contenders[] = {
 static const struct bench_contender *const shared_contenders[] = {
     &bench_separate, &bench_shared,
 };
+static const struct bench_contender *const ring_contenders[] = {
+    &bench_ring_mutex, &bench_ring_list, &bench_ring_rte, &bench_ring_ck,
+    &bench_ring_paper, &bench_ring_ours,
+};
 
 #define LIST(LIST) LIST, sizeof LIST / sizeof LIST[0]
 const struct bench_task_class bench_tasks[BENCH_N_TASKS] = {
@@ -60,4 +67,5 @@ const struct bench_task_class bench_tasks[BENCH_N_TASKS] = {
     [BENCH_SHARED] = { "shared", LIST(shared_contenders) },
     [BENCH_ENTRIES] = { "entries", LIST(entry_contenders) },
     [BENCH_VARIANTS] = { "variants", LIST(variant_contenders) },
+    [BENCH_RINGS] = { "rings", LIST(ring_contenders) },
 };

@@ -15,6 +15,7 @@ enum bench_task {
     BENCH_SHARED,
     BENCH_ENTRIES,
     BENCH_VARIANTS,
+    BENCH_RINGS,
     BENCH_N_TASKS
 };
 
