@@ -171,18 +171,22 @@ bench/library/build.h: FORCE
 FORCE:
 
 # Result files and plots; a comparison of a minute; the plots only.
-.PHONY: bench bench-short bench-plot bench-merge
+.PHONY: bench bench-short bench-stream bench-plot bench-merge
 bench: bench/library/measure-bench
 	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/run
 bench-short: bench/library/measure-bench
 	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/run --short
+bench-stream: bench/library/measure-bench
+	MEASURE_BUILD='$(abs_builddir)' $(srcdir)/bench/library/run-stream
 bench-merge: bench/library/merge-scale
 	$(MKDIR_P) $(srcdir)/bench/results
 	bench/library/merge-scale --format json \
 	    > $(srcdir)/bench/results/merge-scale.json
 bench-plot:
 	$(srcdir)/bench/library/run --plot
-EXTRA_DIST += bench/results bench/library/run bench/switch/run-overhead
+	$(srcdir)/bench/library/run-stream --plot
+EXTRA_DIST += bench/results bench/library/bench_figures.py bench/library/run \
+	bench/library/run-stream bench/switch/run-overhead
 
 # What measurement costs in the switch: as root, on a quiet machine.
 .PHONY: bench-overhead

@@ -98,8 +98,8 @@ bench_median(const double *values, size_t n)
 
 /* Sets '*low' and '*high' to the confidence interval of 95 % of the median of
  * 'values', or to the least and the greatest if there are less than 6.  Of n
- * values, the number below the true median is binomial (n, 1/2), whatever their
- * distribution. */
+ * values, the number below the true median is binomial (n, 1/2), whatever
+ * their distribution. */
 void
 bench_median_interval(const double *values, size_t n, double *low,
                       double *high)
