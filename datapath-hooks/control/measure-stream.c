@@ -133,7 +133,9 @@ update_clock(void)
             return;
         }
         if (elapsed < CALIBRATION_NS) {
-            xnanosleep(CALIBRATION_NS - elapsed);
+            struct timespec rest = { .tv_nsec = CALIBRATION_NS - elapsed };
+
+            nanosleep(&rest, NULL);
         }
     } while (elapsed < CALIBRATION_NS);
 
@@ -486,6 +488,7 @@ end_rings(struct listener *l)
 
     /* ...and one that has not may have found the ring before. */
     ovsrcu_synchronize();
+    ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (c, node, &l->connections) {
         LIST_FOR_EACH (ring, node, &c->reader.rings) {
             if (!ring->thread && !ring->ended) {
@@ -494,6 +497,7 @@ end_rings(struct listener *l)
             }
         }
     }
+    ovs_mutex_unlock(&measure_mutex);
 }
 
 /* Takes away 'ring' of 'c', which has ended. */
@@ -758,8 +762,9 @@ open_socket(struct listener *l)
         }
     }
     if (error && !l->warned) {
-        VLOG_WARN("%s: no stream: cannot listen on %s: %s", name,
-                  l->path ? l->path : "a socket with that name",
+        VLOG_WARN("%s: no stream until measure-stream is set anew: cannot "
+                  "listen on %s: %s", name,
+                  l->path ? l->path : "a socket with a slash in its name",
                   ovs_strerror(error));
         l->warned = true;
     }

@@ -757,7 +757,7 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
 
 /* Counts the packets kept.  With streams this is another function, which also
  * tells their place in the batch, so that their order remains. */
-static void
+static inline void __attribute__((always_inline))
 count_kept(struct pmd_perf_stats *perf)
 {
     struct measure_input *input = perf->measure;
