@@ -202,4 +202,4 @@ measure_stages_HEADERS = \
 	lib/stages/measure-write-format-list.h \
 	lib/stages/measure-write-format.h
 
-pkgconfig_DATA = lib/libovs-measure.pc
+pkgconfig_DATA = lib/libovs-measure.pc lib/ovs-measure.pc

@@ -185,29 +185,62 @@ is_farther(const struct measure_row_replica *replica, uint64_t end_ns)
             && !measure_ring_peek(&replica->ring->reader, &slots));
 }
 
+/* Returns true if 'replica' has given everything, and waits at an interval in
+ * which there was nothing. */
+static bool
+is_at_empty_last(const struct measure_row_replica *replica)
+{
+    return (replica->at_end && replica->last
+            && replica->start_ns == replica->end_ns);
+}
+
+/* Finds the earliest interval that a replica waits at; if there are only empty
+ * ones at the end, that of the last.  Returns true if no replica can still
+ * give rows to it. */
+static bool
+find_interval(const struct measure_row_runner *r, uint64_t *start_ns,
+              uint64_t *end_ns)
+{
+    uint64_t start = UINT64_MAX, end = UINT64_MAX, last = 0;
+    bool all_at_end = true;
+
+    for (unsigned int i = 0; i < r->chain->replicas; i++) {
+        const struct measure_row_replica *replica = &r->replicas[i];
+
+        if (is_at_empty_last(replica)) {
+            last = measure_max(last, replica->end_ns);
+        } else if (replica->at_end) {
+            start = measure_min(start, replica->start_ns);
+            end = measure_min(end, replica->end_ns);
+        } else {
+            all_at_end &= replica->ended;
+        }
+    }
+    *start_ns = end == UINT64_MAX ? last : start;
+    *end_ns = end == UINT64_MAX ? last : end;
+    if (all_at_end || end == UINT64_MAX) {
+        return all_at_end;
+    }
+    for (unsigned int i = 0; i < r->chain->replicas; i++) {
+        const struct measure_row_replica *replica = &r->replicas[i];
+
+        if (!replica->at_end && !replica->ended && !is_farther(replica, end)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Ends the earliest interval that a replica waits at, unless another one may
  * still give rows to it.  Returns true if so. */
 static bool
 end_interval(struct measure_row_runner *r)
 {
-    uint64_t start_ns = UINT64_MAX, end_ns = UINT64_MAX;
+    uint64_t start_ns, end_ns;
     bool last = true;
 
-    for (unsigned int i = 0; i < r->chain->replicas; i++) {
-        const struct measure_row_replica *replica = &r->replicas[i];
-
-        if (replica->at_end) {
-            start_ns = measure_min(start_ns, replica->start_ns);
-            end_ns = measure_min(end_ns, replica->end_ns);
-        }
-    }
-    for (unsigned int i = 0; i < r->chain->replicas; i++) {
-        struct measure_row_replica *replica = &r->replicas[i];
-
-        if (!replica->at_end && !replica->ended
-            && !is_farther(replica, end_ns)) {
-            return false;
-        }
+    if (!find_interval(r, &start_ns, &end_ns)) {
+        return false;
     }
     for (unsigned int i = 0; i < r->chain->replicas; i++) {
         struct measure_row_replica *replica = &r->replicas[i];
@@ -216,10 +249,10 @@ end_interval(struct measure_row_runner *r)
         if (replica->at_end && (replica->end_ns == end_ns
                                 || !r->chain->every_ns)) {
             end_ns = measure_max(end_ns, replica->end_ns);
-            replica->at_end = false;
+            replica->at_end = is_at_empty_last(replica);
             replica->ended = replica->last;
         }
-        last &= replica->ended;
+        last &= replica->ended || is_at_empty_last(replica);
     }
     for (size_t i = 0; i < r->n_stages; i++) {
         if (r->stages[i]->class->interval) {
@@ -231,6 +264,7 @@ end_interval(struct measure_row_runner *r)
     return true;
 }
 
+/* Returns true if a replica waits at the end of an interval. */
 static bool
 any_at_end(const struct measure_row_runner *r)
 {
