@@ -74,6 +74,8 @@ dist_schemas_DATA = \
 	doc/schemas/distribution.json \
 	doc/schemas/heavy-hitters.json \
 	doc/schemas/status.json \
+	doc/schemas/stream-alert.json \
+	doc/schemas/stream-row.json \
 	doc/schemas/superspreaders.json
 
 EXTRA_DIST += \
@@ -92,4 +94,5 @@ EXTRA_DIST += \
 	doc/notes/sketches.md \
 	doc/overhead.md \
 	doc/record-files.md \
+	doc/stages-reference.md \
 	doc/what-counts.md
