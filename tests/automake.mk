@@ -108,24 +108,27 @@ LDADD = lib/libovs-measure.la $(CHECK_LIBS)
 # What the switch runs is tested, and --wrap does not reach shared libraries.
 AM_LDFLAGS = -static
 tests_unit_check_capture_SOURCES = tests/unit/check-capture.c \
-	utilities/stream/stream-capture.c
+	utilities/stream/stream-capture.c utilities/stream/stream-capture.h
 tests_unit_check_capture_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_check_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_packet_filter_SOURCES = tests/unit/check-packet-filter.c \
-	utilities/stream/stream-pcap-filter.c
+	utilities/stream/stream-pcap-filter.c \
+	utilities/stream/stream-pcap-filter.h
 tests_unit_check_packet_filter_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_check_packet_filter_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_parse_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_write_pcapng_SOURCES = tests/unit/check-write-pcapng.c \
-	utilities/stream/stream-pcap-filter.c
+	utilities/stream/stream-pcap-filter.c \
+	utilities/stream/stream-pcap-filter.h
 tests_unit_check_write_pcapng_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_check_write_pcapng_LDADD = $(LDADD) $(PCAP_LIBS) -lpthread
 tests_unit_fuzz_capture_SOURCES = tests/unit/fuzz-capture.c \
-	utilities/stream/stream-capture.c \
-	utilities/stream/stream-pcap-filter.c
+	utilities/stream/stream-capture.c utilities/stream/stream-capture.h \
+	utilities/stream/stream-pcap-filter.c \
+	utilities/stream/stream-pcap-filter.h
 tests_unit_fuzz_capture_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_fuzz_capture_LDADD = $(LDADD) $(PCAP_LIBS)

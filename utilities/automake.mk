@@ -95,4 +95,5 @@ EXTRA_DIST += \
 	doc/overhead.md \
 	doc/record-files.md \
 	doc/stages-reference.md \
+	doc/stages-packets.md \
 	doc/what-counts.md

@@ -17,7 +17,6 @@
 #define TCP_OPTIONS_MAX 40
 #define UDP_SIZE 8
 #define SCTP_SIZE 12
-#define SCTP_DATA_SIZE 16
 #define ICMP_SIZE 8
 
 #define ETHERTYPE_VLAN 0x8100
@@ -36,13 +35,9 @@
 #define PROTOCOL_SCTP 132
 #define PROTOCOL_MOBILITY 135
 
-#define SCTP_WHOLE_MESSAGE 3    /* First and last DATA chunk of it. */
-
 #define MAX_LENGTH 65535        /* What length fields of 16 bits can say. */
 
-static_assert(ETHERNET_SIZE + TAG_SIZE + IPV6_SIZE + SCTP_SIZE
-              + SCTP_DATA_SIZE <= MEASURE_PACKET_MAX
-              && ETHERNET_SIZE + TAG_SIZE + IPV6_SIZE + TCP_SIZE
+static_assert(ETHERNET_SIZE + TAG_SIZE + IPV6_SIZE + TCP_SIZE
               <= MEASURE_PACKET_MAX, "all but the options of TCP fits");
 
 static inline void
@@ -206,19 +201,6 @@ put_udp(struct maker *m)
 }
 
 static void
-put_sctp(struct maker *m)
-{
-    uint8_t *chunk = m->transport + SCTP_SIZE;
-
-    m->made = SCTP_SIZE;
-    if (m->room >= SCTP_SIZE + SCTP_DATA_SIZE) {
-        chunk[1] = SCTP_WHOLE_MESSAGE;
-        put16(chunk + 2, m->room - SCTP_SIZE);
-        m->made += SCTP_DATA_SIZE;
-    }
-}
-
-static void
 put_icmp(struct maker *m)
 {
     uint8_t *icmp = m->transport;
@@ -244,7 +226,7 @@ put_transport(struct maker *m)
         } else if (m->fields.protocol == PROTOCOL_UDP) {
             put_udp(m);
         } else {
-            put_sctp(m);
+            m->made = SCTP_SIZE;
         }
         break;
     case PROTOCOL_ICMP:

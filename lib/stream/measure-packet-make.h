@@ -16,7 +16,7 @@
  *     IPv4, IPv6  addresses, protocol, length
  *     TCP         ports, sequence number, flags
  *     UDP         ports, length
- *     SCTP        ports, and one DATA chunk
+ *     SCTP        ports
  *     ICMP        nothing that is in a record
  *
  * measure_parse() makes the same key and length of them as it made of the
@@ -32,7 +32,7 @@
  *     for almost all of those are.
  *   - Of a TCP header that was not whole, only the ports are made: nothing
  *     behind them is captured.
- *   - The type of ICMP is 255, which is reserved.
+ *   - The type of ICMP is 255, which is reserved; SCTP has no chunks.
  *   - TCP headers have options of unknown kind (zeros) if that explains how
  *     many bytes are not payload, else padding behind the IP packet explains
  *     them.

@@ -283,6 +283,7 @@ START_TEST(wrong_expressions_are_named)
     static const char *const wrong[] = {
         "host 10.0.0.1 and and port 53", "port banana", "net 10.0.0.1/24",
         "tcp[", "ip6 host 10.0.0.1", "(", "vlan 5000",
+        "inbound", "outbound and tcp", "ifname eth0",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -336,7 +337,7 @@ time_packets(struct measure_stage *stage)
     size_t n = 0;
 
     memset(&batch, 0, sizeof batch);
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     for (size_t i = 0; i < TIMED_RECORDS; i += MEASURE_BATCH) {
         for (size_t j = 0; j < MEASURE_BATCH; j++) {
             batch.records[j] = packets[(i + j) % N_RECORDS].slots;
@@ -345,7 +346,7 @@ time_packets(struct measure_stage *stage)
         stream_pcap_filter.packets(stage, &batch);
         n += batch.n;
     }
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     ck_assert_uint_lt(n, TIMED_RECORDS + MEASURE_BATCH);
     return (((end.tv_sec - start.tv_sec) * 1e9
              + (end.tv_nsec - start.tv_nsec)) / TIMED_RECORDS);

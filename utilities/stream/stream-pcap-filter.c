@@ -6,6 +6,7 @@
 #include "stream-pcap-filter.h"
 
 #include <pcap/pcap.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,23 @@ cast(struct measure_stage *stage)
     return MEASURE_STAGE_CAST(struct pcap_filter, stage);
 }
 
+/* Returns true if 'program' loads what is no part of a frame, which libpcap
+ * takes for a filter of the Linux kernel, as with "inbound".  It would match
+ * nothing. */
+static bool
+needs_kernel(const struct bpf_program *program)
+{
+    for (unsigned int i = 0; i < program->bf_len; i++) {
+        const struct bpf_insn *insn = &program->bf_insns[i];
+
+        if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS
+            && insn->k > INT32_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns NULL, or what is wrong. */
 static char *
 compile(const char *expression, struct bpf_program *program)
@@ -41,6 +59,12 @@ compile(const char *expression, struct bpf_program *program)
         error = measure_format("\"%s\": %s; valid is a filter as of tcpdump, "
                                "see pcap-filter(7)", expression,
                                pcap_geterr(pcap));
+    } else if (needs_kernel(program)) {
+        error = measure_format("\"%s\": looks at what is no part of a frame; "
+                               "valid is a filter as of tcpdump, see "
+                               "pcap-filter(7), without inbound, outbound and "
+                               "ifindex", expression);
+        pcap_freecode(program);
     }
     pcap_close(pcap);
     return error;
