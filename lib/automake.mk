@@ -89,6 +89,8 @@ measure_sources = \
 	lib/stages/measure-write-json.c \
 	lib/stages/measure-write-pcapng.c \
 	lib/stages/measure-write-text.c
+	lib/stream/measure-stream-feed.c \
+	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \
@@ -192,6 +194,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-stream-account.h \
 	lib/stream/measure-stream-client.h \
 	lib/stream/measure-stream-connection.h \
+	lib/stream/measure-stream-feed.h \
 	lib/stream/measure-stream-protocol.h
 measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \

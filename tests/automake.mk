@@ -84,6 +84,8 @@ threaded_tests = \
 	tests/unit/check-ring \
 	tests/unit/check-shared \
 	tests/unit/check-write-pcapng
+	tests/unit/check-shared \
+	tests/unit/check-stream-client
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
 	tests/unit/check-common.h \

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 
 #include "check-slots.h"
-#include "stream/measure-stream-client.h"
+#include "stream/measure-stream-feed.h"
 #include "stream/measure-stream-protocol.h"
 
 #define N_SLOTS 256
@@ -1198,6 +1198,142 @@ START_TEST(malformed_messages)
 }
 END_TEST
 
+/* A pipeline reads the rings. */
+
+static uint64_t n_seen[2];      /* Packets of each core. */
+static uint64_t n_marks_seen;
+
+static void
+seen_packets(struct measure_stage *stage UNUSED, struct measure_batch *batch)
+{
+    REQUIRE(batch->core_id < 2);
+    n_seen[batch->core_id] += batch->n;
+}
+
+static void
+seen_mark(struct measure_stage *stage UNUSED,
+          const struct measure_batch *batch UNUSED,
+          const struct measure_mark *mark UNUSED)
+{
+    n_marks_seen++;
+}
+
+static const struct measure_stage_class seen_class = {
+    .name = "seen",
+    .takes = MEASURE_TAKES_PACKETS,
+    .gives = MEASURE_GIVES_NOTHING,
+    .partition = MEASURE_PARTITION_NONE,
+    .size = sizeof(struct measure_stage),
+    .packets = seen_packets,
+    .mark = seen_mark,
+};
+
+/* Two rings of two connections each, while packets come faster than they are
+ * read now and then: at the end each record was seen once, and accounted for,
+ * ring by ring. */
+START_TEST(pipelines_are_fed)
+{
+    static const struct measure_stage_class *const classes[] = {
+        &seen_class, NULL
+    };
+    struct measure_pipeline_options options = {
+        .classes = classes, .live = true,
+    };
+    struct measure_pipeline *pipeline = measure_pipeline_create(&options);
+    struct random r = random_from(test_seed);
+    struct measure_stream_client *c = client_begin(true);
+    struct measure_stream_event event;
+    struct measure_port_names *ports;
+    uint64_t records[2] = { 0 }, n_marks = 0, dropped = 0;
+    char *error;
+
+    memset(n_seen, 0, sizeof n_seen);
+    n_marks_seen = 0;
+    error = measure_pipeline_add_chain(pipeline, "seen");
+    ck_assert_msg(!error, "%s", error);
+    error = measure_pipeline_start(pipeline);
+    ck_assert_msg(!error, "%s", error);
+
+    for (int connection = 0; connection < 2; connection++) {
+        struct fake_ring fake[2];
+        struct fake_switch s;
+        int n_removed = 0;
+
+        switch_begin(&s, "br0");
+        now_ns += 5000 * MS;
+        for (int i = 0; i < 2; i++) {
+            ring_begin(&fake[i], i, i);
+        }
+        connect_client(&s, c, fake, 2);
+        switch_port(&s, 1, "eth0");
+        for (int i = 0; i < 50000; i++) {
+            int which = random_below(&r, 2);
+
+            ring_packet(&fake[which], &r);
+            if (!random_below(&r, 40)) {
+                measure_ring_publish(&fake[which].writer);
+            }
+            if (!random_below(&r, 100)) {
+                ring_mark(&fake[which], i);
+            }
+            if (!random_below(&r, 100)) {
+                measure_stream_client_work(c, 0);
+            }
+            while (measure_stream_client_feed(c, pipeline, &event)) {
+                ck_assert_int_ne(event.kind, MEASURE_STREAM_DIFFERENCE);
+                ck_assert_int_ne(event.kind, MEASURE_STREAM_FAILED);
+            }
+        }
+        for (int i = 0; i < 2; i++) {
+            ring_mark(&fake[i], 60000);
+            records[i] += fake[i].mark.records;
+            dropped += fake[i].mark.dropped;
+        }
+        /* One ends, and the other one is lost with its switch. */
+        switch_ring_end(&s, &fake[0]);
+        switch_end(&s);
+        for (int i = 0; n_removed < 2; i++) {
+            ck_assert_int_lt(i, 10000);
+            measure_stream_client_work(c, 10);
+            while (measure_stream_client_feed(c, pipeline, &event)) {
+                if (event.kind == MEASURE_STREAM_RING_REMOVED) {
+                    const struct measure_stream_account *a
+                        = &event.ring->account;
+                    const struct measure_mark *mark
+                        = &fake[event.ring->core_id].mark;
+
+                    ck_assert_uint_eq(a->records, mark->records);
+                    if (mark->epoch == a->last.epoch) {
+                        ck_assert_uint_eq(a->last.offered, mark->offered);
+                    }
+                    n_marks += a->n_marks;
+                    n_removed++;
+                }
+            }
+        }
+        for (int i = 0; i < 2; i++) {
+            ring_end(&fake[i]);
+        }
+    }
+    ck_assert_uint_eq(measure_stream_client_differences(c), 0);
+    error = measure_pipeline_finish(pipeline);
+    ck_assert_msg(!error, "%s", error);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(n_seen[i], records[i]);
+    }
+    ck_assert_uint_eq(n_marks_seen, n_marks);
+    printf("%"PRIu64" records, %"PRIu64" dropped, %"PRIu64" marks\n",
+           records[0] + records[1], dropped, n_marks);
+    fflush(stdout);
+    ports = measure_stream_client_take_ports(c);
+    ck_assert_str_eq(measure_port_name(ports, 1), "eth0");
+    measure_port_names_destroy(ports);
+    free(ports);
+    measure_pipeline_destroy(pipeline);
+    measure_stream_client_destroy(c);
+}
+END_TEST
+
 static void
 on_alarm(int signal_ UNUSED)
 {
@@ -1271,6 +1407,7 @@ main(void)
     tcase_add_test(tests, broken_rings_end_the_connection);
     tcase_add_loop_test(tests, any_slots_can_be_read, 0, 20);
     tcase_add_test(tests, malformed_messages);
+    tcase_add_test(tests, pipelines_are_fed);
     tcase_add_loop_test(tests, signals_end_the_wait, 0, 2);
     tcase_add_test(tests, timeouts_are_kept);
     return tests_run(tests);
