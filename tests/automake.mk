@@ -180,6 +180,9 @@ script_tests = \
 	tests/scripts/documentation-test \
 	tests/scripts/extending-test \
 	tests/scripts/patch-apply
+	tests/scripts/patch-apply \
+	tests/scripts/read-stream-test \
+	tests/replay/replay-pcap
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions

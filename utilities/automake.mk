@@ -82,6 +82,7 @@ EXTRA_DIST += \
 	doc/accuracy.md \
 	doc/architecture.md \
 	doc/configuration.md \
+	doc/examples/read-stream.py \
 	doc/extending.md \
 	doc/first-questions.md \
 	doc/glossary.md \
@@ -96,4 +97,5 @@ EXTRA_DIST += \
 	doc/record-files.md \
 	doc/stages-reference.md \
 	doc/stages-packets.md \
+	doc/stream-protocol.md \
 	doc/what-counts.md

@@ -116,7 +116,8 @@ measure_stream_connect(const char *path)
 }
 
 /* Asks for rings of 'n_slots' each, 0 for what the bridge has; 'name' is that
- * of the reader, 'flags' OR of MEASURE_STREAM_WANTS_*.  Returns NULL or what
+ * of the reader, 'flags' OR of MEASURE_STREAM_WANTS_*.  If the switch has hung
+ * up, what it said before that is still to be received.  Returns NULL or what
  * went wrong. */
 char *
 measure_stream_subscribe(int fd, const char *name, uint64_t n_slots,
@@ -132,7 +133,8 @@ measure_stream_subscribe(int fd, const char *name, uint64_t n_slots,
 
     snprintf(message.name, sizeof message.name, "%s", name);
     if (send(fd, &message, sizeof message, MSG_NOSIGNAL)
-        != (ssize_t) sizeof message) {
+        != (ssize_t) sizeof message
+        && errno != EPIPE && errno != ECONNRESET) {
         return measure_format("cannot subscribe: %s", strerror(errno));
     }
     return NULL;
