@@ -182,6 +182,9 @@ script_tests = \
 	tests/scripts/patch-apply
 	tests/scripts/patch-apply \
 	tests/scripts/read-stream-test \
+	tests/scripts/install-test \
+	tests/scripts/patch-apply \
+	tests/scripts/stages-test \
 	tests/replay/replay-pcap
 
 # Tests that fetch something.
