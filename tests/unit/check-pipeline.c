@@ -8,6 +8,7 @@
  *     sum         packets and bytes by source, which it keeps exactly
  *     pairs       the same, but by pairs of addresses in either direction
  *     any         the same of any packets
+ *     talks       which replica has seen which pair; makes no rows
  *     add         adds up rows with the same key
  *     list        keeps all rows that it is given, and intervals; a sink
  *     gate        a sink of rows that waits until it is opened
@@ -236,6 +237,28 @@ static const struct measure_stage_class pairs_class = {
     .begin = sum_begin,
     .packets = sum_packets,
     .interval = sum_interval,
+};
+
+/* The replicas that have seen a conversation, one bit each.  Atomic. */
+static uint64_t talks[64];
+
+static void
+talks_packets(struct measure_stage *stage, struct measure_batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        __atomic_fetch_or(&talks[measure_slot_sequence(batch->records[i])],
+                          UINT64_C(1) << stage->replica, __ATOMIC_RELAXED);
+    }
+}
+
+static const struct measure_stage_class talks_class = {
+    .name = "talks",
+    .takes = MEASURE_TAKES_PACKETS,
+    .gives = MEASURE_GIVES_ROWS,
+    .partition = MEASURE_PARTITION_PAIR,
+    .size = sizeof(struct sum),
+    .begin = sum_begin,
+    .packets = talks_packets,
 };
 
 static const struct measure_stage_class any_class = {
@@ -526,8 +549,8 @@ static const struct measure_stage_class traced_class = {
 };
 
 static const struct measure_stage_class *const classes[] = {
-    &seen_class, &even_class, &sum_class, &pairs_class, &any_class,
-    &add_class, NULL,
+    &seen_class, &even_class, &sum_class, &pairs_class, &talks_class,
+    &any_class, &add_class, NULL,
 };
 
 static const struct measure_stage_class *const more_classes[] = {
@@ -790,8 +813,51 @@ START_TEST(all_counts)
 }
 END_TEST
 
-/* All packets of a key are given by one replica, and either direction of a
- * pair by the same. */
+/* Both directions between two addresses come to the same replica, be they of
+ * IPv4, of IPv6, or out of a tunnel, and not all to one. */
+START_TEST(conversations)
+{
+    struct measure_pipeline *p
+        = make_pipeline(&plain, "even | talks replicas=4 | list");
+    struct measure_source *source = measure_pipeline_create_source(p, 64, 0);
+    struct random r = random_from(test_seed);
+    uint64_t used = 0;
+
+    start(p);
+    for (uint32_t i = 0; i < 64; i++) {
+        for (uint32_t j = 0; j < 20; j++) {
+            struct measure_fields fields = make_fields(i % 2, 0);
+            uint8_t *from = j % 2 ? fields.source : fields.destination;
+            uint8_t *to = j % 2 ? fields.destination : fields.source;
+            struct measure_slot *slots = measure_source_reserve(source, 5);
+            uint64_t key[MEASURE_KEY_WORDS];
+            enum measure_layout layout;
+            size_t last = i % 2 ? 15 : 3;
+
+            memcpy(fields.destination, fields.source, 16);
+            from[last] = i;
+            to[last] = 100 + i;
+            fields.source_port = random_next(&r) >> 48;
+            fields.vlan = j % 5;
+            fields.tunnelled = i % 4 / 2 || j % 3;
+            layout = measure_key_from_fields(key, &fields);
+            measure_ring_advance(
+                measure_source_writer(source),
+                measure_slot_write(slots, layout, key, START, 60,
+                                   measure_slot_tcp(i, 0, 54)));
+        }
+    }
+    finish(p);
+    for (uint32_t i = 0; i < 64; i++) {
+        REQUIRE(talks[i] && !(talks[i] & (talks[i] - 1)));
+        used |= talks[i];
+    }
+    ck_assert_uint_eq(used, 15);
+    forget();
+}
+END_TEST
+
+/* All packets of a key are given by one replica. */
 START_TEST(one_interval)
 {
     struct measure_pipeline *p = make_pipeline(&plain,
@@ -1294,6 +1360,7 @@ main(void)
 
     tcase_add_test(tests, packets_in_order);
     tcase_add_loop_test(tests, all_counts, 0, 36);
+    tcase_add_test(tests, conversations);
     tcase_add_test(tests, one_interval);
     tcase_add_loop_test(tests, nothing_at_all, 0, 2);
     tcase_add_loop_test(tests, late_packets, 0, 2);
