@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/measure-base.h"
 #include "base/measure-hash.h"
@@ -200,12 +201,14 @@ read_capture(FILE *file, struct measure_source *source)
     }
     tick_ns = head[0] == 0xa1b23c4d ? 1 : 1000;
     while (fread(packet, sizeof packet, 1, file) == 1
-           && packet[2] <= sizeof frame
+           && packet[2] <= packet[3] && packet[3] <= sizeof frame
            && fread(frame, 1, packet[2], file) == packet[2]) {
         struct measure_record record;
         struct measure_slot *slots;
 
-        measure_parse(frame, packet[2], MEASURE_ETHERTYPE_ETHERNET, &record);
+        /* Captures are often cut; headers say how long a packet was. */
+        memset(frame + packet[2], 0, packet[3] - packet[2]);
+        measure_parse(frame, packet[3], MEASURE_ETHERTYPE_ETHERNET, &record);
         if (record.verdict >= MEASURE_N_LAYOUTS) {
             continue;                   /* Not IP. */
         }

@@ -965,13 +965,18 @@ START_TEST(several_rings)
     struct measure_source *c = measure_pipeline_create_source(p, 4096, 2);
 
     start(p);
+    write_packet(b, START, 2, 60, 0);
+    write_packet(c, START + 50, 3, 60, 0);
     for (uint32_t i = 0; i < 100; i++) {
         write_packet(a, START + i * 100 * MS, 1, 60, i);
     }
-    for (uint32_t i = 0; i < 100; i++) {
+    /* One ring is as far as it gets without the others. */
+    WAIT_FOR(__atomic_load_n(&measure_source_writer(a)->cursors[0]
+                             .cursor->tail, __ATOMIC_ACQUIRE));
+    for (uint32_t i = 1; i < 100; i++) {
         write_packet(c, START + i * 100 * MS + 50, 3, 60, i);
     }
-    for (uint32_t i = 0; i < 50; i++) {
+    for (uint32_t i = 1; i < 50; i++) {
         write_packet(b, START + i * 200 * MS, 2, 60, i);
     }
     finish(p);
