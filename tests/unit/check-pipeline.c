@@ -1041,18 +1041,24 @@ START_TEST(live_intervals)
     set_clock(START + 2 * SECOND + 100 * MS);
     WAIT_FOR(get(&n_intervals) == 2);
 
-    /* No interval without packets, and one in the future at once. */
+    /* No interval without packets. */
     set_clock(START + 10 * SECOND);
-    write_packet(b, START + 20 * SECOND, 2, 60, 4);
-    WAIT_FOR(measure_source_is_drained(b));
-    write_packet(a, START + 10 * SECOND, 1, 60, 5);
+    write_packet(a, START + 10 * SECOND, 1, 60, 4);
+    WAIT_FOR(measure_source_is_drained(a));
+
+    /* One from the future at once, and then the present again. */
+    write_packet(b, START + 20 * SECOND, 2, 60, 5);
     WAIT_FOR(get(&n_intervals) == 3);
+    WAIT_FOR(measure_source_is_drained(b));
+    write_packet(a, START + 10 * SECOND + 1, 1, 60, 6);
+    WAIT_FOR(get(&n_intervals) == 4);
     finish(p);
-    ck_assert_uint_eq(n_intervals, 4);
+    ck_assert_uint_eq(n_intervals, 5);
     check_interval(0, 0, 3);
     check_interval(1, 1000, 1);
-    check_interval(2, 20000, 1);
-    check_interval(3, 10000, 1);
+    check_interval(2, 10000, 1);
+    check_interval(3, 20000, 1);
+    check_interval(4, 10000, 1);
     forget();
 }
 END_TEST
