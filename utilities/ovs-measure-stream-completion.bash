@@ -20,6 +20,9 @@ _ovs_measure_stream_chain () {
     local chain=$1 before stage word
     local groups="flow pair source destination source-port destination-port
                   protocol port vlan tunnel"
+    local conditions="source=PREFIX destination=PREFIX protocol=NAME
+                      source-port=N destination-port=N port=NAME vlan=N
+                      tunnel=N"
 
     word=${chain##*[ |]}
     before=${chain%"$word"}
@@ -30,13 +33,15 @@ _ovs_measure_stream_chain () {
     if test -z "$stage"; then
         _ovs_measure_stream_words | awk 'NF == 1'
     else
-        case $word in
-            by=*) printf 'by=%s\n' $groups ;;
-            *=*) ;;
+        case $stage:$word in
+            where:*,*) printf "${word%,*},%s\n" $conditions ;;
+            where:*) printf '%s\n' $conditions ;;
+            *:by=*) printf 'by=%s\n' $groups ;;
+            *:*=*) ;;
             *) _ovs_measure_stream_words \
                 | awk -v stage="$stage" \
                       '$1 == stage && NF > 1 && $2 ~ /=/ { print $2 }'
-               echo every=TIME ;;
+               printf '%s\n' every=TIME replicas=N ;;
         esac
     fi | awk -v before="$before" -v word="$word" '
         index($0, word) == 1 { found[n++] = before $0 }

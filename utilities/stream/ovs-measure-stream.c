@@ -31,8 +31,8 @@ struct stream {
     struct measure_pipeline *pipeline;
     struct stream_input *input;
     struct stream_progress progress;
-    uint64_t end_ns;            /* By the clock; UINT64_MAX for never. */
-    uint64_t counters_ns;       /* When they are written next; likewise. */
+    uint64_t counters_ns;       /* By the clock, when they are written next;
+                                 * UINT64_MAX for never. */
     uint64_t warning_ns;        /* When stages have had time to look at their
                                  * arguments; likewise. */
 };
@@ -106,8 +106,9 @@ start(struct stream *s)
     if (error) {
         stream_fail(STREAM_NO_START, "%s", error);
     }
-    s->end_ns = (s->options.duration_ns ? now_ns + s->options.duration_ns
-                 : UINT64_MAX);
+    if (s->options.duration_ns) {
+        stream_signal_after(s->options.duration_ns);
+    }
     s->counters_ns = (s->options.counters_ns
                       ? now_ns + s->options.counters_ns : UINT64_MAX);
     s->warning_ns = now_ns + STREAM_NS_PER_S;
@@ -141,8 +142,8 @@ say_warning(const struct measure_stage *stage, void *aux)
     }
 }
 
-/* Does what is due.  Returns false if it is time to end. */
-static bool
+/* Does what is due. */
+static void
 look_at_clock(struct stream *s)
 {
     uint64_t now_ns = stream_clock_ns();
@@ -156,7 +157,6 @@ look_at_clock(struct stream *s)
         print_counters(s);
         s->counters_ns = now_ns + s->options.counters_ns;
     }
-    return now_ns < s->end_ns;
 }
 
 static bool
@@ -172,7 +172,8 @@ is_over(const struct stream *s)
 static bool
 run(struct stream *s)
 {
-    while (!is_over(s) && look_at_clock(s)) {
+    while (!is_over(s)) {
+        look_at_clock(s);
         switch (s->input->class->step(s->input)) {
         case STREAM_MORE:
             break;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ending on request: SIGINT and SIGTERM. */
+/* Ending on request: SIGINT, SIGTERM, or when the time is over. */
 
 #include <config.h>
 
 #include "stream-signal.h"
 
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "stream/measure-pipeline.h"
 
-static volatile sig_atomic_t came;
+static volatile sig_atomic_t came;      /* Or the time is over. */
+static volatile sig_atomic_t n_signals;
 /* Whose producers do not wait any more then; or NULL. */
 static struct measure_pipeline *stopped;
 
@@ -29,17 +31,15 @@ signals(void)
 static void
 handle(int number)
 {
-    if (number != SIGALRM) {
-        if (came) {
-            /* Comes when the handler returns. */
-            signal(number, SIG_DFL);
-            raise(number);
-            return;
-        }
-        came = 1;
-        if (stopped) {
-            measure_pipeline_stop(stopped);
-        }
+    if (number != SIGALRM && n_signals++) {
+        /* Comes when the handler returns. */
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    came = 1;
+    if (stopped) {
+        measure_pipeline_stop(stopped);
     }
     alarm(1);
 }
@@ -63,6 +63,20 @@ stream_signal_init(struct measure_pipeline *pipeline)
         }
     }
     stream_signal_unblock();
+}
+
+/* Has it come when 'ns' have passed. */
+void
+stream_signal_after(uint64_t ns)
+{
+    /* A timer of 0 would be none. */
+    struct itimerval timer = {
+        .it_value.tv_sec = ns / 1000000000,
+        .it_value.tv_usec = measure_max(ns % 1000000000 / 1000,
+                                        ns < 1000000000),
+    };
+
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 /* The pipeline is about to be destroyed. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ending on request: SIGINT and SIGTERM. */
+/* Ending on request: SIGINT, SIGTERM, or when the time is over. */
 
 #ifndef STREAM_SIGNAL_H
 #define STREAM_SIGNAL_H 1
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct measure_pipeline;
 
@@ -13,7 +14,7 @@ struct measure_pipeline;
  *
  * The first SIGINT or SIGTERM asks the program to end: it takes no more
  * packets, and writes what it knows of those that it has.  The second one ends
- * it at once.
+ * it at once.  When the time is over (--duration) is the same as the first.
  *
  * Only the main thread takes these signals, so that each of its system calls
  * is interrupted by them.  A call that is about to wait when the signal comes
@@ -23,6 +24,7 @@ struct measure_pipeline;
 
 void stream_signal_init(struct measure_pipeline *);
 void stream_signal_forget(void);
+void stream_signal_after(uint64_t ns);
 bool stream_signal_came(void);
 
 /* Around all that starts threads. */
