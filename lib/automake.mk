@@ -88,6 +88,7 @@ measure_sources = \
 	lib/stages/measure-write-format.c \
 	lib/stages/measure-write-json.c \
 	lib/stages/measure-write-pcapng.c \
+	lib/stages/measure-write-records.c \
 	lib/stages/measure-write-text.c
 	lib/stream/measure-stream-feed.c \
 	lib/stages/measure-stages.c

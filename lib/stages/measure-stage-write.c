@@ -399,6 +399,12 @@ write_close(struct measure_stage *stage)
     }
     w->file = NULL;
     write->opened = false;
+    if (w->text) {
+        char *text = w->text;
+
+        w->text = NULL;
+        return text;
+    }
     return w->error ? measure_format("%s: %s", w->path, strerror(w->error))
            : NULL;
 }
@@ -423,8 +429,9 @@ write_destroy(struct measure_stage *stage)
 }
 
 static const struct measure_stage_argument arguments[] = {
-    { "", "FORMAT", "text (by default), json, csv or alerts" },
+    { "", "FORMAT", "text, json, csv, alerts, pcapng or records" },
     { "file", "PATH", "a file to write to, instead of standard output" },
+    { "compress", "zstd or none", "records: blocks are compressed" },
     { "heavy", "SHARE or RATE", "json: from when on a key is heavy" },
     { "threshold", "NUMBER", "alerts: from when on a row is an alert" },
     { "of", "COLUMN", "alerts: whose number; packets by default, or the "

@@ -83,6 +83,8 @@ struct measure_write {
     FILE *file;                 /* Open from open() to close(). */
     const char *path;           /* For people. */
     int error;                  /* errno of the first write that failed. */
+    char *text;                 /* What a format knows of that, or NULL.  Freed
+                                 * by the stage. */
 };
 
 void measure_write_put(struct measure_write *, const void *, size_t size);
