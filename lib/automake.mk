@@ -68,6 +68,7 @@ measure_sources = \
 	lib/stream/measure-stream-account.c \
 	lib/stream/measure-stream-client.c \
 	lib/stream/measure-stream-connection.c \
+	lib/stream/measure-stream-feed.c \
 	lib/stages/measure-stage-count.c \
 	lib/stages/measure-stage-distinct.c \
 	lib/stages/measure-stage-ewma.c \
@@ -90,8 +91,6 @@ measure_sources = \
 	lib/stages/measure-write-pcapng.c \
 	lib/stages/measure-write-records.c \
 	lib/stages/measure-write-text.c
-	lib/stream/measure-stream-feed.c \
-	lib/stages/measure-stages.c
 
 lib_LTLIBRARIES += lib/libovs-measure.la
 lib_libovs_measure_la_SOURCES = $(measure_sources) \

@@ -83,9 +83,8 @@ threaded_tests = \
 	tests/unit/check-pipeline \
 	tests/unit/check-ring \
 	tests/unit/check-shared \
+	tests/unit/check-stream-client \
 	tests/unit/check-write-pcapng
-	tests/unit/check-shared \
-	tests/unit/check-stream-client
 noinst_HEADERS += \
 	tests/unit/check-answer.h \
 	tests/unit/check-common.h \
@@ -179,13 +178,10 @@ script_tests = \
 	tests/scripts/count-results-test \
 	tests/scripts/documentation-test \
 	tests/scripts/extending-test \
-	tests/scripts/patch-apply
-	tests/scripts/patch-apply \
-	tests/scripts/read-stream-test \
 	tests/scripts/install-test \
 	tests/scripts/patch-apply \
-	tests/scripts/stages-test \
-	tests/replay/replay-pcap
+	tests/scripts/read-stream-test \
+	tests/scripts/stages-test
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions
