@@ -67,7 +67,9 @@ give_values(struct measure_stage *stage, uint32_t key, uint8_t flags,
     buffer.row.layout = measure_key_from_fields(buffer.row.key, &fields);
     buffer.row.flags = flags;
     buffer.row.n_present = n;
-    memcpy(buffer.row.values, values, n * sizeof *values);
+    for (size_t i = 0; i < n; i++) {
+        buffer.row.values[i] = values[i];
+    }
     check_stage_row(stage, &buffer.row);
 }
 
