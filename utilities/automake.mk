@@ -95,6 +95,7 @@ EXTRA_DIST += \
 	doc/notes/sketches.md \
 	doc/overhead.md \
 	doc/record-files.md \
+	doc/stages-flows.md \
 	doc/stages-reference.md \
 	doc/stages-packets.md \
 	doc/stream-protocol.md \

@@ -26,7 +26,7 @@
  * follows of the same flow, as the last ACK, makes no row: the state stays,
  * and only a SYN or the idle time makes another flow of it.
  *
- * Memory: 80 bytes and 13 for each packet, in lines of 64 bytes, and the index
+ * Memory: 88 bytes and 16 for each packet, in lines of 64 bytes, and the index
  * of measure-flow-state.h.  A flow without a row that loses its place gives
  * none, and is counted in 'lost': a row that says it is over must not lie. */
 
@@ -83,8 +83,7 @@ set(struct measure_stage *stage, const char *name, const char *value)
     struct features *features = MEASURE_STAGE_CAST(struct features, stage);
 
     if (!name) {
-        return measure_format("'%s' is not valid: n=N, idle=TIME and flows=N "
-                              "are", value);
+        return measure_format("valid is n=N, idle=TIME or flows=N");
     }
     if (!strcmp(name, "n")) {
         return measure_flow_set_number(value, 1, MAX_N, &features->n);

@@ -47,14 +47,9 @@ set(struct measure_stage *stage, const char *name, const char *value)
 {
     struct flowlets *flowlets = MEASURE_STAGE_CAST(struct flowlets, stage);
 
-    if (!name) {
-        return measure_format("'%s' is not valid: gap=TIME, by=GROUP and "
-                              "flows=N are", value);
-    }
-    if (!strcmp(name, "by")) {
+    if (!name || !strcmp(name, "by")) {
         return (measure_group_by_parse(value, &stage->group_by) ? NULL
-                : measure_format("'%s' is not valid: %s", value,
-                                 MEASURE_GROUP_BY_VALID));
+                : measure_format("valid is " MEASURE_GROUP_BY_VALID));
     }
     if (!strcmp(name, "flows")) {
         return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,

@@ -66,19 +66,14 @@ set(struct measure_stage *stage, const char *name, const char *value)
 {
     struct half_open *half = MEASURE_STAGE_CAST(struct half_open, stage);
 
-    if (!name) {
-        return measure_format("'%s' is not valid: by=GROUP, timeout=TIME and "
-                              "flows=N are", value);
-    }
-    if (!strcmp(name, "by")) {
+    if (!name || !strcmp(name, "by")) {
         if (!measure_group_by_parse(value, &stage->group_by)) {
-            return measure_format("'%s' is not valid: %s", value,
-                                  MEASURE_GROUP_BY_VALID);
+            return measure_format("valid is " MEASURE_GROUP_BY_VALID);
         }
         /* A connection comes in by two ports. */
         return (stage->group_by.fields & MEASURE_FIELD_PORT
-                ? measure_format("'%s' is not valid: a connection has no "
-                                 "port of the switch", value)
+                ? measure_format("a connection has no port of the switch: "
+                                 "valid is a group without it")
                 : NULL);
     }
     if (!strcmp(name, "flows")) {

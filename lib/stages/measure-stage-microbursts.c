@@ -29,13 +29,13 @@
  * are merged (Agarwal and others, "Mergeable Summaries", PODS 2012).  A row
  * has what is certain, and by how much that may be too low:
  *
- *     bytes <= bytes of the key in the burst <= bytes + bytes-error
+ *     bytes <= bytes of the key in the burst <= bytes + bytes-error-max
  *
  * The bytes and packets of the burst are always exact.
  *
  * Memory: 1.6 KiB for each port that has had packets, and 10 KiB for each open
  * window, as many as the share of the budget has room for.  Without memory for
- * a window its packets are in no key: 'bytes-error' has them, and 'lost'
+ * a window its packets are in no key: 'bytes-error-max' has them, and 'lost'
  * counts them. */
 
 #define DEFAULT_WINDOW_NS 100000
@@ -120,19 +120,14 @@ set(struct measure_stage *stage, const char *name, const char *value)
 {
     struct microbursts *bursts = MEASURE_STAGE_CAST(struct microbursts, stage);
 
-    if (!name) {
-        return measure_format("'%s' is not valid: port=NAME, window=TIME, "
-                              "rate=RATE, by=GROUP and n=N are", value);
+    if (!name || !strcmp(name, "by")) {
+        return (measure_group_by_parse(value, &stage->group_by) ? NULL
+                : measure_format("valid is " MEASURE_GROUP_BY_VALID));
     }
     if (!strcmp(name, "port")) {
         free(bursts->port_name);
         bursts->port_name = measure_format("%s", value);
         return NULL;
-    }
-    if (!strcmp(name, "by")) {
-        return (measure_group_by_parse(value, &stage->group_by) ? NULL
-                : measure_format("'%s' is not valid: %s", value,
-                                 MEASURE_GROUP_BY_VALID));
     }
     if (!strcmp(name, "n")) {
         return measure_flow_set_number(value, 1, 16, &bursts->n);
@@ -142,8 +137,8 @@ set(struct measure_stage *stage, const char *name, const char *value)
 
         if (!measure_rate_parse(value, &rate) || !rate
             || rate > UINT64_C(1000000000000000)) {
-            return measure_format("'%s' is not a rate: " MEASURE_RATE_VALID
-                                  ", up to 1000Tb/s", value);
+            return measure_format("valid is " MEASURE_RATE_VALID
+                                  ", up to 1000Tb/s");
         }
         bursts->rate = rate;
         return NULL;
@@ -151,11 +146,15 @@ set(struct measure_stage *stage, const char *name, const char *value)
     if (!measure_duration_parse(value, &bursts->window_ns)
         || bursts->window_ns < 1000
         || bursts->window_ns > UINT64_C(1000000000)) {
-        return measure_format("'%s' is not valid: from 1us to 1s", value);
+        return measure_format("valid is a length of time from 1us to 1s");
     }
     return NULL;
 }
 
+static const char warning[]
+    = "the port of microbursts does not exist (yet): no packet is counted";
+
+/* The numbers of ports are other ones. */
 static void
 ports(struct measure_stage *stage)
 {
@@ -165,6 +164,8 @@ ports(struct measure_stage *stage)
         bursts->only = (stage->ports
                         ? measure_port_find(stage->ports, bursts->port_name)
                         : 0);
+        __atomic_store_n(&stage->warning, bursts->only ? NULL : warning,
+                         __ATOMIC_RELAXED);
     }
 }
 
@@ -204,7 +205,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
         [BURST_PACKETS] = { "burst-packets", MEASURE_COLUMN_GAUGE, 0 },
         [RANK] = { "rank", MEASURE_COLUMN_GAUGE, 0 },
         [BYTES] = { "bytes", MEASURE_COLUMN_COUNT, 0 },
-        [BYTES_ERROR] = { "bytes-error", MEASURE_COLUMN_ERROR, BYTES },
+        [BYTES_ERROR] = { "bytes-error-max", MEASURE_COLUMN_ERROR, BYTES },
         [PACKETS] = { "packets", MEASURE_COLUMN_COUNT, 0 },
     };
     struct microbursts *bursts = MEASURE_STAGE_CAST(struct microbursts, stage);

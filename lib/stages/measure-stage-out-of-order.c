@@ -94,8 +94,7 @@ set(struct measure_stage *stage, const char *name, const char *value)
         = MEASURE_STAGE_CAST(struct out_of_order, stage);
 
     if (!name) {
-        return measure_format("'%s' is not valid: idle=TIME and flows=N are",
-                              value);
+        return measure_format("valid is idle=TIME or flows=N");
     }
     if (!strcmp(name, "flows")) {
         return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,

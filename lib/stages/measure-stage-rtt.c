@@ -71,8 +71,7 @@ set(struct measure_stage *stage, const char *name, const char *value)
     struct rtt *rtt = MEASURE_STAGE_CAST(struct rtt, stage);
 
     if (!name) {
-        return measure_format("'%s' is not valid: timeout=TIME and flows=N "
-                              "are", value);
+        return measure_format("valid is timeout=TIME or flows=N");
     }
     if (!strcmp(name, "flows")) {
         return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,

@@ -490,7 +490,7 @@ measure_flow_set_number(const char *value, uint64_t min, uint64_t max,
                         uint64_t *number)
 {
     return (measure_integer_parse(value, min, max, number) ? NULL
-            : measure_format("'%s' is not a number from %llu to %llu", value,
+            : measure_format("valid is a number from %llu to %llu",
                              (unsigned long long) min,
                              (unsigned long long) max));
 }
@@ -501,13 +501,9 @@ measure_flow_set_duration(const char *value, uint64_t min_ns, uint64_t *ns)
 {
     uint64_t found;
 
-    if (!measure_duration_parse(value, &found)) {
-        return measure_format("'%s' is not a length of time: %s", value,
-                              MEASURE_DURATION_VALID);
-    }
-    if (found < min_ns) {
-        return measure_format("'%s' is too short: at least %lluns", value,
-                              (unsigned long long) min_ns);
+    if (!measure_duration_parse(value, &found) || found < min_ns) {
+        return measure_format("valid is " MEASURE_DURATION_VALID ", at least "
+                              "%lluns", (unsigned long long) min_ns);
     }
     *ns = found;
     return NULL;

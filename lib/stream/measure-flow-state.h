@@ -214,7 +214,7 @@ measure_flow_states_run(struct measure_flow_states *states,
 static inline void
 measure_flow_lose(struct measure_stage *stage, uint64_t n)
 {
-    __atomic_store_n(&stage->lost, stage->lost + n, __ATOMIC_RELAXED);
+    measure_counter_add(&stage->lost, n);
 }
 
 #endif /* measure-flow-state.h */

@@ -925,7 +925,7 @@ START_TEST(microbursts_within_their_bounds)
                 const struct measure_row *row = out.rows[i];
                 struct measure_fields fields = row_fields(row);
                 uint64_t low = row_value(row, "bytes"), sum = 0;
-                uint64_t error = row_value(row, "bytes-error");
+                uint64_t error = row_value(row, "bytes-error-max");
                 uint32_t flow = 0;
 
                 if (fields.port != port || (row_value(row, "start-time")
@@ -1098,7 +1098,7 @@ START_TEST(microbursts_with_little_memory)
     for (size_t i = 0; i < out.n_rows; i++) {
         uint64_t known = row_value(out.rows[i], "bytes");
 
-        ck_assert_uint_le(known + row_value(out.rows[i], "bytes-error"),
+        ck_assert_uint_le(known + row_value(out.rows[i], "bytes-error-max"),
                           row_value(out.rows[i], "burst-bytes"));
         if (row_value(out.rows[i], "rank") <= 1) {
             bytes += row_value(out.rows[i], "burst-bytes");
@@ -1123,30 +1123,34 @@ END_TEST
 
 START_TEST(wrong_arguments)
 {
-    check_stage_error("rtt timeout=5", NULL, &measure_stage_rtt,
-                      "'5' is not a length of time: a number and ns, us, ms, "
-                      "s, m or h");
+    static const char time_valid[]
+        = "valid is a number and ns, us, ms, s, m or h, at least 1ns";
+    static const char by_valid[] = "valid is " MEASURE_GROUP_BY_VALID;
+
+    check_stage_error("rtt timeout=5", NULL, &measure_stage_rtt, time_valid);
     check_stage_error("rtt fast", NULL, &measure_stage_rtt,
-                      "'fast' is not valid: timeout=TIME and flows=N are");
+                      "valid is timeout=TIME or flows=N");
     check_stage_error("flowlets gap=0us", NULL, &measure_stage_flowlets,
-                      "'0us' is too short: at least 1ns");
+                      time_valid);
+    check_stage_error("flowlets host", NULL, &measure_stage_flowlets,
+                      by_valid);
     check_stage_error("features n=30", NULL, &measure_stage_features,
-                      "'30' is not a number from 1 to 29");
+                      "valid is a number from 1 to 29");
     check_stage_error("half-open by=port", NULL, &measure_stage_half_open,
-                      "'port' is not valid: a connection has no port of the "
-                      "switch");
+                      "a connection has no port of the switch: valid is a "
+                      "group without it");
     check_stage_error("half-open by=host", NULL, &measure_stage_half_open,
-                      "'host' is not valid: " MEASURE_GROUP_BY_VALID);
+                      by_valid);
     check_stage_error("microbursts window=2s", NULL,
                       &measure_stage_microbursts,
-                      "'2s' is not valid: from 1us to 1s");
+                      "valid is a length of time from 1us to 1s");
     check_stage_error("microbursts rate=fast", NULL,
                       &measure_stage_microbursts,
-                      "'fast' is not a rate: a number, k, M, G or T, and b/s, "
-                      "up to 1000Tb/s");
+                      "valid is a number, k, M, G or T, and b/s, up to "
+                      "1000Tb/s");
     check_stage_error("out-of-order flows=0", NULL,
                       &measure_stage_out_of_order,
-                      "'0' is not a number from 1 to 268435456");
+                      "valid is a number from 1 to 268435456");
     budget.limit = MEASURE_MIB;
     check_stage_error("out-of-order flows=100000", NULL,
                       &measure_stage_out_of_order,
