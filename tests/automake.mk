@@ -78,6 +78,7 @@ unit_tests = \
 	tests/unit/fuzz-record-file
 # Those that start threads.
 threaded_tests = \
+	tests/unit/check-flow-stages \
 	tests/unit/check-group-cache \
 	tests/unit/check-handover \
 	tests/unit/check-pipeline \
@@ -135,6 +136,7 @@ tests_unit_fuzz_capture_CPPFLAGS = $(AM_CPPFLAGS) \
 tests_unit_fuzz_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_flow_stages_LDADD = $(LDADD) $(PCAP_LIBS)
+tests_unit_check_flow_stages_LDADD = $(LDADD) $(PCAP_LIBS) -lpthread
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
 tests_unit_check_ring_LDADD = $(LDADD) -lpthread

@@ -163,6 +163,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     features->states.ended = ended;
 
     stage->schema.of = "features";
+    stage->schema.order = MEASURE_ORDER_TIME;
     stage->schema.has_key = true;
     measure_group_by_of_kind(&stage->schema.group_by, MEASURE_KIND_FLOW);
     stage->group_by = stage->schema.group_by;

@@ -98,6 +98,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     flowlets->states.ended = ended;
 
     stage->schema.of = "flowlets";
+    stage->schema.order = MEASURE_ORDER_TIME;
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     measure_schema_add(&stage->schema, "start-time", MEASURE_COLUMN_TIME);

@@ -241,6 +241,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     bursts->low_ns = UINT64_MAX;
 
     stage->schema.of = "microbursts";
+    stage->schema.order = MEASURE_ORDER_TIME;
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     stage->schema.n = N_COLUMNS;
@@ -443,7 +444,7 @@ end_burst(struct microbursts *bursts, struct port *port)
         struct key_count none = { .layout = MEASURE_NARROW };
 
         none.key[1] = (uint64_t) port->number << MEASURE_PORT_SHIFT;
-        give(bursts, port, &none, 0);
+        give(bursts, port, &none, 1);
     }
     clear(bursts, &port->burst);
 }

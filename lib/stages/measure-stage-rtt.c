@@ -103,6 +103,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     rtt->states.ended = ended;
 
     stage->schema.of = "rtt";
+    stage->schema.order = MEASURE_ORDER_TIME;
     stage->schema.has_key = true;
     measure_group_by_of_kind(&stage->schema.group_by, MEASURE_KIND_FLOW);
     stage->group_by = stage->schema.group_by;

@@ -7,6 +7,7 @@
 #include <pcap/pcap.h>
 
 #include "key/measure-parse.h"
+#include "stream/measure-pipeline.h"
 
 /* rtt. */
 
@@ -975,7 +976,8 @@ START_TEST(microbursts_of_one_port_and_wrong_times)
 
     memset(&names, 0, sizeof names);
     stage->ports = &names;
-    ck_assert_ptr_null(check_stage_begin(stage, "microbursts port=eth2 by=port",
+    ck_assert_ptr_null(check_stage_begin(stage,
+                                         "microbursts port=eth2 by=port",
                                          NULL));
     add_window(&packets, 0, 1, 1, 0, 100);
     add_window(&packets, 0, 1, 2, 0, 100);
@@ -1382,6 +1384,89 @@ START_TEST(sums_of_captures)
 }
 END_TEST
 
+/* Counts rows, and SYNs: replicas have rows of the same destination. */
+
+static uint64_t n_piped, syns_piped;
+
+static void
+count_piped(struct measure_stage *stage UNUSED, const struct measure_row *row)
+{
+    n_piped++;
+    syns_piped += row->n_present > 2 ? row->values[2] : 0;
+}
+
+static char *
+begin_piped(struct measure_stage *stage UNUSED,
+            const struct measure_schema *input UNUSED)
+{
+    return NULL;
+}
+
+static const struct measure_stage_class piped_class = {
+    .name = "out", .summary = "counts rows", .takes = MEASURE_TAKES_ROWS,
+    .gives = MEASURE_GIVES_NOTHING, .size = sizeof(struct measure_stage),
+    .begin = begin_piped, .row = count_piped,
+};
+
+/* In a pipeline with replicas: what there is without. */
+START_TEST(stages_in_a_pipeline)
+{
+    static const char *const stages[] = {
+        "features n=3", "rtt", "flowlets", "microbursts rate=100kb/s",
+        "out-of-order", "half-open",
+    };
+    static const struct measure_stage_class *const classes[] = {
+        &measure_stage_features, &measure_stage_rtt, &measure_stage_flowlets,
+        &measure_stage_microbursts, &measure_stage_out_of_order,
+        &measure_stage_half_open,
+    };
+    static const struct measure_stage_class *const more[] = {
+        &piped_class, NULL,
+    };
+    struct measure_pipeline_options options = {
+        .classes = measure_stages, .more_classes = more,
+    };
+    struct check_packets packets = read_capture("real-mix-oss");
+    struct random r = random_from(test_seed);
+    struct measure_stage *stage = check_stage(stages[_i], NULL, classes[_i]);
+    bool replicas = classes[_i]->partition != MEASURE_PARTITION_NONE;
+    struct measure_pipeline *pipeline = measure_pipeline_create(&options);
+    struct measure_source *source;
+    uint64_t given;
+    char chain[100], *error;
+
+    check_stage_packets(stage, &packets, &r);
+    end_stream(stage);
+    given = _i == 5 ? sum_of("syns") : stage->given;
+    check_stage_close(stage);
+
+    snprintf(chain, sizeof chain, "%s%s | out", stages[_i],
+             replicas ? " replicas=3" : "");
+    n_piped = syns_piped = 0;
+    error = measure_pipeline_add_chain(pipeline, chain);
+    ck_assert_msg(!error, "%s: %s", chain, error);
+    source = measure_pipeline_create_source(pipeline, 4096, 0);
+    error = measure_pipeline_start(pipeline);
+    ck_assert_msg(!error, "%s: %s", chain, error);
+    for (size_t i = 0; i < packets.n; i++) {
+        unsigned int n = measure_slot_size(packets.packets[i].slots);
+        struct measure_slot *slots;
+
+        while (!(slots = measure_source_reserve(source, n))) {
+            measure_pipeline_work(pipeline);
+        }
+        memcpy(slots, packets.packets[i].slots, n * sizeof *slots);
+        measure_ring_advance(measure_source_writer(source), n);
+        measure_ring_publish(measure_source_writer(source));
+    }
+    error = measure_pipeline_finish(pipeline);
+    ck_assert_msg(!error, "%s: %s", chain, error);
+    ck_assert_uint_eq(_i == 5 ? syns_piped : n_piped, given);
+    measure_pipeline_destroy(pipeline);
+    check_packets_free(&packets);
+}
+END_TEST
+
 static bool
 find_traces(void)
 {
@@ -1427,6 +1512,7 @@ main(void)
                             ARRAY_SIZE(captures));
         tcase_add_loop_test(tests, sums_of_captures, 0,
                             ARRAY_SIZE(captures));
+        tcase_add_loop_test(tests, stages_in_a_pipeline, 0, 6);
     } else {
         test_skipped("captures", "no shared captures");
     }
