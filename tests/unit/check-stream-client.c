@@ -74,7 +74,8 @@ switch_begin(struct fake_switch *s, const char *bridge)
     snprintf(s->path, sizeof s->path, "%s/measure-stream.%s", directory,
              bridge);
     strcpy(address.sun_path, s->path);
-    s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    s->listener = socket(AF_UNIX,
+                         SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     ck_assert(!bind(s->listener, (struct sockaddr *) &address,
                     sizeof address));
     ck_assert(!listen(s->listener, 1));
@@ -711,8 +712,11 @@ START_TEST(restart)
     /* A reason is told once. */
     for (size_t i = 0; i < ARRAY_SIZE(delays); i++) {
         now_ns += delays[i] * MS - 1;
+        switch_begin(&s, "br0");
         measure_stream_client_work(c, 0);
         no_event(c);
+        ck_assert_int_lt(accept4(s.listener, NULL, NULL, SOCK_NONBLOCK), 0);
+        switch_end(&s);
         now_ns += 1;
         measure_stream_client_work(c, 0);
         if (i == 0) {
