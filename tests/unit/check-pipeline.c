@@ -8,6 +8,7 @@
  *     sum         packets and bytes by source, which it keeps exactly
  *     pairs       the same, but by pairs of addresses in either direction
  *     any         the same of any packets
+ *     many        gives 5000 rows at once
  *     talks       which replica has seen which pair; makes no rows
  *     add         adds up rows with the same key
  *     list        keeps all rows that it is given, and intervals; a sink
@@ -270,6 +271,32 @@ static const struct measure_stage_class any_class = {
     .begin = sum_begin,
     .packets = sum_packets,
     .interval = sum_interval,
+};
+
+/* More rows than a ring has room for. */
+#define MANY_ROWS 5000
+
+static void
+many_interval(struct measure_stage *stage, uint64_t start_ns UNUSED,
+              uint64_t end_ns UNUSED, bool last UNUSED)
+{
+    union measure_row_buffer buffer;
+
+    for (size_t i = 0; i < MANY_ROWS; i++) {
+        memset(&buffer, 0, sizeof buffer);
+        measure_stage_give(stage, &buffer.row);
+    }
+}
+
+static const struct measure_stage_class many_class = {
+    .name = "many",
+    .takes = MEASURE_TAKES_PACKETS,
+    .gives = MEASURE_GIVES_ROWS,
+    .partition = MEASURE_PARTITION_ANY,
+    .size = sizeof(struct sum),
+    .begin = sum_begin,
+    .packets = even_packets,
+    .interval = many_interval,
 };
 
 static const struct measure_stage_class add_class = {
@@ -550,7 +577,7 @@ static const struct measure_stage_class traced_class = {
 
 static const struct measure_stage_class *const classes[] = {
     &seen_class, &even_class, &sum_class, &pairs_class, &talks_class,
-    &any_class, &add_class, NULL,
+    &any_class, &many_class, &add_class, NULL,
 };
 
 static const struct measure_stage_class *const more_classes[] = {
@@ -884,8 +911,8 @@ END_TEST
 START_TEST(nothing_at_all)
 {
     struct measure_pipeline *p
-        = make_pipeline(&plain, _i ? "sum every=1s replicas=3 | list"
-                                   : "sum | list");
+        = make_pipeline(&plain, _i % 2 ? "sum every=1s replicas=3 | list"
+                                       : "sum | list");
 
     measure_pipeline_create_source(p, 64, 0);
     start(p);
@@ -1189,6 +1216,19 @@ START_TEST(full_rings_of_rows)
 }
 END_TEST
 
+/* It waits in the middle of an interval, too. */
+START_TEST(many_rows_at_once)
+{
+    struct measure_pipeline *p = make_pipeline(&plain,
+                                               "many replicas=2 | gate");
+
+    gate_is_open = true;
+    start(p);
+    finish(p);
+    ck_assert_uint_eq(n_gate_rows, 2 * MANY_ROWS);
+}
+END_TEST
+
 static void *
 stop_main(void *p)
 {
@@ -1373,7 +1413,7 @@ main(void)
     tcase_add_loop_test(tests, all_counts, 0, 36);
     tcase_add_test(tests, conversations);
     tcase_add_test(tests, one_interval);
-    tcase_add_loop_test(tests, nothing_at_all, 0, 2);
+    tcase_add_loop_test(tests, nothing_at_all, 0, 40);
     tcase_add_loop_test(tests, late_packets, 0, 2);
     tcase_add_test(tests, late_in_long_intervals);
     tcase_add_loop_test(tests, several_rings, 0, 2);
@@ -1382,6 +1422,7 @@ main(void)
     tcase_add_test(tests, sources_come_and_go);
     tcase_add_loop_test(tests, foreign_rings, 0, 2);
     tcase_add_test(tests, full_rings_of_rows);
+    tcase_add_test(tests, many_rows_at_once);
     tcase_add_test(tests, stop);
     tcase_add_loop_test(tests, full_disk, 0, ARRAY_SIZE(full_chains));
     tcase_add_test(tests, ports);
