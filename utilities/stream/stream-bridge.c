@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "stream/measure-stream-client.h"
+#include "stream/measure-stream-feed.h"
 #include "stream-clock.h"
 #include "stream-message.h"
 #include "stream-signal.h"
@@ -36,33 +36,29 @@ bridge_input(struct stream_input *input)
 }
 
 static void
-add_ring(struct bridge_input *b, struct measure_client_ring *ring)
+note_added(struct bridge_input *b, struct measure_client_ring *ring)
 {
-    ring->aux = measure_pipeline_add_source(b->input.pipeline, ring->header,
-                                            measure_client_ring_cursor(ring));
     b->rings = measure_xrealloc(b->rings,
                                 (b->n_rings + 1) * sizeof *b->rings);
     b->rings[b->n_rings++] = ring;
 }
 
-/* The threads take what is there, and leave the ring. */
+/* Its threads have left the 'i'th ring, which will be freed. */
 static void
-remove_ring(struct bridge_input *b, size_t i)
+note_removed(struct bridge_input *b, size_t i)
 {
-    struct measure_client_ring *ring = b->rings[i];
-
-    measure_source_remove(ring->aux);
-    b->dropped += __atomic_load_n(&ring->header->dropped, __ATOMIC_RELAXED);
+    b->dropped += __atomic_load_n(&b->rings[i]->header->dropped,
+                                  __ATOMIC_RELAXED);
     b->rings[i] = b->rings[--b->n_rings];
 }
 
 static void
-find_and_remove_ring(struct bridge_input *b,
-                     const struct measure_client_ring *ring)
+find_and_note_removed(struct bridge_input *b,
+                      const struct measure_client_ring *ring)
 {
     for (size_t i = 0; i < b->n_rings; i++) {
         if (b->rings[i] == ring) {
-            remove_ring(b, i);
+            note_removed(b, i);
             return;
         }
     }
@@ -73,15 +69,12 @@ handle(struct bridge_input *b, const struct measure_stream_event *event)
 {
     switch (event->kind) {
     case MEASURE_STREAM_RING_ADDED:
-        add_ring(b, event->ring);
+        note_added(b, event->ring);
         break;
     case MEASURE_STREAM_RING_REMOVED:
-        find_and_remove_ring(b, event->ring);
+        find_and_note_removed(b, event->ring);
         break;
     case MEASURE_STREAM_PORTS_CHANGED:
-        measure_pipeline_set_ports(b->input.pipeline,
-                                   measure_stream_client_take_ports(
-                                       b->client));
         break;
     case MEASURE_STREAM_CONNECTED:
         if (b->connected) {
@@ -109,7 +102,7 @@ work(struct bridge_input *b)
     struct measure_stream_event event;
 
     measure_stream_client_work(b->client, STEP_MS);
-    while (measure_stream_client_next(b->client, &event)) {
+    while (measure_stream_client_feed(b->client, b->input.pipeline, &event)) {
         handle(b, &event);
     }
 }
@@ -141,7 +134,8 @@ bridge_end(struct stream_input *input, char **lost)
     struct bridge_input *b = bridge_input(input);
 
     while (b->n_rings) {
-        remove_ring(b, 0);
+        measure_source_remove(b->rings[0]->aux);
+        note_removed(b, 0);
     }
     stream_lost(lost, b->dropped,
                 "packet dropped by the switch because a ring was full",
