@@ -184,6 +184,8 @@ script_tests = \
 	tests/scripts/patch-apply \
 	tests/scripts/read-stream-test \
 	tests/scripts/stages-test
+	tests/replay/replay-pcap \
+	tests/replay/stream-tool
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions
@@ -205,6 +207,7 @@ switch_suite = \
 	tests/switch/measure-ports.at \
 	tests/switch/measure-stream.at \
 	tests/switch/measure-structures.at \
+	tests/switch/measure-stream-tool.at \
 	tests/switch/measure-tunnels.at
 if BUILD_OVS
 check_DATA += tests/switch/testsuite $(wrapped_switches)
