@@ -175,6 +175,7 @@ tests_unit_check_report_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap,--wrap=realloc \
 script_tests = \
 	bench/library/check \
 	tests/replay/replay-pcap \
+	tests/replay/stream-tool \
 	tests/scripts/bench-output \
 	tests/scripts/check-house \
 	tests/scripts/count-results-test \
@@ -184,8 +185,6 @@ script_tests = \
 	tests/scripts/patch-apply \
 	tests/scripts/read-stream-test \
 	tests/scripts/stages-test
-	tests/replay/replay-pcap \
-	tests/replay/stream-tool
 
 # Tests that fetch something.
 fetching_tests = ovs-patches/check-versions
