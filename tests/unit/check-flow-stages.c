@@ -332,8 +332,8 @@ START_TEST(orders_of_connections)
     struct check_packet unknown;
 
     add(&packets, c, T0, S, s, 0);
-    add(&packets, c, T0 + 1, S, s, 0);          /* Retransmitted, no bytes. */
-    add(&packets, c, T0 + 2, A, s + 1, 10);
+    add(&packets, c, T0 + 1, S, s, 5);          /* Retransmitted, no bytes. */
+    add(&packets, c, T0 + 2, A, s + 1, 10);     /* Likewise, 5 bytes. */
     add(&packets, c, T0 + 3, A | F, s + 11, 5);
     add(&packets, c, T0 + 4, A | F, s + 11, 5); /* Likewise, 5 bytes. */
     add(&packets, c, T0 + 5, A, s + 17, 0);
@@ -350,7 +350,7 @@ START_TEST(orders_of_connections)
     check_packets_add(&packets, &unknown);
     check_stage_packets(stage, &packets, &r);
     check_stage_interval(stage, T0, T0 + SECOND, false);
-    add_line(&expected, &fields, (uint64_t[]) { 7, 0, 2, 5, 0, 1 }, 6);
+    add_line(&expected, &fields, (uint64_t[]) { 7, 0, 3, 10, 0, 1 }, 6);
     check_rows(0, &expected);
 
     /* The next interval knows what was before, and counts anew. */
