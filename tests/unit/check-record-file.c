@@ -258,7 +258,8 @@ END_TEST
 START_TEST(ports_have_names)
 {
     struct measure_port_names written;
-    struct measure_record_writer *w = write_file(name, true);
+    struct measure_record_writer *w
+        = write_file(name, measure_record_file_has_zstd());
     struct measure_record_reader *reader;
     struct measure_record_block block;
 
