@@ -220,6 +220,10 @@ end(struct stream *s)
         stream_say("not complete: %s", lost);
         free(lost);
     }
+    if (!error && measure_pipeline_has_failed(s->pipeline)) {
+        error = measure_format("a stage could not go on, and does not say "
+                               "why");
+    }
     if (error) {
         stream_say("%s", error);
         free(error);
