@@ -135,7 +135,6 @@ tests_unit_fuzz_capture_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/utilities/stream
 tests_unit_fuzz_capture_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_pcapng_LDADD = $(LDADD) $(PCAP_LIBS)
-tests_unit_check_flow_stages_LDADD = $(LDADD) $(PCAP_LIBS)
 tests_unit_check_flow_stages_LDADD = $(LDADD) $(PCAP_LIBS) -lpthread
 tests_unit_check_group_cache_LDADD = $(LDADD) -lpthread
 tests_unit_check_handover_LDADD = $(LDADD) -lpthread
