@@ -92,6 +92,7 @@ EXTRA_DIST += \
 	doc/notes/linear-table.md \
 	doc/notes/merging.md \
 	doc/notes/packet-path.md \
+	doc/notes/rings.md \
 	doc/notes/sketches.md \
 	doc/overhead.md \
 	doc/record-files.md \

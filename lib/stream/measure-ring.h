@@ -54,6 +54,11 @@
 #define MEASURE_RING_MAX_CURSORS 16
 #define MEASURE_RING_LINE 64
 
+/* Slots that either side fetches ahead of where it is.  Lines come from the
+ * other side's cache, which takes as long as to write and read many slots.  See
+ * doc/notes/rings.md. */
+#define MEASURE_RING_AHEAD 32
+
 /* The first page of a ring. */
 struct measure_ring_header {
     uint64_t magic;
@@ -114,6 +119,19 @@ struct measure_ring_reader {
     const struct measure_ring_header *header;
 };
 
+/* Fetches the line of 'slot' to write to it.  On x86 __builtin_prefetch() only
+ * fetches it to read, unless compiled for a processor that is known to have
+ * this instruction: then the other core would have to be asked again. */
+static inline void
+measure_ring_fetch_to_write(const struct measure_slot *slot)
+{
+#if defined(__x86_64__)
+    __asm__ volatile ("prefetchw %0" : : "m" (*slot));
+#else
+    __builtin_prefetch(slot, 1);
+#endif
+}
+
 /* The writer. */
 
 bool measure_ring_look(struct measure_ring_writer *, uint64_t needed);
@@ -144,6 +162,10 @@ measure_ring_reserve(struct measure_ring_writer *w, unsigned int n,
 static inline void
 measure_ring_advance(struct measure_ring_writer *w, unsigned int n)
 {
+    for (unsigned int i = 0; i < n; i += 2) {
+        measure_ring_fetch_to_write(
+            &w->slots[(w->head + MEASURE_RING_AHEAD + i) & w->mask]);
+    }
     w->head += n;
 }
 
@@ -155,6 +177,18 @@ measure_ring_publish(struct measure_ring_writer *w)
 }
 
 /* A reader. */
+
+/* Fetches slots from number 'from' to before 'to', as far as they are known to
+ * be published: what is not is best left to the writer. */
+static inline void
+measure_ring_fetch(const struct measure_ring_reader *r, uint64_t from,
+                   uint64_t to)
+{
+    to = measure_min(to, r->seen);
+    for (uint64_t i = from; i < to; i += 2) {
+        __builtin_prefetch(&r->slots[i & r->mask]);
+    }
+}
 
 /* Returns how many slots there are to read from '*first' on that are
  * neighbours.  They stay as they are until measure_ring_release(). */
@@ -171,6 +205,7 @@ measure_ring_peek(struct measure_ring_reader *r,
             /* A writer that has lost its mind. */
             r->seen = r->tail;
         }
+        measure_ring_fetch(r, r->tail, r->tail + 2 * MEASURE_RING_AHEAD);
     }
     return measure_min(r->seen - r->tail, left);
 }
@@ -179,7 +214,11 @@ measure_ring_peek(struct measure_ring_reader *r,
 static inline void
 measure_ring_take(struct measure_ring_reader *r, uint64_t n)
 {
+    uint64_t fetched = r->tail + 2 * MEASURE_RING_AHEAD;
+
     r->tail += n;
+    measure_ring_fetch(r, measure_max(fetched, r->tail),
+                       r->tail + 2 * MEASURE_RING_AHEAD);
 }
 
 /* Lets the writer reuse all slots that were taken. */
