@@ -16,6 +16,8 @@ bench_library_measure_bench_SOURCES = \
 	$(bench_contenders) \
 	bench/library/accuracy.c \
 	bench/library/accuracy.h \
+	bench/library/beside.c \
+	bench/library/beside.h \
 	bench/library/burst.h \
 	bench/library/changes.c \
 	bench/library/changes.h \
@@ -27,6 +29,18 @@ bench_library_measure_bench_SOURCES = \
 	bench/library/measure-bench.c \
 	bench/library/options.c \
 	bench/library/options.h \
+	bench/library/paper-ring.h \
+	bench/library/pipeline-model.c \
+	bench/library/pipeline-model.h \
+	bench/library/pipeline-ours.c \
+	bench/library/pipeline-ours.h \
+	bench/library/pipeline-paper.c \
+	bench/library/pipeline-paper.h \
+	bench/library/pipeline-records.c \
+	bench/library/pipeline-records.h \
+	bench/library/pipeline-rounds.c \
+	bench/library/pipeline-rounds.h \
+	bench/library/pipeline.h \
 	bench/library/results.c \
 	bench/library/results.h \
 	bench/library/ring-rounds.c \

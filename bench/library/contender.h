@@ -20,7 +20,8 @@
  * which keys are heavy hitters.
  *
  * A new one is declared in a header beside its source, and listed in
- * tasks.c.  Those of the task 'rings' count nothing: see ring.h. */
+ * tasks.c.  Those of the task 'rings' count nothing: see ring.h.  Those of
+ * the task 'pipeline' are several threads: see pipeline.h. */
 
 /* When a flow has changed: see measure-expectations.h. */
 #define BENCH_CHANGE_ALPHA 0.25
@@ -42,12 +43,16 @@ typedef void bench_report_function(void *aux, const struct bench_key *,
                                    uint64_t packets);
 
 struct bench_ring;
+struct bench_pipeline;
 
 struct bench_contender {
     const char *name;
 
     /* Of the task 'rings', or NULL.  Then there is nothing else. */
     const struct bench_ring *ring;
+
+    /* Likewise, of the task 'pipeline'. */
+    const struct bench_pipeline *pipeline;
 
     /* Returns the structure, or NULL after setting '*why_not'. */
     void *(*create)(struct bench_settings *, const char **why_not);

@@ -25,8 +25,10 @@
 #include <unistd.h>
 
 #include "accuracy.h"
+#include "beside.h"
 #include "linear.h"
 #include "options.h"
+#include "pipeline-rounds.h"
 #include "results.h"
 #include "ring-rounds.h"
 #include "support.h"
@@ -306,8 +308,9 @@ main(int argc, char *argv[])
     bench_set_program("measure-bench");
     bench_command_line(argc, argv, command_line, sizeof command_line);
     bench_options_parse(argc, argv, &options);
-    if (options.task == BENCH_RINGS) {
-        bench_rings_run(&options, command_line);
+    if (options.task == BENCH_RINGS || options.task == BENCH_PIPELINE) {
+        (options.task == BENCH_RINGS
+         ? bench_rings_run : bench_pipelines_run)(&options, command_line);
         end_of_output();
         return 0;
     }
@@ -319,6 +322,11 @@ main(int argc, char *argv[])
     settings.entry = options.entry;
     settings.threshold = traffic->n / 1000 + 1;
     measure_hash_secret_init(&settings.secret, options.seed ^ 0x5ec2e7);
+    if (options.task == BENCH_BESIDE) {
+        bench_beside_run(&options, traffic, &settings, command_line);
+        end_of_output();
+        return 0;
+    }
     create_contenders(&results, &options, &settings,
                       traffic->n_epochs * options.repeat);
     bench_truth_init(&truth, traffic, options.task, settings.threshold);

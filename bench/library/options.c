@@ -55,37 +55,40 @@ parse_task(const char *name)
         }
     }
     bench_fail("--task: \"%s\" is none of heavy-hitters, superspreaders, "
-               "changes, shared, entries, variants, rings", name);
+               "changes, shared, entries, variants, rings, pipeline, beside", name);
 }
 
 static void
 usage(void)
 {
     printf("Usage: measure-bench [OPTION...]\n"
-           "Compares structures that count packets, and rings.\n\n"
+           "Compares structures that count packets, rings and "
+           "pipelines.\n\n"
            "Packets:\n"
            "  --zipf=SKEW          draw them by Zipf's law (default: 1.1)\n"
            "  --flows=N            from so many flows (default: 1000000)\n"
-           "  --packets=N          so many (default: 20000000); of 'rings', "
-           "the records\n"
-           "                       that each ring hands over\n"
+           "  --packets=N          so many (default: 20000000); of 'rings' and "
+           "'pipeline',\n"
+           "                       the records of each contender\n"
            "  --seed=N             default: 1\n"
-           "  --capture=FILE       read them from a capture instead\n"
+           "  --capture=FILE       read them from a capture instead; without, "
+           "'pipeline'\n"
+           "                       also has those in $MEASURE_TRACES\n"
            "  --key=pair|flow      its keys (default: pair)\n"
            "  --epoch=N            packets of an epoch (default: 2000000)\n\n"
            "Contenders:\n"
            "  --task=heavy-hitters|superspreaders|changes|shared|entries|\n"
-           "         variants|rings\n"
-           "                       default: heavy-hitters; 'shared' and "
-           "'rings' run two\n"
-           "                       threads\n"
+           "         variants|rings|pipeline|beside\n"
+           "                       default: heavy-hitters; 'shared' and those "
+           "from 'rings'\n"
+           "                       on run several threads\n"
            "  --entry=BYTES        of a value, for 'entries' (default: 16)\n"
            "  --contenders=A,B...  default: all\n"
            "  --memory=BYTES       of each structure (default: as the flows "
            "need)\n"
            "  --repeat=N           timed runs in a round, and the rounds of "
-           "'rings'\n"
-           "                       (default: 5)\n\n"
+           "those from\n"
+           "                       'rings' on (default: 5)\n\n"
            "Output:\n"
            "  --format=text|json   default: text\n"
            "  --help               this text\n");

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/measure-base.h"
+#include "paper-ring.h"
 #include "ring.h"
 #include "stream/measure-ring.h"
 #include "support.h"
@@ -170,46 +171,34 @@ list_read_some(void *ring, uint64_t first, size_t n, size_t bytes,
 
 BENCH_RING_LOOPS(list)
 
-/* A ring as the paper describes: an array, and two atomic indexes, which each
- * side looks at for each record.  The paper does not say how they lie in
- * memory; here each has a cache line of its own. */
-
-struct paper_ring {
-    _Alignas(LINE) _Atomic uint64_t head;
-    _Alignas(LINE) _Atomic uint64_t tail;
-    _Alignas(LINE) uint8_t records[];
-};
+/* The ring of the paper. */
 
 static void *
 paper_create(uint32_t bytes, const char **why_not)
 {
     (void) why_not;
-    return bench_memory(sizeof(struct paper_ring)
-                        + BENCH_RING_RECORDS * bytes);
+    return bench_memory(paper_ring_size(bytes));
 }
 
 static void
 paper_destroy(void *ring, uint32_t bytes)
 {
-    bench_memory_free(ring, (sizeof(struct paper_ring)
-                             + BENCH_RING_RECORDS * bytes));
+    bench_memory_free(ring, paper_ring_size(bytes));
 }
 
 BENCH_RING_SOME
 paper_write_some(void *ring, uint64_t first, size_t n, size_t bytes)
 {
-    struct paper_ring *r = ring;
+    void *record;
     size_t i;
 
     for (i = 0; i < n; i++) {
-        uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-
-        if (head - atomic_load_explicit(&r->tail, memory_order_acquire)
-            == BENCH_RING_RECORDS) {
+        record = paper_ring_reserve(ring, bytes);
+        if (!record) {
             break;
         }
-        bench_ring_make(&r->records[(head & MASK) * bytes], first + i, bytes);
-        atomic_store_explicit(&r->head, head + 1, memory_order_release);
+        bench_ring_make(record, first + i, bytes);
+        paper_ring_publish(ring);
     }
     return i;
 }
@@ -218,18 +207,16 @@ BENCH_RING_SOME
 paper_read_some(void *ring, uint64_t first, size_t n, size_t bytes,
                 struct bench_ring_sum *sum)
 {
-    struct paper_ring *r = ring;
+    const void *record;
     size_t i;
 
     for (i = 0; i < n; i++) {
-        uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-
-        if (tail == atomic_load_explicit(&r->head, memory_order_acquire)) {
+        record = paper_ring_peek(ring, bytes);
+        if (!record) {
             break;
         }
-        bench_ring_add(&r->records[(tail & MASK) * bytes], first + i, bytes,
-                       sum);
-        atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
+        bench_ring_add(record, first + i, bytes, sum);
+        paper_ring_release(ring);
     }
     return i;
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,61 @@ bench_bind_to_processor(int i)
     CPU_ZERO(&processors);
     CPU_SET(i, &processors);
     pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
+}
+
+/* The processors that the program may run on: those of the thread that asks
+ * first. */
+static const cpu_set_t *
+allowed_processors(void)
+{
+    static cpu_set_t allowed;
+
+    if (!CPU_COUNT(&allowed)
+        && pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed)) {
+        bench_fail("cannot find out on which processors to run");
+    }
+    return &allowed;
+}
+
+/* Returns on how many processors the program may run.  Must be called before
+ * there are threads, and before any is bound. */
+unsigned int
+bench_processors(void)
+{
+    return CPU_COUNT(allowed_processors());
+}
+
+/* Lets the calling thread, and threads that it makes, run on the first
+ * processor only, or on all others if 'others', and there are any. */
+static void
+bind_to(bool others)
+{
+    cpu_set_t processors = *allowed_processors(), first;
+    int i = 0;
+
+    while (!CPU_ISSET(i, &processors)) {
+        i++;
+    }
+    CPU_ZERO(&first);
+    CPU_SET(i, &first);
+    if (others && CPU_COUNT(&processors) > 1) {
+        CPU_CLR(i, &processors);
+    } else {
+        processors = first;
+    }
+    pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
+}
+
+void
+bench_bind_to_first(void)
+{
+    bind_to(false);
+}
+
+void
+bench_bind_to_others(void)
+{
+    bind_to(true);
 }
 
 /* Stores the name of the processor in 'name', or "unknown". */

@@ -61,6 +61,9 @@ void bench_median_interval(const double *values, size_t n, double *low,
 
 /* The machine, and how the program was called. */
 void bench_bind_to_processor(int i);
+unsigned int bench_processors(void);
+void bench_bind_to_first(void);
+void bench_bind_to_others(void);
 void bench_processor_name(char *name, size_t size);
 void bench_command_line(int argc, char *argv[], char *line, size_t size);
 

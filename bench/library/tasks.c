@@ -12,6 +12,8 @@
 #include "peer-cmap.h"
 #include "peer-dpdk.h"
 #include "peer-rte-ring.h"
+#include "pipeline-ours.h"
+#include "pipeline-paper.h"
 #include "rings.h"
 #include "shared.h"
 #include "sketches.h"
@@ -58,6 +60,13 @@ static const struct bench_contender *const ring_contenders[] = {
     &bench_ring_mutex, &bench_ring_list, &bench_ring_rte, &bench_ring_ck,
     &bench_ring_paper, &bench_ring_ours,
 };
+static const struct bench_contender *const pipeline_contenders[] = {
+    &bench_our_pass_through, &bench_our_count, &bench_paper_pass_through,
+    &bench_paper_count,
+};
+static const struct bench_contender *const beside_contenders[] = {
+    &bench_linear_table, &bench_count_array,
+};
 
 #define LIST(LIST) LIST, sizeof LIST / sizeof LIST[0]
 const struct bench_task_class bench_tasks[BENCH_N_TASKS] = {
@@ -68,4 +77,6 @@ const struct bench_task_class bench_tasks[BENCH_N_TASKS] = {
     [BENCH_ENTRIES] = { "entries", LIST(entry_contenders) },
     [BENCH_VARIANTS] = { "variants", LIST(variant_contenders) },
     [BENCH_RINGS] = { "rings", LIST(ring_contenders) },
+    [BENCH_PIPELINE] = { "pipeline", LIST(pipeline_contenders) },
+    [BENCH_BESIDE] = { "beside", LIST(beside_contenders) },
 };

@@ -16,6 +16,8 @@ enum bench_task {
     BENCH_ENTRIES,
     BENCH_VARIANTS,
     BENCH_RINGS,
+    BENCH_PIPELINE,
+    BENCH_BESIDE,
     BENCH_N_TASKS
 };
 
