@@ -55,7 +55,8 @@ parse_task(const char *name)
         }
     }
     bench_fail("--task: \"%s\" is none of heavy-hitters, superspreaders, "
-               "changes, shared, entries, variants, rings, pipeline, beside", name);
+               "changes, shared, entries, variants, rings, pipeline, beside",
+               name);
 }
 
 static void
@@ -67,8 +68,8 @@ usage(void)
            "Packets:\n"
            "  --zipf=SKEW          draw them by Zipf's law (default: 1.1)\n"
            "  --flows=N            from so many flows (default: 1000000)\n"
-           "  --packets=N          so many (default: 20000000); of 'rings' and "
-           "'pipeline',\n"
+           "  --packets=N          so many (default: 20000000); of 'rings' "
+           "and 'pipeline',\n"
            "                       the records of each contender\n"
            "  --seed=N             default: 1\n"
            "  --capture=FILE       read them from a capture instead; without, "

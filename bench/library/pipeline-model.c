@@ -7,8 +7,6 @@
 
 #include <math.h>
 
-#include "base/measure-base.h"
-
 static double
 replica_ns(const struct bench_model *model, unsigned int replicas)
 {
@@ -47,7 +45,7 @@ bench_model_fit(struct bench_model *model,
     }
     model->source_ns /= sum;
     model->work_ns = (sum * xy - x * y) / (sum * xx - x * x);
-    model->work_ns = measure_max(model->work_ns, 0);
+    model->work_ns = fmax(model->work_ns, 0);
     model->skip_ns = (y - model->work_ns * x) / sum;
     if (model->skip_ns < 0) {
         model->skip_ns = 0;
@@ -57,7 +55,7 @@ bench_model_fit(struct bench_model *model,
         double error = fabs(replica_ns(model, points[i].replicas)
                             / points[i].replica_ns - 1);
 
-        model->residual = measure_max(model->residual, error);
+        model->residual = fmax(model->residual, error);
     }
 }
 
@@ -65,8 +63,8 @@ bench_model_fit(struct bench_model *model,
 double
 bench_model_rate(const struct bench_model *model, unsigned int replicas)
 {
-    return 1e9 / measure_max(source_ns(model, replicas),
-                             replica_ns(model, replicas));
+    return 1e9 / fmax(source_ns(model, replicas),
+                      replica_ns(model, replicas));
 }
 
 double

@@ -13,8 +13,8 @@
  *     sum     adds up packets and their lengths
  *     sink    keeps the rows, to be checked
  *
- * Stages pass pointers to records in the ring; each replica has a cursor of its
- * own on it, and leaves out the packets that belong to others. */
+ * Stages pass pointers to records in the ring.  Each replica has a cursor of
+ * its own on it, and leaves out the packets that belong to others. */
 
 #include <config.h>
 

@@ -327,11 +327,16 @@ paper_run(const struct bench_pipeline_load *load,
     wall = bench_nanoseconds(CLOCK_MONOTONIC);
     processor = bench_nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     source = bench_nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    /* Where the sink has no processor of its own it shares that of the
+     * source, so that no ring has both ends on the same one. */
     bench_bind_to_others();
-    start(&run->sink, sink_main, run);
     for (unsigned int i = 0; i < load->replicas; i++) {
         start(&run->replicas[i].thread, replica_main, &run->replicas[i]);
     }
+    if (run->spins == 1) {
+        bench_bind_to_first();
+    }
+    start(&run->sink, sink_main, run);
     bench_bind_to_first();
     run_source(run);
     times->source_ns = bench_nanoseconds(CLOCK_THREAD_CPUTIME_ID) - source;

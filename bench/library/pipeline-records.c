@@ -16,7 +16,7 @@
 #include "traffic.h"
 
 #define START_NS (UINT64_C(1700000000) * 1000000000)
-#define GAP_NS UINT64_C(100)              /* Between two packets that are drawn. */
+#define GAP_NS UINT64_C(100)    /* Between two packets that are drawn. */
 #define LEAST_BYTES 64          /* Lengths of packets that are drawn... */
 #define LENGTHS 1455            /* ...of which there are so many. */
 #define FRAME_MAX 65600

@@ -19,6 +19,9 @@
  * time, and holds on a machine that others use, or that has less processors
  * than there are threads.  It is the same for all contenders.
  *
+ * 'records-per-second-per-replica' is how the paper counts: without source and
+ * sink.
+ *
  * Our contenders also run with numbers of replicas that the machine may have
  * no processors for.  Of these, only the processor times of the threads are
  * used, for the model. */
@@ -51,7 +54,7 @@ static const unsigned int replicas[] = { 1, 2, 4, 8, 16 };
 #define MODELLED 8
 
 enum what { PER_CORE, PER_SECOND, PER_REPLICA, BUSY, SOURCE_NS, REPLICA_NS,
-            TO_PAPER, N_WHAT };
+            TO_PAPER, REPLICA_TO_PAPER, N_WHAT };
 
 /* Of one contender, one number of replicas and one traffic. */
 struct pipeline_result {
@@ -181,11 +184,13 @@ compare(const struct bench_options *options, struct pipeline_traffic *traffic,
         int paper = find_paper(options, c);
 
         if (paper >= 0 && is_measured(replicas[k])) {
+            double *const *values = traffic->results[paper][k].values;
             uint32_t i = result->n - 1;
 
-            result->values[TO_PAPER][i]
-                = (result->values[PER_CORE][i]
-                   / traffic->results[paper][k].values[PER_CORE][i]);
+            result->values[TO_PAPER][i] = (result->values[PER_CORE][i]
+                                           / values[PER_CORE][i]);
+            result->values[REPLICA_TO_PAPER][i]
+                = result->values[PER_REPLICA][i] / values[PER_REPLICA][i];
         }
     }
 }
@@ -230,16 +235,21 @@ print_row(const struct bench_options *options,
     printf("{\"name\": \"%s\", \"traffic\": ", contender->name);
     bench_print_string(traffic->records.name);
     printf(", \"replicas\": %u, \"threads\": %u, "
+           "\"processor-for-each-thread\": %s, "
            "\"records-per-second-per-core\": %.0f, \"ci95\": [%.0f, %.0f], "
            "\"threads-busy\": %.3f, \"records-per-second\": %.0f, "
            "\"records-per-second-per-replica\": %.0f, "
            "\"source-ns-per-record\": %.3f, \"replica-ns-per-record\": %.3f",
            replicas[k], contender->pipeline->threads(replicas[k]),
+           (contender->pipeline->threads(replicas[k]) <= bench_processors()
+            ? "true" : "false"),
            median(result, PER_CORE), low, high, median(result, BUSY),
            median(result, PER_SECOND), median(result, PER_REPLICA),
            median(result, SOURCE_NS), median(result, REPLICA_NS));
     if (find_paper(options, c) >= 0) {
-        printf(", \"ratio-to-paper\": %.3f", median(result, TO_PAPER));
+        printf(", \"ratio-to-paper\": %.3f, "
+               "\"ratio-to-paper-per-replica\": %.3f",
+               median(result, TO_PAPER), median(result, REPLICA_TO_PAPER));
     }
     printf("}");
 }
@@ -290,9 +300,9 @@ print_models(const struct bench_options *options)
 {
     bool first = true;
 
-    printf("  \"model\": {\n    \"note\": \"a model, not a measurement: fitted "
-           "to the processor times of source and replicas, for a processor "
-           "for each thread\",\n"
+    printf("  \"model\": {\n    \"note\": \"a model, not a measurement: "
+           "fitted to the processor times of source and replicas, for a "
+           "processor for each thread\",\n"
            "    \"records-per-second\": \"1e9 / max(source, skip + work / "
            "replicas)\",\n"
            "    \"records-per-second-per-core\": \"1e9 / (source + replicas * "

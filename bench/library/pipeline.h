@@ -28,7 +28,8 @@ struct bench_pipeline_load {
     const char *name;           /* Of the contender. */
 };
 
-/* Nanoseconds of a run, from before its threads begin until they have ended. */
+/* Nanoseconds of a run, from before its threads begin until they have
+ * ended. */
 struct bench_pipeline_times {
     double wall_ns;
     double processor_ns;        /* Of all threads together. */
