@@ -3,7 +3,10 @@
 """What can be switched on (settings) and what is forwarded (cases)."""
 
 import collections
+import json
+import subprocess
 
+import overhead_statistics
 import overhead_switch
 import overhead_traces
 
@@ -96,6 +99,10 @@ class Setting:
     def off(self, switch):
         pass
 
+    def facts(self):
+        """What else there is to say, behind the last interval."""
+        return {}
+
 
 class Measure(Setting):
     """Measurement, with keys of the bridge."""
@@ -138,6 +145,54 @@ class AllAnswers(Measure):
                 arguments = ([BRIDGE] if question == "measure/metrics"
                              else [BRIDGE, "format=json"])
                 switch.control.get(question, *arguments)
+
+
+class Stream(Measure):
+    """Measurement, and a record of each packet to a reader on the core of the
+    main thread."""
+
+    # The cheapest that looks at each record.
+    CHAIN = "histogram of=length every=1s | write csv"
+
+    def __init__(self, about, reader=True, headers=False, **keys):
+        super().__init__(about, stream="true", **keys)
+        self.has_reader = reader
+        self.options = ["--headers"] if headers else []
+        self.reader = None
+        self.dropped = self.offered = 0
+
+    def readers(self, switch):
+        answer = json.loads(switch.control.get("measure/status", BRIDGE,
+                                               "format=json"))
+        return answer[BRIDGE].get("stream", {}).get("readers", [])
+
+    def on(self, switch):
+        super().on(switch)
+        if not self.has_reader:
+            return
+        self.reader = subprocess.Popen(
+            [switch.programs.path("ovs-measure-stream"), "--bridge", BRIDGE,
+             *self.options, self.CHAIN], env=switch.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            preexec_fn=overhead_switch.replay.end_with_parent)
+        if not overhead_switch.replay.wait_until(
+                lambda: self.readers(switch), overhead_switch.SETTLE_SECONDS):
+            raise Failure(overhead_switch.NO_SWITCH,
+                          "ovs-measure-stream does not read")
+
+    def off(self, switch):
+        for reader in self.readers(switch):
+            self.offered += reader["total"]["offered"]
+            self.dropped += reader["total"]["dropped"]
+        if self.reader:
+            self.reader.terminate()
+            self.reader.wait()
+            self.reader = None
+        super().off(switch)
+
+    def facts(self):
+        return {"dropped-percentage": overhead_statistics.significant(
+            100 * self.dropped / max(self.offered, 1))}
 
 
 class Sampling(Setting):
@@ -188,6 +243,15 @@ SETTINGS = {
     "key-source": measure("key: source address", key="source"),
     "key-destination": measure("key: destination address",
                                key="destination"),
+    "stream": lambda: Stream("counting, and a record of each packet to a "
+                             "reader"),
+    "stream-headers": lambda: Stream("the same, with the first 96 bytes of "
+                                     "each", headers=True,
+                                     stream_headers="true"),
+    "stream-nothing": lambda: Stream("a filter that lets no packet in, and a "
+                                     "reader", stream_where="vlan=4095"),
+    "stream-unread": lambda: Stream("streams, and nobody reads",
+                                    reader=False),
     "memory-1": measure("1 MiB, which overflows", memory_mb="1"),
     "all-answers": lambda: AllAnswers("counting, and every answer asked for "
                                       "in each interval"),
