@@ -624,7 +624,8 @@ START_TEST(what_is_wrong_is_refused)
 {
     begin("flow");
     check_stage_error("write xml", NULL, &measure_stage_write,
-                      "unknown format: valid is alerts, csv, json, text");
+                      "unknown format: valid is alerts, csv, json, pcapng, "
+                      "records, text");
     check_stage_error("write json csv", NULL, &measure_stage_write,
                       "there is a format already, json");
     check_stage_error("write file=", NULL, &measure_stage_write,
