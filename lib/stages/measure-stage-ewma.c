@@ -68,14 +68,12 @@ ewma_begin(struct measure_stage *stage, const struct measure_schema *input)
 {
     struct ewma *ewma = cast(stage);
     struct measure_schema *schema = &stage->schema;
+    char *error = measure_schema_check_sums(input);
 
+    if (error) {
+        return error;
+    }
     for (size_t i = 0; i < input->n; i++) {
-        if (input->columns[i].kind != MEASURE_COLUMN_COUNT
-            && input->columns[i].kind != MEASURE_COLUMN_ERROR) {
-            return measure_format("the column %s of %s does not add up over "
-                                  "intervals", input->columns[i].name,
-                                  input->of);
-        }
         if (input->columns[i].kind == MEASURE_COLUMN_COUNT) {
             ewma->expected[ewma->n_expected++] = i;
         }
@@ -103,15 +101,6 @@ ewma_begin(struct measure_stage *stage, const struct measure_schema *input)
 }
 
 static void
-add_other(struct ewma *ewma, const uint64_t *values, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        ewma->other[i] += values[i];
-    }
-    ewma->has_other = true;
-}
-
-static void
 ewma_row(struct measure_stage *stage, const struct measure_row *row)
 {
     struct ewma *ewma = cast(stage);
@@ -122,13 +111,12 @@ ewma_row(struct measure_stage *stage, const struct measure_row *row)
         measure_counter_add(&stage->lost, number == MEASURE_ROW_MAP_NONE);
     }
     if (number == MEASURE_ROW_MAP_NONE) {
-        add_other(ewma, row->values, row->n_present);
+        measure_row_add_up(ewma->input, ewma->other, row);
+        ewma->has_other = true;
     } else {
-        uint64_t *values = measure_row_map_entry(&ewma->map, number)->values;
-
-        for (size_t i = 0; i < row->n_present; i++) {
-            values[i] += row->values[i];
-        }
+        measure_row_add_up(ewma->input,
+                           measure_row_map_entry(&ewma->map, number)->values,
+                           row);
     }
 }
 
@@ -145,26 +133,6 @@ is_above(const struct ewma *ewma, const uint64_t *values,
         }
     }
     return false;
-}
-
-static void
-give(struct ewma *ewma, uint64_t end_ns, const struct measure_row_entry *entry,
-     const uint64_t *values, size_t n_present)
-{
-    union measure_row_buffer buffer;
-    struct measure_row *row = &buffer.row;
-
-    memset(row, 0, sizeof *row);
-    if (entry) {
-        memcpy(row->key, entry->key, sizeof row->key);
-        row->layout = entry->layout;
-    } else {
-        row->flags = MEASURE_ROW_OTHER;
-    }
-    row->time_ns = end_ns;
-    row->n_present = n_present;
-    memcpy(row->values, values, n_present * sizeof *values);
-    measure_stage_give(&ewma->stage, row);
 }
 
 /* Makes the expectations of an entry for the next interval.  Returns false if
@@ -196,6 +164,8 @@ ewma_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
 {
     struct ewma *ewma = cast(stage);
     size_t n = ewma->input->n;
+    union measure_row_buffer buffer;
+    struct measure_row *row = &buffer.row;
 
     (void) start_ns;
     (void) last;
@@ -208,12 +178,15 @@ ewma_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
         }
         memcpy(expected, entry->values + n,
                ewma->n_expected * sizeof *expected);
+        measure_row_make(row, entry->layout, entry->key, end_ns, entry->values,
+                         ewma->has_past ? n + ewma->n_expected : n);
         if (!ewma->threshold
             || (ewma->has_past && is_above(ewma, entry->values, expected))) {
-            give(ewma, end_ns, entry, entry->values,
-                 ewma->has_past ? n + ewma->n_expected : n);
+            measure_stage_give(stage, row);
         } else {
-            add_other(ewma, entry->values, n);
+            row->n_present = n;
+            measure_row_add_up(ewma->input, ewma->other, row);
+            ewma->has_other = true;
         }
         if (learn(ewma, entry->values, expected)) {
             memcpy(entry->values + n, expected,
@@ -223,7 +196,8 @@ ewma_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
         }
     }
     if (ewma->has_other) {
-        give(ewma, end_ns, NULL, ewma->other, n);
+        measure_row_make(row, MEASURE_NARROW, NULL, end_ns, ewma->other, n);
+        measure_stage_give(stage, row);
     }
     memset(ewma->other, 0, sizeof ewma->other);
     ewma->has_other = false;

@@ -60,14 +60,7 @@ histogram_begin(struct measure_stage *stage,
         int column = measure_schema_find(input, h->of);
 
         if (column < 0) {
-            char *error = measure_format("of=%s: %s has no such column; valid "
-                                         "is ", h->of, input->of);
-
-            for (size_t i = 0; i < input->n; i++) {
-                measure_append(&error, "%s%s", i ? ", " : "",
-                               input->columns[i].name);
-            }
-            return error;
+            return measure_schema_unknown(input, "of", h->of);
         }
         h->column = column;
         h->is_decimal = (input->columns[column].kind

@@ -56,18 +56,6 @@ top_set(struct measure_stage *stage, const char *name, const char *value)
 }
 
 static char *
-unknown_column(const struct measure_schema *input, const char *name)
-{
-    char *error = measure_format("by=%s: %s has no such column; valid is ",
-                                 name, input->of);
-
-    for (size_t i = 0; i < input->n; i++) {
-        measure_append(&error, "%s%s", i ? ", " : "", input->columns[i].name);
-    }
-    return error;
-}
-
-static char *
 top_begin(struct measure_stage *stage, const struct measure_schema *input)
 {
     struct top *top = cast(stage);
@@ -76,7 +64,7 @@ top_begin(struct measure_stage *stage, const struct measure_schema *input)
     size_t items_size;
 
     if (column < 0 && *top->by) {
-        return unknown_column(input, top->by);
+        return measure_schema_unknown(input, "by", top->by);
     }
     if (input->n == MEASURE_ROW_COLUMNS) {
         return measure_format("no room for a column of ranks");
@@ -139,24 +127,11 @@ value_of(const struct top *top, const struct measure_row *row)
     return value;
 }
 
-static bool
-adds_up(const struct measure_column *column)
-{
-    return (column->kind == MEASURE_COLUMN_COUNT
-            || column->kind == MEASURE_COLUMN_ERROR);
-}
-
 static void
 add_other(struct top *top, const struct measure_row *row)
 {
-    struct measure_row *other = &top->other.row;
-
-    other->flags = MEASURE_ROW_OTHER;
-    for (size_t i = 0; i < row->n_present; i++) {
-        if (adds_up(&top->input->columns[i])) {
-            other->values[1 + i] += row->values[i];
-        }
-    }
+    top->other.row.flags = MEASURE_ROW_OTHER;
+    measure_row_add_up(top->input, &top->other.row.values[1], row);
 }
 
 static void

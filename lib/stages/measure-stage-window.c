@@ -51,18 +51,15 @@ window_begin(struct measure_stage *stage, const struct measure_schema *input)
 {
     struct window *window = cast(stage);
     struct measure_schema *schema = &stage->schema;
+    char *error;
 
     if (!window->max) {
         return measure_format("needs n=, a number of intervals from 1 to %d",
                               MAX_N);
     }
-    for (size_t i = 0; i < input->n; i++) {
-        if (input->columns[i].kind != MEASURE_COLUMN_COUNT
-            && input->columns[i].kind != MEASURE_COLUMN_ERROR) {
-            return measure_format("the column %s of %s does not add up over "
-                                  "intervals", input->columns[i].name,
-                                  input->of);
-        }
+    error = measure_schema_check_sums(input);
+    if (error) {
+        return error;
     }
     if (input->n == MEASURE_ROW_COLUMNS || !input->n) {
         return measure_format("takes 1 to %d columns, and %s has %zu",
@@ -110,12 +107,11 @@ add_to_chunk(struct window *window)
 static void
 add_other(struct window *window, const struct measure_row *row)
 {
+    const struct measure_schema *schema = &window->stage.schema;
     uint64_t *others = &window->others[window->current * window->n_values];
 
-    for (size_t i = 0; i < row->n_present; i++) {
-        others[i] += row->values[i];
-        window->other[i] += row->values[i];
-    }
+    measure_row_add_up(schema, others, row);
+    measure_row_add_up(schema, window->other, row);
 }
 
 static void
@@ -191,17 +187,10 @@ give(struct window *window, uint64_t end_ns,
     union measure_row_buffer buffer;
     struct measure_row *row = &buffer.row;
 
-    memset(row, 0, sizeof *row);
-    if (entry) {
-        memcpy(row->key, entry->key, sizeof row->key);
-        row->layout = entry->layout;
-    } else {
-        row->flags = MEASURE_ROW_OTHER;
-    }
-    row->time_ns = end_ns;
-    row->n_present = window->n_values + 1;
-    memcpy(row->values, values, window->n_values * sizeof *values);
-    row->values[window->n_values] = window->n;
+    measure_row_make(row, entry ? entry->layout : MEASURE_NARROW,
+                     entry ? entry->key : NULL, end_ns, values,
+                     window->n_values);
+    row->values[row->n_present++] = window->n;
     measure_stage_give(&window->stage, row);
 }
 

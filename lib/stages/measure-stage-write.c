@@ -252,18 +252,9 @@ write_rows(struct write *write, struct measure_write_interval *interval,
     free_rows(write);
 }
 
-static bool
-adds_up(const struct measure_column *column)
-{
-    return (column->kind == MEASURE_COLUMN_COUNT
-            || column->kind == MEASURE_COLUMN_ERROR);
-}
-
 static void
 add_other(struct write *write, const struct measure_row *row)
 {
-    const struct measure_schema *schema = write->w->input;
-
     if (!write->has_other) {
         memcpy(&write->other, row,
                sizeof *row + row->n_present * sizeof row->values[0]);
@@ -272,11 +263,7 @@ add_other(struct write *write, const struct measure_row *row)
     }
     write->other.row.n_present = measure_max(write->other.row.n_present,
                                              row->n_present);
-    for (size_t i = 0; i < row->n_present; i++) {
-        if (adds_up(&schema->columns[i])) {
-            write->other.row.values[i] += row->values[i];
-        }
-    }
+    measure_row_add_up(write->w->input, write->other.row.values, row);
 }
 
 static void

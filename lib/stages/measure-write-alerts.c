@@ -58,14 +58,7 @@ alerts_begin(struct measure_write *w)
         return measure_format("alerts: needs threshold=, a number from 1 on");
     }
     if (column < 0 && *alerts->of) {
-        char *error = measure_format("of=%s: %s has no such column; valid is ",
-                                     alerts->of, w->input->of);
-
-        for (size_t i = 0; i < w->input->n; i++) {
-            measure_append(&error, "%s%s", i ? ", " : "",
-                           w->input->columns[i].name);
-        }
-        return error;
+        return measure_schema_unknown(w->input, "of", alerts->of);
     }
     alerts->column = column < 0 ? 0 : column;
     alerts->error_column = -1;

@@ -321,8 +321,7 @@ has_value(const struct measure_schema *schema, const struct measure_row *row,
 
     return (i < row->n_present
             && (!(row->flags & MEASURE_ROW_OTHER)
-                || kind == MEASURE_COLUMN_COUNT
-                || kind == MEASURE_COLUMN_ERROR)
+                || measure_column_adds_up(schema, i))
             && (kind != MEASURE_COLUMN_DECIMAL
                 || isfinite(decimal(row->values[i]))));
 }

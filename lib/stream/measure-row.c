@@ -5,6 +5,8 @@
 
 #include "stream/measure-row.h"
 
+#include "base/measure-base.h"
+
 size_t
 measure_row_size(const struct measure_schema *schema)
 {
@@ -35,4 +37,65 @@ measure_schema_add(struct measure_schema *schema, const char *name,
     schema->columns[schema->n++] = (struct measure_column) {
         .name = name, .kind = kind,
     };
+}
+
+char *
+measure_schema_unknown(const struct measure_schema *schema,
+                       const char *argument, const char *name)
+{
+    char *error = measure_format("%s=%s: %s has no such column; valid is ",
+                                 argument, name, schema->of);
+
+    for (size_t i = 0; i < schema->n; i++) {
+        measure_append(&error, "%s%s", i ? ", " : "", schema->columns[i].name);
+    }
+    return error;
+}
+
+bool
+measure_column_adds_up(const struct measure_schema *schema, size_t i)
+{
+    return (schema->columns[i].kind == MEASURE_COLUMN_COUNT
+            || schema->columns[i].kind == MEASURE_COLUMN_ERROR);
+}
+
+char *
+measure_schema_check_sums(const struct measure_schema *schema)
+{
+    for (size_t i = 0; i < schema->n; i++) {
+        if (!measure_column_adds_up(schema, i)) {
+            return measure_format("the column %s of %s does not add up over "
+                                  "intervals", schema->columns[i].name,
+                                  schema->of);
+        }
+    }
+    return NULL;
+}
+
+void
+measure_row_add_up(const struct measure_schema *schema, uint64_t *sums,
+                   const struct measure_row *row)
+{
+    for (size_t i = 0; i < row->n_present; i++) {
+        if (measure_column_adds_up(schema, i)) {
+            sums[i] += row->values[i];
+        }
+    }
+}
+
+void
+measure_row_make(struct measure_row *row, enum measure_layout layout,
+                 const uint64_t *key, uint64_t time_ns, const uint64_t *values,
+                 size_t n)
+{
+    memset(row, 0, sizeof *row);
+    if (key) {
+        memcpy(row->key, key, sizeof row->key);
+        row->layout = layout;
+    } else {
+        row->flags = MEASURE_ROW_OTHER;
+    }
+    row->time_ns = time_ns;
+    row->n_present = n;
+    memcpy(row->values, values, n * sizeof *values);
 }

@@ -89,6 +89,27 @@ int measure_schema_find(const struct measure_schema *, const char *name);
 void measure_schema_add(struct measure_schema *, const char *name,
                         enum measure_column_kind);
 
+/* Returns an error, which the caller frees: the argument 'argument' of a stage
+ * is 'name', and there is no such column. */
+char *measure_schema_unknown(const struct measure_schema *,
+                             const char *argument, const char *name);
+
+/* Adding up.  The first of these says whether numbers of the column with index
+ * 'i' may be added up over rows of different keys, the second whether all
+ * columns may be over intervals: NULL, or an error that the caller frees. */
+bool measure_column_adds_up(const struct measure_schema *, size_t i);
+char *measure_schema_check_sums(const struct measure_schema *);
+
+/* Adds the numbers of a row that add up to 'sums', one for each column. */
+void measure_row_add_up(const struct measure_schema *, uint64_t *sums,
+                        const struct measure_row *);
+
+/* Makes 'row' of 'n' values: of a key, or of all others if that is NULL.  The
+ * key has MEASURE_KEY_WORDS words. */
+void measure_row_make(struct measure_row *, enum measure_layout,
+                      const uint64_t *key, uint64_t time_ns,
+                      const uint64_t *values, size_t n);
+
 /* Room for one row of any schema. */
 union measure_row_buffer {
     struct measure_row row;
