@@ -152,7 +152,9 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     for (int i = 0; i < N_COLUMNS; i++) {
-        measure_schema_add(&stage->schema, names[i], MEASURE_COLUMN_COUNT);
+        measure_schema_add(&stage->schema, names[i],
+                           i == HALF_OPEN || i == UNANSWERED
+                           ? MEASURE_COLUMN_LEVEL : MEASURE_COLUMN_COUNT);
     }
     return error;
 }

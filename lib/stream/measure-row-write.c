@@ -630,6 +630,7 @@ value_text(const struct measure_column *column, uint64_t value,
 
     switch (column->kind) {
     case MEASURE_COLUMN_COUNT:
+    case MEASURE_COLUMN_LEVEL:
     case MEASURE_COLUMN_GAUGE:
     case MEASURE_COLUMN_ERROR:
         if (is_bytes(column->name)) {

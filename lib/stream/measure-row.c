@@ -52,18 +52,29 @@ measure_schema_unknown(const struct measure_schema *schema,
     return error;
 }
 
+/* The kind of a column or, of an error bound, that of what it is for. */
+static enum measure_column_kind
+kind_of(const struct measure_schema *schema, size_t i)
+{
+    const struct measure_column *column = &schema->columns[i];
+
+    return (column->kind == MEASURE_COLUMN_ERROR
+            ? schema->columns[column->error_of].kind : column->kind);
+}
+
 bool
 measure_column_adds_up(const struct measure_schema *schema, size_t i)
 {
-    return (schema->columns[i].kind == MEASURE_COLUMN_COUNT
-            || schema->columns[i].kind == MEASURE_COLUMN_ERROR);
+    enum measure_column_kind kind = kind_of(schema, i);
+
+    return kind == MEASURE_COLUMN_COUNT || kind == MEASURE_COLUMN_LEVEL;
 }
 
 char *
 measure_schema_check_sums(const struct measure_schema *schema)
 {
     for (size_t i = 0; i < schema->n; i++) {
-        if (!measure_column_adds_up(schema, i)) {
+        if (kind_of(schema, i) != MEASURE_COLUMN_COUNT) {
             return measure_format("the column %s of %s does not add up over "
                                   "intervals", schema->columns[i].name,
                                   schema->of);

@@ -27,8 +27,11 @@
 
 enum measure_column_kind {
     MEASURE_COLUMN_COUNT,       /* Adds up: packets, bytes. */
+    MEASURE_COLUMN_LEVEL,       /* Adds up over keys, but not over intervals:
+                                 * how many there are at the end of one. */
     MEASURE_COLUMN_GAUGE,       /* Does not: a rank, a number of sources. */
-    MEASURE_COLUMN_ERROR,       /* By how much 'error_of' may be too low. */
+    MEASURE_COLUMN_ERROR,       /* By how much 'error_of' may be too low.  Adds
+                                 * up as that does. */
     MEASURE_COLUMN_NS,          /* A length of time.  Does not add up. */
     MEASURE_COLUMN_TIME,        /* Nanoseconds since 1970. */
     MEASURE_COLUMN_DECIMAL,     /* The bits of a double. */

@@ -235,6 +235,10 @@ START_TEST(half_open_under_a_flood)
             add(&packets, server(&c), T0 + i * US, S | A, i, 0);
         }
     }
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(stage->schema.columns[i].kind,
+                         i < 2 ? MEASURE_COLUMN_LEVEL : MEASURE_COLUMN_COUNT);
+    }
     check_stage_packets(stage, &packets, &r);
     check_stage_interval(stage, T0, T0 + SECOND, true);
     ck_assert_uint_eq(out.n_rows, 1);

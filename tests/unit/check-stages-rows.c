@@ -191,6 +191,37 @@ START_TEST(top_orders_decimals)
 }
 END_TEST
 
+/* The row of others has sums of counts and levels, and no others. */
+START_TEST(top_adds_up_what_adds_up)
+{
+    static const uint64_t expected[] = { 0, 30, 36, 0, 0, 0 };
+    struct measure_stage *stage;
+
+    begin();
+    input.n = 0;
+    measure_schema_add(&input, "syns", MEASURE_COLUMN_COUNT);
+    measure_schema_add(&input, "half-open", MEASURE_COLUMN_LEVEL);
+    measure_schema_add(&input, "sources", MEASURE_COLUMN_GAUGE);
+    measure_schema_add(&input, "sources-error-max", MEASURE_COLUMN_ERROR);
+    input.columns[3].error_of = 2;
+    measure_schema_add(&input, "rtt-ns", MEASURE_COLUMN_NS);
+    stage = check_stage("top n=1 by=syns", &input, &measure_stage_top);
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t values[] = { 10, 12, 14, 16, 18 };
+
+        values[0] += i == 2;
+        give_values(stage, i, 0, values, 5);
+    }
+    check_stage_interval(stage, START, START + SECOND, true);
+    ck_assert_uint_eq(out.n_rows, 2);
+    ck_assert_uint_eq(key_number(out.rows[0]), 2);
+    for (size_t i = 0; i < 6; i++) {
+        ck_assert_uint_eq(out.rows[1]->values[i], expected[i]);
+    }
+    check_stage_close(stage);
+}
+END_TEST
+
 START_TEST(top_refuses_what_is_wrong)
 {
     begin();
@@ -327,7 +358,8 @@ static const struct {
     const char *name;
     enum measure_column_kind kind;
 } gauges[] = {
-    { "rank", MEASURE_COLUMN_GAUGE }, { "rtt-ns", MEASURE_COLUMN_NS },
+    { "rank", MEASURE_COLUMN_GAUGE }, { "half-open", MEASURE_COLUMN_LEVEL },
+    { "rtt-ns", MEASURE_COLUMN_NS },
     { "first-ns", MEASURE_COLUMN_TIME },
     { "packets-expected", MEASURE_COLUMN_DECIMAL },
 };
@@ -625,6 +657,7 @@ main(void)
 
     tcase_add_loop_test(tests, top_has_the_largest, 0, 6);
     tcase_add_test(tests, top_orders_decimals);
+    tcase_add_test(tests, top_adds_up_what_adds_up);
     tcase_add_test(tests, top_refuses_what_is_wrong);
     tcase_add_loop_test(tests, windows_are_sums, 0, 4);
     tcase_add_test(tests, window_adds_up_in_little_memory);
