@@ -3,11 +3,14 @@
 
 #include <config.h>
 
+#include <stdlib.h>
+
 #include "base/measure-number.h"
 #include "stream/measure-row-map.h"
 
 #define MAX_N 10000
 #define CHUNK_BYTES (8 * MEASURE_KIB)
+#define MAX_COLUMNS ((MEASURE_ROW_COLUMNS - 1) / 2)     /* And their bounds. */
 
 /* What rows of one interval added to their keys. */
 struct chunk {
@@ -20,6 +23,8 @@ struct window {
     struct measure_stage stage;
     uint64_t max;               /* Intervals. */
     size_t n_values;
+    char *names[MEASURE_ROW_COLUMNS];   /* Of error bounds that it adds. */
+    size_t n_names;
     struct measure_row_map map; /* Values, and in how many intervals. */
     size_t per_chunk;
 
@@ -46,6 +51,26 @@ window_set(struct measure_stage *stage, const char *name, const char *value)
                              MAX_N));
 }
 
+/* Adds an error bound for each column that has none. */
+static void
+add_bounds(struct window *window, const struct measure_schema *input)
+{
+    struct measure_schema *schema = &window->stage.schema;
+
+    for (size_t i = 0; i < input->n; i++) {
+        char *name;
+
+        if (input->columns[i].kind == MEASURE_COLUMN_ERROR
+            || measure_schema_find_error(input, i) >= 0) {
+            continue;
+        }
+        name = measure_format("%s-error-max", input->columns[i].name);
+        window->names[window->n_names++] = name;
+        measure_schema_add(schema, name, MEASURE_COLUMN_ERROR);
+        schema->columns[schema->n - 1].error_of = i;
+    }
+}
+
 static char *
 window_begin(struct measure_stage *stage, const struct measure_schema *input)
 {
@@ -61,13 +86,14 @@ window_begin(struct measure_stage *stage, const struct measure_schema *input)
     if (error) {
         return error;
     }
-    if (input->n == MEASURE_ROW_COLUMNS || !input->n) {
+    if (input->n > MAX_COLUMNS || !input->n) {
         return measure_format("takes 1 to %d columns, and %s has %zu",
-                              MEASURE_ROW_COLUMNS - 1, input->of, input->n);
+                              MAX_COLUMNS, input->of, input->n);
     }
     *schema = *input;
     schema->of = "window";
     schema->order = MEASURE_ORDER_ANY;
+    add_bounds(window, input);
     measure_schema_add(schema, "intervals", MEASURE_COLUMN_GAUGE);
 
     window->n_values = input->n;
@@ -180,6 +206,23 @@ forget(struct window *window, size_t i)
     }
 }
 
+/* What a key has beyond its row can be in the rows of others: it found no
+ * place here, or in the stage before. */
+static void
+bound(const struct window *window, struct measure_row *row)
+{
+    const struct measure_schema *schema = &window->stage.schema;
+
+    for (size_t i = 0; i < schema->n; i++) {
+        size_t of = schema->columns[i].error_of;
+
+        if (schema->columns[i].kind == MEASURE_COLUMN_ERROR) {
+            row->values[i] += window->other[of];
+            row->values[i] += i < window->n_values ? window->other[i] : 0;
+        }
+    }
+}
+
 static void
 give(struct window *window, uint64_t end_ns,
      const struct measure_row_entry *entry, const uint64_t *values)
@@ -190,6 +233,12 @@ give(struct window *window, uint64_t end_ns,
     measure_row_make(row, entry ? entry->layout : MEASURE_NARROW,
                      entry ? entry->key : NULL, end_ns, values,
                      window->n_values);
+    while (row->n_present + 1U < window->stage.schema.n) {
+        row->values[row->n_present++] = 0;
+    }
+    if (entry) {
+        bound(window, row);
+    }
     row->values[row->n_present++] = window->n;
     measure_stage_give(&window->stage, row);
 }
@@ -231,6 +280,9 @@ window_destroy(struct measure_stage *stage)
         forget(window, i);
     }
     measure_row_map_destroy(&window->map);
+    for (size_t i = 0; i < window->n_names; i++) {
+        free(window->names[i]);
+    }
     if (window->chunks) {
         measure_stage_free(stage, window->chunks, window->memory);
     }

@@ -61,13 +61,8 @@ alerts_begin(struct measure_write *w)
         return measure_schema_unknown(w->input, "of", alerts->of);
     }
     alerts->column = column < 0 ? 0 : column;
-    alerts->error_column = -1;
-    for (size_t i = 0; i < w->input->n; i++) {
-        if (w->input->columns[i].kind == MEASURE_COLUMN_ERROR
-            && w->input->columns[i].error_of == alerts->column) {
-            alerts->error_column = i;
-        }
-    }
+    alerts->error_column = measure_schema_find_error(w->input,
+                                                     alerts->column);
     return NULL;
 }
 

@@ -30,6 +30,18 @@ measure_schema_find(const struct measure_schema *schema, const char *name)
     return -1;
 }
 
+int
+measure_schema_find_error(const struct measure_schema *schema, size_t i)
+{
+    for (size_t j = 0; j < schema->n; j++) {
+        if (schema->columns[j].kind == MEASURE_COLUMN_ERROR
+            && schema->columns[j].error_of == i) {
+            return j;
+        }
+    }
+    return -1;
+}
+
 void
 measure_schema_add(struct measure_schema *schema, const char *name,
                    enum measure_column_kind kind)

@@ -88,6 +88,9 @@ size_t measure_row_size(const struct measure_schema *);
 /* The index of the column 'name', or -1. */
 int measure_schema_find(const struct measure_schema *, const char *name);
 
+/* The index of the error bound of the column with index 'i', or -1. */
+int measure_schema_find_error(const struct measure_schema *, size_t i);
+
 /* Appends a column.  'schema' must have room for it. */
 void measure_schema_add(struct measure_schema *, const char *name,
                         enum measure_column_kind);

@@ -316,25 +316,64 @@ START_TEST(windows_are_sums)
 }
 END_TEST
 
-/* In little memory the sums over all rows are still right. */
+/* A key that was among the others of an interval has a bound for that, also in
+ * columns that come without one. */
+START_TEST(window_has_bounds_for_others)
+{
+    struct measure_stage *stage;
+
+    begin();
+    stage = check_stage("window n=2", &input, &measure_stage_window);
+    ck_assert_uint_eq(stage->schema.n, 5);
+    ck_assert_int_eq(stage->schema.columns[3].kind, MEASURE_COLUMN_ERROR);
+    ck_assert_uint_eq(stage->schema.columns[3].error_of, 1);
+    for (int t = 0; t < 4; t++) {
+        /* In the first interval the key is one of the others. */
+        give_values(stage, 0, t ? 0 : MEASURE_ROW_OTHER,
+                    (uint64_t[]) { 50, 7000, 3 }, 3);
+        check_stage_interval(stage, START, START + SECOND, t == 3);
+        ck_assert_uint_eq(out.n_rows, t == 1 ? 2 : 1);
+        for (size_t i = 0; i < out.n_rows; i++) {
+            const struct measure_row *row = out.rows[i];
+            bool other = row->flags & MEASURE_ROW_OTHER;
+
+            ck_assert_uint_eq(row_value(row, "packets"), t < 2 ? 50 : 100);
+            ck_assert_uint_eq(row_value(row, "packets-error-max"),
+                              t == 0 || other ? 3 : t == 1 ? 3 + 50 + 3 : 6);
+            ck_assert_uint_eq(row_value(row, "bytes-error-max"),
+                              t == 1 && !other ? 7000 : 0);
+        }
+        check_out_forget();
+    }
+    check_stage_close(stage);
+}
+END_TEST
+
+/* In little memory the sums over all rows are still right, and no key has more
+ * than its row allows. */
 START_TEST(window_adds_up_in_little_memory)
 {
+    static uint64_t of_key[20][MAX_KEYS];
     struct random r = random_from(test_seed);
     uint64_t packets[20] = { 0 };
     struct measure_stage *stage;
     bool has_other = false;
+    uint64_t n_short = 0;
 
     begin();
+    memset(of_key, 0, sizeof of_key);
     budget.limit = MEASURE_MIB;
     stage = check_stage("window n=5", &input, &measure_stage_window);
     for (size_t t = 0; t < 20; t++) {
         uint64_t expected = 0;
 
         for (uint32_t i = 0; i < 3000; i++) {
-            uint64_t n = 1 + random_below(&r, 9);
+            uint32_t key = random_below(&r, MAX_KEYS);
+            uint64_t values[] = { 1 + random_below(&r, 9), 0, 0 };
 
-            give_counts(stage, random_below(&r, MAX_KEYS), 0, n, n);
-            packets[t] += n;
+            give_values(stage, key, 0, values, 3);
+            packets[t] += values[0];
+            of_key[t][key] += values[0];
         }
         ck_assert_uint_le(measure_budget_used(&budget), budget.limit);
         check_stage_interval(stage, START, START + SECOND, t == 19);
@@ -342,13 +381,26 @@ START_TEST(window_adds_up_in_little_memory)
             expected += packets[u];
         }
         for (size_t i = 0; i < out.n_rows; i++) {
-            expected -= row_value(out.rows[i], "packets");
-            has_other |= out.rows[i]->flags & MEASURE_ROW_OTHER;
+            const struct measure_row *row = out.rows[i];
+            uint64_t n = row_value(row, "packets"), sum = 0;
+
+            expected -= n;
+            if (row->flags & MEASURE_ROW_OTHER) {
+                has_other = true;
+                continue;
+            }
+            for (size_t u = t >= 5 ? t - 4 : 0; u <= t; u++) {
+                sum += of_key[u][key_number(row)];
+            }
+            REQUIRE(n <= sum && sum <= n + row_value(row,
+                                                     "packets-error-max"));
+            n_short += n < sum;
         }
         ck_assert_uint_eq(expected, 0);
         check_out_forget();
     }
     ck_assert(has_other);
+    ck_assert_uint_gt(n_short, 0);
     ck_assert_uint_gt(stage->lost, 0);
     check_stage_close(stage);
 }
@@ -660,6 +712,7 @@ main(void)
     tcase_add_test(tests, top_adds_up_what_adds_up);
     tcase_add_test(tests, top_refuses_what_is_wrong);
     tcase_add_loop_test(tests, windows_are_sums, 0, 4);
+    tcase_add_test(tests, window_has_bounds_for_others);
     tcase_add_test(tests, window_adds_up_in_little_memory);
     tcase_add_loop_test(tests, what_does_not_add_up_is_refused, 0,
                         ARRAY_SIZE(gauges));
