@@ -167,8 +167,10 @@ ewma_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
     union measure_row_buffer buffer;
     struct measure_row *row = &buffer.row;
 
-    (void) start_ns;
-    (void) last;
+    if (last && start_ns == end_ns) {
+        /* There was nothing since the last one. */
+        return;
+    }
     for (uint32_t i = 0; i < ewma->map.n_entries; i++) {
         struct measure_row_entry *entry = measure_row_map_entry(&ewma->map, i);
         double expected[MEASURE_ROW_COLUMNS];

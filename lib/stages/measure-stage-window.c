@@ -250,8 +250,10 @@ window_interval(struct measure_stage *stage, uint64_t start_ns,
     struct window *window = cast(stage);
     uint64_t other = 0;
 
-    (void) start_ns;
-    (void) last;
+    if (last && start_ns == end_ns) {
+        /* There was nothing since the last one. */
+        return;
+    }
     window->n = measure_min(window->n + 1, window->max);
     for (uint32_t i = 0; i < window->map.n_entries; i++) {
         const struct measure_row_entry *entry;

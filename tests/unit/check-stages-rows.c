@@ -406,6 +406,24 @@ START_TEST(window_adds_up_in_little_memory)
 }
 END_TEST
 
+/* The last interval is empty if all packets were in those before: there is
+ * nothing to say of it. */
+START_TEST(an_empty_end_is_no_interval)
+{
+    struct measure_stage *stage;
+
+    begin();
+    stage = (_i ? check_stage("ewma", &input, &measure_stage_ewma)
+             : check_stage("window n=3", &input, &measure_stage_window));
+    give_counts(stage, 1, 0, 10, 100);
+    check_stage_interval(stage, START, START + SECOND, false);
+    ck_assert_uint_eq(out.n_rows, 1);
+    check_stage_interval(stage, START + SECOND, START + SECOND, true);
+    ck_assert_uint_eq(out.n_rows, 1);
+    check_stage_close(stage);
+}
+END_TEST
+
 static const struct {
     const char *name;
     enum measure_column_kind kind;
@@ -714,6 +732,7 @@ main(void)
     tcase_add_loop_test(tests, windows_are_sums, 0, 4);
     tcase_add_test(tests, window_has_bounds_for_others);
     tcase_add_test(tests, window_adds_up_in_little_memory);
+    tcase_add_loop_test(tests, an_empty_end_is_no_interval, 0, 2);
     tcase_add_loop_test(tests, what_does_not_add_up_is_refused, 0,
                         ARRAY_SIZE(gauges));
     tcase_add_test(tests, window_refuses_what_is_wrong);
