@@ -242,6 +242,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
 
     stage->schema.of = "microbursts";
     stage->schema.order = MEASURE_ORDER_TIME;
+    stage->schema.of_other_time = true;
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     stage->schema.n = N_COLUMNS;

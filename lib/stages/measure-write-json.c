@@ -53,7 +53,7 @@ json_begin(struct measure_write *w)
     configure(json);
     json->packets = json->bytes = -1;
     json->packets_error = json->bytes_error = -1;
-    if (w->input && w->input->has_key) {
+    if (w->input && w->input->has_key && !w->input->of_other_time) {
         json->packets = measure_schema_find(w->input, "packets");
         json->bytes = measure_schema_find(w->input, "bytes");
         json->packets_error = measure_schema_find(w->input,

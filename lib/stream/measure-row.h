@@ -55,6 +55,8 @@ enum measure_row_order {
 struct measure_schema {
     const char *of;             /* The stage that gives the rows. */
     enum measure_row_order order;
+    bool of_other_time;         /* Counts are not those of the interval, but of
+                                 * several, or of less: they make no rate. */
     bool has_key;
     struct measure_group_by group_by;   /* If so. */
     size_t n;

@@ -325,6 +325,7 @@ START_TEST(window_has_bounds_for_others)
     begin();
     stage = check_stage("window n=2", &input, &measure_stage_window);
     ck_assert_uint_eq(stage->schema.n, 5);
+    ck_assert(stage->schema.of_other_time);
     ck_assert_int_eq(stage->schema.columns[3].kind, MEASURE_COLUMN_ERROR);
     ck_assert_uint_eq(stage->schema.columns[3].error_of, 1);
     for (int t = 0; t < 4; t++) {

@@ -181,6 +181,27 @@ START_TEST(json_has_rows_of_heavy_hitters)
 }
 END_TEST
 
+/* Sums over several intervals are not compared with a rate. */
+START_TEST(json_of_a_window_is_not_heavy)
+{
+    struct measure_fields a = make_fields(MEASURE_NARROW, 1);
+    struct measure_stage *stage;
+
+    begin("source");
+    input.of_other_time = true;
+    stage = open_write("json heavy=1Mbps", &input);
+    give_counts(stage, &a, 10, 1000);
+    check_stage_interval(stage, START, START + SECOND, true);
+    check_stage_close(stage);
+    check_written(
+        "{\"start-ms\":1700000000000,\"end-ms\":1700000001000,"
+        "\"source\":\"10.0.0.0\",\"packets\":10,\"bytes\":1000,"
+        "\"packets-error-max\":0,\"bytes-error-max\":0,"
+        "\"packets-percentage-of-total\":100.000,"
+        "\"bytes-percentage-of-total\":100.000}\n");
+}
+END_TEST
+
 START_TEST(csv_has_a_head_once)
 {
     struct measure_stage *stage;
@@ -661,6 +682,7 @@ main(void)
 
     tcase_add_checked_fixture(tests, make_path, remove_path);
     tcase_add_test(tests, json_has_rows_of_heavy_hitters);
+    tcase_add_test(tests, json_of_a_window_is_not_heavy);
     tcase_add_test(tests, csv_has_a_head_once);
     tcase_add_test(tests, text_is_a_table);
     tcase_add_loop_test(tests, names_are_quoted, 0, 2);
