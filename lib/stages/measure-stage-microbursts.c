@@ -31,7 +31,12 @@
  *
  *     bytes <= bytes of the key in the burst <= bytes + bytes-error-max
  *
- * The bytes and packets of the burst are always exact.
+ * and likewise for packets: those of the burst that are certain of no key may
+ * be of any key whose bytes are not exact.  The bytes and packets of the burst
+ * are always exact.
+ *
+ * A burst ends with its interval, and when it is PART_NS long: one that does
+ * not end by itself is given in parts.
  *
  * Memory: 1.6 KiB for each port that has had packets, and 10 KiB for each open
  * window, as many as the share of the budget has room for.  Without memory for
@@ -48,6 +53,7 @@
 #define N_WAYS 8
 #define N_KEYS (N_BUCKETS * N_WAYS)
 #define PORTS_PER_BATCH 4
+#define PART_NS UINT64_C(10000000000)
 
 struct key_count {
     uint64_t key[MEASURE_KEY_WORDS];
@@ -64,12 +70,20 @@ struct keys {
     struct key_count counts[N_BUCKETS][N_WAYS];
 };
 
-/* A window, or a burst. */
+/* No window is longer than a second. */
 struct window {
     uint64_t bytes;
     uint64_t unkeyed_bytes;     /* Of those, in no key. */
     uint32_t packets;
     uint32_t keys;              /* Number + 1, or 0 for none. */
+};
+
+struct burst {
+    uint64_t bytes;
+    uint64_t unkeyed_bytes;
+    uint64_t packets;           /* 0: no burst. */
+    uint64_t first, last;       /* Windows. */
+    uint32_t keys;
 };
 
 struct port {
@@ -79,9 +93,7 @@ struct port {
     uint64_t first;             /* Window that is open. */
     uint64_t newest;            /* With a packet. */
     struct window open[OPEN];   /* Window i is at i % OPEN. */
-    struct window burst;
-    uint64_t burst_first;
-    uint64_t burst_last;        /* If 'burst' has packets. */
+    struct burst burst;
 };
 
 struct microbursts {
@@ -191,6 +203,7 @@ enum column {
     BYTES,
     BYTES_ERROR,
     PACKETS,
+    PACKETS_ERROR,
     N_COLUMNS
 };
 
@@ -207,6 +220,8 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
         [BYTES] = { "bytes", MEASURE_COLUMN_COUNT, 0 },
         [BYTES_ERROR] = { "bytes-error-max", MEASURE_COLUMN_ERROR, BYTES },
         [PACKETS] = { "packets", MEASURE_COLUMN_COUNT, 0 },
+        [PACKETS_ERROR] = { "packets-error-max", MEASURE_COLUMN_ERROR,
+                            PACKETS },
     };
     struct microbursts *bursts = MEASURE_STAGE_CAST(struct microbursts, stage);
     uint64_t share = measure_flow_memory_share(stage);
@@ -252,10 +267,11 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
 
 /* Keys. */
 
+/* 'number' is that of keys + 1, or 0 for none. */
 static struct keys *
-keys_of(const struct microbursts *bursts, const struct window *window)
+keys_at(const struct microbursts *bursts, uint32_t number)
 {
-    return window->keys ? &bursts->keys[window->keys - 1] : NULL;
+    return number ? &bursts->keys[number - 1] : NULL;
 }
 
 /* Lets 'window' have keys, if there is memory for them. */
@@ -273,15 +289,13 @@ take_keys(struct microbursts *bursts, struct window *window)
     memset(bursts->keys[window->keys - 1].n, 0, N_BUCKETS);
 }
 
-/* 'window' is empty. */
 static void
-clear(struct microbursts *bursts, struct window *window)
+free_keys(struct microbursts *bursts, uint32_t number)
 {
-    if (window->keys) {
-        bursts->keys[window->keys - 1].next_free = bursts->first_free;
-        bursts->first_free = window->keys;
+    if (number) {
+        bursts->keys[number - 1].next_free = bursts->first_free;
+        bursts->first_free = number;
     }
-    memset(window, 0, sizeof *window);
 }
 
 static bool
@@ -388,28 +402,31 @@ merge_keys(struct keys *to, const struct keys *from)
 
 static void
 give(struct microbursts *bursts, const struct port *port,
-     const struct key_count *count, uint64_t rank)
+     const struct key_count *count, uint64_t rank, uint64_t other_packets)
 {
+    const struct burst *burst = &port->burst;
     uint64_t window_ns = bursts->window_ns;
     union measure_row_buffer buffer;
     struct measure_row *row = &buffer.row;
-    uint64_t windows = port->burst_last - port->burst_first + 1;
+    uint64_t windows = burst->last - burst->first + 1;
 
     memset(row, 0, sizeof *row);
     memcpy(row->key, count->key, (measure_key_words(count->layout)
                                   * sizeof *row->key));
     row->layout = count->layout;
     row->replica = bursts->stage.replica;
-    row->time_ns = (port->burst_last + 1) * window_ns;
-    row->values[START_TIME] = port->burst_first * window_ns;
+    row->time_ns = (burst->last + 1) * window_ns;
+    row->values[START_TIME] = burst->first * window_ns;
     row->values[DURATION] = windows * window_ns;
     row->values[WINDOWS] = windows;
-    row->values[BURST_BYTES] = port->burst.bytes;
-    row->values[BURST_PACKETS] = port->burst.packets;
+    row->values[BURST_BYTES] = burst->bytes;
+    row->values[BURST_PACKETS] = burst->packets;
     row->values[RANK] = rank;
     row->values[BYTES] = count->bytes - count->error;
-    row->values[BYTES_ERROR] = count->error + port->burst.unkeyed_bytes;
+    row->values[BYTES_ERROR] = count->error + burst->unkeyed_bytes;
     row->values[PACKETS] = count->packets;
+    row->values[PACKETS_ERROR] = (row->values[BYTES_ERROR]
+                                  ? other_packets : 0);
     row->n_present = N_COLUMNS;
     measure_stage_give(&bursts->stage, row);
 }
@@ -418,7 +435,8 @@ give(struct microbursts *bursts, const struct port *port,
 static void
 end_burst(struct microbursts *bursts, struct port *port)
 {
-    const struct keys *keys = keys_of(bursts, &port->burst);
+    const struct keys *keys = keys_at(bursts, port->burst.keys);
+    uint64_t other_packets = port->burst.packets;
     struct key_count *all[N_KEYS];
     size_t n = 0, rank;
 
@@ -428,6 +446,7 @@ end_burst(struct microbursts *bursts, struct port *port)
     for (unsigned int i = 0; keys && i < N_BUCKETS; i++) {
         for (unsigned int j = 0; j < keys->n[i]; j++) {
             all[n++] = (struct key_count *) &keys->counts[i][j];
+            other_packets -= keys->counts[i][j].packets;
         }
     }
     for (rank = 0; rank < bursts->n && rank < n; rank++) {
@@ -439,45 +458,47 @@ end_burst(struct microbursts *bursts, struct port *port)
                 all[rank] = larger;
             }
         }
-        give(bursts, port, all[rank], rank + 1);
+        give(bursts, port, all[rank], rank + 1, other_packets);
     }
     if (!n) {
         struct key_count none = { .layout = MEASURE_NARROW };
 
         none.key[1] = (uint64_t) port->number << MEASURE_PORT_SHIFT;
-        give(bursts, port, &none, 1);
+        give(bursts, port, &none, 1, other_packets);
     }
-    clear(bursts, &port->burst);
+    free_keys(bursts, port->burst.keys);
+    memset(&port->burst, 0, sizeof port->burst);
 }
 
 static void
 close_window(struct microbursts *bursts, struct port *port, uint64_t i)
 {
     struct window *window = &port->open[i % OPEN];
-    struct window *burst = &port->burst;
+    struct burst *burst = &port->burst;
 
     if (window->bytes < bursts->hot_bytes) {
         end_burst(bursts, port);
-        clear(bursts, window);
-        return;
-    }
-    if (!burst->packets) {
-        *burst = *window;
-        memset(window, 0, sizeof *window);
-        port->burst_first = i;
+        free_keys(bursts, window->keys);
     } else {
+        if (!burst->packets) {
+            burst->first = i;
+        }
+        burst->last = i;
         burst->bytes += window->bytes;
         burst->packets += window->packets;
         burst->unkeyed_bytes += window->unkeyed_bytes;
         if (window->keys && burst->keys) {
-            merge_keys(keys_of(bursts, burst), keys_of(bursts, window));
+            merge_keys(keys_at(bursts, burst->keys),
+                       keys_at(bursts, window->keys));
+            free_keys(bursts, window->keys);
         } else if (window->keys) {
             burst->keys = window->keys;
-            window->keys = 0;
         }
-        clear(bursts, window);
+        if ((i - burst->first + 1) * bursts->window_ns >= PART_NS) {
+            end_burst(bursts, port);
+        }
     }
-    port->burst_last = i;
+    memset(window, 0, sizeof *window);
 }
 
 /* Closes the windows of 'port' before 'until'. */
@@ -589,7 +610,7 @@ count(struct microbursts *bursts, const struct measure_slot *slot)
     packet.bytes = length;
     packet.error = 0;
     packet.packets = 1;
-    count_key(keys_of(bursts, window), &packet);
+    count_key(keys_at(bursts, window->keys), &packet);
 }
 
 static void
@@ -634,6 +655,7 @@ interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
         if (port->started) {
             close_windows(bursts, port, (last ? port->newest + 2
                                          : end_ns / bursts->window_ns));
+            end_burst(bursts, port);
         }
     }
 }

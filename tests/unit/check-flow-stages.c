@@ -851,18 +851,18 @@ START_TEST(microbursts_of_known_sizes)
 
     fields = client(_i, 1);
     add_line(&expected, &fields, (uint64_t[]) {
-        T0 + 10 * us100, us100, 1, 62500, 50, 1, 37500, 0, 30 }, 9);
+        T0 + 10 * us100, us100, 1, 62500, 50, 1, 37500, 0, 30, 0 }, 10);
     add_line(&expected, &fields, (uint64_t[]) {
-        T0 + 30 * us100, 2 * us100, 2, 170000, 136, 1, 87500, 0, 70 }, 9);
+        T0 + 30 * us100, 2 * us100, 2, 170000, 136, 1, 87500, 0, 70, 0 }, 10);
     fields = client(_i, 2);
     add_line(&expected, &fields, (uint64_t[]) {
-        T0 + 10 * us100, us100, 1, 62500, 50, 2, 25000, 0, 20 }, 9);
+        T0 + 10 * us100, us100, 1, 62500, 50, 2, 25000, 0, 20, 0 }, 10);
     add_line(&expected, &fields, (uint64_t[]) {
-        T0 + 30 * us100, 2 * us100, 2, 170000, 136, 2, 81250, 0, 65 }, 9);
+        T0 + 30 * us100, 2 * us100, 2, 170000, 136, 2, 81250, 0, 65, 0 }, 10);
     fields = client(_i, 4);
     fields.port = 2;
     add_line(&expected, &fields, (uint64_t[]) {
-        T0 + 31 * us100, us100, 1, 250000, 200, 1, 250000, 0, 200 }, 9);
+        T0 + 31 * us100, us100, 1, 250000, 200, 1, 250000, 0, 200, 0 }, 10);
     check_rows(0, &expected);
     ck_assert_uint_eq(stage->lost, 0);
     check_stage_close(stage);
@@ -882,11 +882,13 @@ START_TEST(microbursts_within_their_bounds)
                       &measure_stage_microbursts);
     static uint64_t bytes[PORTS][WINDOWS], counts[PORTS][WINDOWS];
     static uint64_t of_flow[PORTS][WINDOWS][FLOWS];
+    static uint64_t packets_of_flow[PORTS][WINDOWS][FLOWS];
     uint64_t n_bursts = 0, n_found = 0, n_error = 0;
 
     memset(bytes, 0, sizeof bytes);
     memset(counts, 0, sizeof counts);
     memset(of_flow, 0, sizeof of_flow);
+    memset(packets_of_flow, 0, sizeof packets_of_flow);
     for (uint32_t w = 0; w < WINDOWS + 20; w++) {
         for (int ring = 0; ring < 2; ring++) {
             uint32_t window = w - 20 * ring;
@@ -911,6 +913,7 @@ START_TEST(microbursts_within_their_bounds)
                 bytes[port][window] += packet.length;
                 counts[port][window]++;
                 of_flow[port][window][flow] += packet.length;
+                packets_of_flow[port][window][flow]++;
             }
         }
     }
@@ -936,6 +939,8 @@ START_TEST(microbursts_within_their_bounds)
                 struct measure_fields fields = row_fields(row);
                 uint64_t low = row_value(row, "bytes"), sum = 0;
                 uint64_t error = row_value(row, "bytes-error-max");
+                uint64_t low_n = row_value(row, "packets"), sum_n = 0;
+                uint64_t error_n = row_value(row, "packets-error-max");
                 uint32_t flow = 0;
 
                 if (fields.port != port || (row_value(row, "start-time")
@@ -958,10 +963,14 @@ START_TEST(microbursts_within_their_bounds)
                 ck_assert_uint_lt(flow, FLOWS);
                 for (uint32_t w = first; w < last; w++) {
                     sum += of_flow[port][w][flow];
+                    sum_n += packets_of_flow[port][w][flow];
                 }
                 ck_assert_uint_le(low, sum);
                 ck_assert_uint_le(sum, low + error);
-                n_error += error > 0;
+                ck_assert_uint_le(low_n, sum_n);
+                ck_assert_uint_le(sum_n, low_n + error_n);
+                ck_assert_uint_le(low_n + error_n, n);
+                n_error += low_n < sum_n;
                 n_found++;
             }
             ck_assert_uint_gt(rank, 0);
@@ -973,6 +982,52 @@ START_TEST(microbursts_within_their_bounds)
     ck_assert_uint_gt(n_error, 0);
     check_stage_close(stage);
     check_packets_free(&packets);
+}
+END_TEST
+
+/* One that does not end is given in parts: at the end of each interval, and
+ * without intervals after 10 s.  Nothing of it gets lost. */
+START_TEST(microbursts_without_an_end)
+{
+    enum { WINDOWS = 25000 };
+    struct random r = random_from(test_seed);
+    struct measure_stage *stage
+        = check_stage("microbursts window=1ms rate=1Mb/s by=port", NULL,
+                      &measure_stage_microbursts);
+    uint64_t n_given = 0, next_ns = T0;
+
+    for (uint32_t w = 0; w < WINDOWS; w += 1000) {
+        struct check_packets packets = { NULL, 0, 0 };
+
+        /* Ten windows of 100 us with a packet are one. */
+        for (uint32_t i = 0; i < 1000; i++) {
+            add_window(&packets, 0, 1, 1, (w + i) * 10, 1);
+        }
+        check_stage_packets(stage, &packets, &r);
+        if (_i) {
+            uint64_t start_ns = T0 + w * MS;
+
+            check_stage_interval(stage, start_ns, start_ns + SECOND, false);
+            ck_assert_uint_eq(out.n_rows, w / 1000 + 1);
+        } else {
+            ck_assert_uint_le((w + 1000) / 10000, out.n_rows + 1);
+        }
+        check_packets_free(&packets);
+    }
+    end_stream(stage);
+    ck_assert_uint_eq(out.n_rows, _i ? 25 : 3);
+    for (size_t i = 0; i < out.n_rows; i++) {
+        ck_assert_uint_eq(row_value(out.rows[i], "start-time"), next_ns);
+        ck_assert_uint_eq(row_value(out.rows[i], "packets"),
+                          row_value(out.rows[i], "windows"));
+        ck_assert_uint_eq(row_value(out.rows[i], "packets"),
+                          row_value(out.rows[i], "burst-packets"));
+        next_ns += row_value(out.rows[i], "duration-ns");
+        n_given += row_value(out.rows[i], "packets");
+    }
+    ck_assert_uint_eq(n_given, WINDOWS);
+    ck_assert_uint_eq(stage->lost, 0);
+    check_stage_close(stage);
 }
 END_TEST
 
@@ -1111,6 +1166,9 @@ START_TEST(microbursts_with_little_memory)
 
         ck_assert_uint_le(known + row_value(out.rows[i], "bytes-error-max"),
                           row_value(out.rows[i], "burst-bytes"));
+        ck_assert_uint_le(row_value(out.rows[i], "packets")
+                          + row_value(out.rows[i], "packets-error-max"),
+                          row_value(out.rows[i], "burst-packets"));
         if (row_value(out.rows[i], "rank") <= 1) {
             bytes += row_value(out.rows[i], "burst-bytes");
         }
@@ -1512,6 +1570,7 @@ main(void)
     tcase_add_loop_test(tests, features_by_the_oracle, 0, 4);
     tcase_add_loop_test(tests, microbursts_of_known_sizes, 0, N_VARIANTS);
     tcase_add_test(tests, microbursts_within_their_bounds);
+    tcase_add_loop_test(tests, microbursts_without_an_end, 0, 2);
     tcase_add_test(tests, microbursts_of_one_port_and_wrong_times);
     tcase_add_loop_test(tests, nothing_is_lost_silently, 0, 10);
     tcase_add_test(tests, microbursts_with_little_memory);
