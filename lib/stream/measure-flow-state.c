@@ -444,7 +444,9 @@ measure_flow_states_begin(struct measure_flow_states *states,
                           const struct measure_batch *batch)
 {
     uint64_t low_ns = UINT64_MAX, high_ns = 0;
-    uint64_t both_low_ns, both_high_ns, n;
+    uint64_t both_low_ns, both_high_ns;
+    double n_wanted = 1;
+    uint64_t n;
 
     if (!states->idle_ns || !batch->n) {
         return;
@@ -460,11 +462,13 @@ measure_flow_states_begin(struct measure_flow_states *states,
 
     /* A round in a part of 'idle_ns'; two for each packet, for there cannot
      * come more new flows than that. */
-    n = (low_ns > states->low_ns
-         ? (double) (low_ns - states->low_ns) * HAND_SPEED
-           / states->idle_ns * states->n_touched + 1
-         : 1);
-    n = measure_min(measure_min(n, 2 * batch->n), states->n_touched);
+    if (low_ns > states->low_ns) {
+        n_wanted += ((double) (low_ns - states->low_ns) * HAND_SPEED
+                     / states->idle_ns * states->n_touched);
+    }
+    /* It can be more than an integer takes. */
+    n = n_wanted < 2.0 * batch->n ? (uint64_t) n_wanted : 2 * batch->n;
+    n = measure_min(n, states->n_touched);
     while (n--) {
         struct measure_flow_state *flow;
 

@@ -259,6 +259,33 @@ START_TEST(wrong_times_harm_nobody)
 }
 END_TEST
 
+/* A jump of time by more rounds of the hand than an integer can count. */
+START_TEST(far_jumps_move_the_hand)
+{
+    struct measure_stage *stage = new_stage();
+    struct measure_flow_states states;
+    struct measure_group_by by;
+
+    memset(known, 0, sizeof known);
+    measure_group_by_of_kind(&by, MEASURE_KIND_FLOW);
+    measure_flow_states_init(&states, stage, sizeof(struct value), N_KEYS);
+    states.ended = ended;
+    states.idle_ns = 1;
+    why_expected = MEASURE_FLOW_IDLE;
+    n_ended = 0;
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        one_packet(&states, &by, i, 5);
+    }
+    one_packet(&states, &by, 7, T0);
+    ck_assert_uint_eq(n_ended, 1);
+    /* That flow again, and one of others at least. */
+    one_packet(&states, &by, 7, T0 + T0 / 4);
+    ck_assert_uint_ge(n_ended, 3);
+    measure_flow_states_destroy(&states);
+    check_stage_destroy(stage);
+}
+END_TEST
+
 START_TEST(memory_is_limited)
 {
     struct measure_stage *stage = new_stage();
@@ -302,6 +329,7 @@ main(void)
     tcase_add_loop_test(tests, the_table_is_a_map, 0, 5);
     tcase_add_test(tests, idle_flows_go);
     tcase_add_test(tests, wrong_times_harm_nobody);
+    tcase_add_test(tests, far_jumps_move_the_hand);
     tcase_add_test(tests, memory_is_limited);
     return tests_run(tests);
 }
