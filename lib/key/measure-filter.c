@@ -121,7 +121,7 @@ demand_port(struct measure_filter *filter, const char *name,
 {
     uint16_t number = ports ? measure_port_find(ports, name) : 0;
 
-    if (!number && !missing) {
+    if (!number && (!missing || !*name)) {
         return false;
     }
     if (!number) {

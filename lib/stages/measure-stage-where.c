@@ -11,7 +11,6 @@
 struct where {
     struct measure_stage stage;
     char *text;
-    bool is_known;              /* Each port that it names exists. */
     struct measure_filter filter;
 };
 
@@ -40,74 +39,31 @@ where_set(struct measure_stage *stage, const char *name, const char *value)
     return NULL;
 }
 
-/* Gives a number in 'ports' to each port that 's' names. */
-static void
-name_ports(const char *s, struct measure_port_names *ports)
-{
-    static const char prefix[] = "port=";
-    char *name = measure_check_memory(malloc(strlen(s) + 1));
-
-    while (*s) {
-        bool is_port = !strncmp(s, prefix, strlen(prefix));
-        size_t n = 0;
-
-        s += is_port ? strlen(prefix) : 0;
-        while (*s && *s != ',' && *s != ';') {
-            s += *s == '\\' && s[1];
-            name[n++] = *s++;
-        }
-        s += *s != '\0';
-        name[n] = '\0';
-        if (is_port && n) {
-            measure_port_number(ports, name);
-        }
-    }
-    free(name);
-}
-
-/* Returns what is wrong with 'text' if the ports that it names are not. */
+/* Makes the filter of the ports that there are.  Returns NULL, or what is wrong
+ * with it. */
 static char *
-check(const char *text)
-{
-    struct measure_port_names *ports = measure_xzalloc(sizeof *ports);
-    struct measure_filter filter;
-    char *error;
-
-    name_ports(text, ports);
-    error = measure_filter_parse(text, ports, &filter);
-    measure_port_names_destroy(ports);
-    free(ports);
-    return error;
-}
-
-static void
 resolve(struct where *where)
 {
-    char *error = measure_filter_parse(where->text, where->stage.ports,
-                                       &where->filter);
+    char *missing;
+    char *error = measure_filter_parse_early(where->text, where->stage.ports,
+                                             &where->filter, &missing);
 
-    where->is_known = !error;
-    __atomic_store_n(&where->stage.warning, error ? warning : NULL,
+    /* One with such a port matches nothing. */
+    __atomic_store_n(&where->stage.warning, missing ? warning : NULL,
                      __ATOMIC_RELAXED);
-    free(error);
+    free(missing);
+    return error;
 }
 
 static char *
 where_begin(struct measure_stage *stage,
             const struct measure_schema *input)
 {
-    struct where *where = cast(stage);
-    char *error;
-
     (void) input;
-    if (!where->text) {
+    if (!cast(stage)->text) {
         return measure_format("no filter; valid is %s", MEASURE_FILTER_VALID);
     }
-    error = check(where->text);
-    if (!error) {
-        resolve(where);
-    }
-    return error;
+    return resolve(cast(stage));
 }
 
 /* No branch that depends on the packets of IPv4: whether one matches is for
@@ -135,13 +91,13 @@ where_packets(struct measure_stage *stage, struct measure_batch *batch)
         batch->records[n] = slot;
         n += matches;
     }
-    batch->n = where->is_known ? n : 0;
+    batch->n = n;
 }
 
 static void
 where_ports(struct measure_stage *stage)
 {
-    resolve(cast(stage));
+    free(resolve(cast(stage)));
 }
 
 static void
