@@ -35,7 +35,7 @@
 #define FIRST_COLUMNS 2
 #define PACKET_COLUMNS 4
 #define MAX_N ((MEASURE_ROW_COLUMNS - FIRST_COLUMNS) / PACKET_COLUMNS)
-#define NAME_SIZE 16
+#define NAME_SIZE 24            /* "interval-ns-" and any number. */
 
 enum {                          /* measure_flow_state's 'flags'. */
     GIVEN = 1,
@@ -173,8 +173,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
         for (int j = 0; j < PACKET_COLUMNS; j++) {
             char *name = features->names[i][j];
 
-            snprintf(name, NAME_SIZE, "%s-%u", columns[j].name,
-                     (i + 1) & 0xff);
+            snprintf(name, NAME_SIZE, "%s-%u", columns[j].name, i + 1);
             measure_schema_add(&stage->schema, name, columns[j].kind);
         }
     }

@@ -30,11 +30,11 @@
  * To give the memory back earlier, a clock hand goes over the states, a few
  * with each batch, and ends those that have been idle at the time that all
  * packets of this batch and of the one before have reached.  Hence a packet
- * with a wrong time stamp cannot end the flows of others.  A time that goes
- * back by less than idle_ns, or a second if that is more, is taken as an order
- * that has been mixed up (two rings), by more as a clock that was set: then
- * the flow ends too, so that none stays for ever that a wrong time stamp has
- * carried into the future.
+ * with a wrong time stamp cannot end the flows of others.  If a time goes back
+ * by less than idle_ns, or a second if that is more, packets came out of order
+ * (from two rings).  If it is by more the clock was set: then the flow ends
+ * too, so that none stays for ever that a wrong time stamp has carried into
+ * the future.
  *
  * A full table takes the place of the flow that has been idle for the longest
  * time of MEASURE_FLOW_CANDIDATES that follow the clock hand.
