@@ -89,6 +89,7 @@ ewma_begin(struct measure_stage *stage, const struct measure_schema *input)
     *schema = *input;
     schema->of = "ewma";
     schema->order = MEASURE_ORDER_ANY;
+    schema->repeats_keys = false;
     for (size_t i = 0; i < ewma->n_expected; i++) {
         const char *name = input->columns[ewma->expected[i]].name;
 

@@ -149,6 +149,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     half->groups.ended = group_ended;
 
     stage->schema.of = "half-open";
+    stage->schema.repeats_keys = true;
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     for (int i = 0; i < N_COLUMNS; i++) {

@@ -154,6 +154,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
 
     measure_group_by_of_kind(&stage->group_by, MEASURE_KIND_FLOW);
     stage->schema.of = "out-of-order";
+    stage->schema.repeats_keys = true;
     stage->schema.has_key = true;
     stage->schema.group_by = stage->group_by;
     for (int i = 0; i < N_COLUMNS; i++) {

@@ -7,7 +7,7 @@
 
 #include "base/measure-number.h"
 #include "base/measure-top.h"
-#include "stream/measure-stage.h"
+#include "stream/measure-row-map.h"
 
 #define DEFAULT_N 10
 #define MAX_N 100000
@@ -30,6 +30,8 @@ struct top {
     uint64_t *rows;             /* ...and as many rows. */
     size_t n;
     size_t memory;              /* Bytes of 'items' and 'rows'. */
+    struct measure_row_map map; /* Sums of keys with several rows... */
+    bool full;                  /* ...which takes no more of them. */
     union measure_row_buffer other;
 };
 
@@ -77,6 +79,7 @@ top_begin(struct measure_stage *stage, const struct measure_schema *input)
     *schema = *input;
     schema->of = "top";
     schema->order = MEASURE_ORDER_KEPT;
+    schema->repeats_keys = false;
     schema->n = 0;
     measure_schema_add(schema, "rank", MEASURE_COLUMN_GAUGE);
     for (size_t i = 0; i < input->n; i++) {
@@ -92,7 +95,9 @@ top_begin(struct measure_stage *stage, const struct measure_schema *input)
                               (unsigned long long) top->max);
     }
     top->rows = (uint64_t *) (void *) ((char *) top->items + items_size);
-    return NULL;
+    return (!input->repeats_keys
+            || measure_row_map_init(&top->map, stage, input->n) ? NULL
+            : measure_format("no memory for a first table"));
 }
 
 /* The larger value comes first, and then the order of keys. */
@@ -134,16 +139,12 @@ add_other(struct top *top, const struct measure_row *row)
     measure_row_add_up(top->input, &top->other.row.values[1], row);
 }
 
+/* Lets 'row' be one of the largest, if it is. */
 static void
-top_row(struct measure_stage *stage, const struct measure_row *row)
+keep(struct top *top, const struct measure_row *row)
 {
-    struct top *top = cast(stage);
     struct item item = { .row = (struct measure_row *) (uintptr_t) row };
 
-    if (row->flags & MEASURE_ROW_OTHER) {
-        add_other(top, row);
-        return;
-    }
     item.value = value_of(top, row);
     if (top->n == top->max) {
         struct item *least = &top->items[0];
@@ -167,6 +168,56 @@ top_row(struct measure_stage *stage, const struct measure_row *row)
     }
 }
 
+/* Adds 'row' to what its key has in the interval.  If one is refused all new
+ * ones are: a key that is there has all of its rows. */
+static void
+merge(struct top *top, const struct measure_row *row)
+{
+    uint32_t number = measure_row_map_find(&top->map, row, !top->full);
+
+    if (number == MEASURE_ROW_MAP_NONE) {
+        top->full = true;
+        add_other(top, row);
+        measure_counter_add(&top->stage.lost, 1);
+    } else {
+        measure_row_add_up(top->input,
+                           measure_row_map_entry(&top->map, number)->values,
+                           row);
+    }
+}
+
+static void
+keep_merged(struct top *top, uint64_t end_ns)
+{
+    union measure_row_buffer buffer;
+
+    for (uint32_t i = 0; i < top->map.n_entries; i++) {
+        struct measure_row_entry *entry = measure_row_map_entry(&top->map, i);
+
+        if (entry->is_used) {
+            measure_row_make(&buffer.row, entry->layout, entry->key, end_ns,
+                             entry->values, top->input->n);
+            keep(top, &buffer.row);
+            measure_row_map_remove(&top->map, i);
+        }
+    }
+    top->full = false;
+}
+
+static void
+top_row(struct measure_stage *stage, const struct measure_row *row)
+{
+    struct top *top = cast(stage);
+
+    if (row->flags & MEASURE_ROW_OTHER) {
+        add_other(top, row);
+    } else if (top->input->repeats_keys) {
+        merge(top, row);
+    } else {
+        keep(top, row);
+    }
+}
+
 static void
 top_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
              bool last)
@@ -176,6 +227,9 @@ top_interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
 
     (void) start_ns;
     (void) last;
+    if (top->input->repeats_keys) {
+        keep_merged(top, end_ns);
+    }
     if (top->n) {
         qsort(top->items, top->n, sizeof *top->items, compare);
     }
@@ -203,6 +257,7 @@ top_destroy(struct measure_stage *stage)
 {
     struct top *top = cast(stage);
 
+    measure_row_map_destroy(&top->map);
     measure_stage_free(stage, top->items, top->memory);
 }
 

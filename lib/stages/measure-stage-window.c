@@ -93,6 +93,7 @@ window_begin(struct measure_stage *stage, const struct measure_schema *input)
     *schema = *input;
     schema->of = "window";
     schema->order = MEASURE_ORDER_ANY;
+    schema->repeats_keys = false;
     schema->of_other_time = true;
     add_bounds(window, input);
     measure_schema_add(schema, "intervals", MEASURE_COLUMN_GAUGE);

@@ -205,18 +205,44 @@ free_rows(struct write *write)
 }
 
 static int
-compare_rows(const void *a_, const void *b_)
+compare_keys(const void *a_, const void *b_)
 {
     const struct measure_row *const *a = a_, *const *b = b_;
     struct measure_fields fields[2];
+
+    measure_fields_from_key(&fields[0], (*a)->layout, (*a)->key);
+    measure_fields_from_key(&fields[1], (*b)->layout, (*b)->key);
+    return measure_fields_compare(&fields[0], &fields[1]);
+}
+
+static int
+compare_rows(const void *a_, const void *b_)
+{
+    const struct measure_row *const *a = a_, *const *b = b_;
 
     if ((*a)->n_present && (*b)->n_present
         && (*a)->values[0] != (*b)->values[0]) {
         return (*a)->values[0] > (*b)->values[0] ? -1 : 1;
     }
-    measure_fields_from_key(&fields[0], (*a)->layout, (*a)->key);
-    measure_fields_from_key(&fields[1], (*b)->layout, (*b)->key);
-    return measure_fields_compare(&fields[0], &fields[1]);
+    return compare_keys(a, b);
+}
+
+/* Adds up the 'n' 'rows' with the same key.  Returns how many are left. */
+static size_t
+merge_rows(const struct measure_schema *schema, struct measure_row **rows,
+           size_t n)
+{
+    size_t n_left = 0;
+
+    qsort(rows, n, sizeof *rows, compare_keys);
+    for (size_t i = 0; i < n; i++) {
+        if (n_left && !compare_keys(&rows[n_left - 1], &rows[i])) {
+            measure_row_add_up(schema, rows[n_left - 1]->values, rows[i]);
+        } else {
+            rows[n_left++] = rows[i];
+        }
+    }
+    return n_left;
 }
 
 /* Writes all rows that are kept. */
@@ -226,7 +252,7 @@ write_rows(struct write *write, struct measure_write_interval *interval,
 {
     struct measure_write *w = write->w;
     size_t n = write->n_rows + (last && write->has_other);
-    const struct measure_row **rows;
+    struct measure_row **rows;
     size_t i = write->n_rows;
 
     if (!w->input || w->input->order == MEASURE_ORDER_TIME
@@ -236,8 +262,12 @@ write_rows(struct write *write, struct measure_write_interval *interval,
     rows = measure_xzalloc((n + 1) * sizeof *rows);
     for (struct chunk *chunk = write->chunks; chunk; chunk = chunk->next) {
         for (size_t j = chunk->n; j-- > 0; ) {
-            rows[--i] = (const void *) chunk_row(write, chunk, j);
+            rows[--i] = (void *) chunk_row(write, chunk, j);
         }
+    }
+    if (write->n_rows && w->input->repeats_keys) {
+        write->n_rows = merge_rows(w->input, rows, write->n_rows);
+        n = write->n_rows + (last && write->has_other);
     }
     if (write->n_rows && w->input->order == MEASURE_ORDER_ANY) {
         qsort(rows, write->n_rows, sizeof *rows, compare_rows);
@@ -246,7 +276,7 @@ write_rows(struct write *write, struct measure_write_interval *interval,
         rows[write->n_rows] = &write->other.row;
     }
     interval->totals = last && !write->cut ? write->totals : NULL;
-    w->format->rows(w, rows, n, interval);
+    w->format->rows(w, (const struct measure_row *const *) rows, n, interval);
     write->dirty = true;
     free(rows);
     free_rows(write);

@@ -57,6 +57,8 @@ struct measure_schema {
     enum measure_row_order order;
     bool of_other_time;         /* Counts are not those of the interval, but of
                                  * several, or of less: they make no rate. */
+    bool repeats_keys;          /* A key can have several rows in an interval,
+                                 * whose columns all add up. */
     bool has_key;
     struct measure_group_by group_by;   /* If so. */
     size_t n;

@@ -191,6 +191,56 @@ START_TEST(top_orders_decimals)
 }
 END_TEST
 
+/* What a key has in several rows counts together; in little memory, some keys
+ * do, and the others are one row. */
+START_TEST(top_adds_up_rows_of_a_key)
+{
+    static uint64_t of_key[MAX_KEYS];
+    struct random r = random_from(test_seed + _i);
+    uint32_t n_keys = _i ? MAX_KEYS : 1000;
+    struct measure_stage *stage;
+
+    begin();
+    input.repeats_keys = true;
+    budget.limit = _i ? MEASURE_MIB : 0;
+    stage = check_stage("top n=20", &input, &measure_stage_top);
+    ck_assert(!stage->schema.repeats_keys);
+    for (int interval = 0; interval < 3; interval++) {
+        uint64_t packets = 0, least, lost = stage->lost;
+        uint32_t n_larger = 0;
+
+        memset(of_key, 0, sizeof of_key);
+        for (uint32_t i = 0; i < 4 * n_keys; i++) {
+            uint32_t key = random_below(&r, n_keys);
+            uint64_t n = 1 + random_below(&r, 50);
+
+            give_counts(stage, key, 0, n, 64 * n);
+            of_key[key] += n;
+            packets += n;
+        }
+        check_stage_interval(stage, START, START + SECOND, interval == 2);
+        ck_assert_uint_eq(out.n_rows, 21);
+        for (size_t i = 0; i < 20; i++) {
+            const struct measure_row *row = out.rows[i];
+
+            least = row_value(row, "packets");
+            ck_assert_uint_eq(least, of_key[key_number(row)]);
+            ck_assert_uint_eq(row->time_ns, START + SECOND);
+            of_key[key_number(row)] = 0;
+            packets -= least;
+        }
+        for (uint32_t key = 0; key < n_keys; key++) {
+            n_larger += of_key[key] > least;
+        }
+        REQUIRE(_i || !n_larger);
+        ck_assert_uint_eq(row_value(out.rows[20], "packets"), packets);
+        ck_assert_uint_eq(stage->lost > lost, _i);
+        check_out_forget();
+    }
+    check_stage_close(stage);
+}
+END_TEST
+
 /* The row of others has sums of counts and levels, and no others. */
 START_TEST(top_adds_up_what_adds_up)
 {
@@ -728,6 +778,7 @@ main(void)
 
     tcase_add_loop_test(tests, top_has_the_largest, 0, 6);
     tcase_add_test(tests, top_orders_decimals);
+    tcase_add_loop_test(tests, top_adds_up_rows_of_a_key, 0, 2);
     tcase_add_test(tests, top_adds_up_what_adds_up);
     tcase_add_test(tests, top_refuses_what_is_wrong);
     tcase_add_loop_test(tests, windows_are_sums, 0, 4);

@@ -364,6 +364,29 @@ START_TEST(order_of_rows_does_not_matter)
 END_TEST
 
 /* Order is kept where it means something. */
+/* What a key has in several rows is one. */
+START_TEST(rows_of_a_key_are_one)
+{
+    struct measure_fields a = make_fields(MEASURE_NARROW, 1);
+    struct measure_fields b = make_fields(MEASURE_WIDE, 3);
+    struct measure_stage *stage;
+
+    begin("source");
+    input.n = 2;
+    input.repeats_keys = true;
+    stage = open_write("csv", &input);
+    for (uint64_t i = 1; i <= 3; i++) {
+        give_row(stage, &a, 0, START + SECOND, (uint64_t[]) { i, 100 * i }, 2);
+        give_row(stage, &b, 0, START + SECOND, (uint64_t[]) { 5, 9 }, 2);
+    }
+    check_stage_interval(stage, START, START + SECOND, true);
+    check_stage_close(stage);
+    check_written("start-ms,end-ms,source,packets,bytes,other\r\n"
+                  "1700000000000,1700000001000,2001:db8::,15,27,false\r\n"
+                  "1700000000000,1700000001000,10.0.0.0,6,600,false\r\n");
+}
+END_TEST
+
 START_TEST(kept_order_is_kept)
 {
     struct measure_fields a = make_fields(MEASURE_NARROW, 1);
@@ -687,6 +710,7 @@ main(void)
     tcase_add_test(tests, text_is_a_table);
     tcase_add_loop_test(tests, names_are_quoted, 0, 2);
     tcase_add_test(tests, order_of_rows_does_not_matter);
+    tcase_add_test(tests, rows_of_a_key_are_one);
     tcase_add_test(tests, kept_order_is_kept);
     tcase_add_loop_test(tests, events_do_not_wait, 0, ARRAY_SIZE(events));
     tcase_add_loop_test(tests, packets_are_lines, 0,
