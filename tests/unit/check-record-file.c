@@ -27,11 +27,25 @@ struct expected {
 
 static struct expected expected[N_SOURCES];
 
+/* Of all tests together, in the process that starts them: nothing is left even
+ * if one fails. */
 static void
-begin(void)
+make_directory(void)
 {
     ck_assert(mkdtemp(directory) != NULL);
     snprintf(name, sizeof name, "%s/records", directory);
+}
+
+static void
+remove_directory(void)
+{
+    unlink(name);
+    rmdir(directory);
+}
+
+static void
+begin(void)
+{
     for (int i = 0; i < N_SOURCES; i++) {
         expected[i].slots = calloc(MAX_SLOTS, sizeof(struct measure_slot));
     }
@@ -41,7 +55,6 @@ static void
 end(void)
 {
     unlink(name);
-    rmdir(directory);
     for (int i = 0; i < N_SOURCES; i++) {
         free(expected[i].slots);
     }
@@ -577,6 +590,7 @@ main(void)
 {
     TCase *tests = tests_begin("measure-record-file");
 
+    tcase_add_unchecked_fixture(tests, make_directory, remove_directory);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_loop_test(tests, what_is_written_is_read, 0, 2);
     tcase_add_test(tests, zstd_compresses);
