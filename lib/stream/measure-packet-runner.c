@@ -260,15 +260,19 @@ run_stages(struct measure_packet_runner *r, struct measure_batch *batch)
     }
 }
 
-/* Tells the stages of the mark in 'slots'. */
+/* Tells the stages of the mark in 'slots', and the account of 'place'. */
 static void
-run_mark(struct measure_packet_runner *r, const struct measure_slot *slots)
+run_mark(struct measure_packet_runner *r, const struct measure_place *place,
+         const struct measure_slot *slots)
 {
     struct measure_batch *batch = &r->batch;
     struct measure_mark mark;
 
     batch->n = 0;
     measure_slot_mark(slots, &mark);
+    if (place->account) {
+        measure_stream_account_mark(place->account, &mark);
+    }
     for (size_t i = 0; i < r->n_stages; i++) {
         if (r->stages[i]->class->mark) {
             r->stages[i]->class->mark(r->stages[i], batch, &mark);
@@ -280,9 +284,25 @@ run_mark(struct measure_packet_runner *r, const struct measure_slot *slots)
     }
 }
 
-/* Lists records in the 'n' slots at 'first', up to a mark or until the list is
- * full.  Returns how many slots that are, and their earliest and latest time
- * in 'times'. */
+/* Takes the mark that the 'n' slots at 'slots' begin with, or what is there
+ * instead: a record that is cut, which leaves nothing behind it to read. */
+static void
+take_mark(struct measure_packet_runner *r, struct measure_place *place,
+          const struct measure_slot *slots, uint64_t n)
+{
+    if (measure_slot_kind(slots) == MEASURE_SLOT_MARK
+        && n >= MEASURE_MARK_SLOTS) {
+        run_mark(r, place, slots);
+        n = MEASURE_MARK_SLOTS;
+    } else if (place->account) {
+        measure_stream_account_break(place->account);
+    }
+    measure_ring_take(&place->reader, n);
+}
+
+/* Lists records in the 'n' slots at 'first', up to a mark or a record that is
+ * cut, or until the list is full.  Returns how many slots that are, and their
+ * earliest and latest time in 'times'. */
 static uint64_t
 list_records(struct measure_batch *batch, const struct measure_slot *first,
              uint64_t n, uint64_t times[2])
@@ -307,8 +327,6 @@ list_records(struct measure_batch *batch, const struct measure_slot *first,
             }
             size = measure_slot_size(slot);
             if (size > n - i) {
-                /* No record reaches over what is published. */
-                i = n;
                 break;
             }
         }
@@ -385,7 +403,7 @@ take_batch(struct measure_packet_runner *r, struct measure_place *place)
     struct measure_batch *batch = &r->batch;
     const struct measure_slot *first;
     uint64_t times[2], n, taken;
-    bool mark;
+    bool whole;                 /* Up to a mark, or a record that is cut. */
 
     if (place->held) {
         return false;
@@ -402,14 +420,14 @@ take_batch(struct measure_packet_runner *r, struct measure_place *place)
     batch->source = place->source->number;
     batch->core_id = place->source->core_id;
     taken = list_records(batch, first, n, times);
-    mark = taken < n && batch->n < MEASURE_BATCH;
+    whole = taken < n && batch->n < MEASURE_BATCH;
     if (batch->n && r->every_ns) {
         uint64_t cut = cut_batch(r, place, first, taken, times);
 
         if (!cut) {
             return false;
         }
-        mark &= cut == taken;
+        whole &= cut == taken;
         taken = cut;
     } else if (batch->n) {
         r->start_ns = (r->n_counted ? measure_min(r->start_ns, times[0])
@@ -419,17 +437,17 @@ take_batch(struct measure_packet_runner *r, struct measure_place *place)
     if (batch->n) {
         r->n_counted += batch->n;
         measure_counter_add(&place->records, batch->n);
+        if (place->account) {
+            measure_stream_account_packets(place->account, batch->n);
+        }
         if (r->last) {
             keep_own(r, place, batch);
         }
         run_stages(r, batch);
     }
     measure_ring_take(&place->reader, taken);
-    if (mark) {
-        /* Two neighbours, as all that is written together. */
-        run_mark(r, &first[taken]);
-        measure_ring_take(&place->reader,
-                          measure_min(n - taken, MEASURE_MARK_SLOTS));
+    if (whole) {
+        take_mark(r, place, &first[taken], n - taken);
     }
     publish_rows(r);
     if (place->reader.tail - place->reader.cursor->tail

@@ -175,9 +175,10 @@ measure_pipeline_create_source(struct measure_pipeline *p, uint64_t n_slots,
 
 struct measure_source *
 measure_pipeline_add_source(struct measure_pipeline *p, const void *ring,
-                            struct measure_cursor *cursor)
+                            struct measure_cursor *cursor,
+                            struct measure_stream_account *account)
 {
-    return measure_source_attach(&p->sources, ring, cursor);
+    return measure_source_attach(&p->sources, ring, cursor, account);
 }
 
 /* Gives numbers of ports the names in 'ports', which the pipeline owns from

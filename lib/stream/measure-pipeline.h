@@ -49,6 +49,7 @@
 
 struct measure_pipeline;
 struct measure_source;
+struct measure_stream_account;
 
 struct measure_pipeline_options {
     uint64_t memory_bytes;      /* For stages; 0 for no limit. */
@@ -73,7 +74,8 @@ measure_pipeline_create_source(struct measure_pipeline *, uint64_t n_slots,
                                uint32_t core_id);
 struct measure_source *
 measure_pipeline_add_source(struct measure_pipeline *, const void *ring,
-                            struct measure_cursor *);
+                            struct measure_cursor *,
+                            struct measure_stream_account *);
 struct measure_ring_writer *measure_source_writer(struct measure_source *);
 struct measure_slot *measure_source_reserve(struct measure_source *,
                                             unsigned int n);

@@ -69,6 +69,7 @@ make_places(struct measure_source *source)
         struct measure_place *place = get_place(source, i);
 
         place->source = source;
+        place->account = i ? NULL : source->account;
         place->several = n > 1;
         place->hysteresis = measure_min(HYSTERESIS, source->n_slots / 4);
         place->own.tail = __atomic_load_n(&source->shared->tail,
@@ -100,7 +101,7 @@ change_version(struct measure_sources *all)
 
 static struct measure_source *
 add(struct measure_sources *all, const void *ring,
-    struct measure_cursor *shared)
+    struct measure_cursor *shared, struct measure_stream_account *account)
 {
     struct measure_source *source = measure_xzalloc(sizeof *source);
 
@@ -110,6 +111,7 @@ add(struct measure_sources *all, const void *ring,
     source->core_id = source->header->core_id;
     source->n_slots = source->header->n_slots;
     source->shared = shared;
+    source->account = account;
     source->stop_at = UINT64_MAX;
 
     pthread_mutex_lock(&all->mutex);
@@ -135,7 +137,7 @@ measure_source_create(struct measure_sources *all, uint64_t n_slots,
     struct measure_source *source;
 
     measure_ring_header_init(memory, n_slots, core_id, -1);
-    source = add(all, memory, shared);
+    source = add(all, memory, shared, NULL);
     source->memory = memory;
     measure_ring_writer_init(&source->writer, memory);
     measure_ring_add_cursor(&source->writer, shared);
@@ -143,13 +145,15 @@ measure_source_create(struct measure_sources *all, uint64_t n_slots,
 }
 
 /* Adds the ring of another writer, which must have passed
- * measure_ring_check().  It is read from where 'cursor' is, and both must stay
- * until measure_source_remove() or the end of the pipeline. */
+ * measure_ring_check().  It is read from where 'cursor' is, and what is taken
+ * is fed to 'account', unless that is NULL.  All of them must stay until
+ * measure_source_remove() or the end of the pipeline. */
 struct measure_source *
 measure_source_attach(struct measure_sources *all, const void *ring,
-                      struct measure_cursor *cursor)
+                      struct measure_cursor *cursor,
+                      struct measure_stream_account *account)
 {
-    return add(all, ring, cursor);
+    return add(all, ring, cursor, account);
 }
 
 struct measure_ring_writer *
@@ -187,10 +191,15 @@ measure_source_reserve(struct measure_source *source, unsigned int n)
     return slots;
 }
 
+/* Slots that are published; those released if a foreign writer says what
+ * cannot be. */
 static uint64_t
 get_head(const struct measure_source *source)
 {
-    return __atomic_load_n(&source->header->head, __ATOMIC_ACQUIRE);
+    uint64_t head = __atomic_load_n(&source->header->head, __ATOMIC_ACQUIRE);
+    uint64_t tail = __atomic_load_n(&source->shared->tail, __ATOMIC_ACQUIRE);
+
+    return head - tail > source->n_slots ? tail : head;
 }
 
 /* Returns true if all threads have released all that is published. */
@@ -198,8 +207,8 @@ bool
 measure_source_is_drained(const struct measure_source *source)
 {
     return (!source->header
-            || (__atomic_load_n(&source->shared->tail, __ATOMIC_ACQUIRE)
-                == get_head(source)));
+            || (get_head(source)
+                == __atomic_load_n(&source->shared->tail, __ATOMIC_ACQUIRE)));
 }
 
 /* Copies what is left of 'source' when its ring is gone. */

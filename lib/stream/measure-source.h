@@ -8,6 +8,7 @@
 
 #include "base/measure-output.h"
 #include "stream/measure-ring.h"
+#include "stream/measure-stream-account.h"
 
 /* Sources
  * =======
@@ -23,6 +24,16 @@
  * behind only if they read before the other wrote, which sequential
  * consistency excludes; and the shared cursor never goes back, for it is
  * moved by compare and swap.
+ *
+ * A source may have an account (measure-stream-account.h).  The first thread
+ * feeds it with what it takes, before it releases that.
+ *
+ * The writer of a ring may be another program.  Its head may be anywhere, and
+ * its records may have any size: one that is cut, by the end of the ring or of
+ * what is published, is left out with what is behind it, and breaks the
+ * account.  The writer is trusted in two things: the header says what it said
+ * when measure_ring_check() looked at it, and what is published stays as it is
+ * until it was released.
  *
  * Sources come and go while threads run.  The list is changed under a lock;
  * threads look at a number that counts changes, and take the lock only when it
@@ -61,6 +72,7 @@ struct measure_place {
     /* Of the thread. */
     struct measure_ring_reader reader;
     struct measure_source *source;
+    struct measure_stream_account *account;     /* To feed, or NULL. */
     uint64_t hysteresis;        /* Slots that are released together. */
     uint64_t next_ns;           /* If held: time of the next packet. */
     bool several;               /* 'own' is in use. */
@@ -81,6 +93,7 @@ struct measure_source {
     void *memory;               /* Of an own ring, or NULL. */
     const struct measure_ring_header *header;   /* NULL when removed. */
     struct measure_cursor *shared;
+    struct measure_stream_account *account;     /* Or NULL. */
     struct measure_ring_writer writer;          /* Of an own ring. */
     struct measure_place *places;       /* One for each thread. */
 
@@ -109,7 +122,8 @@ struct measure_source *measure_source_create(struct measure_sources *,
                                              uint32_t core_id);
 struct measure_source *measure_source_attach(struct measure_sources *,
                                              const void *ring,
-                                             struct measure_cursor *);
+                                             struct measure_cursor *,
+                                             struct measure_stream_account *);
 struct measure_ring_writer *measure_source_writer(struct measure_source *);
 struct measure_slot *measure_source_reserve(struct measure_source *,
                                             unsigned int n);

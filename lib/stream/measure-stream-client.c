@@ -22,13 +22,11 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define PAGE_SIZE 4096
 
-/* Pauses between looks at the rings: short while records come. */
-#define MIN_PAUSE_NS UINT64_C(50000)
-#define MAX_PAUSE_NS (5 * NS_PER_MS)
+/* Between looks at the accounts, and at rings that have ended. */
+#define LOOK_NS (5 * NS_PER_MS)
 
 /* Of one turn, so that a timeout is kept. */
 #define MAX_MESSAGES 256
-#define MAX_SLOTS 65536
 
 enum client_state {
     STATE_WAITING,              /* For 'next_attempt_ns'. */
@@ -60,7 +58,6 @@ struct measure_stream_client {
     uint64_t n_slots;
     bool headers;
     bool wait;
-    bool unchecked;
     uint64_t (*now_ns)(void);
 
     enum client_state state;
@@ -69,7 +66,6 @@ struct measure_stream_client {
     uint64_t next_attempt_ns;
     uint64_t retry_ns;
     char *said;                 /* Why there is no connection; or NULL. */
-    char *error;                /* Why there will be none; or NULL. */
     uint64_t connection;        /* Number of the last one. */
     uint64_t n_ready;           /* Connections that were READY. */
     uint64_t lost_ns;           /* When the last one of these was lost. */
@@ -133,7 +129,6 @@ measure_stream_client_create(
     c->n_slots = options->n_slots;
     c->headers = options->headers;
     c->wait = options->wait;
-    c->unchecked = options->unchecked;
     c->now_ns = options->now_ns ? options->now_ns : system_now_ns;
     c->fd = -1;
     c->next_attempt_ns = c->now_ns();
@@ -142,14 +137,6 @@ measure_stream_client_create(
 }
 
 /* Rings. */
-
-/* The cursor by which the owner reads 'ring': for measure_ring_reader_init()
- * or measure_pipeline_add_source(). */
-struct measure_cursor *
-measure_client_ring_cursor(struct measure_client_ring *ring)
-{
-    return ring->reader.header ? &ring->inner : ring->cursor;
-}
 
 static void
 ring_free(struct measure_client_ring *ring)
@@ -243,20 +230,16 @@ map_ring(struct measure_client_ring *ring, const struct measure_stream_ring *m,
     if (error) {
         return error;
     }
-    measure_ring_reader_init(&ring->reader, ring->header, ring->cursor,
-                             &ring->inner);
-    /* Looked at after all use of the header's number. */
-    if (ring->reader.mask != m->n_slots - 1) {
+    if (ring->header->n_slots != m->n_slots) {
         return measure_format("%"PRIu64" slots that should be %"PRIu64,
-                              ring->reader.mask + 1, m->n_slots);
+                              ring->header->n_slots, m->n_slots);
     }
-    tail = ring->reader.tail;
+    tail = __atomic_load_n(&ring->cursor->tail, __ATOMIC_ACQUIRE);
     used = ring_head(ring) - tail;
     if (used > m->n_slots) {
         return measure_format("a cursor at slot %"PRIu64" and a head at "
                               "%"PRIu64, tail, tail + used);
     }
-    ring->inner.tail = tail;
     return NULL;
 }
 
@@ -278,11 +261,8 @@ add_ring(struct measure_stream_client *c, const struct measure_stream_ring *m,
         }
     }
     if (!error) {
-        size_t size = ((sizeof *ring + MEASURE_RING_LINE - 1)
-                       / MEASURE_RING_LINE * MEASURE_RING_LINE);
-
-        ring = measure_check_memory(aligned_alloc(MEASURE_RING_LINE, size));
-        memset(ring, 0, size);
+        ring = measure_xzalloc(sizeof *ring);
+        measure_stream_account_init(&ring->account);
         ring->id = m->id;
         ring->core_id = m->core_id;
         ring->numa_id = m->numa_id;
@@ -299,9 +279,6 @@ add_ring(struct measure_stream_client *c, const struct measure_stream_ring *m,
         free(error);
         ring_free(ring);
         return text;
-    }
-    if (c->unchecked) {
-        ring->reader.header = NULL;
     }
     ring->number = c->next_number++;
     c->rings[c->n_rings++] = ring;
@@ -320,44 +297,39 @@ end_rings(struct measure_stream_client *c)
 
 static void
 add_gone(struct measure_stream_client *c,
-         const struct measure_client_ring *ring)
+         struct measure_client_ring *ring)
 {
-    const struct measure_stream_account *a = &ring->account;
     struct gone *gone = &c->gone;
+    struct measure_stream_sums a;
 
+    measure_stream_account_get(&ring->account, &a);
     gone->n++;
-    gone->records += a->records;
-    gone->n_marks += a->n_marks;
-    gone->n_differences += a->n_differences;
-    if (a->n_marks) {
-        gone->sum.offered += a->last.offered;
-        gone->sum.filtered += a->last.filtered;
-        gone->sum.dropped += a->last.dropped;
-        gone->sum.records += a->last.records;
-        gone->sum.marks_lost += a->last.marks_lost;
+    gone->records += a.records;
+    gone->n_marks += a.n_marks;
+    gone->n_differences += a.n_differences;
+    if (a.n_marks) {
+        gone->sum.offered += a.last.offered;
+        gone->sum.filtered += a.last.filtered;
+        gone->sum.dropped += a.last.dropped;
+        gone->sum.records += a.last.records;
+        gone->sum.marks_lost += a.last.marks_lost;
         c->last_epoch = (c->has_last_epoch
-                         ? measure_max(c->last_epoch, a->last.epoch)
-                         : a->last.epoch);
+                         ? measure_max(c->last_epoch, a.last.epoch)
+                         : a.last.epoch);
         c->has_last_epoch = true;
     }
 }
 
-/* Returns true if the owner has released all that will ever be in 'ring', and
- * the client has read it too. */
+/* Returns true if all that will ever be in 'ring' was released, or nothing
+ * more of it can be read. */
 static bool
 is_done(const struct measure_client_ring *ring)
 {
-    uint64_t head;
+    uint64_t left = ring_head(ring) - __atomic_load_n(&ring->cursor->tail,
+                                                      __ATOMIC_ACQUIRE);
 
-    if (!ring->ended) {
-        return false;
-    }
-    head = ring_head(ring);
-    return (ring->broken
-            || (ring->reader.header
-                ? ring->reader.tail == head
-                : __atomic_load_n(&ring->cursor->tail, __ATOMIC_ACQUIRE)
-                  == head));
+    return (ring->ended
+            && (!left || left > ring->n_slots || ring->broken));
 }
 
 static void
@@ -395,8 +367,7 @@ lose(struct measure_stream_client *c, char *why, bool final)
     end_rings(c);
     if (final || (!c->n_ready && !c->wait)) {
         c->state = STATE_FAILED;
-        c->error = why;
-        add_event(c, MEASURE_STREAM_FAILED, NULL, measure_format("%s", why));
+        add_event(c, MEASURE_STREAM_FAILED, NULL, why);
         return;
     }
     c->state = STATE_WAITING;
@@ -606,8 +577,8 @@ handle(struct measure_stream_client *c, struct measure_stream_message *m)
     }
 }
 
-/* Connects, and takes messages.  Returns true if there may be more of them. */
-static bool
+/* Connects, and takes messages. */
+static void
 talk(struct measure_stream_client *c)
 {
     if (c->state == STATE_WAITING && c->now_ns() >= c->next_attempt_ns) {
@@ -631,56 +602,40 @@ talk(struct measure_stream_client *c)
                                        MEASURE_STREAM_ANSWER_MS / 1000),
                      false);
             }
-            return false;
+            return;
         }
     }
-    return c->fd >= 0;
 }
 
 /* Accounts. */
 
-/* Reads what the owner of 'ring' has released, and releases it to the switch.
- * Returns true if there was something. */
-static bool
-read_ring(struct measure_stream_client *c, struct measure_client_ring *ring)
+/* Tells, once, what is wrong with 'ring'. */
+static void
+look_at_account(struct measure_stream_client *c,
+                struct measure_client_ring *ring)
 {
-    struct measure_ring_reader *r = &ring->reader;
-    uint64_t before = r->tail;
+    struct measure_stream_sums a;
+    const char *wrong = NULL;
+    char *title, *text;
 
-    while (!ring->broken && r->tail - before < MAX_SLOTS) {
-        const struct measure_slot *slots;
-        uint64_t n = measure_ring_peek(r, &slots);
-        size_t used = measure_stream_account_add(&ring->account, slots, n);
-
-        measure_ring_take(r, used);
-        if (used == n) {
-            if (!n) {
-                break;
-            }
-            continue;
-        }
-        if (((r->tail + (n - used)) & r->mask) == 0) {
-            char *title = ring_title(ring);
-
-            ring->broken = true;
-            lose(c, measure_format("%s has a record that reaches over its "
-                                   "end", title), false);
-            free(title);
-        }
-        break;
-    }
-    if (r->tail != before) {
-        measure_ring_release(r);
-    }
-    if (ring->account.difference && !ring->told) {
-        char *title = ring_title(ring);
-
+    measure_stream_account_get(&ring->account, &a);
+    if (a.broken && !ring->broken) {
+        ring->broken = ring->ended = true;
+        wrong = "a record reaches over its end";
+    } else if (a.difference && !ring->told) {
         ring->told = true;
-        add_event(c, MEASURE_STREAM_DIFFERENCE, ring,
-                  measure_format("%s: %s", title, ring->account.difference));
-        free(title);
+        wrong = a.difference;
+    } else {
+        return;
     }
-    return r->tail != before;
+    title = ring_title(ring);
+    text = measure_format("%s: %s", title, wrong);
+    free(title);
+    if (ring->broken && ring->connection == c->connection && c->fd >= 0) {
+        lose(c, text, false);
+    } else {
+        add_event(c, MEASURE_STREAM_DIFFERENCE, ring, text);
+    }
 }
 
 /* Tells what was missed while there was no connection, as soon as that is
@@ -696,13 +651,15 @@ tell_missed(struct measure_stream_client *c)
         return;
     }
     for (size_t i = 0; i < c->n_rings; i++) {
-        const struct measure_client_ring *ring = c->rings[i];
+        struct measure_client_ring *ring = c->rings[i];
+        struct measure_stream_sums a;
 
-        if (ring->connection != c->connection || !ring->account.n_marks) {
+        measure_stream_account_get(&ring->account, &a);
+        if (ring->connection != c->connection || !a.n_marks) {
             return;
         }
-        epoch_after = measure_min(epoch_after, ring->account.first.epoch);
-        offered += ring->account.first.offered;
+        epoch_after = measure_min(epoch_after, a.first.epoch);
+        offered += a.first.offered;
     }
     if (epoch_after == UINT64_MAX) {
         return;
@@ -732,27 +689,21 @@ tell_missed(struct measure_stream_client *c)
 
 /* The owner. */
 
-/* Does what there is to do.  Returns true if there may be more. */
-static bool
+/* Does what there is to do. */
+static void
 work_once(struct measure_stream_client *c)
 {
-    bool more = talk(c);
-
+    talk(c);
     for (size_t i = 0; i < c->n_rings; i++) {
-        if (c->rings[i]->reader.header) {
-            more |= read_ring(c, c->rings[i]);
-        }
+        look_at_account(c, c->rings[i]);
     }
-    if (!c->unchecked) {
-        tell_missed(c);
-    }
+    tell_missed(c);
     remove_rings(c);
     /* Many messages, one event. */
     if (c->ports_changed && c->state == STATE_READY) {
         c->ports_changed = false;
         add_event(c, MEASURE_STREAM_PORTS_CHANGED, NULL, NULL);
     }
-    return more;
 }
 
 /* Waits for a message, or for 'ns'.  Returns false if a signal came. */
@@ -774,28 +725,26 @@ forget_given(struct measure_stream_client *c)
     c->text = NULL;
 }
 
-/* Connects, receives, keeps the accounts and releases what was read, until
- * there is an event, 'timeout_ms' have passed, or a signal came. */
+/* Connects, receives and looks at the accounts, until there is an event,
+ * 'timeout_ms' have passed, or a signal came. */
 void
 measure_stream_client_work(struct measure_stream_client *c, int timeout_ms)
 {
     uint64_t end = system_now_ns() + timeout_ms * NS_PER_MS;
-    uint64_t pause = MIN_PAUSE_NS;
 
     forget_given(c);
     for (;;) {
-        bool more = work_once(c);
-        uint64_t now = system_now_ns();
-        uint64_t left;
+        uint64_t now, left;
 
+        work_once(c);
+        now = system_now_ns();
         if (now >= end || c->first_event < c->n_events
             || c->state == STATE_FAILED) {
             return;
         }
         left = end - now;
-        pause = more ? MIN_PAUSE_NS : measure_min(2 * pause, MAX_PAUSE_NS);
         if (c->n_rings) {
-            left = measure_min(left, pause);
+            left = measure_min(left, LOOK_NS);
         }
         if (c->state == STATE_WAITING) {
             uint64_t other_now = c->now_ns();
@@ -843,31 +792,6 @@ measure_stream_client_take_ports(struct measure_stream_client *c)
     return ports;
 }
 
-/* Returns why there will be no connection any more, or NULL. */
-const char *
-measure_stream_client_error(const struct measure_stream_client *c)
-{
-    return c->error;
-}
-
-bool
-measure_stream_client_is_connected(const struct measure_stream_client *c)
-{
-    return c->state == STATE_READY;
-}
-
-/* Returns for how many marks, of all rings, something did not hold. */
-uint64_t
-measure_stream_client_differences(const struct measure_stream_client *c)
-{
-    uint64_t n = c->gone.n_differences;
-
-    for (size_t i = 0; i < c->n_rings; i++) {
-        n += c->rings[i]->account.n_differences;
-    }
-    return n;
-}
-
 static void
 write_account(struct measure_output *o, const struct measure_mark *mark,
               uint64_t n_marks, uint64_t records, uint64_t n_differences)
@@ -891,9 +815,10 @@ measure_stream_client_write_accounting(const struct measure_stream_client *c,
     measure_output_uint(o, "connections", c->n_ready);
     measure_output_open_list(o, "rings");
     for (size_t i = 0; i < c->n_rings; i++) {
-        const struct measure_client_ring *ring = c->rings[i];
-        const struct measure_stream_account *a = &ring->account;
+        struct measure_client_ring *ring = c->rings[i];
+        struct measure_stream_sums a;
 
+        measure_stream_account_get(&ring->account, &a);
         measure_output_open_row(o);
         measure_output_uint(o, "ring", ring->number);
         if (ring->core_id == UINT32_MAX) {
@@ -902,12 +827,12 @@ measure_stream_client_write_accounting(const struct measure_stream_client *c,
             measure_output_uint(o, "core", ring->core_id);
         }
         measure_output_bool(o, "ended", ring->ended);
-        if (a->n_marks) {
-            measure_output_uint(o, "epoch", a->last.epoch);
+        if (a.n_marks) {
+            measure_output_uint(o, "epoch", a.last.epoch);
         } else {
             measure_output_absent(o, "epoch");
         }
-        write_account(o, &a->last, a->n_marks, a->records, a->n_differences);
+        write_account(o, &a.last, a.n_marks, a.records, a.n_differences);
         measure_output_close(o);
     }
     measure_output_close(o);
@@ -947,6 +872,5 @@ measure_stream_client_destroy(struct measure_stream_client *c)
     free(c->name);
     free(c->path);
     free(c->said);
-    free(c->error);
     free(c);
 }

@@ -27,21 +27,11 @@
  * takes the place of measure_stream_client_next(), and threads of the pipeline
  * read the rings.)
  *
- * Two readers, one behind the other.  The owner reads a ring with a cursor in
- * our memory, 'inner'.  What it has released is read once more by the client
- * for its account of the ring (measure-stream-account.h), and only then
- * released to the switch, by the cursor that the switch looks at:
- *
- *     slots     ....|3|4|5|6|7|8|9|....
- *                    ^     ^     ^
- *                    |     |     head, of the switch
- *                    |     inner: of the owner or the pipeline
- *                    cursor, of the client: the switch must not overtake it
- *
- * That happens in measure_stream_client_work(), which hence has to be called
- * often, or with a timeout: while it waits it goes on with it.  With
- * 'unchecked' there is no account, and 'inner' is not used: the owner's cursor
- * is that of the switch.
+ * Whoever reads a ring releases it to the switch by its 'cursor', and feeds
+ * its account (measure-stream-account.h) with what it takes before that, as a
+ * pipeline does.  The client looks at the account, and tells what is wrong.
+ * An owner that does not feed it is told nothing of that, nor of what was
+ * missed.
  *
  * A connection that is lost is made again, at first after
  * MEASURE_STREAM_MIN_RETRY_MS, then after twice that and so on up to
@@ -57,7 +47,7 @@
  * Memory: 70 KiB, the rings, and a page for each of them.
  *
  * Thread safety: a client belongs to one thread.  Other threads may read the
- * rings, with 'inner'. */
+ * rings and feed their accounts. */
 
 #define MEASURE_STREAM_MIN_RETRY_MS 100
 #define MEASURE_STREAM_MAX_RETRY_MS 2000
@@ -71,15 +61,11 @@ struct measure_stream_client_options {
     uint64_t n_slots;           /* Of a ring; 0 for what the bridge has. */
     bool headers;               /* First bytes of each frame, too. */
     bool wait;                  /* For a switch that is not there at first. */
-    bool unchecked;             /* No account. */
     /* Monotonic time in ns, for retries; NULL for that of the system. */
     uint64_t (*now_ns)(void);
 };
 
 struct measure_client_ring {
-    /* What the owner has released.  Written by it or its threads. */
-    struct measure_cursor inner;
-
     uint32_t number;            /* From 0 on; none is used twice. */
     uint32_t id;                /* In messages of the switch. */
     uint32_t core_id;           /* UINT32_MAX for the main thread. */
@@ -87,13 +73,12 @@ struct measure_client_ring {
     uint64_t n_slots;
     bool ended;                 /* Nothing follows what is in it. */
     const struct measure_ring_header *header;   /* Mapped read-only. */
-    struct measure_stream_account account;
+    struct measure_cursor *cursor;      /* Mapped.  Of whoever reads it. */
+    struct measure_stream_account account;      /* Fed by whoever does. */
     void *aux;                  /* For the owner. */
 
     /* Of the client. */
     size_t size;
-    struct measure_cursor *cursor;      /* Mapped. */
-    struct measure_ring_reader reader;
     uint64_t connection;        /* Number of the one that it came by. */
     bool broken;
     bool told;                  /* That its account is wrong. */
@@ -138,12 +123,6 @@ bool measure_stream_client_next(struct measure_stream_client *,
                                 struct measure_stream_event *);
 struct measure_port_names *
 measure_stream_client_take_ports(struct measure_stream_client *);
-struct measure_cursor *
-measure_client_ring_cursor(struct measure_client_ring *);
-const char *measure_stream_client_error(const struct measure_stream_client *);
-bool measure_stream_client_is_connected(const struct measure_stream_client *);
-uint64_t
-measure_stream_client_differences(const struct measure_stream_client *);
 void measure_stream_client_write_accounting(
     const struct measure_stream_client *, struct measure_output *);
 

@@ -7,7 +7,8 @@
 
 /* Takes the next event to '*event', if there is one, like
  * measure_stream_client_next(), and does in 'pipeline' what belongs to it:
- * rings come and go, ports get other names.  'aux' of a ring is in use. */
+ * rings come and go, their accounts are fed, ports get other names.  'aux' of
+ * a ring is in use. */
 bool
 measure_stream_client_feed(struct measure_stream_client *client,
                            struct measure_pipeline *pipeline,
@@ -22,7 +23,7 @@ measure_stream_client_feed(struct measure_stream_client *client,
     switch (event->kind) {
     case MEASURE_STREAM_RING_ADDED:
         ring->aux = measure_pipeline_add_source(
-            pipeline, ring->header, measure_client_ring_cursor(ring));
+            pipeline, ring->header, ring->cursor, &ring->account);
         break;
     case MEASURE_STREAM_RING_REMOVED:
         measure_source_remove(ring->aux);

@@ -13,6 +13,7 @@
  *     add         adds up rows with the same key
  *     list        keeps all rows that it is given, and intervals; a sink
  *     gate        a sink of rows that waits until it is opened
+ *     total       a sink of rows that adds up their packets
  *     full        a sink whose disk is full
  *     names       keeps the name of port 1 for each packet; a sink
  *     greedy      takes as much memory as it gets
@@ -24,8 +25,10 @@
 #include "check-common.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "stream/measure-pipeline.h"
+#include "stream/measure-stream-account.h"
 
 #define SECOND UINT64_C(1000000000)
 #define START (UINT64_C(1700000000) * SECOND)
@@ -382,6 +385,22 @@ gate_row(struct measure_stage *stage UNUSED,
     n_gate_rows++;
 }
 
+static uint64_t n_total;
+
+static void
+total_row(struct measure_stage *stage UNUSED, const struct measure_row *row)
+{
+    n_total += row->values[0];
+}
+
+static const struct measure_stage_class total_class = {
+    .name = "total",
+    .takes = MEASURE_TAKES_ROWS,
+    .gives = MEASURE_GIVES_NOTHING,
+    .size = sizeof(struct measure_stage),
+    .row = total_row,
+};
+
 static const struct measure_stage_class gate_class = {
     .name = "gate",
     .takes = MEASURE_TAKES_ROWS,
@@ -581,7 +600,8 @@ static const struct measure_stage_class *const classes[] = {
 };
 
 static const struct measure_stage_class *const more_classes[] = {
-    &list_class, &gate_class, &full_class, &names_class, &greedy_class,
+    &list_class, &gate_class, &total_class, &full_class, &names_class,
+    &greedy_class,
     &traced_class, NULL,
 };
 
@@ -1153,7 +1173,7 @@ START_TEST(foreign_rings)
     measure_ring_writer_init(&w, &foreign);
     measure_ring_add_cursor(&w, &foreign_cursor);
     start(p);
-    source = measure_pipeline_add_source(p, &foreign, &foreign_cursor);
+    source = measure_pipeline_add_source(p, &foreign, &foreign_cursor, NULL);
     for (uint32_t i = 0; i < 50000; i++) {
         struct measure_slot *slots = measure_ring_reserve(&w, 1, 0);
         uint64_t now = __atomic_load_n(&foreign_cursor.tail,
@@ -1183,6 +1203,117 @@ START_TEST(foreign_rings)
     for (size_t i = 0; i < n_seen; i++) {
         REQUIRE(seen[i].number == i && seen[i].core_id == 9);
     }
+    forget();
+}
+END_TEST
+
+/* A ring of FOREIGN_SLOTS whose end is that of the memory that may be read. */
+static void *
+make_strict_ring(struct measure_ring_writer *w)
+{
+    size_t size = measure_ring_size(FOREIGN_SLOTS);
+    uint8_t *memory = mmap(NULL, size + 4096, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    ck_assert_int_eq(size % 4096, 0);
+    ck_assert(memory != MAP_FAILED);
+    ck_assert(!mprotect(memory + size, 4096, PROT_NONE));
+    measure_ring_header_init((void *) memory, FOREIGN_SLOTS, 9, -1);
+    measure_ring_writer_init(w, memory);
+    measure_ring_add_cursor(w, &foreign_cursor);
+    return memory;
+}
+
+static void
+free_strict_ring(void *memory)
+{
+    munmap(memory, measure_ring_size(FOREIGN_SLOTS) + 4096);
+}
+
+/* A mark, or a record, of which there is only the first slot: at the end of the
+ * ring, and of what is published. */
+START_TEST(cut_records)
+{
+    struct measure_pipeline *p = make_pipeline(&plain, "seen");
+    enum measure_slot_kind kind = (_i % 2 ? MEASURE_SLOT_WIDE
+                                   : MEASURE_SLOT_MARK);
+    uint32_t at = _i < 2 ? FOREIGN_SLOTS - 1 : 17;
+    uint64_t key[MEASURE_KEY_WORDS] = { 0 };
+    struct measure_mark mark = { .epoch = 1, .offered = 30, .records = 30 };
+    struct measure_stream_account account;
+    struct measure_stream_sums sums;
+    struct measure_ring_writer w;
+    struct measure_source *source;
+    void *memory = make_strict_ring(&w);
+
+    measure_stream_account_init(&account);
+    start(p);
+    source = measure_pipeline_add_source(p, memory, &foreign_cursor, &account);
+    for (uint32_t i = 0; i <= at; i++) {
+        measure_slot_write(&w.slots[i], MEASURE_NARROW, key, START + i, 60,
+                           measure_slot_tcp(i, 0, 54));
+    }
+    w.slots[at].words[2] |= (uint64_t) kind << MEASURE_SLOT_KIND_SHIFT;
+    measure_ring_advance(&w, at + 1);
+    measure_ring_publish(&w);
+    WAIT_FOR(measure_source_is_drained(source));
+    measure_stream_account_get(&account, &sums);
+    ck_assert_uint_eq(sums.records, at);
+    ck_assert_uint_eq(sums.n_marks, 0);
+    ck_assert(sums.broken);
+
+    /* What follows can be read. */
+    measure_slot_write_mark(measure_ring_reserve(&w, MEASURE_MARK_SLOTS, 0),
+                            &mark);
+    measure_ring_advance(&w, MEASURE_MARK_SLOTS);
+    measure_ring_publish(&w);
+    WAIT_FOR(measure_source_is_drained(source));
+    measure_source_remove(source);
+    measure_stream_account_get(&account, &sums);
+    ck_assert_uint_eq(sums.n_marks, 1);
+    ck_assert_uint_eq(sums.n_differences, 1);
+    finish(p);
+    ck_assert_uint_eq(n_seen, at);
+    ck_assert_uint_eq(n_marks, 1);
+    measure_stream_account_destroy(&account);
+    free_strict_ring(memory);
+    forget();
+}
+END_TEST
+
+/* Whatever stands in a ring, and wherever its head is. */
+START_TEST(any_slots)
+{
+    struct random r = random_from(test_seed + _i);
+    struct measure_pipeline *p = make_pipeline(&plain,
+                                               "sum replicas=3 | total");
+    struct measure_stream_account account;
+    struct measure_stream_sums sums;
+    struct measure_ring_writer w;
+    struct measure_source *source;
+    void *memory = make_strict_ring(&w);
+
+    n_total = 0;
+    measure_stream_account_init(&account);
+    start(p);
+    source = measure_pipeline_add_source(p, memory, &foreign_cursor, &account);
+    for (int i = 0; i < 50; i++) {
+        random_fill(&r, w.slots, FOREIGN_SLOTS * sizeof(struct measure_slot));
+        measure_ring_advance(&w, random_below(&r, FOREIGN_SLOTS + 1));
+        measure_ring_publish(&w);
+        WAIT_FOR(measure_source_is_drained(source));
+    }
+    /* A head that has gone mad does not hold up the end. */
+    __atomic_store_n(&w.header->head,
+                     _i % 2 ? w.head - 1 : w.head + 3 * FOREIGN_SLOTS,
+                     __ATOMIC_RELEASE);
+    measure_source_remove(source);
+    finish(p);
+    measure_stream_account_get(&account, &sums);
+    ck_assert_uint_eq(n_total, sums.records);
+    ck_assert_uint_gt(n_total, 0);
+    measure_stream_account_destroy(&account);
+    free_strict_ring(memory);
     forget();
 }
 END_TEST
@@ -1422,6 +1553,8 @@ main(void)
     tcase_add_loop_test(tests, live_intervals, 0, 2);
     tcase_add_test(tests, sources_come_and_go);
     tcase_add_loop_test(tests, foreign_rings, 0, 2);
+    tcase_add_loop_test(tests, cut_records, 0, 4);
+    tcase_add_loop_test(tests, any_slots, 0, 20);
     tcase_add_test(tests, full_rings_of_rows);
     tcase_add_test(tests, many_rows_at_once);
     tcase_add_test(tests, stop);
