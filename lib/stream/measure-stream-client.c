@@ -394,13 +394,12 @@ explain(const struct measure_stream_client *c, int error)
     switch (error) {
     case ENOENT:
         bridges = measure_stream_bridges(c->run_directory);
+        measure_append(&text, "; 'ovs-vsctl set Bridge %s "
+                       "other_config:measure=true "
+                       "other_config:measure-stream=true' begins it",
+                       c->bridge);
         if (bridges) {
             measure_append(&text, "; bridges that have one: %s", bridges);
-        } else {
-            measure_append(&text, "; 'ovs-vsctl set Bridge %s "
-                           "other_config:measure=true "
-                           "other_config:measure-stream=true' begins it",
-                           c->bridge);
         }
         free(bridges);
         break;
@@ -655,6 +654,10 @@ tell_missed(struct measure_stream_client *c)
         struct measure_stream_sums a;
 
         measure_stream_account_get(&ring->account, &a);
+        if (ring->connection == c->connection && !a.n_marks
+            && !__atomic_load_n(&ring->header->offered, __ATOMIC_RELAXED)) {
+            continue;           /* An idle thread writes no marks. */
+        }
         if (ring->connection != c->connection || !a.n_marks) {
             return;
         }

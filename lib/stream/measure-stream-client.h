@@ -37,8 +37,9 @@
  * MEASURE_STREAM_MIN_RETRY_MS, then after twice that and so on up to
  * MEASURE_STREAM_MAX_RETRY_MS.  Rings of the lost connection can be read to
  * their end.  Each new reason why there is no connection is told once.  When
- * the connection is back, the client tells for how long it was away, and when
- * all new rings have a mark, of which epochs packets are missing.
+ * the connection is back, the client tells for how long it was away, and, when
+ * each new ring that was offered packets has a mark, of which epochs packets
+ * are missing.
  *
  * What the switch sends is not trusted: sizes, descriptors, the header of a
  * ring and cursors are checked, memory that could shrink is refused, and what

@@ -279,6 +279,8 @@ ring_packet(struct fake_ring *r, struct random *random)
     unsigned int n = random_packet(random, slots);
 
     r->mark.offered++;
+    __atomic_store_n(&r->writer.header->offered, r->mark.offered,
+                     __ATOMIC_RELAXED);
     if (!random_below(random, 10)) {
         r->mark.filtered++;
         return;
@@ -574,8 +576,9 @@ START_TEST(no_socket)
     switch_begin(&s, "br1");
     c = client_begin(false);
     measure_stream_client_work(c, 0);
-    expect_text(next_event(c, MEASURE_STREAM_FAILED).text,
-                "bridges that have one: br1");
+    event = next_event(c, MEASURE_STREAM_FAILED);
+    expect_text(event.text, "bridges that have one: br1");
+    expect_text(event.text, "measure-stream=true' begins it");
     measure_stream_client_destroy(c);
     switch_end(&s);
 
@@ -647,7 +650,7 @@ START_TEST(restart)
     struct measure_client_ring *ring, *new_ring;
     struct measure_stream_event event;
     struct fake_switch s;
-    struct fake_ring fake, new_fake;
+    struct fake_ring fake, new_fakes[2], *new_fake = &new_fakes[0];
     uint64_t begin_ns;
 
     /* It is not there yet. */
@@ -714,9 +717,11 @@ START_TEST(restart)
 
     /* It is back. */
     now_ns += 2000 * MS;
-    ring_begin(&new_fake, 1, 3);
-    connect_client(&s, c, &new_fake, 1);
+    ring_begin(&new_fakes[0], 1, 3);
+    ring_begin(&new_fakes[1], 2, 4);    /* Of an idle thread. */
+    connect_client(&s, c, new_fakes, 2);
     new_ring = next_event(c, MEASURE_STREAM_RING_ADDED).ring;
+    next_event(c, MEASURE_STREAM_RING_ADDED);
     ck_assert_uint_eq(new_ring->number, 1);
     event = next_event(c, MEASURE_STREAM_CONNECTED);
     ck_assert_uint_eq(event.away_ns, now_ns - begin_ns);
@@ -724,11 +729,11 @@ START_TEST(restart)
     expect_text(event.text, "after 11.100 s");
     no_event(c);
     for (int i = 0; i < 5; i++) {
-        ring_packet(&new_fake, &r);
+        ring_packet(new_fake, &r);
     }
-    ring_mark(&new_fake, _i == 2 ? 3 : 21);
-    ring_packet(&new_fake, &r);
-    ring_mark(&new_fake, _i == 2 ? 4 : 22);
+    ring_mark(new_fake, _i == 2 ? 3 : 21);
+    ring_packet(new_fake, &r);
+    ring_mark(new_fake, _i == 2 ? 4 : 22);
     read_all(new_ring);
     measure_stream_client_work(c, 0);
     if (_i) {
@@ -753,7 +758,8 @@ START_TEST(restart)
 
     measure_stream_client_destroy(c);
     ring_end(&fake);
-    ring_end(&new_fake);
+    ring_end(&new_fakes[0]);
+    ring_end(&new_fakes[1]);
     switch_end(&s);
 }
 END_TEST
