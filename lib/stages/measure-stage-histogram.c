@@ -116,6 +116,14 @@ histogram_packets(struct measure_stage *stage, struct measure_batch *batch)
 }
 
 static void
+histogram_ring(struct measure_stage *stage, uint32_t source)
+{
+    if (source < MAX_SOURCES) {
+        cast(stage)->last_ns[source] = 0;
+    }
+}
+
+static void
 histogram_row(struct measure_stage *stage, const struct measure_row *row)
 {
     struct histogram *h = cast(stage);
@@ -184,6 +192,7 @@ const struct measure_stage_class measure_stage_histogram = {
     .set = histogram_set,
     .begin = histogram_begin,
     .packets = histogram_packets,
+    .ring = histogram_ring,
     .row = histogram_row,
     .interval = histogram_interval,
 };

@@ -397,6 +397,16 @@ write_mark(struct measure_stage *stage, const struct measure_batch *batch,
     }
 }
 
+static void
+write_ring(struct measure_stage *stage, uint32_t source)
+{
+    struct write *write = cast(stage);
+
+    if (write->w->format->ring) {
+        write->w->format->ring(write->w, source);
+    }
+}
+
 static char *
 write_close(struct measure_stage *stage)
 {
@@ -471,6 +481,7 @@ const struct measure_stage_class measure_stage_write = {
     .row = write_row,
     .interval = write_interval,
     .mark = write_mark,
+    .ring = write_ring,
     .close = write_close,
     .destroy = write_destroy,
 };

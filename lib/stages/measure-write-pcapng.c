@@ -70,6 +70,12 @@ write_pcapng_mark(struct measure_write *w, const struct measure_batch *batch,
 }
 
 static void
+write_pcapng_ring(struct measure_write *w, uint32_t source)
+{
+    measure_pcapng_begin_source(cast(w)->pcapng, source);
+}
+
+static void
 write_pcapng_close(struct measure_write *w)
 {
     measure_pcapng_finish(cast(w)->pcapng);
@@ -89,6 +95,7 @@ const struct measure_write_format measure_write_pcapng = {
     .open = write_pcapng_open,
     .packets = write_pcapng_packets,
     .mark = write_pcapng_mark,
+    .ring = write_pcapng_ring,
     .close = write_pcapng_close,
     .destroy = write_pcapng_destroy,
 };

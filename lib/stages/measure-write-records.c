@@ -98,6 +98,12 @@ records_mark(struct measure_write *w, const struct measure_batch *batch,
 }
 
 static void
+records_ring(struct measure_write *w, uint32_t source)
+{
+    measure_record_writer_begin(cast(w)->writer, source);
+}
+
+static void
 records_close(struct measure_write *w)
 {
     struct write_records *records = cast(w);
@@ -128,6 +134,7 @@ const struct measure_write_format measure_write_records = {
     .open = records_open,
     .packets = records_packets,
     .mark = records_mark,
+    .ring = records_ring,
     .close = records_close,
     .destroy = records_destroy,
 };

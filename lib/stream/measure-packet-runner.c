@@ -498,6 +498,24 @@ is_done(const struct measure_packet_runner *r)
     return true;
 }
 
+/* Tells the stages of rings that are new: they may have known another one with
+ * that number. */
+static void
+begin_places(struct measure_packet_runner *r)
+{
+    for (size_t i = 0; i < r->n_places; i++) {
+        struct measure_place *place = r->places[i];
+
+        for (size_t j = 0; !place->begun && j < r->n_stages; j++) {
+            if (r->stages[j]->class->ring) {
+                r->stages[j]->class->ring(r->stages[j],
+                                          place->source->number);
+            }
+        }
+        place->begun = true;
+    }
+}
+
 /* Takes notice of what the owner has changed. */
 static void
 look_around(struct measure_packet_runner *r)
@@ -509,6 +527,7 @@ look_around(struct measure_packet_runner *r)
     if (__atomic_load_n(&all->version, __ATOMIC_ACQUIRE) != r->version) {
         r->n_places = measure_sources_enter(all, r->number, &r->version,
                                             &r->places);
+        begin_places(r);
     }
     if (ports != r->ports) {
         r->ports = ports;

@@ -45,7 +45,6 @@ struct block {
 };
 
 struct source {
-    uint32_t number;
     uint64_t told;              /* Dropped packets in epb_dropcount so far. */
     struct measure_mark mark;   /* The last one. */
 };
@@ -60,8 +59,11 @@ struct measure_pcapng {
     void *aux;
     struct interface interfaces[MEASURE_MAX_PORT + 1];  /* By port. */
     uint32_t n_interfaces;
-    struct source *sources;
+    struct source *sources;     /* By number. */
     size_t n_sources;
+    struct measure_mark gone;   /* Sums of sources whose numbers others have
+                                 * now. */
+    bool has_marks;
     uint64_t packets;           /* Written. */
     uint64_t time_ns;           /* The latest known. */
 };
@@ -227,16 +229,38 @@ find_interface(struct measure_pcapng *pcapng, uint16_t number,
     return interface->id;
 }
 
-/* The source 'number', or NULL if it had no mark. */
 static struct source *
 find_source(struct measure_pcapng *pcapng, uint32_t number)
 {
-    for (size_t i = 0; i < pcapng->n_sources; i++) {
-        if (pcapng->sources[i].number == number) {
-            return &pcapng->sources[i];
-        }
+    if (number >= pcapng->n_sources) {
+        size_t n = number + 16;
+
+        pcapng->sources = measure_xrealloc(pcapng->sources,
+                                           n * sizeof *pcapng->sources);
+        memset(pcapng->sources + pcapng->n_sources, 0,
+               (n - pcapng->n_sources) * sizeof *pcapng->sources);
+        pcapng->n_sources = n;
     }
-    return NULL;
+    return &pcapng->sources[number];
+}
+
+static void
+add_mark(struct measure_mark *sum, const struct measure_mark *mark)
+{
+    sum->offered += mark->offered;
+    sum->filtered += mark->filtered;
+    sum->dropped += mark->dropped;
+}
+
+/* Another ring has the number 'source' from now on.  None needs to begin by
+ * this if no number is used again. */
+void
+measure_pcapng_begin_source(struct measure_pcapng *pcapng, uint32_t source)
+{
+    struct source *from = find_source(pcapng, source);
+
+    add_mark(&pcapng->gone, &from->mark);
+    memset(from, 0, sizeof *from);
 }
 
 /* Writes the packet of the record in 'slot', of the ring with the number
@@ -255,13 +279,10 @@ measure_pcapng_packet(struct measure_pcapng *pcapng,
     bool tunnelled = tunnel & MEASURE_KEY_TUNNELLED;
     uint8_t headers[MEASURE_PACKET_MAX];
     struct measure_packet packet;
-    uint64_t dropped = 0;
+    uint64_t dropped = from->mark.dropped - from->told;
     struct block b;
 
-    if (from) {
-        dropped = from->mark.dropped - from->told;
-        from->told = from->mark.dropped;
-    }
+    from->told = from->mark.dropped;
     measure_packet_get(slot, headers, &packet);
     begin(&b, BLOCK_PACKET);
     put_le32(&b, interface);
@@ -290,23 +311,19 @@ measure_pcapng_packet(struct measure_pcapng *pcapng,
 static void
 write_statistics(struct measure_pcapng *pcapng)
 {
-    uint64_t received = 0, accepted = 0, dropped = 0;
+    struct measure_mark sum = pcapng->gone;
     struct block b;
 
     for (size_t i = 0; i < pcapng->n_sources; i++) {
-        const struct measure_mark *mark = &pcapng->sources[i].mark;
-
-        received += mark->offered;
-        accepted += mark->offered - mark->filtered;
-        dropped += mark->dropped;
+        add_mark(&sum, &pcapng->sources[i].mark);
     }
     begin(&b, BLOCK_STATISTICS);
     put_le32(&b, 0);
     put_time(&b, pcapng->time_ns);
-    if (pcapng->n_sources) {
-        put_count(&b, STATISTICS_RECEIVED, received);
-        put_count(&b, STATISTICS_DROPPED, dropped);
-        put_count(&b, STATISTICS_ACCEPTED, accepted);
+    if (pcapng->has_marks) {
+        put_count(&b, STATISTICS_RECEIVED, sum.offered);
+        put_count(&b, STATISTICS_DROPPED, sum.dropped);
+        put_count(&b, STATISTICS_ACCEPTED, sum.offered - sum.filtered);
     }
     put_count(&b, STATISTICS_DELIVERED, pcapng->packets);
     end_with_options(pcapng, &b);
@@ -318,17 +335,8 @@ void
 measure_pcapng_mark(struct measure_pcapng *pcapng,
                     const struct measure_mark *mark, uint32_t source)
 {
-    struct source *from = find_source(pcapng, source);
-
-    if (!from) {
-        pcapng->sources = measure_xrealloc(pcapng->sources,
-                                           (pcapng->n_sources + 1)
-                                           * sizeof *pcapng->sources);
-        from = &pcapng->sources[pcapng->n_sources++];
-        from->number = source;
-        from->told = 0;
-    }
-    from->mark = *mark;
+    find_source(pcapng, source)->mark = *mark;
+    pcapng->has_marks = true;
     pcapng->time_ns = measure_max(pcapng->time_ns, mark->time_ns);
     write_statistics(pcapng);
 }

@@ -53,6 +53,7 @@ typedef void measure_pcapng_put(void *aux, const void *block, size_t size);
 
 struct measure_pcapng *measure_pcapng_create(measure_pcapng_put *, void *aux,
                                              const char *program);
+void measure_pcapng_begin_source(struct measure_pcapng *, uint32_t source);
 void measure_pcapng_packet(struct measure_pcapng *,
                            const struct measure_slot *, uint32_t source,
                            const struct measure_port_names *);

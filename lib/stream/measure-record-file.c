@@ -53,6 +53,8 @@ block_crc(const struct measure_record_block_header *header,
 struct written_source {
     struct measure_slot *slots; /* NULL as long as there are none. */
     size_t n_slots;
+    bool begun;                 /* There were slots. */
+    bool written;               /* There was a block. */
     uint32_t core_id;
     uint32_t n_records;         /* In 'slots'. */
     uint32_t n_marks;
@@ -247,6 +249,7 @@ flush_source(struct measure_record_writer *w, struct written_source *s)
 {
     struct measure_record_block_header header = {
         .kind = MEASURE_RECORD_SLOTS,
+        .flags = s->written ? 0 : MEASURE_RECORD_BEGINS,
         .size = s->n_slots * sizeof *s->slots,
         .source = s - w->sources,
         .core_id = s->core_id,
@@ -263,6 +266,7 @@ flush_source(struct measure_record_writer *w, struct written_source *s)
         if (w->error || !write_block(w, &header, s->slots)) {
             w->lost += s->n_records;
         } else {
+            s->written = true;
             s->total_records += s->n_records;
             w->total_records += s->n_records;
         }
@@ -282,6 +286,21 @@ get_source(struct measure_record_writer *w, uint32_t number)
         w->n_sources = number + 1;
     }
     return &w->sources[number];
+}
+
+/* Begins a ring with the number 'source'; one that had it has ended.  That need
+ * not be said if no number is used again.  Returns false after an error. */
+bool
+measure_record_writer_begin(struct measure_record_writer *w, uint32_t source)
+{
+    if (source < w->n_sources) {
+        struct written_source *s = &w->sources[source];
+        struct measure_slot *slots = s->slots;
+
+        flush_source(w, s);
+        *s = (struct written_source) { .slots = slots };
+    }
+    return !w->error;
 }
 
 /* Adds a record of a packet or a mark of ring 'source', a number below
@@ -310,6 +329,9 @@ measure_record_writer_put(struct measure_record_writer *w, uint32_t source,
     s = get_source(w, source);
     if (!s->slots) {
         s->slots = measure_check_memory(malloc(BLOCK_BYTES));
+    }
+    if (!s->begun) {
+        s->begun = true;
         s->core_id = core_id;
     }
     if (s->n_slots + n > MEASURE_RECORD_BLOCK_SLOTS && !flush_source(w, s)) {
@@ -589,7 +611,8 @@ check_block(const struct measure_record_reader *r,
             return measure_format("%"PRIu32" bytes are no whole slots",
                                   h->size);
         }
-        s = h->source < r->n_sources ? &r->sources[h->source] : NULL;
+        s = (h->source < r->n_sources && !(h->flags & MEASURE_RECORD_BEGINS)
+             ? &r->sources[h->source] : NULL);
         if (s && s->seen && s->core_id != h->core_id) {
             return measure_format("ring %"PRIu32" of core %"PRIu32" was that "
                                   "of core %"PRIu32" before", h->source,
@@ -766,6 +789,7 @@ use_block(struct measure_record_reader *r,
     }
     block->source = h->source;
     block->core_id = h->core_id;
+    block->begins = h->flags & MEASURE_RECORD_BEGINS;
     block->n_records = h->n_records;
     block->n_marks = h->n_marks;
     block->epoch = h->epoch;
@@ -780,6 +804,9 @@ use_block(struct measure_record_reader *r,
         r->n_sources = h->source + 1;
     }
     s = &r->sources[h->source];
+    if (block->begins) {
+        s->total_records = 0;
+    }
     s->seen = true;
     s->core_id = h->core_id;
     s->total_records += h->n_records;

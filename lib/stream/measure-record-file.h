@@ -31,8 +31,8 @@
  * cannot be written because the disk is full, the file is cut behind the last
  * one that was whole, and nothing more is written.
  *
- * Memory: MEASURE_RECORD_BLOCK_SLOTS * 32 bytes (128 KiB) for each ring that
- * is written, and once more for compression; a reader takes as much as the
+ * Memory: MEASURE_RECORD_BLOCK_SLOTS * 32 bytes (128 KiB) for each number of a
+ * ring that is written, and once more for compression; a reader takes as much as the
  * largest block, at most MEASURE_RECORD_MAX_BLOCK bytes, twice if compressed.
  *
  * Thread safety: a writer or a reader belongs to one thread at a time. */
@@ -71,16 +71,19 @@ enum measure_record_compression {
     MEASURE_RECORD_ZSTD = 1,
 };
 
+#define MEASURE_RECORD_BEGINS 1 /* The first block of its ring. */
+
 struct measure_record_block_header {
     uint32_t magic;
     uint32_t crc;               /* Of the rest of the header and the bytes that
                                  * follow it in the file. */
     uint8_t kind;               /* enum measure_record_block_kind. */
     uint8_t compression;        /* enum measure_record_compression. */
-    uint16_t unused;
+    uint16_t flags;             /* MEASURE_RECORD_*. */
     uint32_t stored_size;       /* Bytes that follow in the file... */
     uint32_t size;              /* ...and that they are, decompressed. */
-    uint32_t source;            /* Number of the ring in this file, from 0. */
+    uint32_t source;            /* Number of the ring in this file, from 0.  One
+                                 * that has ended may have had it before. */
     uint32_t core_id;           /* Of the thread that wrote it. */
     uint32_t n_records;         /* Of packets. */
     uint32_t n_marks;
@@ -113,6 +116,8 @@ char *measure_record_writer_open(struct measure_record_writer **,
                                  const struct measure_record_writer_options *);
 bool measure_record_writer_ports(struct measure_record_writer *,
                                  const struct measure_port_names *);
+bool measure_record_writer_begin(struct measure_record_writer *,
+                                 uint32_t source);
 bool measure_record_writer_put(struct measure_record_writer *,
                                uint32_t source, uint32_t core_id,
                                const struct measure_slot *);
@@ -134,6 +139,8 @@ struct measure_record_block {
     uint64_t offset;            /* Of its header in the file. */
     uint32_t source;
     uint32_t core_id;
+    bool begins;                /* The ring.  One that had its number has
+                                 * ended. */
     const struct measure_slot *slots;   /* Until the next call. */
     size_t n_slots;
     uint32_t n_records;

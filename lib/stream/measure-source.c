@@ -99,6 +99,36 @@ change_version(struct measure_sources *all)
     __atomic_store_n(&all->version, all->version + 1, __ATOMIC_RELEASE);
 }
 
+/* Adds up what 'source', which was removed, leaves behind. */
+static void
+add_gone(struct measure_gone_sources *gone,
+         const struct measure_source *source)
+{
+    gone->n++;
+    gone->records += source->records;
+    gone->waits += source->waits;
+    gone->offered += source->last_header.offered;
+    gone->filtered += source->last_header.filtered;
+    gone->dropped += source->last_header.dropped;
+    gone->marks_lost += source->last_header.marks_lost;
+}
+
+/* Returns a number that no source has, and forgets the one that had it. */
+static size_t
+take_number(struct measure_sources *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        if (!all->list[i]->header) {
+            add_gone(&all->gone, all->list[i]);
+            free(all->list[i]);
+            return i;
+        }
+    }
+    all->list = measure_xrealloc(all->list, (all->n + 1)
+                                            * sizeof *all->list);
+    return all->n++;
+}
+
 static struct measure_source *
 add(struct measure_sources *all, const void *ring,
     struct measure_cursor *shared, struct measure_stream_account *account)
@@ -106,7 +136,6 @@ add(struct measure_sources *all, const void *ring,
     struct measure_source *source = measure_xzalloc(sizeof *source);
 
     source->all = all;
-    source->number = all->n;
     source->header = ring;
     source->core_id = source->header->core_id;
     source->n_slots = source->header->n_slots;
@@ -118,9 +147,8 @@ add(struct measure_sources *all, const void *ring,
     if (all->n_threads) {
         make_places(source);
     }
-    all->list = measure_xrealloc(all->list, (all->n + 1)
-                                            * sizeof *all->list);
-    all->list[all->n++] = source;
+    source->number = take_number(all);
+    all->list[source->number] = source;
     change_version(all);
     pthread_mutex_unlock(&all->mutex);
     return source;
@@ -255,8 +283,8 @@ forget_ring(struct measure_source *source)
     source->shared = NULL;
 }
 
-/* Has all threads take what is published in 'source', and then leave it.  Its
- * counters stay. */
+/* Has all threads take what is published in 'source', and then leave it.  It
+ * must not be used when another source was added. */
 void
 measure_source_remove(struct measure_source *source)
 {
@@ -421,4 +449,15 @@ measure_sources_write(const struct measure_sources *all,
         measure_output_close(o);
     }
     measure_output_close(o);
+    if (all->gone.n) {
+        measure_output_open_line(o, "sources-gone");
+        measure_output_uint(o, "sources", all->gone.n);
+        measure_output_uint(o, "records", all->gone.records);
+        measure_output_uint(o, "waits", all->gone.waits);
+        measure_output_uint(o, "offered", all->gone.offered);
+        measure_output_uint(o, "filtered", all->gone.filtered);
+        measure_output_uint(o, "dropped", all->gone.dropped);
+        measure_output_uint(o, "marks-lost", all->gone.marks_lost);
+        measure_output_close(o);
+    }
 }

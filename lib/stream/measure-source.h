@@ -37,7 +37,8 @@
  *
  * Sources come and go while threads run.  The list is changed under a lock;
  * threads look at a number that counts changes, and take the lock only when it
- * has changed.
+ * has changed.  The counters of a source that was removed stay until another
+ * one takes over its number, and are then added to those of all that are gone.
  *
  * Memory: 256 bytes for each source and thread, and own rings.
  *
@@ -45,6 +46,17 @@
  * the pipeline. */
 
 struct measure_source;
+
+/* Sums of sources whose numbers others have now. */
+struct measure_gone_sources {
+    uint64_t n;
+    uint64_t records;
+    uint64_t waits;
+    uint64_t offered;
+    uint64_t filtered;
+    uint64_t dropped;
+    uint64_t marks_lost;
+};
 
 /* What all threads of a pipeline share. */
 struct measure_sources {
@@ -55,8 +67,9 @@ struct measure_sources {
     bool ended;                 /* The threads have. */
 
     pthread_mutex_t mutex;      /* Of the list. */
-    struct measure_source **list;       /* Those removed as well. */
+    struct measure_source **list;       /* By number, removed ones as well. */
     size_t n;
+    struct measure_gone_sources gone;
 
     uint64_t version;           /* Of the list.  Atomic, as all below. */
     bool finishing;             /* Threads end when all is read. */
@@ -77,6 +90,7 @@ struct measure_place {
     uint64_t next_ns;           /* If held: time of the next packet. */
     bool several;               /* 'own' is in use. */
     bool held;                  /* Until the interval is over. */
+    bool begun;                 /* The stages know of it. */
     bool left;                  /* Atomic.  It will not come back. */
 
     /* Counters.  Atomic. */
@@ -86,7 +100,7 @@ struct measure_place {
 
 struct measure_source {
     struct measure_sources *all;
-    uint32_t number;
+    uint32_t number;            /* The smallest that was free. */
     uint32_t core_id;
     uint64_t n_slots;
 

@@ -120,6 +120,11 @@ struct measure_stage_class {
     void (*mark)(struct measure_stage *, const struct measure_batch *,
                  const struct measure_mark *);
 
+    /* A ring begins that has the number 'source' in batches from now on.  If
+     * there was one with this number, it has ended.  Only for stages that are
+     * given packets.  May be NULL. */
+    void (*ring)(struct measure_stage *, uint32_t source);
+
     /* 'ports' of the stage has changed: numbers have other names.  May be
      * NULL. */
     void (*ports)(struct measure_stage *);

@@ -68,6 +68,7 @@ static struct list_interval *intervals;
 static size_t n_intervals;      /* Atomic. */
 static struct measure_mark marks[64];
 static size_t n_marks;
+static size_t n_rings;
 static size_t n_list_marks;
 
 /* Rows. */
@@ -81,7 +82,8 @@ forget(void)
     seen = NULL;
     rows = NULL;
     intervals = NULL;
-    n_seen = n_rows = n_intervals = n_marks = n_list_marks = 0;
+    n_seen = n_rows = n_intervals = 0;
+    n_marks = n_rings = n_list_marks = 0;
 }
 
 /* The stages. */
@@ -115,6 +117,12 @@ seen_mark(struct measure_stage *stage UNUSED,
     marks[n_marks++] = *mark;
 }
 
+static void
+seen_ring(struct measure_stage *stage UNUSED, uint32_t source UNUSED)
+{
+    n_rings++;
+}
+
 static const struct measure_stage_class seen_class = {
     .name = "seen",
     .takes = MEASURE_TAKES_PACKETS,
@@ -123,6 +131,7 @@ static const struct measure_stage_class seen_class = {
     .size = sizeof(struct measure_stage),
     .packets = seen_packets,
     .mark = seen_mark,
+    .ring = seen_ring,
 };
 
 static void
@@ -1140,8 +1149,44 @@ START_TEST(sources_come_and_go)
     ck_assert_uint_eq(n_seen, number);
     for (uint32_t i = 0; i < number; i++) {
         REQUIRE(seen[i].number == i);
-        REQUIRE(seen[i].source == i / 200 && seen[i].core_id == i / 200);
+        /* There are two at a time. */
+        REQUIRE(seen[i].source == i / 200 % 2);
+        REQUIRE(seen[i].core_id == i / 200);
     }
+    forget();
+}
+END_TEST
+
+/* Ten thousand rings, one after the other, leave nothing but sums. */
+START_TEST(many_sources)
+{
+    struct measure_pipeline *p = make_pipeline(&plain, "seen");
+    struct measure_output *o = measure_output_create(MEASURE_JSON);
+    char *text;
+
+    start(p);
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct measure_source *source
+            = measure_pipeline_create_source(p, 64, i);
+
+        write_packet(source, START + i, 0, 60, i);
+        measure_source_remove(source);
+    }
+    measure_output_open_object(o, "p");
+    measure_pipeline_write_counters(p, o);
+    measure_output_close(o);
+    text = measure_output_finish(o);
+    ck_assert_msg(strstr(text, "\"sources\":[{\"source\":0,\"core\":9999,")
+                  && !strstr(text, "{\"source\":1,")
+                  && strstr(text, "\"sources-gone\":{\"sources\":9999,"
+                            "\"records\":9999,"), "%s", text);
+    free(text);
+    finish(p);
+    ck_assert_uint_eq(n_seen, 10000);
+    for (uint32_t i = 0; i < n_seen; i++) {
+        REQUIRE(seen[i].source == 0 && seen[i].core_id == i);
+    }
+    ck_assert_uint_eq(n_rings, 10000);
     forget();
 }
 END_TEST
@@ -1552,6 +1597,7 @@ main(void)
     tcase_add_loop_test(tests, held_and_full, 0, 2);
     tcase_add_loop_test(tests, live_intervals, 0, 2);
     tcase_add_test(tests, sources_come_and_go);
+    tcase_add_test(tests, many_sources);
     tcase_add_loop_test(tests, foreign_rings, 0, 2);
     tcase_add_loop_test(tests, cut_records, 0, 4);
     tcase_add_loop_test(tests, any_slots, 0, 20);

@@ -585,6 +585,52 @@ START_TEST(too_many_rings)
 }
 END_TEST
 
+/* Ten thousand rings, two at a time, under two numbers. */
+START_TEST(numbers_are_used_again)
+{
+    struct measure_record_writer *w = write_file(name, false);
+    struct measure_record_reader *r;
+    struct measure_record_block block;
+    uint64_t key[MEASURE_KEY_WORDS] = { 0 };
+    struct measure_slot slot;
+
+    measure_slot_write(&slot, MEASURE_NARROW, key, 1, 60, 0);
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct measure_mark mark = { .epoch = i, .dropped = i };
+
+        ck_assert(measure_record_writer_begin(w, i % 2));
+        for (uint32_t j = 0; j <= i % 3; j++) {
+            ck_assert(measure_record_writer_put(w, i % 2, i, &slot));
+        }
+        ck_assert(measure_record_writer_mark(w, i % 2, i, &mark));
+        if (i % 5 == 0) {
+            ck_assert(measure_record_writer_flush(w));
+            ck_assert(measure_record_writer_put(w, i % 2, i, &slot));
+        }
+    }
+    close_without_error(w);
+    r = read_file();
+    for (uint32_t i = 0, n = 0; n < 10000; ) {
+        REQUIRE(measure_record_reader_next(r, &block)
+                == MEASURE_RECORD_BLOCK);
+        if (block.begins) {
+            n++;
+            i = block.core_id;
+            REQUIRE(block.n_records == i % 3 + 1);
+        } else {
+            REQUIRE(block.core_id % 5 == 0 && block.n_records == 1);
+        }
+        REQUIRE(block.source == block.core_id % 2);
+        REQUIRE(block.dropped == block.core_id);
+    }
+    while (measure_record_reader_next(r, &block) == MEASURE_RECORD_BLOCK) {
+        REQUIRE(!block.begins);
+    }
+    ck_assert(!measure_record_reader_error(r));
+    measure_record_reader_close(r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -593,6 +639,7 @@ main(void)
     tcase_add_unchecked_fixture(tests, make_directory, remove_directory);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_loop_test(tests, what_is_written_is_read, 0, 2);
+    tcase_add_test(tests, numbers_are_used_again);
     tcase_add_test(tests, zstd_compresses);
     tcase_add_test(tests, blocks_tell_the_last_mark);
     tcase_add_test(tests, ports_have_names);

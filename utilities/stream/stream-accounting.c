@@ -89,6 +89,12 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
 }
 
 static void
+accounting_ring(struct measure_stage *stage, uint32_t source)
+{
+    memset(find_ring(stage, source), 0, sizeof(struct ring));
+}
+
+static void
 accounting_destroy(struct measure_stage *stage)
 {
     free(MEASURE_STAGE_CAST(struct accounting, stage)->rings);
@@ -103,5 +109,6 @@ const struct measure_stage_class stream_accounting = {
     .size = sizeof(struct accounting),
     .packets = accounting_packets,
     .mark = accounting_mark,
+    .ring = accounting_ring,
     .destroy = accounting_destroy,
 };
