@@ -283,6 +283,15 @@ forget_ring(struct measure_source *source)
     source->shared = NULL;
 }
 
+/* Publishes what was written to an own ring, which nothing follows: intervals do
+ * not wait for it. */
+void
+measure_source_end(struct measure_source *source)
+{
+    measure_ring_publish(&source->writer);
+    __atomic_store_n(&source->writer.header->ended, 1, __ATOMIC_RELEASE);
+}
+
 /* Has all threads take what is published in 'source', and then leave it.  It
  * must not be used when another source was added. */
 void
@@ -316,9 +325,7 @@ measure_sources_finish(struct measure_sources *all)
         struct measure_source *source = all->list[i];
 
         if (source->memory) {
-            measure_ring_publish(&source->writer);
-            __atomic_store_n(&source->writer.header->ended, 1,
-                             __ATOMIC_RELEASE);
+            measure_source_end(source);
         }
         if (source->header) {
             __atomic_store_n(&source->stop_at, get_head(source),

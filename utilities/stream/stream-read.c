@@ -11,18 +11,32 @@
 #include "stream/measure-record-file.h"
 #include "stream-message.h"
 
+/* Slots of all rings together.  If a file has more of them at a time than there
+ * is room for, the others are small. */
+#define MAX_SLOTS (UINT64_C(1) << 21)
+#define SMALL_SLOTS 256
+#define MAX_ENDED 256           /* Rings that threads are not through with. */
+
+struct ring {
+    struct measure_source *source;      /* NULL if it has not begun, or has
+                                         * ended. */
+    uint64_t dropped;           /* By the switch, so far. */
+};
+
 struct record_input {
     struct stream_input input;
     struct measure_record_reader *reader;
     uint64_t n_slots;           /* Of each ring that is made. */
-    struct measure_source **sources;    /* By number in the file, or NULL. */
-    size_t n_sources;
+    uint64_t all_slots;         /* Of those there are. */
+    struct ring *rings;         /* By number in the file. */
+    size_t n_rings;
+    struct measure_source *ended[MAX_ENDED];
+    size_t n_ended;
     struct measure_record_block block;
     /* What measure_record_reader_next() has found before the start. */
     enum measure_record_result first;
     bool has_first;
-    uint64_t *dropped;          /* By the switch, of each ring so far. */
-    size_t n_dropped;
+    uint64_t dropped;           /* Of rings whose numbers others have now. */
 };
 
 static struct record_input *
@@ -31,48 +45,115 @@ record_input(struct stream_input *input)
     return (struct record_input *) (void *) input;
 }
 
+static void
+remove_source(struct record_input *r, struct measure_source *source)
+{
+    r->all_slots -= measure_source_writer(source)->mask + 1;
+    measure_source_remove(source);
+}
+
+/* Nothing follows in 'ring', whose source is removed when threads are through
+ * with it: they may have to keep packets for an interval. */
+static void
+end_ring(struct record_input *r, struct ring *ring)
+{
+    if (ring->source) {
+        if (r->n_ended == MAX_ENDED) {
+            remove_source(r, r->ended[0]);
+            r->ended[0] = r->ended[--r->n_ended];
+        }
+        measure_source_end(ring->source);
+        r->ended[r->n_ended++] = ring->source;
+        ring->source = NULL;
+    }
+}
+
+static void
+remove_drained(struct record_input *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_ended; i++) {
+        if (measure_source_is_drained(r->ended[i])) {
+            remove_source(r, r->ended[i]);
+        } else {
+            r->ended[n++] = r->ended[i];
+        }
+    }
+    r->n_ended = n;
+}
+
 static struct measure_source *
-find_source(struct record_input *r)
+make_source(struct record_input *r)
+{
+    uint64_t n_slots = r->n_slots;
+
+    remove_drained(r);
+    if (r->all_slots + n_slots > MAX_SLOTS && r->all_slots) {
+        n_slots = measure_min(n_slots, SMALL_SLOTS);
+    }
+    r->all_slots += n_slots;
+    return measure_pipeline_create_source(r->input.pipeline, n_slots,
+                                          r->block.core_id);
+}
+
+/* Returns the ring of the block. */
+static struct ring *
+find_ring(struct record_input *r)
 {
     uint32_t i = r->block.source;
+    struct ring *ring;
 
-    if (i >= r->n_sources) {
-        r->sources = measure_xrealloc(r->sources,
-                                      (i + 1) * sizeof *r->sources);
-        memset(r->sources + r->n_sources, 0,
-               (i + 1 - r->n_sources) * sizeof *r->sources);
-        r->n_sources = i + 1;
+    if (i >= r->n_rings) {
+        r->rings = measure_xrealloc(r->rings, (i + 1) * sizeof *r->rings);
+        memset(r->rings + r->n_rings, 0,
+               (i + 1 - r->n_rings) * sizeof *r->rings);
+        r->n_rings = i + 1;
     }
-    if (!r->sources[i]) {
-        r->sources[i] = measure_pipeline_create_source(
-            r->input.pipeline, r->n_slots, r->block.core_id);
+    ring = &r->rings[i];
+    if (r->block.begins) {
+        end_ring(r, ring);
+        r->dropped += ring->dropped;
     }
-    return r->sources[i];
+    if (!ring->source) {
+        ring->source = make_source(r);
+    }
+    /* Marks tell all since the ring began. */
+    ring->dropped = r->block.dropped;
+    return ring;
 }
 
 /* Gives the pipeline the slots of the block. */
 static enum stream_step
 give(struct record_input *r)
 {
-    struct measure_source *source = find_source(r);
-    struct measure_ring_writer *writer = measure_source_writer(source);
-    enum stream_step step = STREAM_MORE;
+    struct ring *ring = find_ring(r);
+    struct measure_ring_writer *writer = measure_source_writer(ring->source);
+    bool ended = false;
 
     for (size_t i = 0; i < r->block.n_slots; ) {
         const struct measure_slot *record = &r->block.slots[i];
         unsigned int n = measure_slot_size(record);
-        struct measure_slot *slots = measure_source_reserve(source, n);
+        struct measure_slot *slots = measure_source_reserve(ring->source, n);
 
         if (!slots) {
-            step = STREAM_END;  /* The program is to end. */
-            break;
+            return STREAM_END;  /* The program is to end. */
         }
         memcpy(slots, record, n * sizeof *slots);
         measure_ring_advance(writer, n);
+        if (measure_slot_kind(record) == MEASURE_SLOT_MARK) {
+            struct measure_mark mark;
+
+            measure_slot_mark(record, &mark);
+            ended |= mark.end;
+        }
         i += n;
     }
     measure_ring_publish(writer);
-    return step;
+    if (ended) {
+        end_ring(r, ring);
+    }
+    return STREAM_MORE;
 }
 
 /* Takes over the names of ports that the file has here. */
@@ -87,30 +168,12 @@ take_ports(struct record_input *r)
     }
 }
 
-/* Keeps what the last mark of each ring says of losses: marks tell all since
- * the ring began. */
-static void
-note_dropped(struct record_input *r)
-{
-    uint32_t i = r->block.source;
-
-    if (i >= r->n_dropped) {
-        r->dropped = measure_xrealloc(r->dropped,
-                                      (i + 1) * sizeof *r->dropped);
-        memset(r->dropped + r->n_dropped, 0,
-               (i + 1 - r->n_dropped) * sizeof *r->dropped);
-        r->n_dropped = i + 1;
-    }
-    r->dropped[i] = r->block.dropped;
-}
-
 static enum stream_step
 take_block(struct record_input *r)
 {
     if (r->block.kind == MEASURE_RECORD_PORTS) {
         take_ports(r);
     } else if (r->block.kind == MEASURE_RECORD_SLOTS) {
-        note_dropped(r);
         return give(r);
     }
     return STREAM_MORE;
@@ -151,16 +214,17 @@ static void
 record_end(struct stream_input *input, char **lost)
 {
     struct record_input *r = record_input(input);
-    uint64_t dropped = 0;
+    uint64_t dropped = r->dropped;
 
-    for (size_t i = 0; i < r->n_sources; i++) {
-        if (r->sources[i]) {
-            measure_source_remove(r->sources[i]);
-            r->sources[i] = NULL;
+    for (size_t i = 0; i < r->n_rings; i++) {
+        if (r->rings[i].source) {
+            remove_source(r, r->rings[i].source);
+            r->rings[i].source = NULL;
         }
+        dropped += r->rings[i].dropped;
     }
-    for (size_t i = 0; i < r->n_dropped; i++) {
-        dropped += r->dropped[i];
+    while (r->n_ended) {
+        remove_source(r, r->ended[--r->n_ended]);
     }
     stream_lost(lost, dropped,
                 "packet that the switch dropped before it was written here",
@@ -174,8 +238,7 @@ record_destroy(struct stream_input *input)
     struct record_input *r = record_input(input);
 
     measure_record_reader_close(r->reader);
-    free(r->sources);
-    free(r->dropped);
+    free(r->rings);
     free(r);
 }
 
