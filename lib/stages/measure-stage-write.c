@@ -407,6 +407,16 @@ write_ring(struct measure_stage *stage, uint32_t source)
     }
 }
 
+static void
+write_ports(struct measure_stage *stage)
+{
+    struct write *write = cast(stage);
+
+    if (write->w->format->ports) {
+        write->w->format->ports(write->w);
+    }
+}
+
 static char *
 write_close(struct measure_stage *stage)
 {
@@ -482,6 +492,7 @@ const struct measure_stage_class measure_stage_write = {
     .interval = write_interval,
     .mark = write_mark,
     .ring = write_ring,
+    .ports = write_ports,
     .close = write_close,
     .destroy = write_destroy,
 };

@@ -71,8 +71,9 @@ struct measure_write_format {
                      const struct measure_write_interval *, bool last);
     void (*mark)(struct measure_write *, const struct measure_batch *,
                  const struct measure_mark *);
-    /* As that of a stage. */
+    /* As those of a stage. */
     void (*ring)(struct measure_write *, uint32_t source);
+    void (*ports)(struct measure_write *);
     /* Writes what ends the file. */
     void (*close)(struct measure_write *);
     void (*destroy)(struct measure_write *);

@@ -14,8 +14,7 @@ struct write_records {
     struct measure_write w;
     struct measure_record_writer_options options;
     struct measure_record_writer *writer;
-    /* Whose names are in the file. */
-    const struct measure_port_names *ports;
+    bool has_ports;             /* Their names are in the file. */
 };
 
 static struct write_records *
@@ -67,10 +66,16 @@ put_ports(struct write_records *records)
 {
     const struct measure_port_names *ports = records->w.stage->ports;
 
-    if (ports && ports != records->ports) {
+    if (ports && !records->has_ports) {
         measure_record_writer_ports(records->writer, ports);
-        records->ports = ports;
+        records->has_ports = true;
     }
+}
+
+static void
+records_ports(struct measure_write *w)
+{
+    cast(w)->has_ports = false;
 }
 
 static void
@@ -135,6 +140,7 @@ const struct measure_write_format measure_write_records = {
     .packets = records_packets,
     .mark = records_mark,
     .ring = records_ring,
+    .ports = records_ports,
     .close = records_close,
     .destroy = records_destroy,
 };

@@ -530,8 +530,8 @@ look_around(struct measure_packet_runner *r)
         begin_places(r);
     }
     if (ports != r->ports) {
-        r->ports = ports;
         measure_runner_set_ports(r->stages, r->n_stages, ports);
+        __atomic_store_n(&r->ports, ports, __ATOMIC_RELEASE);
     }
     if (measure_runner_failed(r->stages, r->n_stages)) {
         __atomic_store_n(&all->failed, true, __ATOMIC_RELEASE);

@@ -46,7 +46,7 @@ struct measure_packet_runner {
     struct measure_stage **stages;
     size_t n_stages;
     struct measure_stage *last; /* That writes to a ring of rows, or NULL. */
-    const struct measure_port_names *ports;
+    const struct measure_port_names *ports;     /* Atomic.  In use. */
 
     struct measure_place **places;
     size_t n_places;

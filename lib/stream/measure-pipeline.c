@@ -33,7 +33,7 @@ struct measure_pipeline {
     size_t n_row_runners;
     bool running;
 
-    /* All tables of names that there were. */
+    /* Tables of names that threads may use; the last one is that of now. */
     struct measure_port_names **ports;
     size_t n_ports;
 };
@@ -183,7 +183,7 @@ measure_pipeline_add_source(struct measure_pipeline *p, const void *ring,
 
 /* Gives numbers of ports the names in 'ports', which the pipeline owns from
  * now on and frees.  It was made by malloc().  Threads take notice between two
- * batches. */
+ * batches; measure_pipeline_work() frees tables that none uses any more. */
 void
 measure_pipeline_set_ports(struct measure_pipeline *p,
                            struct measure_port_names *ports)
@@ -194,11 +194,46 @@ measure_pipeline_set_ports(struct measure_pipeline *p,
     __atomic_store_n(&p->sources.ports, ports, __ATOMIC_RELEASE);
 }
 
-/* For the owner, about each millisecond.  The threads need nothing of it. */
+/* Returns true if all threads use the last table of names. */
+static bool
+all_have_ports(const struct measure_pipeline *p)
+{
+    const struct measure_port_names *ports = p->sources.ports;
+
+    for (size_t i = 0; i < p->n_packet_runners; i++) {
+        if (__atomic_load_n(&p->packet_runners[i]->ports, __ATOMIC_ACQUIRE)
+            != ports) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < p->n_row_runners; i++) {
+        if (__atomic_load_n(&p->row_runners[i]->ports, __ATOMIC_ACQUIRE)
+            != ports) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+free_ports(struct measure_port_names *ports)
+{
+    measure_port_names_destroy(ports);
+    free(ports);
+}
+
+/* For the owner, now and then: frees what no thread needs any more.  The
+ * threads need nothing of it. */
 void
 measure_pipeline_work(struct measure_pipeline *p)
 {
-    (void) p;
+    if (p->running && p->n_ports > 1 && all_have_ports(p)) {
+        for (size_t i = 0; i + 1 < p->n_ports; i++) {
+            free_ports(p->ports[i]);
+        }
+        p->ports[0] = p->ports[p->n_ports - 1];
+        p->n_ports = 1;
+    }
 }
 
 /* Has producers that wait for room in a source give up.  May be called by a
@@ -351,8 +386,7 @@ measure_pipeline_destroy(struct measure_pipeline *p)
     free(p->chains);
     measure_sources_destroy(&p->sources);
     for (size_t i = 0; i < p->n_ports; i++) {
-        measure_port_names_destroy(p->ports[i]);
-        free(p->ports[i]);
+        free_ports(p->ports[i]);
     }
     free(p->ports);
     free(p);

@@ -288,8 +288,8 @@ measure_row_runner_main(void *arg)
         bool busy = false;
 
         if (ports != r->ports) {
-            r->ports = ports;
             measure_runner_set_ports(r->stages, r->n_stages, ports);
+            __atomic_store_n(&r->ports, ports, __ATOMIC_RELEASE);
         }
         for (unsigned int i = 0; i < r->chain->replicas; i++) {
             busy |= take_rows(r, &r->replicas[i]);

@@ -41,7 +41,7 @@ struct measure_row_runner {
     struct measure_stage **stages;
     size_t n_stages;
     unsigned int row_slots;
-    const struct measure_port_names *ports;
+    const struct measure_port_names *ports;     /* Atomic.  In use. */
     struct measure_row_replica *replicas;
     bool done;
 };

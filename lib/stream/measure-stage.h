@@ -125,8 +125,8 @@ struct measure_stage_class {
      * given packets.  May be NULL. */
     void (*ring)(struct measure_stage *, uint32_t source);
 
-    /* 'ports' of the stage has changed: numbers have other names.  May be
-     * NULL. */
+    /* 'ports' of the stage has changed: numbers have other names.  The table
+     * before it must not be used any more.  May be NULL. */
     void (*ports)(struct measure_stage *);
 
     /* The stream has ended, after the last interval.  Returns NULL, or what

@@ -24,6 +24,7 @@
 
 #include "check-common.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -1491,6 +1492,37 @@ START_TEST(ports)
 }
 END_TEST
 
+/* Bytes that malloc() has given; 0 if that is not known. */
+static size_t
+malloc_bytes(void)
+{
+#if __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+#else
+    return 0;
+#endif
+}
+
+/* Tables of names that no thread uses are freed. */
+START_TEST(many_ports)
+{
+    struct measure_pipeline *p = make_pipeline(&plain, "names");
+    size_t limit;
+
+    add_chain(p, "sum replicas=2 | list");
+    start(p);
+    limit = malloc_bytes() + 100 * sizeof(struct measure_port_names);
+    for (size_t i = 0; i < 2000; i++) {
+        measure_pipeline_set_ports(p, make_ports("name"));
+        measure_pipeline_work(p);
+    }
+    WAIT_FOR((measure_pipeline_work(p), malloc_bytes() < limit));
+    finish(p);
+}
+END_TEST
+
 START_TEST(memory)
 {
     struct measure_pipeline_options options = plain;
@@ -1606,6 +1638,7 @@ main(void)
     tcase_add_test(tests, stop);
     tcase_add_loop_test(tests, full_disk, 0, ARRAY_SIZE(full_chains));
     tcase_add_test(tests, ports);
+    tcase_add_test(tests, many_ports);
     tcase_add_test(tests, memory);
     tcase_add_test(tests, order_of_calls);
     tcase_add_test(tests, counters);
