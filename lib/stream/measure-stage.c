@@ -18,17 +18,24 @@ measure_stage_alloc(struct measure_stage *stage, size_t size)
 {
     struct measure_budget *budget = stage->budget;
     uint64_t limit = measure_budget_limit(budget);
-    void *p = NULL;
+    uint64_t reserved = __atomic_load_n(&budget->reserved, __ATOMIC_RELAXED);
+    void *p;
 
-    /* Reserved at first, so that replicas together do not take more than
-     * there is. */
-    uint64_t wanted = __atomic_add_fetch(&budget->reserved, size,
-                                         __ATOMIC_ACQ_REL);
-
-    if (!limit || wanted + measure_budget_used(budget) <= limit) {
-        p = measure_memory_alloc(budget, size, MEASURE_ANY_NODE);
+    /* What stages have stays reserved, in one number: thus threads together do
+     * not take more than there is, nor does one see what another one asks for
+     * without success. */
+    do {
+        if (limit && (reserved > limit || size > limit - reserved)) {
+            return NULL;
+        }
+    } while (!__atomic_compare_exchange_n(&budget->reserved, &reserved,
+                                          reserved + size, true,
+                                          __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    p = measure_memory_alloc(budget, size, MEASURE_ANY_NODE);
+    if (!p) {
+        measure_budget_unreserve(budget, size);
     }
-    measure_budget_unreserve(budget, size);
     return p;
 }
 
@@ -37,6 +44,9 @@ void
 measure_stage_free(struct measure_stage *stage, void *p, size_t size)
 {
     measure_memory_free(stage->budget, p, size);
+    if (p) {
+        measure_budget_unreserve(stage->budget, size);
+    }
 }
 
 /* Slots of a row in the ring to the thread of the next stage: a power of 2.

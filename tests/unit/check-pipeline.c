@@ -1523,6 +1523,47 @@ START_TEST(many_ports)
 }
 END_TEST
 
+/* As much as half of the budget, again and again, always found. */
+static void *
+take_half(void *stage_)
+{
+    struct measure_stage *stage = stage_;
+    size_t size = budget.limit / 2;
+
+    for (int i = 0; i < 20000; i++) {
+        void *p = measure_stage_alloc(stage, size);
+
+        if (!p) {
+            return stage;
+        }
+        measure_stage_free(stage, p, size);
+        /* Too much. */
+        if (measure_stage_alloc(stage, budget.limit + 1)) {
+            return stage;
+        }
+    }
+    return NULL;
+}
+
+START_TEST(memory_for_two)
+{
+    struct measure_stage stage = { .budget = &budget };
+    pthread_t threads[2];
+
+    budget.limit = 8192;
+    for (int i = 0; i < 2; i++) {
+        ck_assert(!pthread_create(&threads[i], NULL, take_half, &stage));
+    }
+    for (int i = 0; i < 2; i++) {
+        void *failed;
+
+        pthread_join(threads[i], &failed);
+        ck_assert_ptr_null(failed);
+    }
+    ck_assert_uint_eq(budget.reserved, 0);
+}
+END_TEST
+
 START_TEST(memory)
 {
     struct measure_pipeline_options options = plain;
@@ -1639,6 +1680,7 @@ main(void)
     tcase_add_loop_test(tests, full_disk, 0, ARRAY_SIZE(full_chains));
     tcase_add_test(tests, ports);
     tcase_add_test(tests, many_ports);
+    tcase_add_test(tests, memory_for_two);
     tcase_add_test(tests, memory);
     tcase_add_test(tests, order_of_calls);
     tcase_add_test(tests, counters);
