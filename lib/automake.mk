@@ -12,6 +12,7 @@ measure_sources = \
 	lib/base/measure-number.c \
 	lib/base/measure-output.c \
 	lib/base/measure-pace.c \
+	lib/base/measure-text.c \
 	lib/base/measure-units.c \
 	lib/key/measure-filter.c \
 	lib/key/measure-group-by.c \
@@ -55,12 +56,15 @@ measure_sources = \
 	lib/stream/measure-language.c \
 	lib/stream/measure-packet-make.c \
 	lib/stream/measure-packet-runner.c \
+	lib/stream/measure-packet-write.c \
 	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
 	lib/stream/measure-record-file.c \
 	lib/stream/measure-ring.c \
+	lib/stream/measure-row-cell.c \
 	lib/stream/measure-row-map.c \
 	lib/stream/measure-row-runner.c \
+	lib/stream/measure-row-table.c \
 	lib/stream/measure-row-write.c \
 	lib/stream/measure-row.c \
 	lib/stream/measure-source.c \
@@ -120,6 +124,7 @@ measure_base_HEADERS = \
 	lib/base/measure-number.h \
 	lib/base/measure-output.h \
 	lib/base/measure-pace.h \
+	lib/base/measure-text.h \
 	lib/base/measure-top.h \
 	lib/base/measure-units.h
 measure_keydir = $(includedir)/ovs-measure/key
@@ -180,12 +185,15 @@ measure_stream_HEADERS = \
 	lib/stream/measure-language.h \
 	lib/stream/measure-packet-make.h \
 	lib/stream/measure-packet-runner.h \
+	lib/stream/measure-packet-write.h \
 	lib/stream/measure-pcapng.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-record-file.h \
 	lib/stream/measure-ring.h \
+	lib/stream/measure-row-cell.h \
 	lib/stream/measure-row-map.h \
 	lib/stream/measure-row-runner.h \
+	lib/stream/measure-row-table.h \
 	lib/stream/measure-row-write.h \
 	lib/stream/measure-row.h \
 	lib/stream/measure-slot.h \

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "stages/measure-write-format.h"
+#include "stream/measure-packet-write.h"
 #include "stream/measure-row-write.h"
 
 struct write_csv {

@@ -5,6 +5,7 @@
 
 #include "questions/measure-threshold.h"
 #include "stages/measure-write-format.h"
+#include "stream/measure-packet-write.h"
 #include "stream/measure-row-write.h"
 
 struct write_json {

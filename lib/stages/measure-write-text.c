@@ -4,7 +4,8 @@
 #include <config.h>
 
 #include "stages/measure-write-format.h"
-#include "stream/measure-row-write.h"
+#include "stream/measure-packet-write.h"
+#include "stream/measure-row-table.h"
 
 #define NS_PER_DAY (UINT64_C(86400) * 1000000000)
 

@@ -5,7 +5,7 @@
 #include "check-stage.h"
 
 #include "stages/measure-write-format.h"
-#include "stream/measure-row-write.h"
+#include "stream/measure-row-table.h"
 
 extern const struct measure_stage_class measure_stage_write;
 
