@@ -64,8 +64,8 @@ join_names(struct names *names)
     return text;
 }
 
-/* Returns the names of the stages that take one of 'takes', and, unless it is
- * negative, give 'gives'. */
+/* Returns the names of the stages that are shown, take one of 'takes', and,
+ * unless it is negative, give 'gives'. */
 static char *
 stage_names(const struct measure_language_classes *classes,
             unsigned int takes, int gives)
@@ -76,7 +76,7 @@ stage_names(const struct measure_language_classes *classes,
         const struct measure_stage_class *const *class = classes->lists[i];
 
         for (; class && *class; class++) {
-            if ((*class)->takes & takes
+            if (!(*class)->hidden && (*class)->takes & takes
                 && (gives < 0 || (int) (*class)->gives == gives)) {
                 add_name(&names, measure_format("%s", (*class)->name));
             }
@@ -100,6 +100,72 @@ measure_language_find(const struct measure_language_classes *classes,
         }
     }
     return NULL;
+}
+
+/* Returns how many letters must be changed, added or left out to make 'b' of
+ * 'a' (Levenshtein's distance), or SIZE_MAX if one of them is long. */
+static size_t
+distance(const char *a, const char *b)
+{
+    size_t row[32], n = strlen(b);
+
+    if (n >= sizeof row / sizeof row[0] || strlen(a) > n * 2 + 2) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t change = diagonal + (a[i] != b[j - 1]);
+
+            diagonal = row[j];
+            row[j] = measure_min(change, measure_min(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[n];
+}
+
+/* Returns the name of a stage that 'word' may mean, or NULL. */
+static const char *
+find_meant(const struct measure_language_classes *classes, const char *word)
+{
+    size_t length = strlen(word), least = (length + 1) / 3 + 1;
+    const char *meant = NULL;
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct measure_stage_class *const *class = classes->lists[i];
+
+        for (; class && *class; class++) {
+            const char *name = (*class)->name;
+            size_t d = (length > 2 && !strncmp(name, word, length)
+                        ? 0 : distance(word, name));
+
+            if (!(*class)->hidden && d < least) {
+                least = d;
+                meant = name;
+            }
+        }
+    }
+    return meant;
+}
+
+static char *
+unknown_stage(const struct measure_language_classes *classes, const char *word)
+{
+    const char *meant = find_meant(classes, word);
+    char *valid = stage_names(classes, ~0u, -1);
+    char *error = (meant
+                   ? measure_format("unknown stage '%s': did you mean '%s'?  "
+                                    "Valid is %s", word, meant, valid)
+                   : measure_format("unknown stage '%s': valid is %s", word,
+                                    valid));
+
+    free(valid);
+    return error;
 }
 
 /* Words. */
@@ -356,7 +422,7 @@ parse_stage(struct parser *p, const char **text)
 {
     struct measure_language_chain *chain = p->chain;
     const struct measure_stage_class *class;
-    char *word, *error, *valid;
+    char *word, *error;
     size_t i = chain->n;
 
     error = take_word(text, &word);
@@ -365,10 +431,7 @@ parse_stage(struct parser *p, const char **text)
     }
     class = measure_language_find(p->classes, word);
     if (!class) {
-        valid = stage_names(p->classes, ~0u, -1);
-        error = measure_format("unknown stage '%s': valid is %s", word,
-                               valid);
-        free(valid);
+        error = unknown_stage(p->classes, word);
         free(word);
         return error;
     }

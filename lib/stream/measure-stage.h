@@ -88,6 +88,8 @@ struct measure_stage_class {
     const char *name;
     const char *summary;        /* A line for people. */
     const struct measure_stage_argument *arguments;
+    bool hidden;                /* Not shown to people: options of a program
+                                 * stand for it. */
     unsigned int takes;         /* OR of enum measure_stage_takes. */
     enum measure_stage_gives gives;
     enum measure_partition partition;

@@ -69,12 +69,17 @@ static const struct measure_stage_class alerts_class = {
     .takes = ROWS, .gives = MEASURE_GIVES_NOTHING,
 };
 
+static const struct measure_stage_class hidden_class = {
+    .name = "counts", .hidden = true,
+    .takes = PACKETS, .gives = MEASURE_GIVES_NOTHING,
+};
+
 static const struct measure_stage_class *const own[] = {
     &where_class, &flowlets_class, &count_class, &bursts_class, &top_class,
     NULL,
 };
 static const struct measure_stage_class *const more[] = {
-    &write_class, &alerts_class, NULL,
+    &write_class, &alerts_class, &hidden_class, NULL,
 };
 static const struct measure_language_classes classes = { { own, more } };
 
@@ -113,6 +118,7 @@ static const struct {
       "count by=<source>;top n=<1>;alerts;" },
     { "count every=1000ms every=1s | write every=1s", "count;write;" },
     { "count replicas=4 by=source | write", "count by=<source>;write;" },
+    { "where x | counts", "where <x>;counts;" },
 };
 
 START_TEST(texts)
@@ -196,7 +202,17 @@ static const struct {
     { "count |", "there is no stage behind 'count |': valid is " ALL },
     { "count || write",
       "there is no stage behind 'count |': valid is " ALL },
-    { "cuont | write", "unknown stage 'cuont': valid is " ALL },
+    { "cuont | write",
+      "unknown stage 'cuont': did you mean 'count'?  Valid is " ALL },
+    { "Write", "unknown stage 'Write': did you mean 'write'?  Valid is " ALL },
+    { "flow | write",
+      "unknown stage 'flow': did you mean 'flowlets'?  Valid is " ALL },
+    { "countss | write",
+      "unknown stage 'countss': did you mean 'count'?  Valid is " ALL },
+    { "tip | write",
+      "unknown stage 'tip': did you mean 'top'?  Valid is " ALL },
+    { "xyz | write", "unknown stage 'xyz': valid is " ALL },
+    { "c | write", "unknown stage 'c': valid is " ALL },
     { "'' | write", "unknown stage '': valid is " ALL },
     { "write 'a b", "the quote ' at \"'a b\" is not closed" },
     { "write a\"", "the quote \" at \"\"\" is not closed" },
