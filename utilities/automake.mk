@@ -30,6 +30,8 @@ utilities_ovs_measure_stream_SOURCES = \
 	utilities/stream/stream-message.h \
 	utilities/stream/stream-options.c \
 	utilities/stream/stream-options.h \
+	utilities/stream/stream-outputs.c \
+	utilities/stream/stream-outputs.h \
 	utilities/stream/stream-pcap-filter.c \
 	utilities/stream/stream-pcap-filter.h \
 	utilities/stream/stream-progress.c \

@@ -17,6 +17,7 @@
 #include "stream-list.h"
 #include "stream-message.h"
 #include "stream-options.h"
+#include "stream-outputs.h"
 #include "stream-progress.h"
 #include "stream-read.h"
 #include "stream-signal.h"
@@ -49,14 +50,19 @@ create_pipeline(struct stream *s)
         .more_classes = stream_stages,
     };
 
+    char *error;
+
     s->pipeline = measure_pipeline_create(&options);
     for (size_t i = 0; i < s->chains.n; i++) {
-        char *error = measure_pipeline_add_chain(s->pipeline,
-                                                 s->chains.texts[i]);
+        error = measure_pipeline_add_chain(s->pipeline, s->chains.texts[i]);
 
         if (error) {
             stream_fail(STREAM_BAD_INPUT, "%s", error);
         }
+    }
+    error = stream_outputs_check(&s->chains);
+    if (error) {
+        stream_fail(STREAM_BAD_INPUT, "%s", error);
     }
 }
 
@@ -82,14 +88,14 @@ open_input(struct stream *s)
                     error);
     }
     if (file) {
-        error = stream_chains_check_files(&s->chains, file);
+        error = stream_outputs_check_input(&s->chains, file);
         if (error) {
             stream_fail(STREAM_BAD_INPUT, "%s", error);
         }
         /* Progress and rows would stand in one another's way. */
         stream_progress_init(&s->progress, file, o->progress,
                              isatty(STDOUT_FILENO)
-                             && stream_chains_write_to_stdout(&s->chains));
+                             && stream_outputs_have_stdout(&s->chains));
     }
 }
 
@@ -104,7 +110,8 @@ start(struct stream *s)
     error = measure_pipeline_start(s->pipeline);
     stream_signal_unblock();
     if (error) {
-        stream_fail(STREAM_NO_START, "%s", error);
+        /* An output cannot be opened. */
+        stream_fail(STREAM_BAD_INPUT, "%s", error);
     }
     if (s->options.duration_ns) {
         stream_signal_after(s->options.duration_ns);

@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/measure-number.h"
 #include "stream-message.h"
+#include "stream-stop-after.h"
 
 struct ring {
     bool begun;                 /* There was a mark. */
@@ -18,9 +20,26 @@ struct ring {
 
 struct accounting {
     struct measure_stage stage;
+    bool of_file;               /* Which may have less than the switch had. */
+    uint64_t wanted;            /* Packets; 0 for all... */
+    uint64_t accounted;         /* ...of which marks have come for so many. */
     struct ring *rings;         /* By number of the source. */
     size_t n_rings;
 };
+
+static char *
+accounting_set(struct measure_stage *stage, const char *name,
+               const char *value)
+{
+    struct accounting *a = MEASURE_STAGE_CAST(struct accounting, stage);
+
+    if (!strcmp(name, "n")) {
+        return (measure_integer_parse(value, 1, INT64_MAX, &a->wanted) ? NULL
+                : measure_format("\"%s\" is not a number of packets", value));
+    }
+    a->of_file = !strcmp(value, "file");
+    return a->of_file ? NULL : measure_format("valid is file");
+}
 
 static struct ring *
 find_ring(struct measure_stage *stage, uint32_t source)
@@ -48,6 +67,7 @@ static void
 accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
                 const struct measure_mark *mark)
 {
+    struct accounting *a = MEASURE_STAGE_CAST(struct accounting, stage);
     struct ring *ring = find_ring(stage, batch->source);
     const struct measure_mark *last = &ring->last;
     uint64_t first_epoch = ring->begun ? last->epoch + 1 : mark->epoch;
@@ -57,6 +77,9 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
     uint64_t records = mark->records - last->records;
     char *text = NULL;
 
+    if (a->wanted && a->accounted >= a->wanted) {
+        return;                 /* The program ends. */
+    }
     if (batch->core_id == UINT32_MAX) {
         measure_append(&text, "main thread, ");
     } else {
@@ -73,7 +96,9 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
                    offered == records + filtered + dropped ? "=" : "!=",
                    records, filtered, dropped);
     if (ring->received != records) {
-        measure_append(&text, "; received %"PRIu64, ring->received);
+        measure_append(&text, "; %s %"PRIu64,
+                       a->of_file ? "in this file" : "received",
+                       ring->received);
     }
     if (mark->marks_lost != last->marks_lost) {
         measure_append(&text, "; marks lost %"PRIu64,
@@ -83,6 +108,10 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
     stream_print(text);
     free(text);
 
+    if (a->wanted) {
+        a->accounted += ring->received;
+        stream_take(0, a->wanted, ring->received);
+    }
     ring->begun = true;
     ring->last = *mark;
     ring->received = 0;
@@ -100,13 +129,22 @@ accounting_destroy(struct measure_stage *stage)
     free(MEASURE_STAGE_CAST(struct accounting, stage)->rings);
 }
 
+static const struct measure_stage_argument accounting_arguments[] = {
+    { "of", "file", "the packets are those of a record file" },
+    { "n", "NUMBER", "packets after which it is the end" },
+    { NULL, NULL, NULL },
+};
+
 const struct measure_stage_class stream_accounting = {
     .name = "accounting",
     .summary = "say what became of the packets of each thread and epoch",
+    .arguments = accounting_arguments,
+    .hidden = true,
     .takes = MEASURE_TAKES_PACKETS,
     .gives = MEASURE_GIVES_NOTHING,
     .partition = MEASURE_PARTITION_NONE,
     .size = sizeof(struct accounting),
+    .set = accounting_set,
     .packets = accounting_packets,
     .mark = accounting_mark,
     .ring = accounting_ring,

@@ -14,8 +14,11 @@
  *
  *     core 3, epoch 12: offered 1000 = records 900 + filtered 50 + dropped 50
  *
- * and whether 'records' is what has come.  offered is what the thread has
+ * and whether 'records' is what has come, or, with of=file, what the file has:
+ * less if it was written behind a filter.  offered is what the thread has
  * counted in the tables of that epoch.
+ *
+ * With n=N it stops after the mark with which N packets are accounted for.
  *
  * Memory: some 100 bytes for each ring.
  *

@@ -8,11 +8,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "stages/measure-stages.h"
-#include "stream/measure-language.h"
 #include "stream-accounting.h"
 #include "stream-expect-headers.h"
 #include "stream-pcap-filter.h"
@@ -67,6 +64,23 @@ add(struct stream_chains *chains, const struct stream_options *o,
     chains->texts[chains->n++] = text;
 }
 
+/* It sees all packets, whatever is filtered for other chains.  --count is for
+ * those, and for it only if there are none. */
+static void
+add_accounting(struct stream_chains *chains, const struct stream_options *o)
+{
+    char *text = measure_format("accounting");
+
+    if (o->read) {
+        measure_append(&text, " of=file");
+    }
+    if (o->count && !chains->n) {
+        measure_append(&text, " n=%"PRIu64, o->count);
+        chains->n_counted = 1;
+    }
+    chains->texts[chains->n++] = text;
+}
+
 void
 stream_chains_init(struct stream_chains *chains,
                    const struct stream_options *o)
@@ -91,7 +105,7 @@ stream_chains_init(struct stream_chains *chains,
     }
     chains->n_counted = chains->n;
     if (o->accounting) {
-        chains->texts[chains->n++] = measure_format("accounting");
+        add_accounting(chains, o);
     }
 }
 
@@ -102,87 +116,4 @@ stream_chains_destroy(struct stream_chains *chains)
         free(chains->texts[i]);
     }
     free(chains->texts);
-}
-
-static const struct measure_language_classes classes = {
-    { measure_stages, stream_stages },
-};
-
-/* Calls 'check' for each file that 'chains' write to, NULL for standard
- * output, until it returns something else than NULL, and returns that. */
-static char *
-for_each_output(const struct stream_chains *chains,
-                char *(*check)(const char *file, void *aux), void *aux)
-{
-    char *result = NULL;
-
-    for (size_t i = 0; i < chains->n && !result; i++) {
-        struct measure_language_chain chain;
-        const struct measure_language_stage *last;
-        const char *file = NULL;
-
-        free(measure_language_parse(chains->texts[i], &classes, &chain));
-        if (!chain.n) {
-            continue;
-        }
-        last = &chain.stages[chain.n - 1];
-        if (!strcmp(last->class->name, "write")) {
-            for (size_t j = 0; j < last->n_words; j++) {
-                if (last->words[j].name
-                    && !strcmp(last->words[j].name, "file")) {
-                    file = last->words[j].value;
-                }
-            }
-            result = check(file, aux);
-        }
-        measure_language_chain_destroy(&chain);
-    }
-    return result;
-}
-
-static char *
-check_file(const char *file, void *input_)
-{
-    const struct stat *input = input_;
-    struct stat output;
-
-    if ((file ? stat(file, &output) : fstat(STDOUT_FILENO, &output))
-        || !S_ISREG(output.st_mode) || input->st_dev != output.st_dev
-        || input->st_ino != output.st_ino) {
-        return NULL;
-    }
-    return measure_format("%s is read, and cannot be written to at the same "
-                          "time: name another file",
-                          file ? file : "standard output");
-}
-
-/* Returns an error, which the caller frees, if a chain would write over the
- * file 'input', "-" for standard input; else NULL. */
-char *
-stream_chains_check_files(const struct stream_chains *chains,
-                          const char *input)
-{
-    struct stat s;
-
-    if (strcmp(input, "-") ? stat(input, &s) : fstat(STDIN_FILENO, &s)) {
-        return NULL;
-    }
-    return for_each_output(chains, check_file, &s);
-}
-
-static char *
-check_stdout(const char *file, void *aux)
-{
-    (void) aux;
-    return file ? NULL : measure_format("yes");
-}
-
-/* Returns true if a chain writes to standard output. */
-bool
-stream_chains_write_to_stdout(const struct stream_chains *chains)
-{
-    char *answer = for_each_output(chains, check_stdout, NULL);
-
-    free(answer);
-    return answer != NULL;
 }

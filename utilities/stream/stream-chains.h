@@ -17,7 +17,7 @@
  *     --headers             expect-headers | ..., the first chain
  *     --count N             stop-after n=N chain=I | ...
  *     --write FILE          write pcapng file=FILE
- *     --accounting          accounting
+ *     --accounting          accounting [of=file] [n=N]
  *     none of all these     count by=flow | top n=20 | write text
  *
  * Thread safety: the main thread only. */
@@ -33,8 +33,5 @@ struct stream_chains {
 
 void stream_chains_init(struct stream_chains *, const struct stream_options *);
 void stream_chains_destroy(struct stream_chains *);
-char *stream_chains_check_files(const struct stream_chains *,
-                                const char *input);
-bool stream_chains_write_to_stdout(const struct stream_chains *);
 
 #endif /* stream-chains.h */

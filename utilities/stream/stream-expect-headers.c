@@ -26,6 +26,7 @@ expect_headers_packets(struct measure_stage *stage,
 const struct measure_stage_class stream_expect_headers = {
     .name = "expect-headers",
     .summary = "say so if packets have no headers",
+    .hidden = true,
     .takes = MEASURE_TAKES_PACKETS,
     .gives = MEASURE_GIVES_PACKETS,
     .partition = MEASURE_PARTITION_ANY,

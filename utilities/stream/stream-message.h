@@ -19,9 +19,9 @@
 /* Exit status. */
 enum stream_status {
     STREAM_OK = 0,
-    STREAM_BAD_INPUT = 1,       /* An argument or a file is wrong. */
-    STREAM_NO_START = 2,        /* The switch cannot be reached, or the
-                                 * pipeline not be started. */
+    STREAM_BAD_INPUT = 1,       /* An argument or a file is wrong, or an output
+                                 * cannot be written. */
+    STREAM_NO_START = 2,        /* The switch cannot be reached. */
 };
 
 void stream_say(const char *format, ...)

@@ -14,6 +14,7 @@
 #include "base/measure-number.h"
 #include "base/measure-units.h"
 #include "stream/measure-ring.h"
+#include "stream/measure-stream-protocol.h"
 #include "stream-message.h"
 #include "stream-stop-after.h"
 
@@ -108,17 +109,19 @@ parse_number(const char *option, const char *text, uint64_t min, uint64_t max)
     return value;
 }
 
+/* The rings of a bridge are made by the switch, which has its own limits. */
 static uint64_t
-parse_slots(const char *text)
+parse_slots(const char *text, bool bridge)
 {
+    uint64_t min = bridge ? MEASURE_STREAM_MIN_SLOTS : MEASURE_RING_MIN_SLOTS;
+    uint64_t max = bridge ? MEASURE_STREAM_MAX_SLOTS : MEASURE_RING_MAX_SLOTS;
     uint64_t value;
 
-    if (!measure_integer_parse(text, MEASURE_RING_MIN_SLOTS,
-                               MEASURE_RING_MAX_SLOTS, &value)
+    if (!measure_integer_parse(text, min, max, &value)
         || value & (value - 1)) {
         stream_fail(STREAM_BAD_INPUT, "--slots: \"%s\" is not a power of 2 "
-                    "from %d to %"PRIu64, text, MEASURE_RING_MIN_SLOTS,
-                    MEASURE_RING_MAX_SLOTS);
+                    "from %"PRIu64" to %"PRIu64", for %s", text, min, max,
+                    bridge ? "a bridge" : "a file");
     }
     return value;
 }
@@ -160,6 +163,10 @@ check(struct stream_options *o)
         stream_fail(STREAM_BAD_INPUT, "--headers is for a bridge: a file has "
                     "the headers that were written to it");
     }
+    if (o->accounting && o->pcap_file) {
+        stream_fail(STREAM_BAD_INPUT, "--accounting: a capture has no marks: "
+                    "nothing to account for");
+    }
     if (o->write && !strcmp(o->write, "-") && isatty(STDOUT_FILENO)) {
         stream_fail(STREAM_BAD_INPUT, "--write -: standard output is a "
                     "terminal, which cannot show pcapng; append "
@@ -176,6 +183,7 @@ enum stream_action
 stream_options_parse(struct stream_options *o, int argc, char *argv[])
 {
     enum stream_action action = STREAM_RUN;
+    const char *slots = NULL;
     int option;
 
     memset(o, 0, sizeof *o);
@@ -206,7 +214,7 @@ stream_options_parse(struct stream_options *o, int argc, char *argv[])
             o->headers = true;
             break;
         case OPTION_SLOTS:
-            o->slots = parse_slots(optarg);
+            slots = optarg;
             break;
         case OPTION_MEMORY:
             o->memory_mb = parse_number("memory-mb", optarg, 1, 1 << 20);
@@ -244,6 +252,9 @@ stream_options_parse(struct stream_options *o, int argc, char *argv[])
     o->n_chains = argc - optind;
     if (action == STREAM_RUN) {
         check(o);
+        if (slots) {
+            o->slots = parse_slots(slots, o->bridge != NULL);
+        }
     }
     return action;
 }

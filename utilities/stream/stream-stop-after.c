@@ -37,19 +37,29 @@ static void
 stop_after_packets(struct measure_stage *stage, struct measure_batch *batch)
 {
     struct stop_after *s = MEASURE_STAGE_CAST(struct stop_after, stage);
-    uint64_t *count = &taken[s->chain];
+
+    batch->n = stream_take(s->chain, s->n, batch->n);
+}
+
+/* Takes 'n' packets for 'chain', which wants 'wanted' in all.  Returns how many
+ * of them it still wants. */
+uint64_t
+stream_take(uint64_t chain, uint64_t wanted, uint64_t n)
+{
     uint64_t before;
 
-    if (!batch->n) {
-        return;
+    if (!n) {
+        return 0;
     }
-    before = __atomic_fetch_add(count, batch->n, __ATOMIC_RELAXED);
-    if (before >= s->n) {
-        batch->n = 0;
-    } else if (batch->n >= s->n - before) {
-        batch->n = s->n - before;
+    before = __atomic_fetch_add(&taken[chain], n, __ATOMIC_RELAXED);
+    if (before >= wanted) {
+        return 0;
+    }
+    if (n >= wanted - before) {
+        n = wanted - before;
         __atomic_fetch_add(&n_stopped, 1, __ATOMIC_RELAXED);
     }
+    return n;
 }
 
 /* Returns true if 'n_chains' chains have had all packets that they want. */
@@ -69,6 +79,7 @@ const struct measure_stage_class stream_stop_after = {
     .name = "stop-after",
     .summary = "let the first packets through",
     .arguments = stop_after_arguments,
+    .hidden = true,
     .takes = MEASURE_TAKES_PACKETS,
     .gives = MEASURE_GIVES_PACKETS,
     .partition = MEASURE_PARTITION_ANY,
