@@ -79,6 +79,8 @@ histogram_begin(struct measure_stage *stage,
                        h->is_gap ? MEASURE_COLUMN_NS : MEASURE_COLUMN_GAUGE);
     measure_schema_add(schema, h->is_gap ? "to-ns" : "to",
                        h->is_gap ? MEASURE_COLUMN_NS : MEASURE_COLUMN_GAUGE);
+    /* Its lengths are short enough to be told as they are. */
+    schema->columns[TO].is_end = h->is_gap;
     return NULL;
 }
 

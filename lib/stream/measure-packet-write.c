@@ -113,7 +113,7 @@ measure_packet_write_text(struct measure_text *t,
     packet_fields(slot, &fields);
     measure_text_put_time(t, measure_slot_time_ns(slot));
     measure_key_put_line(t, &group_by, &fields, ports, false);
-    if (has_tcp(slot)) {
+    if (measure_slot_tcp_flags(slot)) {
         measure_text_put(t, " ");
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             measure_text_put_n(t, &flags[i].letter,

@@ -65,6 +65,7 @@ value_text(const struct measure_column *column, uint64_t value,
            char s[TEXT_SIZE])
 {
     struct measure_text t = { NULL, 0, 0 };
+    size_t n = 0;
 
     switch (column->kind) {
     case MEASURE_COLUMN_COUNT:
@@ -80,10 +81,15 @@ value_text(const struct measure_column *column, uint64_t value,
         }
         break;
     case MEASURE_COLUMN_NS:
+        if (column->is_end) {
+            value += value < UINT64_MAX;
+            strcpy(s, "< ");
+            n = strlen(s);
+        }
         if (value < 1000) {
-            snprintf(s, TEXT_SIZE, "%"PRIu64" ns", value);
+            snprintf(s + n, TEXT_SIZE - n, "%"PRIu64" ns", value);
         } else {
-            put_scaled(s, TEXT_SIZE, value, 1000, ns, "");
+            put_scaled(s + n, TEXT_SIZE - n, value, 1000, ns, "");
         }
         break;
     case MEASURE_COLUMN_TIME:
@@ -474,13 +480,14 @@ measure_row_write_table(struct measure_text *t,
 
 /* A line. */
 
-/* Appends a line for a row that is an event. */
+/* Appends a line for a row that is an event, or several if it is too wide. */
 void
 measure_row_write_event(struct measure_text *t,
                         const struct measure_row_style *style,
                         const struct measure_row *row)
 {
     const struct measure_schema *schema = style->schema;
+    size_t line = t->length;    /* Where it begins. */
     const char *separator = " ";
 
     measure_text_put_time(t, row->time_ns);
@@ -498,12 +505,24 @@ measure_row_write_event(struct measure_text *t,
     }
     for (size_t i = 0; i < schema->n; i++) {
         if (measure_row_has_value(schema, row, i)) {
+            const char *name = schema->columns[i].name;
+            bool no_unit = has_no_unit(&schema->columns[i]);
             char s[TEXT_SIZE];
+            size_t width;
 
-            measure_text_put(t, separator);
-            put_head(t, schema->columns[i].name,
-                     has_no_unit(&schema->columns[i]));
             value_text(&schema->columns[i], row->values[i], s);
+            /* With the comma behind it. */
+            width = (strlen(separator) + put_head(NULL, name, no_unit) + 1
+                     + strlen(s) + 1);
+            if (t->length - line + width > MEASURE_TEXT_WIDTH) {
+                measure_text_put_n(t, separator, strlen(separator) - 1);
+                measure_text_put(t, "\n");
+                line = t->length;
+                measure_text_put_spaces(t, INDENT);
+            } else {
+                measure_text_put(t, separator);
+            }
+            put_head(t, name, no_unit);
             measure_text_put(t, " ");
             measure_text_put(t, s);
             separator = ", ";

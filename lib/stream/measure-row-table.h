@@ -9,7 +9,8 @@
 /* Text of rows
  * ============
  *
- * The rows of an interval are a table, an event is a line.
+ * The rows of an interval are a table, an event is a line, or several if it is
+ * too wide.
  *
  * Text is at most MEASURE_TEXT_WIDTH wide, as long as its keys are not wider.
  * It has units: KiB for bytes, K for other counts, us for nanoseconds.  Where

@@ -41,6 +41,8 @@ struct measure_column {
     const char *name;           /* As in JSON: "packets", "rtt-ns". */
     enum measure_column_kind kind;
     uint8_t error_of;           /* Index of a column, for an error. */
+    bool is_end;                /* The last number of a range, of which people
+                                 * are told the one behind it. */
 };
 
 /* The order in which rows come. */
