@@ -470,9 +470,10 @@ static const struct measure_stage_argument arguments[] = {
     { "file", "PATH", "a file to write to, instead of standard output" },
     { "compress", "zstd or none", "records: blocks are compressed" },
     { "heavy", "SHARE or RATE", "json: from when on a key is heavy" },
-    { "threshold", "NUMBER", "alerts: from when on a row is an alert" },
-    { "of", "COLUMN", "alerts: whose number; packets by default, or the "
-      "first" },
+    { "threshold", "NUMBER or RATE",
+      "alerts: from when on a row is an alert" },
+    { "of", "COLUMN", "alerts: whose number; packets by default, bytes for "
+      "bps, or the first" },
     { NULL, NULL, NULL }
 };
 

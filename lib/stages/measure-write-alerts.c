@@ -3,21 +3,27 @@
 
 #include <config.h>
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/measure-number.h"
+#include "tally/measure-config.h"
 #include "stages/measure-write-format.h"
 #include "stream/measure-row-write.h"
 
 #define NS_PER_MS 1000000
 #define NAME_SIZE 64
 
+#define VALID "a number from 1 on, or a rate, as 100Mbps or 1000pps"
+
 struct write_alerts {
     struct measure_write w;
     struct measure_text text;
     char of[NAME_SIZE];
-    uint64_t threshold;
-    bool has_threshold;
+    char *text_threshold;       /* As it was given; NULL before. */
+    uint64_t threshold;         /* Of a rate, in the interval that is over. */
+    bool is_rate;
+    struct measure_threshold rate;
     size_t column;
     int error_column;           /* By how much it may be too low, or -1. */
     uint64_t sequence;          /* Of the last one. */
@@ -30,15 +36,30 @@ cast(struct measure_write *w)
 }
 
 static char *
+set_threshold(struct write_alerts *alerts, const char *value)
+{
+    struct measure_config config;
+
+    if (!measure_integer_parse(value, 1, INT64_MAX, &alerts->threshold)) {
+        measure_config_init(&config);
+        if (!measure_config_set(&config, MEASURE_SETTING_HEAVY_HITTER, value)
+            || config.heavy_hitter.unit == MEASURE_SHARE) {
+            return measure_format("valid is %s", VALID);
+        }
+        alerts->is_rate = true;
+        alerts->rate = config.heavy_hitter;
+    }
+    alerts->text_threshold = measure_format("%s", value);
+    return NULL;
+}
+
+static char *
 alerts_set(struct measure_write *w, const char *name, const char *value)
 {
     struct write_alerts *alerts = cast(w);
 
     if (!strcmp(name, "threshold")) {
-        alerts->has_threshold = measure_integer_parse(value, 1, INT64_MAX,
-                                                      &alerts->threshold);
-        return (alerts->has_threshold ? NULL
-                : measure_format("valid is a number from 1 on"));
+        return set_threshold(alerts, value);
     }
     if (!*value || strlen(value) >= sizeof alerts->of) {
         return measure_format("valid is the name of a column");
@@ -47,18 +68,57 @@ alerts_set(struct measure_write *w, const char *name, const char *value)
     return NULL;
 }
 
+static const char *
+default_column(const struct write_alerts *alerts)
+{
+    return (alerts->is_rate && alerts->rate.unit == MEASURE_BITS_PER_SECOND
+            ? "bytes" : "packets");
+}
+
+/* Returns what is wrong with a rate of 'column', -1 for one that is not there;
+ * or NULL. */
+static char *
+check_rate(const struct write_alerts *alerts, int column)
+{
+    const struct measure_schema *input = alerts->w.input;
+
+    if (input->order == MEASURE_ORDER_TIME) {
+        return measure_format("threshold=%s: a rate is one in an interval, "
+                              "and the rows of %s come when they happen: "
+                              "valid is a number from 1 on",
+                              alerts->text_threshold, input->of);
+    }
+    if (column < 0) {
+        return measure_format("threshold=%s: %s has no column %s",
+                              alerts->text_threshold, input->of,
+                              default_column(alerts));
+    }
+    if (input->columns[column].kind != MEASURE_COLUMN_COUNT) {
+        return measure_format("of=%s: a rate is of a column that adds up over "
+                              "packets", alerts->of);
+    }
+    return NULL;
+}
+
 static char *
 alerts_begin(struct measure_write *w)
 {
     struct write_alerts *alerts = cast(w);
-    int column = measure_schema_find(w->input,
-                                     *alerts->of ? alerts->of : "packets");
+    int column = measure_schema_find(w->input, (*alerts->of ? alerts->of
+                                                : default_column(alerts)));
 
-    if (!alerts->has_threshold) {
-        return measure_format("alerts: needs threshold=, a number from 1 on");
+    if (!alerts->text_threshold) {
+        return measure_format("alerts: needs threshold=, %s", VALID);
     }
     if (column < 0 && *alerts->of) {
         return measure_schema_unknown(w->input, "of", alerts->of);
+    }
+    if (alerts->is_rate) {
+        char *error = check_rate(alerts, column);
+
+        if (error) {
+            return error;
+        }
     }
     alerts->column = column < 0 ? 0 : column;
     alerts->error_column = measure_schema_find_error(w->input,
@@ -153,12 +213,30 @@ put_alert(struct write_alerts *alerts, const struct measure_row *row,
         put_member(t, "value-error-max", error);
     }
     put_member(t, "threshold", alerts->threshold);
-    rule = measure_format("%s of %s at or above threshold=%llu", unit,
-                          schema->of, (unsigned long long) alerts->threshold);
+    rule = measure_format("%s of %s at or above threshold=%s", unit,
+                          schema->of, alerts->text_threshold);
     measure_text_put(t, ",\"rule\":");
     measure_text_put_json(t, rule);
     free(rule);
     measure_text_put(t, "}\n");
+}
+
+/* Sets 'threshold' to what the rate makes in 'interval'. */
+static void
+set_least(struct write_alerts *alerts,
+          const struct measure_write_interval *interval)
+{
+    /* At least the resolution of the clock, as measure_is_heavy(). */
+    double seconds = measure_max(interval->end_ns - interval->start_ns,
+                                 NS_PER_MS) / 1e9;
+    double least = alerts->rate.value * seconds;
+
+    if (alerts->rate.unit == MEASURE_BITS_PER_SECOND) {
+        least /= 8;
+    }
+    /* Not one more because of rounding. */
+    least = ceil(least * (1 - 1e-12));
+    alerts->threshold = least < 0x1p63 ? measure_max(least, 1) : INT64_MAX;
 }
 
 static void
@@ -167,6 +245,14 @@ alerts_rows(struct measure_write *w, const struct measure_row *const *rows,
 {
     struct write_alerts *alerts = cast(w);
 
+    if (alerts->is_rate) {
+        if (!interval->start_ns) {
+            /* There is no memory for them until the interval ends. */
+            measure_counter_add(&w->stage->lost, n);
+            return;
+        }
+        set_least(alerts, interval);
+    }
     for (size_t i = 0; i < n; i++) {
         if (is_alert(alerts, rows[i])) {
             put_alert(alerts, rows[i], interval);
@@ -180,6 +266,7 @@ static void
 alerts_destroy(struct measure_write *w)
 {
     measure_text_destroy(&cast(w)->text);
+    free(cast(w)->text_threshold);
 }
 
 static const char *const arguments[] = { "threshold", "of", NULL };

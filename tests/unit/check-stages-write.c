@@ -449,6 +449,73 @@ START_TEST(events_do_not_wait)
 }
 END_TEST
 
+/* A line of an event that is too wide goes on below. */
+START_TEST(wide_events_are_several_lines)
+{
+    static const char *const names[] = {
+        "burst-bytes", "burst-packets", "rank", "bytes", "bytes-error-max",
+        "packets",
+    };
+    struct measure_fields fields = make_fields(MEASURE_NARROW, 1);
+    uint64_t values[] = { 1000, 2000, 3, 4, 5, 6 };
+    struct measure_stage *stage;
+
+    begin("flow");
+    input.order = MEASURE_ORDER_TIME;
+    input.n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        measure_schema_add(&input, names[i], MEASURE_COLUMN_GAUGE);
+    }
+    stage = open_write("text", &input);
+    give_row(stage, &fields, 0, START + 1000, values, 6);
+    values[0] = 1;
+    give_row(stage, &fields, 0, START + 2000, values, 2);
+    check_stage_interval(stage, START, START + SECOND, true);
+    check_stage_close(stage);
+    check_written(
+        "2023-11-14 (UTC)\n"
+        "22:13:20.000001 10.0.0.0:1025 > 192.168.0.0:443 tcp: burst bytes "
+        "1000 B, burst packets 2000, rank 3,\n"
+        "    bytes 4 B, bytes error max 5 B, packets 6\n"
+        "22:13:20.000002 10.0.0.0:1025 > 192.168.0.0:443 tcp: burst bytes "
+        "1 B, burst packets 2000\n");
+}
+END_TEST
+
+/* The end of a range is the beginning of the next one, and not a number that is
+ * rounded like it. */
+START_TEST(ranges_do_not_touch)
+{
+    static const uint64_t values[][3] = {
+        { 5, 0, 0 }, { 7, 1024, 2047 }, { 9, 2048, 4095 },
+        { 1, UINT64_C(1) << 63, UINT64_MAX },
+    };
+    struct measure_stage *stage;
+
+    begin(NULL);
+    input.order = MEASURE_ORDER_KEPT;
+    input.n = 0;
+    measure_schema_add(&input, "rows", MEASURE_COLUMN_COUNT);
+    measure_schema_add(&input, "from-ns", MEASURE_COLUMN_NS);
+    measure_schema_add(&input, "to-ns", MEASURE_COLUMN_NS);
+    input.columns[2].is_end = true;
+    stage = open_write("text", &input);
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        give_row(stage, NULL, 0, START, values[i], 3);
+    }
+    check_stage_interval(stage, START, START + SECOND, true);
+    check_stage_close(stage);
+    check_written("2023-11-14T22:13:20.000Z to 2023-11-14T22:13:21.000Z: "
+                  "4 rows\n"
+                  "rows          from               to\n"
+                  "   5          0 ns           < 1 ns\n"
+                  "   7       1.02 us        < 2.05 us\n"
+                  "   9       2.05 us        < 4.10 us\n"
+                  "   1  9223372037 s  < 18446744074 s\n"
+                  "\n");
+}
+END_TEST
+
 /* Packets. */
 
 static const struct {
@@ -461,7 +528,8 @@ static const struct {
       "22:13:20.000002 [2001:db8::]:1026 > [2001:db8:1::]:53 udp length 90 "
       "tunnel 8 port p1\n"
       "22:13:20.000003 10.0.0.0 > 192.168.0.0 icmp length 98\n"
-      "22:13:20.000004 10.0.0.0 > 192.168.0.0 protocol 89 length 64\n" },
+      "22:13:20.000004 10.0.0.0 > 192.168.0.0 protocol 89 length 64\n"
+      "22:13:20.000005 10.0.0.0:1024 > 192.168.0.1:443 tcp length 60\n" },
     { "json", "{\"time-ns\":1700000000000001000,\"source\":\"10.0.0.0\","
       "\"destination\":\"192.168.0.0\",\"protocol\":6,\"source-port\":1025,"
       "\"destination-port\":443,\"vlan\":5,\"length\":66,\"tcp-flags\":18,"
@@ -474,14 +542,19 @@ static const struct {
       "\"destination-port\":0,\"length\":98}\n"
       "{\"time-ns\":1700000000000004000,\"source\":\"10.0.0.0\","
       "\"destination\":\"192.168.0.0\",\"protocol\":89,\"source-port\":0,"
-      "\"destination-port\":0,\"length\":64}\n" },
+      "\"destination-port\":0,\"length\":64}\n"
+      "{\"time-ns\":1700000000000005000,\"source\":\"10.0.0.0\","
+      "\"destination\":\"192.168.0.1\",\"protocol\":6,\"source-port\":1024,"
+      "\"destination-port\":443,\"length\":60,\"tcp-flags\":0,"
+      "\"sequence\":9}\n" },
     { "csv", "time-ns,source,destination,protocol,source-port,"
       "destination-port,vlan,tunnel,port,length,tcp-flags,sequence\r\n"
       "1700000000000001000,10.0.0.0,192.168.0.0,6,1025,443,5,,,66,18,"
       "4000000000\r\n"
       "1700000000000002000,2001:db8::,2001:db8:1::,17,1026,53,,8,p1,90,,\r\n"
       "1700000000000003000,10.0.0.0,192.168.0.0,1,0,0,,,,98,,\r\n"
-      "1700000000000004000,10.0.0.0,192.168.0.0,89,0,0,,,,64,,\r\n" },
+      "1700000000000004000,10.0.0.0,192.168.0.0,89,0,0,,,,64,,\r\n"
+      "1700000000000005000,10.0.0.0,192.168.0.1,6,1024,443,,,,60,0,9\r\n" },
 };
 
 START_TEST(packets_are_lines)
@@ -512,6 +585,13 @@ START_TEST(packets_are_lines)
     p.time_ns = START + 4000;
     p.length = 64;
     p.fields.protocol = 89;
+    check_packets_add(&packets, &p);
+    /* No flag is set: of malformed packets, or a scan. */
+    p = (struct check_packet) { .fields = make_fields(MEASURE_NARROW, 4),
+                                .time_ns = START + 5000, .length = 60,
+                                .sequence = 9 };
+    p.fields.protocol = 6;
+    p.fields.destination_port = 443;
     check_packets_add(&packets, &p);
 
     stage = open_write(packet_cases[_i].format, NULL);
@@ -563,6 +643,83 @@ START_TEST(alerts_are_of_large_rows)
         "\"unit\":\"bytes\",\"value\":2000,\"exact\":true,"
         "\"threshold\":1000,"
         "\"rule\":\"bytes of count at or above threshold=1000\"}\n");
+}
+END_TEST
+
+/* A rate is as much as it makes in the interval. */
+START_TEST(alerts_have_rates)
+{
+    static const struct {
+        const char *arguments;
+        const char *unit;
+        unsigned int threshold;     /* In half a second. */
+        const char *rule;
+    } cases[] = {
+        { "threshold=80kbps", "bytes", 5000, "80kbps" },
+        { "threshold=0.05Mbps", "bytes", 3125, "0.05Mbps" },
+        { "threshold=15bps", "bytes", 1, "15bps" },
+        { "threshold=5kpps", "packets", 2500, "5kpps" },
+        { "threshold=80kbps of=bytes", "bytes", 5000, "80kbps" },
+        { "of=packets threshold=9pps", "packets", 5, "9pps" },
+    };
+    struct measure_fields a = make_fields(MEASURE_NARROW, 1);
+    struct measure_fields b = make_fields(MEASURE_NARROW, 2);
+    bool bytes = !strcmp(cases[_i].unit, "bytes");
+    struct measure_stage *stage;
+    char *arguments, *expected;
+
+    begin("source-port");
+    arguments = measure_format("alerts %s", cases[_i].arguments);
+    stage = open_write(arguments, &input);
+    give_counts(stage, &a, bytes ? 1 : cases[_i].threshold,
+                bytes ? cases[_i].threshold : 1);
+    give_counts(stage, &b, bytes ? 1000000 : cases[_i].threshold - 1,
+                bytes ? cases[_i].threshold - 1 : 1000000);
+    check_stage_interval(stage, START, START + SECOND / 2, true);
+    check_stage_close(stage);
+    expected = measure_format(
+        "{\"sequence\":1,\"task\":\"count\",\"interval\":1,"
+        "\"time-ms\":1700000001000,\"key\":{\"source-port\":1025},"
+        "\"unit\":\"%s\",\"value\":%u,\"exact\":true,\"threshold\":%u,"
+        "\"rule\":\"%s of count at or above threshold=%s\"}\n",
+        cases[_i].unit, cases[_i].threshold, cases[_i].threshold,
+        cases[_i].unit, cases[_i].rule);
+    check_written(expected);
+    free(expected);
+    free(arguments);
+}
+END_TEST
+
+/* Rows that must go before their interval has ended have no rate: it is said
+ * how many they are. */
+START_TEST(rates_without_memory_are_told)
+{
+    struct measure_stage *stage;
+    uint64_t lost;
+
+    begin("source-port");
+    budget.limit = MEASURE_MIB / 16;
+    stage = open_write("alerts threshold=1bps", &input);
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct measure_fields fields = make_fields(MEASURE_NARROW, i);
+
+        give_counts(stage, &fields, 1, 64);
+    }
+    check_stage_interval(stage, START, START + SECOND, true);
+    lost = stage->lost;
+    check_stage_close(stage);
+    budget.limit = 0;
+    ck_assert_uint_gt(lost, 0);
+    {
+        char *text = written();
+        uint64_t n_lines = 0;
+
+        for (const char *s = text; (s = strchr(s, '\n')) != NULL; s++) {
+            n_lines++;
+        }
+        ck_assert_uint_eq(n_lines + lost, 5000);
+        free(text);
+    }
 }
 END_TEST
 
@@ -664,6 +821,12 @@ START_TEST(a_file_that_cannot_be_opened_is_told)
 }
 END_TEST
 
+static const char *const no_thresholds[] = {
+    "write alerts threshold=0", "write alerts threshold=1%",
+    "write alerts threshold=Mbps", "write alerts threshold=0pps",
+    "write alerts threshold=-1", "write alerts threshold=",
+};
+
 START_TEST(what_is_wrong_is_refused)
 {
     begin("flow");
@@ -683,9 +846,17 @@ START_TEST(what_is_wrong_is_refused)
                       "valid is what measure-heavy-hitter takes, as 1%, "
                       "10Mbps or 1000pps");
     check_stage_error("write alerts", &input, &measure_stage_write,
-                      "alerts: needs threshold=, a number from 1 on");
-    check_stage_error("write alerts threshold=0", &input,
-                      &measure_stage_write, "valid is a number from 1 on");
+                      "alerts: needs threshold=, a number from 1 on, or a "
+                      "rate, as 100Mbps or 1000pps");
+    for (size_t i = 0; i < ARRAY_SIZE(no_thresholds); i++) {
+        check_stage_error(no_thresholds[i], &input, &measure_stage_write,
+                          "valid is a number from 1 on, or a rate, as 100Mbps "
+                          "or 1000pps");
+    }
+    check_stage_error("write alerts threshold=1Mbps of=packets-error-max",
+                      &input, &measure_stage_write,
+                      "of=packets-error-max: a rate is of a column that adds "
+                      "up over packets");
     check_stage_error("write alerts threshold=1 of=x", &input,
                       &measure_stage_write,
                       "of=x: count has no such column; valid is packets, "
@@ -695,6 +866,17 @@ START_TEST(what_is_wrong_is_refused)
     check_stage_error("write alerts threshold=1", NULL, &measure_stage_write,
                       "alerts: takes rows, as of \"count\", and is given "
                       "packets");
+    input.order = MEASURE_ORDER_TIME;
+    check_stage_error("write alerts threshold=1Mbps", &input,
+                      &measure_stage_write,
+                      "threshold=1Mbps: a rate is one in an interval, and the "
+                      "rows of count come when they happen: valid is a number "
+                      "from 1 on");
+    input.order = MEASURE_ORDER_ANY;
+    input.n = 1;
+    check_stage_error("write alerts threshold=1Mbps", &input,
+                      &measure_stage_write,
+                      "threshold=1Mbps: count has no column bytes");
 }
 END_TEST
 
@@ -713,9 +895,13 @@ main(void)
     tcase_add_test(tests, rows_of_a_key_are_one);
     tcase_add_test(tests, kept_order_is_kept);
     tcase_add_loop_test(tests, events_do_not_wait, 0, ARRAY_SIZE(events));
+    tcase_add_test(tests, wide_events_are_several_lines);
+    tcase_add_test(tests, ranges_do_not_touch);
     tcase_add_loop_test(tests, packets_are_lines, 0,
                         ARRAY_SIZE(packet_cases));
     tcase_add_test(tests, alerts_are_of_large_rows);
+    tcase_add_loop_test(tests, alerts_have_rates, 0, 6);
+    tcase_add_test(tests, rates_without_memory_are_told);
     tcase_add_loop_test(tests, lines_are_sound, 0, ARRAY_SIZE(groups));
     tcase_add_test(tests, a_full_disk_is_told);
     tcase_add_test(tests, a_file_that_cannot_be_opened_is_told);
