@@ -34,7 +34,7 @@ measure_readers_update(const struct monitor_stream *stream,
 
     LIST_FOR_EACH (reader, node, &stream->readers) {
         LIST_FOR_EACH (ring, node, &reader->rings) {
-            n += ring->thread == thread;
+            n += ring->attached && ring->thread == thread;
         }
     }
     if (n) {
@@ -45,7 +45,7 @@ measure_readers_update(const struct monitor_stream *stream,
         new->n = 0;
         LIST_FOR_EACH (reader, node, &stream->readers) {
             LIST_FOR_EACH (ring, node, &reader->rings) {
-                if (ring->thread == thread) {
+                if (ring->attached && ring->thread == thread) {
                     new->producers[new->n++] = &ring->producer;
                 }
             }
@@ -91,15 +91,24 @@ measure_readers_configure(struct monitor_stream *stream,
     return changed;
 }
 
-/* Has 'thread' stream to 'ring' of 'reader'. */
+/* Gives 'reader' the 'ring' for 'thread', which does not write to it yet. */
 void
-measure_readers_attach(const struct monitor_stream *stream,
-                       struct measure_thread *thread,
-                       struct stream_reader *reader, struct stream_ring *ring)
+measure_readers_add(struct stream_reader *reader,
+                    struct measure_thread *thread, struct stream_ring *ring)
 {
     ring->thread = thread;
     ovs_list_push_back(&reader->rings, &ring->node);
-    measure_readers_update(stream, thread);
+}
+
+/* Has the thread of 'ring' stream to it, unless that is gone. */
+void
+measure_readers_attach(const struct monitor_stream *stream,
+                       struct stream_ring *ring)
+{
+    ring->attached = true;
+    if (ring->thread) {
+        measure_readers_update(stream, ring->thread);
+    }
 }
 
 /* Has nobody write to 'ring' when a grace period has passed. */

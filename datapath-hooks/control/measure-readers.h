@@ -15,9 +15,8 @@
 /* Readers of a stream
  * ===================
  *
- * A reader has a ring for each packet thread of the monitor.  A ring belongs
- * to its thread from measure_readers_attach() on until
- * measure_readers_detach(), or until the merge thread says that the thread is
+ * A reader has a ring for each packet thread of the monitor.  The thread writes
+ * to it from measure_readers_attach() on until measure_readers_detach(), or until the merge thread says that the thread is
  * gone (measure_readers_thread_gone()).  When a grace period has passed after
  * that no packet thread writes to it.
  *
@@ -47,7 +46,9 @@ struct stream_ring {
     uint32_t id;
     unsigned int core_id;
     int numa_id;
-    bool told;                      /* The reader has got it. */
+    bool attached;                  /* 'thread' writes to it. */
+    bool told;                      /* The reader has got it... */
+    bool mapped;                    /* ...and has answered. */
     bool ended;                     /* Nothing follows. */
 };
 
@@ -80,8 +81,9 @@ bool measure_readers_configure(struct monitor_stream *,
                                const struct measure_port_names *);
 void measure_readers_update(const struct monitor_stream *,
                             struct measure_thread *);
+void measure_readers_add(struct stream_reader *, struct measure_thread *,
+                         struct stream_ring *);
 void measure_readers_attach(const struct monitor_stream *,
-                            struct measure_thread *, struct stream_reader *,
                             struct stream_ring *);
 void measure_readers_detach(const struct monitor_stream *,
                             struct stream_ring *);

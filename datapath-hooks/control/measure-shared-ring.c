@@ -23,16 +23,16 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* Makes a file in memory of 'size' bytes and maps it to '*memory'.  Returns
- * its descriptor, or a negative errno value. */
+/* Makes a file in memory of 'size' bytes, which stays that large, and maps it
+ * to '*memory'.  Returns its descriptor, or a negative errno value. */
 static int
 create_file(const char *name, unsigned int flags, size_t size, int numa_id,
             void **memory)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
-    int error;
+    int error = 0;
 
     if (fd < 0) {
         return -errno;
@@ -40,6 +40,12 @@ create_file(const char *name, unsigned int flags, size_t size, int numa_id,
     *memory = measure_memory_map_file(fd, size, numa_id);
     if (!*memory) {
         error = errno;
+    } else if (fcntl(fd, F_ADD_SEALS, SIZE_SEALS)) {
+        error = errno;
+        measure_memory_unmap_file(*memory, size);
+        *memory = NULL;
+    }
+    if (error) {
         close(fd);
         return -error;
     }
@@ -56,17 +62,26 @@ open_read_only(int fd)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* Seals 'fd' so that what has not been mapped to write until now never will be,
+ * and that its pages stay, as far as the kernel can do that.  Returns 0 if
+ * successful, otherwise an errno value. */
+static int
+seal_contents(int fd)
+{
+    if (!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)) {
+        return 0;
+    }
+    return (errno == EINVAL && !fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL)
+            ? 0 : errno);
+}
+
 /* Makes the descriptor of the ring, 'fd', one that a reader may have.  Returns
  * 0 if successful, otherwise an errno value.  'fd' is closed. */
 static int
 seal_ring(struct measure_shared_ring *r, int fd)
 {
-    int error = 0;
-
-    if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_FUTURE_WRITE)
-        && fcntl(fd, F_ADD_SEALS, SEALS)) {
-        error = errno;
-    } else if (fchmod(fd, 0400) || (r->fd = open_read_only(fd)) < 0) {
+    int error = seal_contents(fd);
+    if (!error && (fchmod(fd, 0400) || (r->fd = open_read_only(fd)) < 0)) {
         error = errno;
     }
     close(fd);
@@ -106,8 +121,6 @@ measure_shared_ring_create(struct measure_shared_ring *r, uint64_t n_slots,
         r->cursor = cursor;
         if (r->cursor_fd < 0) {
             error = -r->cursor_fd;
-        } else if (fcntl(r->cursor_fd, F_ADD_SEALS, SEALS)) {
-            error = errno;
         }
     }
     if (error) {
@@ -118,24 +131,44 @@ measure_shared_ring_create(struct measure_shared_ring *r, uint64_t n_slots,
     return 0;
 }
 
-/* Closes the descriptors of 'r', when the reader has got them. */
+static void
+close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+/* Has the page of the cursor stay for good, when the reader has mapped it.
+ * Returns 0 if successful, otherwise an errno value: then no packet thread may
+ * use the ring. */
+int
+measure_shared_ring_seal_cursor(struct measure_shared_ring *r)
+{
+    int error = seal_contents(r->cursor_fd);
+
+    if (!error) {
+        /* The reader may have taken it away before. */
+        error = posix_fallocate(r->cursor_fd, 0, CURSOR_SIZE);
+    }
+    close_fd(&r->cursor_fd);
+    return error;
+}
+
+/* Closes the descriptor of the ring, when the reader has got it. */
 void
 measure_shared_ring_close(struct measure_shared_ring *r)
 {
-    if (r->fd >= 0) {
-        close(r->fd);
-    }
-    if (r->cursor_fd >= 0) {
-        close(r->cursor_fd);
-    }
-    r->fd = r->cursor_fd = -1;
+    close_fd(&r->fd);
 }
 
 /* Lets go of the memory of 'r'.  The reader keeps what it has mapped. */
 void
 measure_shared_ring_destroy(struct measure_shared_ring *r)
 {
-    measure_shared_ring_close(r);
+    close_fd(&r->fd);
+    close_fd(&r->cursor_fd);
     measure_memory_unmap_file(r->memory, r->size);
     measure_memory_unmap_file(r->cursor, CURSOR_SIZE);
     r->memory = NULL;

@@ -28,7 +28,7 @@ VLOG_DEFINE_THIS_MODULE(measure_stream);
 
 #define CLOCK_MS 100                /* How often packet threads get it. */
 #define CALIBRATION_NS 5000000      /* Before it is good enough. */
-#define SUBSCRIBE_MS 10000          /* A reader has so long to subscribe. */
+#define ANSWER_MS 10000             /* A reader has so long to answer. */
 #define ACCEPT_MS 1000              /* Rest after accept() has failed. */
 
 /* Who has connected to the socket of a bridge. */
@@ -39,9 +39,11 @@ struct connection {
     bool subscribed;                /* 'reader' is in the monitor. */
     bool ready;                     /* It has been told all that there was. */
     bool blocked;                   /* Its socket has no room. */
-    long long int deadline;         /* To subscribe. */
+    long long int deadline;         /* To answer; see must_answer(). */
     struct stream_reader reader;
     uint32_t next_id;               /* Of a ring. */
+    uint32_t n_told;                /* Rings... */
+    uint32_t n_mapped;              /* ...and answers. */
     char *ports[MEASURE_MAX_PORT + 1];      /* As it was told; or NULL. */
 };
 
@@ -249,6 +251,8 @@ send_ring(struct connection *c, struct stream_ring *ring)
     }
     measure_shared_ring_close(&ring->shared);
     ring->told = true;
+    c->n_told++;
+    c->deadline = now_ms() + ANSWER_MS;
     return true;
 }
 
@@ -321,6 +325,14 @@ send_ready(struct connection *c)
     return c->ready;
 }
 
+/* Ends 'c', which is destroyed when its rings have ended. */
+static void
+hang_up(struct connection *c)
+{
+    close(c->fd);
+    c->fd = -1;
+}
+
 /* Rings. */
 
 /* A ring that a thread lacks. */
@@ -387,8 +399,14 @@ refuse_memory(struct connection *c, int error)
     send_error(c, ENOMEM, "no memory for a ring of %"PRIu64" slots: %s; fewer "
                "slots or readers take less", c->reader.n_slots,
                ovs_strerror(error));
-    close(c->fd);
-    c->fd = -1;
+    hang_up(c);
+}
+
+static void
+init_producer(const struct connection *c, struct stream_ring *ring)
+{
+    measure_producer_init(&ring->producer, ring->shared.memory,
+                          ring->shared.cursor, c->reader.wants_headers);
 }
 
 /* Makes the rings that the readers of 'l' lack. */
@@ -405,7 +423,7 @@ make_rings(struct listener *l)
     LIST_FOR_EACH_POP (lack, node, &lacks) {
         struct connection *c = lack->connection;
         struct stream_ring *ring = lack->ring;
-        bool attached = false;
+        bool added = false;
         int error;
 
         /* It takes long, and must not hold up grace periods. */
@@ -417,19 +435,15 @@ make_rings(struct listener *l)
         ovsrcu_quiesce_end();
 
         if (!error) {
-            measure_producer_init(&ring->producer, ring->shared.memory,
-                                  ring->shared.cursor,
-                                  c->reader.wants_headers);
+            init_producer(c, ring);
             ring->id = c->next_id++;
             ovs_mutex_lock(&measure_mutex);
             if (still_lacks(l, lack)) {
-                measure_readers_attach(&l->monitor->stream,
-                                       &lack->thread->thread, &c->reader,
-                                       ring);
-                attached = true;
+                measure_readers_add(&c->reader, &lack->thread->thread, ring);
+                added = true;
             }
             ovs_mutex_unlock(&measure_mutex);
-            if (!attached) {
+            if (!added) {
                 destroy_ring(ring);
             }
         } else {
@@ -542,7 +556,7 @@ accept_connection(struct listener *l, int fd)
     c->listener = l;
     c->fd = fd;
     c->next_id = 1;
-    c->deadline = now_ms() + SUBSCRIBE_MS;
+    c->deadline = now_ms() + ANSWER_MS;
     ovs_list_init(&c->reader.rings);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size)) {
         cred.uid = -1;
@@ -645,17 +659,78 @@ subscribe(struct connection *c, const struct measure_stream_subscribe *m,
                      (int) reader->pid, reader->n_slots);
         return;
     }
-    close(c->fd);
-    c->fd = -1;
+    hang_up(c);
 }
 
-/* Receives what the reader has sent.  After SUBSCRIBE nothing is expected. */
+/* Returns the ring of 'c' that it was told as 'id', or NULL. */
+static struct stream_ring *
+find_told_ring(const struct connection *c, uint32_t id)
+{
+    struct stream_ring *ring;
+
+    LIST_FOR_EACH (ring, node, &c->reader.rings) {
+        if (ring->told && ring->id == id) {
+            return ring;
+        }
+    }
+    return NULL;
+}
+
+/* Handles 'm' of a reader that has subscribed: it can only be MAPPED, once for
+ * each ring that it was told, also for one that has ended meanwhile. */
+static void
+take_answer(struct connection *c, const struct measure_stream_mapped *m,
+            size_t length)
+{
+    struct monitor *monitor = c->listener->monitor;
+    struct stream_ring *ring;
+    int error;
+
+    ring = (length == sizeof *m && m->head.length == length
+            && m->head.type == MEASURE_STREAM_MAPPED
+            ? find_told_ring(c, m->id) : NULL);
+    if (length != sizeof *m || m->head.length != length
+        || m->head.type != MEASURE_STREAM_MAPPED || c->n_mapped >= c->n_told
+        || m->id >= c->next_id || (ring && ring->mapped)) {
+        send_error(c, EINVAL, "a message of %"PRIuSIZE" bytes is not expected:"
+                   " valid is MAPPED, once for each RING", length);
+        hang_up(c);
+        return;
+    }
+    c->n_mapped++;
+    c->deadline = now_ms() + ANSWER_MS;
+    if (!ring) {
+        return;
+    }
+    ring->mapped = true;
+    error = measure_shared_ring_seal_cursor(&ring->shared);
+    if (error) {
+        send_error(c, EINVAL, "the cursor of ring %"PRIu32" cannot be sealed: "
+                   "%s", ring->id, ovs_strerror(error));
+        hang_up(c);
+    } else if (!ring->ended) {
+        init_producer(c, ring);
+        ovs_mutex_lock(&measure_mutex);
+        measure_readers_attach(&monitor->stream, ring);
+        ovs_mutex_unlock(&measure_mutex);
+    }
+}
+
+/* Returns true if it is the reader's turn to say something. */
+static bool
+must_answer(const struct connection *c)
+{
+    return !c->subscribed || c->n_mapped < c->n_told;
+}
+
+/* Receives what the reader has sent. */
 static void
 receive(struct connection *c)
 {
     while (c->fd >= 0) {
         union {
             struct measure_stream_subscribe subscribe;
+            struct measure_stream_mapped mapped;
             char bytes[MEASURE_STREAM_MAX_MESSAGE + 1];
         } message;
         ssize_t n = recv(c->fd, &message, sizeof message, MSG_DONTWAIT);
@@ -665,17 +740,17 @@ receive(struct connection *c)
         } else if (n < 0 && errno == EAGAIN) {
             break;
         } else if (n <= 0) {
-            close(c->fd);
-            c->fd = -1;
+            hang_up(c);
         } else if (!c->subscribed) {
             subscribe(c, &message.subscribe, n);
+        } else {
+            take_answer(c, &message.mapped, n);
         }
     }
-    if (c->fd >= 0 && !c->subscribed && now_ms() >= c->deadline) {
-        send_error(c, ETIMEDOUT, "no SUBSCRIBE within %d s",
-                   SUBSCRIBE_MS / 1000);
-        close(c->fd);
-        c->fd = -1;
+    if (c->fd >= 0 && must_answer(c) && now_ms() >= c->deadline) {
+        send_error(c, ETIMEDOUT, "no %s within %d s",
+                   c->subscribed ? "MAPPED" : "SUBSCRIBE", ANSWER_MS / 1000);
+        hang_up(c);
     }
 }
 
@@ -699,7 +774,7 @@ tell(struct connection *c)
             remove_ring(c, ring);
         }
     }
-    if (send_ports(c) && !c->ready) {
+    if (send_ports(c) && !c->ready && !must_answer(c)) {
         send_ready(c);
     }
 }
@@ -885,7 +960,7 @@ wait_for_listener(const struct listener *l)
     }
     LIST_FOR_EACH (c, node, &l->connections) {
         poll_fd_wait(c->fd, c->blocked ? POLLIN | POLLOUT : POLLIN);
-        if (!c->subscribed) {
+        if (must_answer(c)) {
             poll_timer_wait(MAX(c->deadline - now_ms(), 0));
         }
         clock |= c->subscribed;

@@ -17,7 +17,7 @@ import socket
 import struct
 import sys
 
-HELLO, SUBSCRIBE, RING, PORT, READY, RING_END, ERROR = range(1, 8)
+HELLO, SUBSCRIBE, RING, PORT, READY, RING_END, ERROR, MAPPED = range(1, 9)
 MAGIC = int.from_bytes(b"ovs-strm", sys.byteorder)
 RING_MAGIC = int.from_bytes(b"ovs-ring", sys.byteorder)
 NARROW, WIDE, MARK, FILL = range(4)
@@ -99,6 +99,7 @@ def receive(connection, rings, ports):
         id_, core = struct.unpack_from("=II", m, 8)
         rings[id_] = Ring(core, *struct.unpack_from("=QQ", m, 24),
                           array.array("i", control[0][2]))
+        connection.send(struct.pack("=IIII", MAPPED, 16, id_, 0))
     elif kind == PORT:
         ports[struct.unpack_from("=I", m, 8)[0]] = m[16:].rstrip(b"\0").decode()
     elif kind == RING_END:

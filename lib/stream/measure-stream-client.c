@@ -546,6 +546,9 @@ handle(struct measure_stream_client *c, struct measure_stream_message *m)
     }
     if (m->head.type == MEASURE_STREAM_RING && c->state >= STATE_SUBSCRIBED) {
         error = add_ring(c, &m->ring, m->fds);
+        if (!error) {
+            error = measure_stream_mapped(c->fd, m->ring.id);
+        }
         if (error) {
             lose(c, error, false);
         }

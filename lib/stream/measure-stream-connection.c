@@ -140,6 +140,24 @@ measure_stream_subscribe(int fd, const char *name, uint64_t n_slots,
     return NULL;
 }
 
+/* Says that ring 'id' is mapped.  If the switch has hung up, what it said before
+ * that is still to be received.  Returns NULL or what went wrong. */
+char *
+measure_stream_mapped(int fd, uint32_t id)
+{
+    struct measure_stream_mapped message = {
+        .head = { MEASURE_STREAM_MAPPED, sizeof message },
+        .id = id,
+    };
+
+    if (send(fd, &message, sizeof message, MSG_NOSIGNAL)
+        != (ssize_t) sizeof message
+        && errno != EPIPE && errno != ECONNRESET) {
+        return measure_format("cannot answer: %s", strerror(errno));
+    }
+    return NULL;
+}
+
 /* Returns NULL or what is wrong with string 'name' of 'size' bytes. */
 static char *
 check_string(const char *what, const char *s, size_t size)
@@ -182,7 +200,7 @@ check_message(const struct measure_stream_message *m, size_t size,
         expected = sizeof m->error;
         break;
     default:
-        /* Of a later version of the switch, or SUBSCRIBE. */
+        /* Of a later version of the switch, or of a reader. */
         return NULL;
     }
     if (size != expected) {

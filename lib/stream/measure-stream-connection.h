@@ -49,6 +49,7 @@ char *measure_stream_bridges(const char *run_directory);
 int measure_stream_connect(const char *path);
 char *measure_stream_subscribe(int fd, const char *name, uint64_t n_slots,
                                uint32_t flags);
+char *measure_stream_mapped(int fd, uint32_t id);
 enum measure_stream_received
 measure_stream_receive(int fd, struct measure_stream_message *, char **error);
 

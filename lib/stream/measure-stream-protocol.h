@@ -21,6 +21,7 @@
  *                    <------------    SUBSCRIBE
  *     RING           ------------>    for each packet thread, with two file
  *     ...                             descriptors
+ *                    <------------    MAPPED for each RING
  *     PORT           ------------>    for each port that has a number
  *     ...
  *     READY          ------------>
@@ -34,9 +35,15 @@
  * File descriptors of RING.  The first is the ring (measure-ring.h), 'size'
  * bytes that the reader maps read-only; more it cannot.  The second is the
  * page with the reader's cursor (struct measure_cursor), which the reader maps
- * to read and write.  Neither can be made smaller or larger.  Packets that the
- * thread counts from RING on are in the ring, or counted as filtered or
- * dropped: packets received after READY was sent are in it for all threads.
+ * to read and write.  Neither can be made smaller or larger.
+ *
+ * MAPPED says that both are mapped.  From then on nobody can map the cursor to
+ * write, or take its page away (F_SEAL_FUTURE_WRITE), and only then the thread
+ * begins to write to the ring: packets that it counts are in the ring, or
+ * counted as filtered or dropped.  READY follows when all rings have been
+ * MAPPED: packets received after READY was sent are in a ring for all threads.
+ * A reader that does not say MAPPED, or leaves what it is sent in its socket,
+ * for some seconds is hung up on.
  *
  * RING_END says that a thread has ended, after its last mark (with 'end') has
  * been written: what is in the ring can still be read.  If there was no room
@@ -63,7 +70,8 @@ enum measure_stream_type {
     MEASURE_STREAM_PORT,
     MEASURE_STREAM_READY,
     MEASURE_STREAM_RING_END,
-    MEASURE_STREAM_ERROR
+    MEASURE_STREAM_ERROR,
+    MEASURE_STREAM_MAPPED
 };
 
 /* Begins each message, and is all of READY. */
@@ -119,14 +127,22 @@ struct measure_stream_ring_end {
     uint32_t unused;
 };
 
+/* From the reader, once for each RING, also if RING_END has come. */
+struct measure_stream_mapped {
+    struct measure_stream_head head;
+    uint32_t id;
+    uint32_t unused;
+};
+
 /* 'error' is one of errno, with the values of Linux:
  *
  *     EPROTONOSUPPORT   unknown version, or not our magic number
- *     EINVAL            a SUBSCRIBE that is not valid
+ *     EINVAL            a SUBSCRIBE that is not valid, or a message that was
+ *                       not expected
  *     EACCES            another user
  *     EUSERS            too many readers
  *     ENOMEM            no memory, or file descriptors, for rings
- *     ETIMEDOUT         no SUBSCRIBE for some seconds
+ *     ETIMEDOUT         no SUBSCRIBE, or no MAPPED, for some seconds
  *     ESHUTDOWN         the stream was switched off */
 struct measure_stream_error {
     struct measure_stream_head head;
@@ -145,6 +161,7 @@ static_assert(sizeof(struct measure_stream_head) == 8
               && sizeof(struct measure_stream_port) == 256
               && offsetof(struct measure_stream_port, name) == 16
               && sizeof(struct measure_stream_ring_end) == 16
+              && sizeof(struct measure_stream_mapped) == 16
               && sizeof(struct measure_stream_error) == 256
               && offsetof(struct measure_stream_error, text) == 16,
               "programs in other languages know the layout");

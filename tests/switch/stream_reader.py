@@ -26,6 +26,8 @@ the one whose run directory is OVS_RUNDIR.
       Runs the shell COMMANDs, and prints after each what has become of the
       rings."""
 
+import ctypes
+import errno
 import fcntl
 import ipaddress
 import json
@@ -45,7 +47,7 @@ from control import Control, rx_packets  # noqa: E402
 SECONDS = 60
 POLL_SECONDS = 0.001
 MAGIC = 0x6d7274732d73766f
-HELLO, SUBSCRIBE, RING, PORT, READY, RING_END, ERROR = range(1, 8)
+HELLO, SUBSCRIBE, RING, PORT, READY, RING_END, ERROR, MAPPED = range(1, 9)
 MAIN_THREAD = 0xffffffff
 HEADER = 4096
 HEAD, OFFERED, FILTERED, DROPPED, RECORDS, LOST, BAD, ENDED = (
@@ -89,7 +91,9 @@ class Ring:
 
 class Reader:
     def __init__(self, bridge, slots=0, headers=False, version=1, magic=MAGIC,
-                 name="test", subscribe=True, length=256, flags=None):
+                 name="test", subscribe=True, length=256, flags=None,
+                 answer=True):
+        self.answer = answer            # Every RING, by MAPPED.
         self.rings = {}
         self.ports = {}
         self.ready = False
@@ -127,6 +131,8 @@ class Reader:
             assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
             ring = Ring(data, struct.unpack("2i", fds))
             self.rings[ring.id] = ring
+            if self.answer:
+                self.say_mapped(ring.id)
         kind = struct.unpack("I", data[:4])[0]
         if kind == PORT:
             name = data[16:].rstrip(b"\0").decode()
@@ -136,6 +142,9 @@ class Reader:
         elif kind == RING_END:
             self.rings[struct.unpack("I", data[8:12])[0]].over = True
         return data
+
+    def say_mapped(self, number):
+        self.socket.send(struct.pack("IIII", MAPPED, 16, number, 0))
 
     def wait_ready(self):
         while not self.ready:
@@ -482,8 +491,15 @@ def fails(errors, function, *arguments):
     return False
 
 
+def punch(ring):
+    """Tries to take the page of a cursor away.  Returns an errno."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    size = ctypes.c_long
+    return (ctypes.get_errno() if libc.fallocate(
+        ring.fds[1], 3, size(0), size(4096)) else 0)
+
+
 def hostile(bridge, port):
-    import errno
     reader = Reader(bridge, slots=4096).wait_ready()
     switch = Switch()
     for ring in reader.rings.values():
@@ -504,10 +520,31 @@ def hostile(bridge, port):
             assert fails(no, mmap.mmap, again, ring.size)
             assert fails(no, os.write, again, b"x")
             os.close(again)
-        seals = fcntl.fcntl(fd, 1034)
-        assert seals & 7 == 7, seals
-        assert fcntl.fcntl(cursor_fd, 1034) & 7 == 7
+        for fd_ in fd, cursor_fd:
+            seals = fcntl.fcntl(fd_, 1034)
+            assert seals & 0x17 == 0x17, seals
+        assert fails(no, mmap.mmap, cursor_fd, 4096)
     print("descriptors are sealed")
+
+    # The page of a cursor, until and after the switch has sealed it.
+    early = Reader(bridge, slots=4096, name="early", answer=False)
+    while not early.rings:
+        early.receive()
+    for ring in early.rings.values():
+        assert not punch(ring), "cannot punch: the test tests nothing"
+        ring.cursor[0] = 12345
+        early.answer = True
+        early.say_mapped(ring.id)
+    early.wait_ready()
+    for victim in reader, early:
+        for ring in victim.rings.values():
+            for _ in range(1000):
+                assert punch(ring) == errno.EPERM, punch(ring)
+                assert fails(no, ring.cursor_map.madvise, mmap.MADV_REMOVE)
+            assert ring.cursor[0] == ring.tail
+            ring.cursor[0] = 0
+    early.socket.close()
+    print("pages stay")
 
     seed = int(os.environ.get("MEASURE_SEED", 0)) or random.randrange(1 << 32)
     print("MEASURE_SEED=%d" % seed, file=sys.stderr)
@@ -553,6 +590,7 @@ def refused(bridge, case):
         "flags": {"flags": 6},
         "short": {"length": 100},
         "runt": {"length": 3},
+        "message": {}, "mapped": {}, "mapped-twice": {},
     }
     try:
         if case == "readers":
@@ -581,6 +619,12 @@ def refused(bridge, case):
             wait_for(room, "room for a reader")
             return
         reader = Reader(bridge, **cases[case])
+        if case in ("message", "mapped", "mapped-twice"):
+            reader.wait_ready()
+            if case == "message":
+                reader.socket.send(b"x")
+            else:
+                reader.say_mapped(1 if case == "mapped-twice" else 99)
         while not reader.error and not reader.closed:
             reader.receive()
         number, version, text = reader.error

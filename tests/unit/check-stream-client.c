@@ -260,6 +260,18 @@ switch_ring(struct fake_switch *s, const struct fake_ring *r)
     switch_send(s, &message, sizeof message, fds, 2);
 }
 
+/* The reader has answered RING. */
+static void
+switch_mapped(struct fake_switch *s, const struct fake_ring *r)
+{
+    struct measure_stream_mapped message;
+
+    ck_assert_int_eq(recv(s->fd, &message, sizeof message, 0), sizeof message);
+    ck_assert_uint_eq(message.head.type, MEASURE_STREAM_MAPPED);
+    ck_assert_uint_eq(message.head.length, sizeof message);
+    ck_assert_uint_eq(message.id, r->id);
+}
+
 static void
 switch_ring_end(struct fake_switch *s, const struct fake_ring *r)
 {
@@ -379,6 +391,9 @@ connect_client(struct fake_switch *s, struct measure_stream_client *c,
     }
     switch_ready(s);
     measure_stream_client_work(c, 0);
+    for (size_t i = 0; i < n; i++) {
+        switch_mapped(s, &rings[i]);
+    }
 }
 
 /* Reads all that is in 'ring', as an owner does.  Returns how many records. */
