@@ -31,6 +31,10 @@ VLOG_DEFINE_THIS_MODULE(measure_stream);
 #define ANSWER_MS 10000             /* A reader has so long to answer. */
 #define ACCEPT_MS 1000              /* Rest after accept() has failed. */
 
+/* At a time, of a bridge and of a reader: between them grace periods end. */
+#define MAX_ACCEPTS 16
+#define MAX_MESSAGES 8
+
 /* Who has connected to the socket of a bridge. */
 struct connection {
     struct ovs_list node;           /* In a listener. */
@@ -39,6 +43,7 @@ struct connection {
     bool subscribed;                /* 'reader' is in the monitor. */
     bool ready;                     /* It has been told all that there was. */
     bool blocked;                   /* Its socket has no room. */
+    long long int stuck;            /* Since when nothing could be sent; 0. */
     long long int deadline;         /* To answer; see must_answer(). */
     struct stream_reader reader;
     uint32_t next_id;               /* Of a ring. */
@@ -186,6 +191,7 @@ send_message(struct connection *c, const void *message, size_t length,
         n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     c->blocked = n < 0 && (errno == EAGAIN || errno == ENOBUFS);
+    c->stuck = n >= 0 ? 0 : c->stuck ? c->stuck : now_ms();
     if (n < 0 && !c->blocked && errno != EPIPE && errno != ECONNRESET) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 
@@ -583,7 +589,12 @@ accept_connection(struct listener *l, int fd)
 static void
 accept_connections(struct listener *l)
 {
-    while (l->fd >= 0 && now_ms() >= l->next_accept) {
+    for (int i = 0; l->fd >= 0 && now_ms() >= l->next_accept; i++) {
+        if (i >= MAX_ACCEPTS) {
+            poll_immediate_wake();
+            break;
+        }
+
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
@@ -723,17 +734,23 @@ must_answer(const struct connection *c)
     return !c->subscribed || c->n_mapped < c->n_told;
 }
 
-/* Receives what the reader has sent. */
+/* Receives what the reader has sent, or a part of it. */
 static void
 receive(struct connection *c)
 {
-    while (c->fd >= 0) {
+    for (int i = 0; c->fd >= 0; i++) {
         union {
             struct measure_stream_subscribe subscribe;
             struct measure_stream_mapped mapped;
             char bytes[MEASURE_STREAM_MAX_MESSAGE + 1];
         } message;
-        ssize_t n = recv(c->fd, &message, sizeof message, MSG_DONTWAIT);
+        ssize_t n;
+
+        if (i >= MAX_MESSAGES) {
+            poll_immediate_wake();
+            break;
+        }
+        n = recv(c->fd, &message, sizeof message, MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -776,6 +793,22 @@ tell(struct connection *c)
     }
     if (send_ports(c) && !c->ready && !must_answer(c)) {
         send_ready(c);
+    }
+}
+
+/* Hangs up on 'c' if it has left what it was sent in its socket for too long:
+ * its rings take memory. */
+static void
+give_up(struct connection *c)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+    if (c->fd >= 0 && c->stuck && now_ms() >= c->stuck + ANSWER_MS) {
+        VLOG_WARN_RL(&rl, "%s: stream: reader \"%s\" (process %d) has not "
+                     "received what it was sent for %d s",
+                     c->listener->monitor->name, c->reader.name,
+                     (int) c->reader.pid, ANSWER_MS / 1000);
+        hang_up(c);
     }
 }
 
@@ -938,6 +971,7 @@ run_listener(struct listener *l)
     end_rings(l);
     LIST_FOR_EACH_SAFE (c, node, &l->connections) {
         tell(c);
+        give_up(c);
         if (c->fd < 0) {
             end_rings(l);
             destroy_connection(c);
@@ -962,6 +996,9 @@ wait_for_listener(const struct listener *l)
         poll_fd_wait(c->fd, c->blocked ? POLLIN | POLLOUT : POLLIN);
         if (must_answer(c)) {
             poll_timer_wait(MAX(c->deadline - now_ms(), 0));
+        }
+        if (c->stuck) {
+            poll_timer_wait(MAX(c->stuck + ANSWER_MS - now_ms(), 0));
         }
         clock |= c->subscribed;
     }

@@ -20,6 +20,11 @@ the one whose run directory is OVS_RUNDIR.
       slow, stop and are killed, and compares marks with reports.
   stream_reader.py hostile BRIDGE PORT
       Does to its descriptors and cursors what a reader must not do.
+  stream_reader.py flood BRIDGE
+      Eight readers send without end.
+  stream_reader.py deaf BRIDGE COMMAND
+      Readers that do not answer, and one that receives nothing while the
+      shell COMMAND makes the switch send it much.
   stream_reader.py refused BRIDGE CASE
       Prints the error that the switch answers to a wrong reader.
   stream_reader.py threads BRIDGE COMMAND...
@@ -34,6 +39,7 @@ import json
 import mmap
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -580,6 +586,56 @@ def hostile(bridge, port):
     print("bad cursors are counted")
 
 
+def flood(bridge):
+    switch = Switch()
+    children = []
+    for _ in range(8):
+        pid = os.fork()
+        if not pid:
+            reader = Reader(bridge, name="flood", answer=False)
+            try:
+                while True:
+                    reader.socket.send(b"x")
+            except (BrokenPipeError, ConnectionResetError):
+                os._exit(0)
+            os._exit(1)
+        children.append(pid)
+    switch.ask("measure/close-epoch", bridge)
+    print("the epoch has ended")
+
+    def are_gone():
+        children[:] = [pid for pid in children
+                       if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+        return not children
+    try:
+        wait_for(are_gone, "hung up on all")
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+    print("all have been hung up on")
+
+
+def deaf(bridge, command):
+    silent = Reader(bridge, subscribe=False, name="silent")
+    mute = Reader(bridge, name="mute", answer=False)
+    deaf_reader = Reader(bridge, name="deaf").wait_ready()
+    run(command)
+    for reader in silent, mute:
+        while not reader.error and not reader.closed:
+            reader.receive()
+        print(reader.error[0], reader.error[2])
+    wait_for(lambda: hung_up(deaf_reader.socket), "hung up on")
+    while not deaf_reader.closed:
+        deaf_reader.receive()
+    print("hung up, error", deaf_reader.error)
+
+
+def hung_up(connection):
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
 def refused(bridge, case):
     cases = {
         "version": {"version": 7},
@@ -667,4 +723,5 @@ def threads(bridge, *commands):
 
 if __name__ == "__main__":
     {"records": records, "account": account, "hostile": hostile,
+     "flood": flood, "deaf": deaf,
      "refused": refused, "threads": threads}[sys.argv[1]](*sys.argv[2:])
