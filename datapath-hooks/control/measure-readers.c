@@ -38,11 +38,14 @@ measure_readers_update(const struct monitor_stream *stream,
         }
     }
     if (n) {
-        new = xmalloc(sizeof *new + n * sizeof new->producers[0]);
-        new->has_filter = stream->has_filter;
+        size_t size = sizeof *new + n * sizeof new->producers[0];
+
+        new = xzalloc(size + sizeof stream->filter);
+        if (stream->has_filter) {
+            new->filter = memcpy((char *) new + size, &stream->filter,
+                                 sizeof stream->filter);
+        }
         new->headers = stream->headers;
-        new->filter = stream->filter;
-        new->n = 0;
         LIST_FOR_EACH (reader, node, &stream->readers) {
             LIST_FOR_EACH (ring, node, &reader->rings) {
                 if (ring->attached && ring->thread == thread) {
@@ -161,12 +164,6 @@ measure_readers_find_ring(const struct stream_reader *reader,
 
 /* Counts. */
 
-static uint64_t
-get(const uint64_t *counter)
-{
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 void
 measure_stream_counts_add(struct stream_counts *sum,
                           const struct stream_counts *counts)
@@ -185,13 +182,16 @@ measure_ring_counts(const struct stream_ring *ring,
                     struct stream_counts *counts)
 {
     const struct measure_ring_header *header = ring->shared.memory;
+    struct measure_producer_counts of_producer;
 
-    counts->offered = get(&header->offered);
-    counts->filtered = get(&header->filtered);
-    counts->dropped = get(&header->dropped);
-    counts->records = get(&header->records);
-    counts->marks_lost = get(&header->marks_lost);
-    counts->bad_cursors = get(&header->bad_cursors);
+    measure_producer_get(&ring->producer, &of_producer);
+    counts->offered = of_producer.offered;
+    counts->filtered = of_producer.filtered;
+    counts->dropped = of_producer.dropped;
+    counts->records = of_producer.records;
+    counts->marks_lost = of_producer.marks_lost;
+    counts->bad_cursors = __atomic_load_n(&header->bad_cursors,
+                                          __ATOMIC_RELAXED);
 }
 
 /* The same of all rings of 'reader', those included that are gone. */

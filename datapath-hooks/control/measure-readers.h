@@ -25,8 +25,7 @@
  *
  * Thread safety: 'measure_mutex', for all functions and members.  Only the
  * thread "measure-stream" (measure-stream.h) changes lists, hence it may go
- * through them without the lock.  Others than the packet thread read the
- * counters of a ring in its header. */
+ * through them without the lock. */
 
 struct stream_counts {
     uint64_t offered;           /* Packets. */
@@ -39,8 +38,8 @@ struct stream_counts {
 
 /* The ring of a reader for a packet thread. */
 struct stream_ring {
+    struct measure_producer producer;   /* Begins a cache line. */
     struct ovs_list node;           /* In a reader. */
-    struct measure_producer producer;
     struct measure_shared_ring shared;
     struct measure_thread *thread;  /* NULL if it does not write any more. */
     uint32_t id;

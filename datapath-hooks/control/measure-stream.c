@@ -520,6 +520,24 @@ end_rings(struct listener *l)
     ovs_mutex_unlock(&measure_mutex);
 }
 
+/* Brings up to date what the headers of the rings of 'l' say. */
+static void
+update_headers(struct listener *l)
+{
+    struct connection *c;
+    struct stream_ring *ring;
+
+    ovs_mutex_lock(&measure_mutex);
+    LIST_FOR_EACH (c, node, &l->connections) {
+        LIST_FOR_EACH (ring, node, &c->reader.rings) {
+            if (ring->attached) {
+                measure_producer_tell(&ring->producer);
+            }
+        }
+    }
+    ovs_mutex_unlock(&measure_mutex);
+}
+
 /* Takes away 'ring' of 'c', which has ended. */
 static void
 remove_ring(struct connection *c, struct stream_ring *ring)
@@ -969,6 +987,7 @@ run_listener(struct listener *l)
     }
     make_rings(l);
     end_rings(l);
+    update_headers(l);
     LIST_FOR_EACH_SAFE (c, node, &l->connections) {
         tell(c);
         give_up(c);

@@ -88,19 +88,50 @@ load16(const uint8_t *p)
     return p[0] << 8 | p[1];
 }
 
+/* Makes the key of an IPv4 packet without VLAN tags and options, whose ports,
+ * if it has some, are known to be in the frame.  'is_first' if it is no later
+ * fragment. */
+static inline void
+make_plain_key(const uint8_t *ip, bool is_first, uint16_t port,
+               uint64_t key[])
+{
+    uint64_t ports_word = measure_ports_word(0, 0, ip[9]);
+
+    if (OVS_LIKELY(is_first && (ip[9] == IPPROTO_TCP || ip[9] == IPPROTO_UDP
+                                || ip[9] == IPPROTO_SCTP))) {
+        ports_word = measure_ports_word(load16(ip + IP_HEADER_LEN),
+                                        load16(ip + IP_HEADER_LEN + 2), ip[9]);
+    }
+    memcpy(key, ip + 12, sizeof *key);
+    key[1] = ports_word | (uint64_t) port << MEASURE_PORT_SHIFT;
+}
+
 /* Says in 'streamed' what there is to stream of 'packet', for which
- * header_is_plain() is true and whose key is 'key'. */
+ * header_is_plain() is true and whose key is 'known', or made where 'made' is:
+ * that of most packets is sooner made than fetched.  The packet came in by the
+ * port that keys call 'port'. */
 static inline void
 describe_known(const struct dp_packet *packet, unsigned int version,
-               const uint64_t *key, struct measure_stream_packet *streamed)
+               uint16_t port, const uint64_t *known, uint64_t made[],
+               struct measure_stream_packet *streamed)
 {
     const uint8_t *frame = dp_packet_data(packet);
     const uint8_t *ip = frame + packet->l3_ofs;
     uint32_t bytes = dp_packet_size(packet);
+    const uint64_t *key = known;
     uint32_t transport, end;
     bool has_tcp;
 
-    if (OVS_LIKELY(version == 4)) {
+    if (OVS_LIKELY(version == 4 && packet->l3_ofs == ETH_HEADER_LEN
+                   && ip[0] == IP_IHL_VER(5, 4))) {
+        bool is_first = !(load16(ip + 6) & 0x1fff);
+
+        transport = ETH_HEADER_LEN + IP_HEADER_LEN;
+        end = ETH_HEADER_LEN + load16(ip + 2);
+        has_tcp = ip[9] == IPPROTO_TCP && is_first;
+        make_plain_key(ip, is_first, port, made);
+        key = made;
+    } else if (version == 4) {
         transport = packet->l3_ofs + IP_IHL(ip[0]) * 4;
         end = packet->l3_ofs + load16(ip + 2);
         has_tcp = ip[9] == IPPROTO_TCP && !(load16(ip + 6) & 0x1fff);
@@ -109,7 +140,9 @@ describe_known(const struct dp_packet *packet, unsigned int version,
         end = transport + load16(ip + 4);
         has_tcp = ip[6] == IPPROTO_TCP;
     }
-    OVS_PREFETCH(key);
+    if (OVS_UNLIKELY(key == known)) {
+        OVS_PREFETCH(key);
+    }
     *streamed = (struct measure_stream_packet) {
         .key = key,
         .frame = frame,
@@ -127,7 +160,7 @@ stream_burst(struct pmd_perf_stats *perf, const struct measure_stream *stream,
              const struct measure_tally *tally,
              const struct measure_stream_packet *packets, size_t n)
 {
-    measure_stream_write(stream, tally->epoch, cycles_counter_update(perf),
+    measure_stream_write(stream, tally->epoch, cycles_counter_get(perf),
                          packets, n);
 }
 
@@ -516,9 +549,6 @@ measure_keep_packets__(struct pmd_perf_stats *perf,
     uint64_t start = begin_timing(perf);
 
     forget_hits(get_cache(perf));
-    if (OVS_UNLIKELY(perf->measure->stream)) {
-        measure_stream_prefetch(perf->measure->stream, perf->measure->n);
-    }
     keep_packets(perf->measure, batch);
     end_timing(perf, start);
 }
@@ -636,8 +666,8 @@ count_first_hit(struct measure_tally *tally, uint32_t i,
         tally->cache->counts[i]
             = known | measure_cache_packet(dp_packet_size(packet));
         if (streamed) {
-            describe_known(packet, measure_cache_version(known),
-                           key_of_word(tally, i, known),
+            describe_known(packet, measure_cache_version(known), port,
+                           key_of_word(tally, i, known), streamed->keys[at],
                            &streamed->packets[at]);
         }
         return;
@@ -701,8 +731,9 @@ count_found(const struct measure_input *input, const struct emc_cache *emc,
                         input->port->number, streamed, i);
     } else if (streamed) {
         describe_known(packet, measure_cache_version(word),
+                       input->port->number,
                        key_of_word(input->tally, entry, word),
-                       &streamed->packets[i]);
+                       streamed->keys[i], &streamed->packets[i]);
     }
 }
 

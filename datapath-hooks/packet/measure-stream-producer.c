@@ -23,20 +23,6 @@ set_counter(uint64_t *counter, uint64_t value)
     __atomic_store_n(counter, value, __ATOMIC_RELAXED);
 }
 
-/* Lets the reader see what has been written, and what has become of the
- * rest. */
-static inline void
-publish(struct measure_producer *p)
-{
-    struct measure_ring_header *header = p->writer.header;
-
-    set_counter(&header->offered, p->offered);
-    set_counter(&header->filtered, p->filtered);
-    set_counter(&header->dropped, p->dropped);
-    set_counter(&header->records, p->records);
-    measure_ring_publish(&p->writer);
-}
-
 /* Writes a mark for the epoch of the last burst. */
 static void
 write_mark(struct measure_producer *p, uint64_t time_ns, bool end)
@@ -46,11 +32,11 @@ write_mark(struct measure_producer *p, uint64_t time_ns, bool end)
     const struct measure_mark mark = {
         .epoch = p->epoch,
         .time_ns = time_ns,
-        .offered = p->offered,
-        .filtered = p->filtered,
-        .dropped = p->dropped,
-        .records = p->records,
-        .marks_lost = p->marks_lost,
+        .offered = p->counts.offered,
+        .filtered = p->counts.filtered,
+        .dropped = p->counts.dropped,
+        .records = p->counts.records,
+        .marks_lost = p->counts.marks_lost,
         .end = end,
     };
 
@@ -58,17 +44,75 @@ write_mark(struct measure_producer *p, uint64_t time_ns, bool end)
         measure_slot_write_mark(slots, &mark);
         measure_ring_advance(&p->writer, MEASURE_MARK_SLOTS);
     } else {
-        set_counter(&p->writer.header->marks_lost, ++p->marks_lost);
+        set_counter(&p->counts.marks_lost, p->counts.marks_lost + 1);
     }
 }
 
-/* Streams those of 'packets' that have a bit in 'wanted', of 'n_offered'. */
+/* Writes the record of 'packet' to 'slots'.  Returns how many it has. */
+static inline unsigned int
+write_record(struct measure_slot *slots,
+             const struct measure_stream_packet *packet, uint64_t time_ns,
+             bool headers)
+{
+    unsigned int n = measure_slot_write(slots, packet->verdict, packet->key,
+                                        time_ns, packet->bytes, packet->tcp);
+
+    return (OVS_UNLIKELY(headers)
+            ? measure_slot_write_headers(slots, n, packet->frame,
+                                         packet->bytes)
+            : n);
+}
+
+/* Writes records of the 'wanted' packets, which take 'n_slots'.  Returns those
+ * that found no room. */
+static inline uint32_t
+write_records(struct measure_ring_writer *w,
+              const struct measure_stream_packet *packets, uint32_t wanted,
+              unsigned int n_slots, uint64_t time_ns, bool headers)
+{
+    struct measure_slot *slots = NULL;
+
+    /* The usual: all together. */
+    if (OVS_LIKELY(n_slots <= w->mask + 1 - (w->head & w->mask))) {
+        slots = measure_ring_reserve(w, n_slots, MEASURE_STREAM_SPARE);
+    }
+    if (OVS_LIKELY(slots)) {
+        for (; wanted; wanted &= wanted - 1) {
+            slots += write_record(slots, &packets[__builtin_ctz(wanted)],
+                                  time_ns, headers);
+        }
+        measure_ring_advance(w, n_slots);
+        return 0;
+    }
+
+    /* As far as there is room, and over the end of the ring. */
+    for (; wanted; wanted &= wanted - 1) {
+        const struct measure_stream_packet *packet
+            = &packets[__builtin_ctz(wanted)];
+
+        slots = measure_ring_reserve(
+            w, measure_slot_count((enum measure_layout) packet->verdict,
+                                  headers), MEASURE_STREAM_SPARE);
+        if (!slots) {
+            break;
+        }
+        measure_ring_advance(w, write_record(slots, packet, time_ns,
+                                             headers));
+    }
+    return wanted;
+}
+
+/* Streams those of 'packets' that have a bit in 'wanted', of 'n_offered'; those
+ * in 'wide' have wide keys. */
 static inline void
 produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
         bool headers, const struct measure_stream_packet *packets,
-        uint32_t wanted, unsigned int n_offered)
+        uint32_t wanted, uint32_t wide, unsigned int n_offered)
 {
     unsigned int n_wanted = __builtin_popcount(wanted);
+    unsigned int n_slots = n_wanted + __builtin_popcount(wanted & wide);
+    uint64_t head = p->writer.head;
+    uint32_t left = wanted;
     unsigned int n_dropped;
 
     if (OVS_UNLIKELY(time_ns < p->time_ns)
@@ -84,34 +128,35 @@ produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
     }
 
     headers &= p->wants_headers;
-    for (; wanted; wanted &= wanted - 1) {
-        const struct measure_stream_packet *packet
-            = &packets[__builtin_ctz(wanted)];
-        enum measure_layout layout = packet->verdict;
-        struct measure_slot *slots;
-        unsigned int n;
-
-        slots = measure_ring_reserve(&p->writer,
-                                     measure_slot_count(layout, headers),
-                                     MEASURE_STREAM_SPARE);
-        if (OVS_UNLIKELY(!slots)) {
-            break;
+    if (OVS_UNLIKELY(headers)) {
+        n_slots += n_wanted * (MEASURE_SLOT_HEADERS
+                               / sizeof(struct measure_slot));
+    }
+    if (OVS_LIKELY(!p->pause)) {
+        left = write_records(&p->writer, packets, wanted, n_slots, time_ns,
+                             headers);
+        if (OVS_LIKELY(!left)) {
+            p->backoff = 0;
+        } else {
+            p->backoff = (left == wanted && p->backoff
+                          ? MIN(2 * p->backoff, MEASURE_STREAM_MAX_BACKOFF)
+                          : 2);
+            p->pause = p->backoff;
         }
-        n = measure_slot_write(slots, layout, packet->key, time_ns,
-                               packet->bytes, packet->tcp);
-        if (OVS_UNLIKELY(headers)) {
-            n = measure_slot_write_headers(slots, n, packet->frame,
-                                           packet->bytes);
-        }
-        measure_ring_advance(&p->writer, n);
+    } else if (wanted) {
+        p->pause--;
+    }
+    if (OVS_LIKELY(p->writer.head != head)) {
+        measure_ring_publish(&p->writer);
     }
 
-    n_dropped = __builtin_popcount(wanted);
-    p->offered += n_offered;
-    p->filtered += n_offered - n_wanted;
-    p->dropped += n_dropped;
-    p->records += n_wanted - n_dropped;
-    publish(p);
+    n_dropped = __builtin_popcount(left);
+    set_counter(&p->counts.filtered,
+                p->counts.filtered + n_offered - n_wanted);
+    set_counter(&p->counts.dropped, p->counts.dropped + n_dropped);
+    set_counter(&p->counts.records, p->counts.records + n_wanted - n_dropped);
+    __atomic_store_n(&p->counts.offered, p->counts.offered + n_offered,
+                     __ATOMIC_RELEASE);
 }
 
 static inline uint64_t
@@ -135,21 +180,23 @@ measure_stream_write(const struct measure_stream *stream, uint64_t epoch,
 {
     uint64_t time_ns = time_of(counter);
     uint32_t offered = 0;
+    uint32_t wide = 0;
     uint32_t wanted;
 
     for (size_t i = 0; i < n; i++) {
         offered |= (uint32_t) (packets[i].verdict < MEASURE_N_LAYOUTS) << i;
+        wide |= (uint32_t) (packets[i].verdict == MEASURE_COUNT_WIDE) << i;
     }
     if (!offered) {
         return;
     }
     wanted = offered;
-    if (stream->has_filter) {
+    if (stream->filter) {
         for (uint32_t left = offered; left; left &= left - 1) {
             const struct measure_stream_packet *packet
                 = &packets[__builtin_ctz(left)];
 
-            if (!measure_filter_matches(&stream->filter,
+            if (!measure_filter_matches(stream->filter,
                                         (enum measure_layout) packet->verdict,
                                         packet->key)) {
                 wanted &= ~(left & -left);
@@ -158,21 +205,7 @@ measure_stream_write(const struct measure_stream *stream, uint64_t epoch,
     }
     for (size_t i = 0; i < stream->n; i++) {
         produce(stream->producers[i], epoch, time_ns, stream->headers,
-                packets, wanted, __builtin_popcount(offered));
-    }
-}
-
-/* Prefetches where the records of 'n' packets will be written.  The reader's
- * core has these lines. */
-void
-measure_stream_prefetch(const struct measure_stream *stream, size_t n)
-{
-    for (size_t i = 0; i < stream->n; i++) {
-        const struct measure_ring_writer *w = &stream->producers[i]->writer;
-
-        for (size_t j = 0; j < n; j += 2) {
-            __builtin_prefetch(&w->slots[(w->head + j) & w->mask], 1);
-        }
+                packets, wanted, wide, __builtin_popcount(offered));
     }
 }
 
@@ -195,10 +228,43 @@ void
 measure_producer_init(struct measure_producer *p, void *ring,
                       struct measure_cursor *cursor, bool wants_headers)
 {
-    memset(p, 0, sizeof *p);
+    *p = (struct measure_producer) { .wants_headers = wants_headers };
     measure_ring_writer_init(&p->writer, ring);
     measure_ring_add_cursor(&p->writer, cursor);
-    p->wants_headers = wants_headers;
+}
+
+static uint64_t
+get_counter(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Returns in 'counts' what has become of packets until now.  The packet thread
+ * may be in a burst: then they add up to a few more than 'offered'. */
+void
+measure_producer_get(const struct measure_producer *p,
+                     struct measure_producer_counts *counts)
+{
+    counts->offered = __atomic_load_n(&p->counts.offered, __ATOMIC_ACQUIRE);
+    counts->filtered = get_counter(&p->counts.filtered);
+    counts->dropped = get_counter(&p->counts.dropped);
+    counts->records = get_counter(&p->counts.records);
+    counts->marks_lost = get_counter(&p->counts.marks_lost);
+}
+
+/* Tells the reader in the header of the ring what has become of packets. */
+void
+measure_producer_tell(struct measure_producer *p)
+{
+    struct measure_ring_header *header = p->writer.header;
+    struct measure_producer_counts counts;
+
+    measure_producer_get(p, &counts);
+    set_counter(&header->filtered, counts.filtered);
+    set_counter(&header->dropped, counts.dropped);
+    set_counter(&header->records, counts.records);
+    set_counter(&header->marks_lost, counts.marks_lost);
+    __atomic_store_n(&header->offered, counts.offered, __ATOMIC_RELEASE);
 }
 
 /* Writes the last mark of a ring. */
@@ -206,6 +272,7 @@ void
 measure_producer_end(struct measure_producer *p, uint64_t time_ns)
 {
     write_mark(p, MAX(time_ns, p->time_ns), true);
-    publish(p);
+    measure_producer_tell(p);
+    measure_ring_publish(&p->writer);
     __atomic_store_n(&p->writer.header->ended, 1, __ATOMIC_RELEASE);
 }

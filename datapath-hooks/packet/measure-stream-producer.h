@@ -19,8 +19,10 @@
  *
  * A record is made of exactly those packets that the tally of the thread
  * counts.  The filter comes before the rings.  A ring without room for a
- * record takes none of the rest of the burst: these are counted as dropped.
- * Thus for each ring and epoch
+ * record takes none of the rest of the burst: these are counted as dropped.  So
+ * are those of the next 2 bursts, and of 4, 8, 16 and 32 if there is still no
+ * room for a single record: a reader that has stopped costs little.  Thus for
+ * each ring and epoch
  *
  *     packets of the tally = records + filtered + dropped
  *
@@ -31,31 +33,30 @@
  * mark is counted as lost; the next one tells the sums all the same.  A thread
  * that has no packet in an epoch writes no mark for it.
  *
- * Time.  All packets of a burst get the same time, that of the processor's
- * counter which the switch uses anyway, without a system call.
+ * A mark tells the sums exactly.  What the header of a ring says is for people
+ * to look at: another thread copies it there (measure_producer_tell()), at
+ * least ten times a second while there are readers, and when the ring ends.
+ *
+ * Time.  All packets of a burst get the same time, which the switch has read
+ * from the processor's counter right before it received them.
  * measure_stream_clock_set() says from time to time what time it is.  It is
  * the time of the machine, even while tests let the switch have another one.
  *
- * Cost for each burst and ring: one release store and five others.  For each
- * record: 32 bytes written, and for a packet that has found an entry of the
- * exact-match cache its key read.
+ * Cost for each burst and ring: two cache lines of the thread itself, and a
+ * release store.  For each record: 32 bytes written.
  *
- * Thread safety: measure_stream_write() and measure_stream_prefetch() belong
- * to the packet thread.  They do not allocate, lock, wait, log or make system
- * calls.  All else belongs to one other thread; measure_producer_init() and
- * _end() while no packet thread uses the producer. */
+ * Thread safety: measure_stream_write() belongs to the packet thread.  It does
+ * not allocate, lock, wait, log or make system calls.  All else belongs to one
+ * other thread at a time; measure_producer_init() and _end() while no packet
+ * thread uses the producer. */
 
 /* Slots that stay free for a mark, and for what must be filled before it. */
 #define MEASURE_STREAM_SPARE (MEASURE_MARK_SLOTS + 1)
 
-/* The ring of a reader and a packet thread. */
-struct measure_producer {
-    struct measure_ring_writer writer;
-    uint64_t epoch;             /* Of the last burst; 0 before the first. */
-    uint64_t time_ns;           /* Of the last burst. */
-    bool wants_headers;
-
-    /* Since the ring began.  The header of the ring says the same. */
+/* What became of the packets of a ring since it began.  Only the packet thread
+ * writes; others see a sum of all that is at least 'offered' if they read that
+ * first. */
+struct measure_producer_counts {
     uint64_t offered;
     uint64_t filtered;
     uint64_t dropped;
@@ -63,11 +64,26 @@ struct measure_producer {
     uint64_t marks_lost;
 };
 
+/* The ring of a reader and a packet thread. */
+struct measure_producer {
+    struct measure_producer_counts counts;
+    uint64_t epoch;             /* Of the last burst; 0 before the first. */
+    uint64_t time_ns;           /* Of the last burst. */
+    bool wants_headers;
+    uint8_t backoff;            /* Bursts that it did not look for room... */
+    uint8_t pause;              /* ...and still will not. */
+    struct measure_ring_writer writer;
+};
+
+BUILD_ASSERT_DECL(offsetof(struct measure_producer, writer)
+                  == MEASURE_RING_LINE);
+
+#define MEASURE_STREAM_MAX_BACKOFF 32
+
 struct measure_stream {
-    bool has_filter;
-    bool headers;               /* For those that want them. */
-    struct measure_filter filter;
     size_t n;
+    const struct measure_filter *filter;    /* Behind the producers; NULL. */
+    bool headers;               /* For those that want them. */
     struct measure_producer *producers[];
 };
 
@@ -83,7 +99,6 @@ struct measure_stream_packet {
 void measure_stream_write(const struct measure_stream *, uint64_t epoch,
                           uint64_t counter,
                           const struct measure_stream_packet *, size_t n);
-void measure_stream_prefetch(const struct measure_stream *, size_t n);
 
 /* Not for the packet path. */
 
@@ -99,6 +114,9 @@ void measure_stream_clock_set(const struct measure_stream_clock *);
 
 void measure_producer_init(struct measure_producer *, void *ring,
                            struct measure_cursor *, bool wants_headers);
+void measure_producer_get(const struct measure_producer *,
+                          struct measure_producer_counts *);
+void measure_producer_tell(struct measure_producer *);
 void measure_producer_end(struct measure_producer *, uint64_t time_ns);
 
 #endif /* measure-stream-producer.h */

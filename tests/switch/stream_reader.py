@@ -435,7 +435,9 @@ def check_status(switch, bridge, ledgers):
         rings = ledger.reader.rings.values()
         for name, word in (("offered", OFFERED), ("records", RECORDS),
                            ("dropped", DROPPED), ("marks-lost", LOST)):
-            assert total[name] == sum(r.words[word] for r in rings), name
+            # Headers of rings are brought up to date from time to time.
+            wait_for(lambda n=name, w=word, r=rings, t=total:
+                     t[n] == sum(ring.words[w] for ring in r), name)
 
 
 def compare(switch, bridge, ledger):
