@@ -300,6 +300,11 @@ write_stream(struct measure_output *o, const struct monitor *monitor)
                             "measured.");
     }
     measure_output_bool(o, "headers", stream->headers);
+    measure_output_open_line(o, "memory");
+    measure_output_uint(o, "used-bytes", measure_readers_bytes(stream));
+    measure_output_uint(o, "limit-bytes",
+                        monitor->config.stream_memory_mb * MEASURE_MIB);
+    measure_output_close(o);
     measure_output_open_list(o, "readers");
     LIST_FOR_EACH (reader, node, &stream->readers) {
         write_reader(o, reader);

@@ -162,6 +162,20 @@ measure_readers_find_ring(const struct stream_reader *reader,
     return NULL;
 }
 
+/* Returns how much memory the rings of all readers take. */
+uint64_t
+measure_readers_bytes(const struct monitor_stream *stream)
+{
+    const struct stream_reader *reader;
+    uint64_t bytes = 0;
+
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        bytes += (ovs_list_size(&reader->rings)
+                  * measure_shared_ring_size(reader->n_slots));
+    }
+    return bytes;
+}
+
 /* Counts. */
 
 void

@@ -21,7 +21,7 @@
  * that no packet thread writes to it.
  *
  * Memory: rings are outside of measure-memory-mb: 32 bytes for each slot, and
- * two pages.
+ * two pages.  measure-stream-memory-mb is the limit for all of a monitor.
  *
  * Thread safety: 'measure_mutex', for all functions and members.  Only the
  * thread "measure-stream" (measure-stream.h) changes lists, hence it may go
@@ -48,6 +48,7 @@ struct stream_ring {
     bool attached;                  /* 'thread' writes to it. */
     bool told;                      /* The reader has got it... */
     bool mapped;                    /* ...and has answered. */
+    bool ending;                    /* It shall end. */
     bool ended;                     /* Nothing follows. */
 };
 
@@ -92,6 +93,7 @@ const struct stream_ring *
 measure_readers_find_ring(const struct stream_reader *,
                           const struct measure_thread *);
 
+uint64_t measure_readers_bytes(const struct monitor_stream *);
 void measure_ring_counts(const struct stream_ring *, struct stream_counts *);
 void measure_reader_counts(const struct stream_reader *,
                            struct stream_counts *);

@@ -169,6 +169,7 @@ configure_end(void)
 
         if (monitor->stopping) {
             measure_epochs_close(monitor);
+            monitor->stopping = false;
             VLOG_INFO("%s: measurement is off", monitor->name);
         }
         measure_sizing_apply_limit(monitor);

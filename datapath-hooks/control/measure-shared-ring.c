@@ -23,6 +23,10 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21u << 26)
+#endif
+
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* Makes a file in memory of 'size' bytes, which stays that large, and maps it
@@ -88,6 +92,17 @@ seal_ring(struct measure_shared_ring *r, int fd)
     return error;
 }
 
+/* Returns how much memory a ring of 'n_slots' slots takes with its cursor, at
+ * most. */
+uint64_t
+measure_shared_ring_size(uint64_t n_slots)
+{
+    uint64_t size = measure_ring_size(n_slots);
+
+    return CURSOR_SIZE + (size >= HUGE_PAGE_SIZE
+                          ? ROUND_UP(size, HUGE_PAGE_SIZE) : size);
+}
+
 /* Makes an empty ring of 'n_slots' slots for the thread of 'core_id', on
  * 'numa_id' or MEASURE_ANY_NODE, and a cursor.  Returns 0 if successful,
  * otherwise an errno value. */
@@ -103,8 +118,8 @@ measure_shared_ring_create(struct measure_shared_ring *r, uint64_t n_slots,
     *r = (struct measure_shared_ring) { .fd = -1, .cursor_fd = -1 };
     if (size >= HUGE_PAGE_SIZE) {
         r->size = ROUND_UP(size, HUGE_PAGE_SIZE);
-        fd = create_file("ovs-measure-ring", MFD_HUGETLB, r->size, numa_id,
-                         &r->memory);
+        fd = create_file("ovs-measure-ring", MFD_HUGETLB | MFD_HUGE_2MB,
+                         r->size, numa_id, &r->memory);
     }
     if (fd < 0) {
         r->size = size;
@@ -150,7 +165,9 @@ measure_shared_ring_seal_cursor(struct measure_shared_ring *r)
 
     if (!error) {
         /* The reader may have taken it away before. */
-        error = posix_fallocate(r->cursor_fd, 0, CURSOR_SIZE);
+        do {
+            error = posix_fallocate(r->cursor_fd, 0, CURSOR_SIZE);
+        } while (error == EINTR);
     }
     close_fd(&r->cursor_fd);
     return error;

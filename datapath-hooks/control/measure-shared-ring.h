@@ -24,8 +24,8 @@
  * harm, and is root or the user of ovs-vswitchd, could open it again to write,
  * or take the page of the cursor away.)
  *
- * The ring is on the NUMA node of its thread, and in huge pages if it is large
- * enough for one and there are some.
+ * The ring is on the NUMA node of its thread, and in huge pages of 2 MiB if it
+ * is large enough for one and there are some.
  *
  * Thread safety: none needed, any thread that is not a packet thread. */
 
@@ -37,6 +37,7 @@ struct measure_shared_ring {
     int cursor_fd;              /* Likewise; until it is sealed. */
 };
 
+uint64_t measure_shared_ring_size(uint64_t n_slots);
 int measure_shared_ring_create(struct measure_shared_ring *, uint64_t n_slots,
                                uint32_t core_id, int numa_id);
 int measure_shared_ring_seal_cursor(struct measure_shared_ring *);

@@ -408,6 +408,31 @@ refuse_memory(struct connection *c, int error)
     hang_up(c);
 }
 
+/* Returns true if there may be another ring for 'c', else ends it. */
+static bool
+check_limit(struct connection *c)
+{
+    const struct monitor *monitor = c->listener->monitor;
+    uint64_t size = measure_shared_ring_size(c->reader.n_slots);
+    uint64_t used;
+    uint32_t limit_mb;
+
+    ovs_mutex_lock(&measure_mutex);
+    used = measure_readers_bytes(&monitor->stream);
+    limit_mb = monitor->config.stream_memory_mb;
+    ovs_mutex_unlock(&measure_mutex);
+    if (used + size <= limit_mb * MEASURE_MIB) {
+        return true;
+    }
+    send_error(c, ENOMEM, "a ring of %"PRIu64" slots takes %"PRIu64" KiB, "
+               "those that are there %"PRIu64" KiB, and "
+               "measure-stream-memory-mb is %"PRIu32"; fewer slots or readers "
+               "take less", c->reader.n_slots, size / MEASURE_KIB,
+               used / MEASURE_KIB, limit_mb);
+    hang_up(c);
+    return false;
+}
+
 static void
 init_producer(const struct connection *c, struct stream_ring *ring)
 {
@@ -432,12 +457,16 @@ make_rings(struct listener *l)
         bool added = false;
         int error;
 
+        if (c->fd < 0 || !check_limit(c)) {
+            free_cacheline(ring);
+            free(lack);
+            continue;
+        }
+
         /* It takes long, and must not hold up grace periods. */
         ovsrcu_quiesce_start();
-        error = (c->fd < 0 ? EPIPE
-                 : measure_shared_ring_create(&ring->shared,
-                                              c->reader.n_slots,
-                                              ring->core_id, ring->numa_id));
+        error = measure_shared_ring_create(&ring->shared, c->reader.n_slots,
+                                           ring->core_id, ring->numa_id);
         ovsrcu_quiesce_end();
 
         if (!error) {
@@ -451,11 +480,12 @@ make_rings(struct listener *l)
             ovs_mutex_unlock(&measure_mutex);
             if (!added) {
                 destroy_ring(ring);
+            } else {
+                /* At once, for it holds descriptors. */
+                send_ring(c, ring);
             }
         } else {
-            if (c->fd >= 0) {
-                refuse_memory(c, error);
-            }
+            refuse_memory(c, error);
             free_cacheline(ring);
         }
         free(lack);
@@ -475,7 +505,8 @@ must_end(const struct listener *l, const struct connection *c,
                                  thread)->dp_thread));
 }
 
-/* Ends those rings of 'l' that must. */
+/* Ends those rings of 'l' that must, and no others: only for these the first
+ * grace period is known to have begun late enough. */
 static void
 end_rings(struct listener *l)
 {
@@ -486,7 +517,8 @@ end_rings(struct listener *l)
     ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (c, node, &l->connections) {
         LIST_FOR_EACH (ring, node, &c->reader.rings) {
-            any |= must_end(l, c, ring);
+            ring->ending = must_end(l, c, ring);
+            any |= ring->ending;
         }
     }
     ovs_mutex_unlock(&measure_mutex);
@@ -499,7 +531,7 @@ end_rings(struct listener *l)
     ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (c, node, &l->connections) {
         LIST_FOR_EACH (ring, node, &c->reader.rings) {
-            if (must_end(l, c, ring)) {
+            if (ring->ending) {
                 measure_readers_detach(&l->monitor->stream, ring);
             }
         }
@@ -511,7 +543,7 @@ end_rings(struct listener *l)
     ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (c, node, &l->connections) {
         LIST_FOR_EACH (ring, node, &c->reader.rings) {
-            if (!ring->thread && !ring->ended) {
+            if (ring->ending && !ring->ended) {
                 measure_producer_end(&ring->producer, now_ns(CLOCK_REALTIME));
                 ring->ended = true;
             }
@@ -927,7 +959,9 @@ update_listeners(void)
 
     ovs_mutex_lock(&measure_mutex);
     LIST_FOR_EACH (l, node, &listeners) {
-        l->wanted = l->monitor->running && l->monitor->config.stream;
+        /* Threads still count for a monitor that is being switched off. */
+        l->wanted = ((l->monitor->running || l->monitor->stopping)
+                     && l->monitor->config.stream);
     }
     SHASH_FOR_EACH (node, &measure_monitors) {
         struct monitor *monitor = node->data;

@@ -218,7 +218,9 @@ measure_memory_map_file(int fd, size_t size, int node)
             madvise(p, size, MADV_HUGEPAGE);
         }
         /* A page that is touched and cannot be had would be SIGBUS. */
-        error = posix_fallocate(fd, 0, size);
+        do {
+            error = posix_fallocate(fd, 0, size);
+        } while (error == EINTR);
         if (error) {
             munmap(p, size);
             p = MAP_FAILED;

@@ -284,6 +284,9 @@ measure_config_set(struct measure_config *config,
     case MEASURE_SETTING_STREAM_SLOTS:
         return parse_slots(value, &config->stream_slots);
 
+    case MEASURE_SETTING_STREAM_MEMORY_MB:
+        return parse_uint32(value, 1, 1048576, &config->stream_memory_mb);
+
     case MEASURE_N_SETTINGS:
         break;
     }

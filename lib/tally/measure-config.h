@@ -63,7 +63,9 @@
     SETTING(STREAM_HEADERS, "measure-stream-headers", "false",              \
             "true or false")                                                \
     SETTING(STREAM_SLOTS, "measure-stream-slots", "16384",                  \
-            "a power of 2 from 4096 to 1048576")
+            "a power of 2 from 4096 to 1048576")                            \
+    SETTING(STREAM_MEMORY_MB, "measure-stream-memory-mb", "256",            \
+            "a whole number of MiB from 1 to 1048576")
 
 enum measure_setting {
 #define SETTING(ENUM, NAME, DEFAULT, VALID) MEASURE_SETTING_##ENUM,
@@ -129,6 +131,7 @@ struct measure_config {
     char stream_where[512];     /* As it was set; "" for all packets. */
     bool stream_headers;
     uint32_t stream_slots;
+    uint32_t stream_memory_mb;
 };
 
 char *measure_setting_valid(enum measure_setting);

@@ -45,6 +45,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -621,15 +622,24 @@ def deaf(bridge, command):
     silent = Reader(bridge, subscribe=False, name="silent")
     mute = Reader(bridge, name="mute", answer=False)
     deaf_reader = Reader(bridge, name="deaf").wait_ready()
+    listeners = [threading.Thread(target=receive_error, args=(reader,))
+                 for reader in (silent, mute)]
+    for listener in listeners:
+        listener.start()
     run(command)
+    for listener in listeners:
+        listener.join()
     for reader in silent, mute:
-        while not reader.error and not reader.closed:
-            reader.receive()
         print(reader.error[0], reader.error[2])
     wait_for(lambda: hung_up(deaf_reader.socket), "hung up on")
     while not deaf_reader.closed:
         deaf_reader.receive()
     print("hung up, error", deaf_reader.error)
+
+
+def receive_error(reader):
+    while not reader.error and not reader.closed:
+        reader.receive()
 
 
 def hung_up(connection):
@@ -648,7 +658,7 @@ def refused(bridge, case):
         "flags": {"flags": 6},
         "short": {"length": 100},
         "runt": {"length": 3},
-        "message": {}, "mapped": {}, "mapped-twice": {},
+        "memory": {}, "message": {}, "mapped": {}, "mapped-twice": {},
     }
     try:
         if case == "readers":
@@ -676,6 +686,8 @@ def refused(bridge, case):
                 return True
             wait_for(room, "room for a reader")
             return
+        if case == "memory":
+            first = Reader(bridge).wait_ready()
         reader = Reader(bridge, **cases[case])
         if case in ("message", "mapped", "mapped-twice"):
             reader.wait_ready()
@@ -689,6 +701,9 @@ def refused(bridge, case):
         assert version == 1
         print(number, text)
         assert reader.receive() == b""
+        if case == "memory":
+            Reader(bridge, slots=4096).wait_ready()
+            first.socket.close()
     except ConnectionResetError:
         sys.exit("reset")
 

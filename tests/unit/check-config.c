@@ -32,6 +32,7 @@ struct value {
 #define WHERE MEASURE_SETTING_STREAM_WHERE
 #define HEADERS MEASURE_SETTING_STREAM_HEADERS
 #define SLOTS MEASURE_SETTING_STREAM_SLOTS
+#define STREAM_MEMORY MEASURE_SETTING_STREAM_MEMORY_MB
 
 static const struct value values[] = {
     { ENABLE, "true", true },
@@ -234,6 +235,12 @@ static const struct value values[] = {
     { SLOTS, "5000", false },
     { SLOTS, "4097", false },
     { SLOTS, "", false },
+
+    { STREAM_MEMORY, "1", true },
+    { STREAM_MEMORY, "1048576", true },
+    { STREAM_MEMORY, "0", false },
+    { STREAM_MEMORY, "1048577", false },
+    { STREAM_MEMORY, "", false },
 };
 
 START_TEST(valid_values_are_said)
