@@ -264,6 +264,7 @@ finish_epoch(struct monitor *monitor, struct closing_epoch *closing)
     note_probes(closing);
     ovs_mutex_lock(&measure_mutex);
     period_ms = measure_period_ms(closing->duration_ms);
+    measure_readers_close_epoch(&monitor->stream, closing->number);
     ovs_mutex_unlock(&measure_mutex);
 
     ovsrcu_quiesce_start();

@@ -147,6 +147,23 @@ measure_readers_thread_gone(const struct monitor_stream *stream,
     thread->stream = NULL;
 }
 
+/* Tells all readers that 'epoch' has been closed, and that a grace period has
+ * passed since. */
+void
+measure_readers_close_epoch(struct monitor_stream *stream, uint64_t epoch)
+{
+    struct stream_reader *reader;
+    struct stream_ring *ring;
+
+    LIST_FOR_EACH (reader, node, &stream->readers) {
+        LIST_FOR_EACH (ring, node, &reader->rings) {
+            if (ring->attached && !ring->ended) {
+                measure_producer_close_epoch(&ring->producer, epoch);
+            }
+        }
+    }
+}
+
 /* Returns the ring of 'reader' for 'thread', or NULL. */
 const struct stream_ring *
 measure_readers_find_ring(const struct stream_reader *reader,

@@ -89,6 +89,7 @@ void measure_readers_detach(const struct monitor_stream *,
                             struct stream_ring *);
 void measure_readers_thread_gone(const struct monitor_stream *,
                                  struct measure_thread *);
+void measure_readers_close_epoch(struct monitor_stream *, uint64_t epoch);
 const struct stream_ring *
 measure_readers_find_ring(const struct stream_reader *,
                           const struct measure_thread *);

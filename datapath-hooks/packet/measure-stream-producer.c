@@ -125,6 +125,7 @@ produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
             write_mark(p, time_ns, false);
         }
         p->epoch = epoch;
+        set_counter(&p->writer.header->epoch, epoch);
     }
 
     headers &= p->wants_headers;
@@ -265,6 +266,16 @@ measure_producer_tell(struct measure_producer *p)
     set_counter(&header->records, counts.records);
     set_counter(&header->marks_lost, counts.marks_lost);
     __atomic_store_n(&header->offered, counts.offered, __ATOMIC_RELEASE);
+}
+
+/* Tells the reader that 'epoch' has been closed, and that a grace period has
+ * passed since: all that the packet thread counts in it is in the ring. */
+void
+measure_producer_close_epoch(struct measure_producer *p, uint64_t epoch)
+{
+    measure_producer_tell(p);
+    __atomic_store_n(&p->writer.header->closed_epoch, epoch,
+                     __ATOMIC_RELEASE);
 }
 
 /* Writes the last mark of a ring. */

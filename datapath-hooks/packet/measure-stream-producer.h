@@ -31,7 +31,10 @@
  * before, a mark goes first (struct measure_mark), for which each ring keeps
  * room.  If there is none all the same, because another mark has taken it, the
  * mark is counted as lost; the next one tells the sums all the same.  A thread
- * that has no packet in an epoch writes no mark for it.
+ * that has no packet in an epoch writes no mark for it: that there was none is
+ * seen in the header of the ring, by the number of the epoch that has been
+ * closed, which measure_producer_close_epoch() tells when all threads are known
+ * to be done with it, and by that of the last packet.
  *
  * A mark tells the sums exactly.  What the header of a ring says is for people
  * to look at: another thread copies it there (measure_producer_tell()), at
@@ -117,6 +120,7 @@ void measure_producer_init(struct measure_producer *, void *ring,
 void measure_producer_get(const struct measure_producer *,
                           struct measure_producer_counts *);
 void measure_producer_tell(struct measure_producer *);
+void measure_producer_close_epoch(struct measure_producer *, uint64_t epoch);
 void measure_producer_end(struct measure_producer *, uint64_t time_ns);
 
 #endif /* measure-stream-producer.h */

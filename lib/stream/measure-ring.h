@@ -82,11 +82,19 @@ struct measure_ring_header {
     uint64_t bad_cursors;       /* Times that a cursor could not be right. */
     uint64_t ended;             /* Not 0: nothing follows. */
     uint8_t unused3[8];
+
+    /* Of a ring of the switch.  Atomic. */
+    uint64_t closed_epoch;      /* All of it, and of those before, has been
+                                 * published.  0 before the first... */
+    uint64_t epoch;             /* ...and before the last packet, whose epoch
+                                 * this is. */
+    uint8_t unused4[48];
 };
 
 static_assert(offsetof(struct measure_ring_header, head) == 64
               && offsetof(struct measure_ring_header, offered) == 128
-              && sizeof(struct measure_ring_header) == 192,
+              && offsetof(struct measure_ring_header, closed_epoch) == 192
+              && sizeof(struct measure_ring_header) == 256,
               "what is read often has a cache line of its own");
 
 /* A page of shared memory, or a cache line. */

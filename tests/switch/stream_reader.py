@@ -29,7 +29,10 @@ the one whose run directory is OVS_RUNDIR.
       Prints the error that the switch answers to a wrong reader.
   stream_reader.py threads BRIDGE COMMAND...
       Runs the shell COMMANDs, and prints after each what has become of the
-      rings."""
+      rings.
+  stream_reader.py epochs BRIDGE COMMAND...
+      Runs the shell COMMANDs, and prints after each what the headers of rings
+      say of epochs, and what is in the rings."""
 
 import ctypes
 import errno
@@ -57,8 +60,8 @@ MAGIC = 0x6d7274732d73766f
 HELLO, SUBSCRIBE, RING, PORT, READY, RING_END, ERROR, MAPPED = range(1, 9)
 MAIN_THREAD = 0xffffffff
 HEADER = 4096
-HEAD, OFFERED, FILTERED, DROPPED, RECORDS, LOST, BAD, ENDED = (
-    8, 16, 17, 18, 19, 20, 21, 22)      # Words of the header of a ring.
+HEAD, OFFERED, FILTERED, DROPPED, RECORDS, LOST, BAD, ENDED, CLOSED, EPOCH = (
+    8, 16, 17, 18, 19, 20, 21, 22, 24, 25)  # Words of the header of a ring.
 MARK, FILL = 2, 3
 
 
@@ -738,7 +741,24 @@ def threads(bridge, *commands):
                 print("ring %d: %s" % (number, describe(item, {})))
 
 
+def epochs(bridge, *commands):
+    reader = Reader(bridge).wait_ready()
+    for command in commands:
+        run(command)
+        for ring in sorted(reader.rings.values(), key=lambda r: r.core):
+            if ring.core == MAIN_THREAD:
+                continue
+            closed, last = ring.words[CLOSED], ring.words[EPOCH]
+            items = ring.read()
+            print("core %d: closed %d, last packet %d, offered %d, records %d"
+                  % (ring.core, closed, last, ring.words[OFFERED],
+                     sum(item[2] >> 62 != MARK for item in items)))
+            for item in items:
+                if item[2] >> 62 == MARK:
+                    print("  %s" % describe(item, {}))
+
+
 if __name__ == "__main__":
     {"records": records, "account": account, "hostile": hostile,
      "flood": flood, "deaf": deaf,
-     "refused": refused, "threads": threads}[sys.argv[1]](*sys.argv[2:])
+     "epochs": epochs, "refused": refused, "threads": threads}[sys.argv[1]](*sys.argv[2:])
