@@ -73,6 +73,12 @@ measure_readers_configure(struct monitor_stream *stream,
     char *missing = NULL;
     bool changed;
 
+    if (!strcmp(where, stream->where)
+        && config->stream_headers == stream->headers
+        && ports->n_changes == stream->n_port_changes) {
+        return false;
+    }
+    stream->n_port_changes = ports->n_changes;
     measure_filter_init(&filter);
     if (where[0]) {
         /* It is known to be valid. */

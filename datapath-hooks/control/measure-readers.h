@@ -72,6 +72,7 @@ struct monitor_stream {
     struct measure_filter filter;
     char where[512];                /* Its text. */
     char *missing;                  /* A port in it that is not there. */
+    uint64_t n_port_changes;        /* See struct measure_port_names. */
 };
 
 void measure_readers_init(struct monitor_stream *);

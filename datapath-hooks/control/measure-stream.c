@@ -29,7 +29,8 @@ VLOG_DEFINE_THIS_MODULE(measure_stream);
 #define CLOCK_MS 100                /* How often packet threads get it. */
 #define CALIBRATION_NS 5000000      /* Before it is good enough. */
 #define ANSWER_MS 10000             /* A reader has so long to answer. */
-#define ACCEPT_MS 1000              /* Rest after accept() has failed. */
+#define ACCEPT_MS 1000              /* Rest after accept() has failed... */
+#define OPEN_MS 1000                /* ...or a socket could not be opened. */
 
 /* At a time, of a bridge and of a reader: between them grace periods end. */
 #define MAX_ACCEPTS 16
@@ -49,7 +50,9 @@ struct connection {
     uint32_t next_id;               /* Of a ring. */
     uint32_t n_told;                /* Rings... */
     uint32_t n_mapped;              /* ...and answers. */
-    char *ports[MEASURE_MAX_PORT + 1];      /* As it was told; or NULL. */
+    char *ports[MEASURE_MAX_PORT + 1];      /* As it was told; or NULL... */
+    bool knows_ports;               /* ...all of them as of... */
+    uint64_t n_port_changes;        /* ...so many changes. */
 };
 
 /* The socket of a bridge. */
@@ -59,7 +62,8 @@ struct listener {
     char *path;
     int fd;                         /* Negative if there is none. */
     bool wanted;
-    bool warned;                    /* That there can be none. */
+    bool warned;                    /* That there can be none... */
+    long long int next_open;        /* ...before. */
     long long int next_accept;      /* Not before. */
     struct ovs_list connections;
 };
@@ -93,6 +97,7 @@ struct clock_sample {
 static uint64_t
 read_counter(void)
 {
+    /* It is large, but nothing else of it is ever touched. */
     static struct pmd_perf_stats perf;
 
     return cycles_counter_update(&perf);
@@ -273,6 +278,25 @@ send_ring_end(struct connection *c, const struct stream_ring *ring)
     return send_message(c, &message, sizeof message, NULL, 0);
 }
 
+/* Begins to find what ports 'c' does not know.  Returns false if there are
+ * none. */
+static bool
+begin_ports(struct connection *c)
+{
+    const struct monitor *monitor = c->listener->monitor;
+    uint64_t n_changes;
+
+    ovs_mutex_lock(&measure_mutex);
+    n_changes = monitor->ports.n_changes;
+    ovs_mutex_unlock(&measure_mutex);
+    if (c->knows_ports && n_changes == c->n_port_changes) {
+        return false;
+    }
+    c->knows_ports = false;
+    c->n_port_changes = n_changes;
+    return true;
+}
+
 /* Finds the next number from 'number' on that stands for another port than 'c'
  * was told, and sets '*name' to the port that it stands for, "" for none.  The
  * caller must free it. */
@@ -302,6 +326,9 @@ send_ports(struct connection *c)
 {
     char *name;
 
+    if (!begin_ports(c)) {
+        return true;
+    }
     for (int i = 1; find_changed_port(c, &i, &name); i++) {
         struct measure_stream_port message = {
             HEAD(PORT, message),
@@ -316,6 +343,7 @@ send_ports(struct connection *c)
         free(c->ports[i]);
         c->ports[i] = name;
     }
+    c->knows_ports = true;
     return true;
 }
 
@@ -898,7 +926,7 @@ destroy_connection(struct connection *c)
 /* Listeners. */
 
 /* Opens the socket of 'l'.  Nobody can connect before it listens, and then
- * only its owner. */
+ * only its owner.  If that fails it is tried again later. */
 static void
 open_socket(struct listener *l)
 {
@@ -915,17 +943,18 @@ open_socket(struct listener *l)
             l->fd = -1;
         } else if (chmod(l->path, 0600) || listen(l->fd, 16)) {
             error = errno;
+            fatal_signal_unlink_file_now(l->path);
             close(l->fd);
             l->fd = -1;
         }
     }
     if (error && !l->warned) {
-        VLOG_WARN("%s: no stream until measure-stream is set anew: cannot "
-                  "listen on %s: %s", name,
-                  l->path ? l->path : "a socket with a slash in its name",
+        VLOG_WARN("%s: no stream as long as nobody can listen on %s: %s",
+                  name, l->path ? l->path : "a socket with a slash in its name",
                   ovs_strerror(error));
-        l->warned = true;
     }
+    l->warned = error != 0;
+    l->next_open = l->path ? now_ms() + OPEN_MS : LLONG_MAX;
     if (l->fd < 0) {
         free(l->path);
         l->path = NULL;
@@ -1044,6 +1073,8 @@ wait_for_listener(const struct listener *l)
         poll_fd_wait(l->fd, POLLIN);
     } else if (l->fd >= 0) {
         poll_timer_wait(ACCEPT_MS);
+    } else if (l->next_open != LLONG_MAX) {
+        poll_timer_wait(OPEN_MS);
     }
     LIST_FOR_EACH (c, node, &l->connections) {
         poll_fd_wait(c->fd, c->blocked ? POLLIN | POLLOUT : POLLIN);
@@ -1073,7 +1104,7 @@ stream_main(void *aux OVS_UNUSED)
             }
         }
         LIST_FOR_EACH (l, node, &listeners) {
-            if (l->fd < 0 && !l->warned) {
+            if (l->fd < 0 && now_ms() >= l->next_open) {
                 open_socket(l);
             }
             run_listener(l);

@@ -112,6 +112,7 @@ name_port(struct measure_port_names *ports, uint16_t number, const char *name)
     port->n_users = 1;
     memcpy(port->name, name, size);
     *bucket = number;
+    ports->n_changes++;
     __atomic_store_n(&ports->ports[number], port, __ATOMIC_RELEASE);
 }
 
@@ -205,6 +206,7 @@ measure_port_recycle(struct measure_port_names *ports, uint64_t oldest)
             link = &ports->ports[*link]->next;
         }
         *link = port->next;
+        ports->n_changes++;
         __atomic_store_n(&ports->ports[number], NULL, __ATOMIC_RELEASE);
         ports->next_free[number] = ports->first_free;
         ports->first_free = number;

@@ -58,6 +58,7 @@ struct measure_port_names {
     uint16_t n_given;           /* ...and how many have ever been. */
     struct measure_port_queue leaving;  /* Not settled yet. */
     struct measure_port_queue resting;  /* Not recycled yet. */
+    uint64_t n_changes;         /* Of what some number stands for. */
 };
 
 uint16_t measure_port_number(struct measure_port_names *, const char *name);

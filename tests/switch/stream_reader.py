@@ -20,6 +20,8 @@ the one whose run directory is OVS_RUNDIR.
       slow, stop and are killed, and compares marks with reports.
   stream_reader.py hostile BRIDGE PORT
       Does to its descriptors and cursors what a reader must not do.
+  stream_reader.py limited BRIDGE
+      The switch has no file descriptor left for a while.
   stream_reader.py flood BRIDGE
       Eight readers send without end.
   stream_reader.py deaf BRIDGE COMMAND
@@ -42,6 +44,7 @@ import json
 import mmap
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -123,9 +126,13 @@ class Reader:
         if subscribe:
             if flags is None:
                 flags = int(headers)
-            message = struct.pack("IIQIIQ224s", SUBSCRIBE, 256, magic, version,
-                                  flags, slots, name.encode())
-            self.socket.send(message[:length])
+            self.subscribe(magic, version, flags, slots, name, length)
+
+    def subscribe(self, magic=MAGIC, version=1, flags=0, slots=0, name="test",
+                  length=256):
+        message = struct.pack("IIQIIQ224s", SUBSCRIBE, 256, magic, version,
+                              flags, slots, name.encode())
+        self.socket.send(message[:length])
 
     def receive(self):
         data, ancillary, _, _ = self.socket.recvmsg(
@@ -184,8 +191,8 @@ class Switch:
     def __init__(self):
         directory = os.environ["OVS_RUNDIR"]
         with open(directory + "/ovs-vswitchd.pid", encoding="ascii") as f:
-            pid = f.read().strip()
-        self.control = Control("%s/ovs-vswitchd.%s.ctl" % (directory, pid),
+            self.pid = int(f.read())
+        self.control = Control("%s/ovs-vswitchd.%d.ctl" % (directory, self.pid),
                                SECONDS)
 
     def ask(self, *command):
@@ -592,6 +599,48 @@ def hostile(bridge, port):
     print("bad cursors are counted")
 
 
+def limited(bridge):
+    """The switch has no file descriptor left, and then it has."""
+    switch = Switch()
+    pid = switch.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+    def limit():
+        used = {int(name) for name in os.listdir("/proc/%d/fd" % pid)}
+        free = min(set(range(len(used) + 1)) - used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
+
+    def unlimit():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+    def logged(text):
+        with open("ovs-vswitchd.log", encoding="ascii") as log:
+            return text in log.read()
+
+    limit()
+    run("ovs-vsctl set Bridge %s other_config:measure-stream=true" % bridge)
+    wait_for(lambda: logged("cannot listen") or logged("can listen"), "warning")
+    unlimit()
+    path = os.environ["OVS_RUNDIR"] + "/measure-stream." + bridge
+    wait_for(lambda: os.path.exists(path), "socket")
+    print("it listens later")
+
+    reader = Reader(bridge, subscribe=False)
+    limit()
+    reader.subscribe()
+    while not reader.error:
+        reader.receive()
+    print(reader.error[0], reader.error[2])
+    readers = []
+    thread = threading.Thread(target=lambda: readers.append(Reader(bridge)))
+    thread.start()
+    wait_for(lambda: logged("cannot accept a reader"), "warning")
+    unlimit()
+    thread.join()
+    readers[0].wait_ready()
+    print("it accepts later")
+
+
 def flood(bridge):
     switch = Switch()
     children = []
@@ -761,4 +810,4 @@ def epochs(bridge, *commands):
 if __name__ == "__main__":
     {"records": records, "account": account, "hostile": hostile,
      "flood": flood, "deaf": deaf,
-     "epochs": epochs, "refused": refused, "threads": threads}[sys.argv[1]](*sys.argv[2:])
+     "epochs": epochs, "limited": limited, "refused": refused, "threads": threads}[sys.argv[1]](*sys.argv[2:])
