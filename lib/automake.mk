@@ -8,6 +8,7 @@
 measure_sources = \
 	lib/base/measure-base.c \
 	lib/base/measure-crc32c.c \
+	lib/base/measure-hash.c \
 	lib/base/measure-memory.c \
 	lib/base/measure-number.c \
 	lib/base/measure-output.c \

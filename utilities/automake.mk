@@ -19,7 +19,6 @@ utilities_ovs_measure_stream_SOURCES = \
 	utilities/stream/stream-capture.h \
 	utilities/stream/stream-chains.c \
 	utilities/stream/stream-chains.h \
-	utilities/stream/stream-clock.h \
 	utilities/stream/stream-expect-headers.c \
 	utilities/stream/stream-expect-headers.h \
 	utilities/stream/stream-input.c \

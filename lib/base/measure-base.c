@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Returns 'p', which must not be NULL: like Open vSwitch, this library does
  * not go on without the little memory that it cannot do without. */
@@ -33,6 +34,48 @@ void *
 measure_xrealloc(void *p, size_t size)
 {
     return measure_check_memory(realloc(p, size ? size : 1));
+}
+
+/* Likewise whole cache lines, that no other memory shares.  For free(). */
+void *
+measure_xzalloc_lines(size_t size)
+{
+    size_t lines = ((size + MEASURE_CACHE_LINE - 1) / MEASURE_CACHE_LINE
+                    * MEASURE_CACHE_LINE);
+    void *p = measure_check_memory(aligned_alloc(MEASURE_CACHE_LINE, lines));
+
+    return memset(p, 0, lines);
+}
+
+static uint64_t
+clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+/* A clock that nobody sets. */
+uint64_t
+measure_monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+measure_realtime_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+/* Rests for 50 us, of a thread that waits for another one. */
+void
+measure_nap(void)
+{
+    static const struct timespec time = { .tv_nsec = 50000 };
+
+    nanosleep(&time, NULL);
 }
 
 static char *

@@ -11,12 +11,13 @@
  * ============
  *
  * Units of memory, the smaller and the larger of two numbers, counters that
- * others read, the little memory that cannot be done without, and text as
- * printf() makes it.
+ * others read, the little memory that cannot be done without, text as printf()
+ * makes it, the time, and a short rest.
  *
  * Thread safety: no shared state. */
 
-#define MEASURE_KIB UINT64_C(1024)          /* Bytes. */
+#define MEASURE_CACHE_LINE 64               /* Bytes. */
+#define MEASURE_KIB UINT64_C(1024)
 #define MEASURE_MIB (1024 * MEASURE_KIB)
 
 static inline uint64_t
@@ -42,6 +43,15 @@ measure_counter_add(uint64_t *counter, uint64_t value)
 void *measure_check_memory(void *);
 void *measure_xzalloc(size_t size);
 void *measure_xrealloc(void *, size_t size);
+void *measure_xzalloc_lines(size_t size);
+
+#define MEASURE_NS_PER_S UINT64_C(1000000000)
+
+/* In nanoseconds. */
+uint64_t measure_monotonic_ns(void);
+uint64_t measure_realtime_ns(void);         /* Since 1970, in UTC. */
+
+void measure_nap(void);
 
 char *measure_format(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

@@ -20,7 +20,7 @@
  * This is no cryptographic hash; it resists senders that cannot watch the
  * cache of the machine.
  *
- * Thread safety: pure functions. */
+ * Thread safety: pure functions; any thread may draw a secret. */
 
 #ifndef __SIZEOF_INT128__
 #error "ovs-measure needs a 64-bit processor"
@@ -42,6 +42,8 @@ measure_hash_secret_init(struct measure_hash_secret *secret, uint64_t seed)
         secret->words[i] = z ^ (z >> 31);
     }
 }
+
+void measure_hash_secret_draw(struct measure_hash_secret *);
 
 /* Multiplies 'a' and 'b' and folds the two halves of the product. */
 static inline uint64_t

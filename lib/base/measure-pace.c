@@ -13,15 +13,6 @@
 #define NS_PER_MS (UINT64_C(1000) * 1000)
 #define NS_PER_S (1000 * NS_PER_MS)
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 static void
 sleep_ns(uint64_t ns)
 {
@@ -31,7 +22,7 @@ sleep_ns(uint64_t ns)
     nanosleep(&ts, NULL);
 }
 
-struct measure_pace_clock measure_pace_clock = { now_ns, sleep_ns };
+struct measure_pace_clock measure_pace_clock = { measure_monotonic_ns, sleep_ns };
 
 /* What this thread has begun, or NULL. */
 static __thread struct measure_pace *current;

@@ -246,7 +246,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
     }
     ports(stage);
 
-    measure_flow_draw_secret(&bursts->secret);
+    measure_hash_secret_draw(&bursts->secret);
     bursts->max_ports
         = measure_max(1, measure_min(MEASURE_MAX_PORT + 1,
                                      share / 4 / sizeof *bursts->ports));

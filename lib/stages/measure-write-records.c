@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "stages/measure-write-format.h"
 #include "stream/measure-record-file.h"
@@ -42,11 +41,8 @@ static char *
 records_open(struct measure_write *w)
 {
     struct write_records *records = cast(w);
-    struct timespec now;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    records->options.time_ns = (now.tv_sec * UINT64_C(1000000000)
-                                + now.tv_nsec);
+    records->options.time_ns = measure_realtime_ns();
     return measure_record_writer_open(&records->writer,
                                       w->file == stdout ? "-" : w->path,
                                       &records->options);

@@ -10,17 +10,6 @@
 
 #include "base/measure-base.h"
 
-/* Returns zeroed memory that begins with a cache line. */
-static void *
-alloc_lines(size_t size)
-{
-    size_t lines = ((size + MEASURE_RING_LINE - 1) / MEASURE_RING_LINE
-                    * MEASURE_RING_LINE);
-    void *p = measure_check_memory(aligned_alloc(MEASURE_RING_LINE, lines));
-
-    return memset(p, 0, lines);
-}
-
 /* Returns stage 'i' of the text, as 'replica' has it. */
 struct measure_stage *
 measure_chain_stage(const struct measure_chain *chain, unsigned int replica,
@@ -64,7 +53,7 @@ create_stages(struct measure_chain *chain,
 
         for (unsigned int r = 0; r < (replicated ? chain->replicas : 1);
              r++) {
-            struct measure_stage *new = alloc_lines(stage->class->size);
+            struct measure_stage *new = measure_xzalloc_lines(stage->class->size);
             size_t at = (replicated ? r : chain->replicas - 1)
                         * chain->n_replicated + i;
             char *error;
@@ -131,8 +120,8 @@ begin_stages(struct measure_chain *chain)
 static void
 create_ring(struct measure_chain_ring *ring)
 {
-    ring->memory = alloc_lines(measure_ring_size(MEASURE_CHAIN_RING_SLOTS));
-    ring->cursor = alloc_lines(sizeof *ring->cursor);
+    ring->memory = measure_xzalloc_lines(measure_ring_size(MEASURE_CHAIN_RING_SLOTS));
+    ring->cursor = measure_xzalloc_lines(sizeof *ring->cursor);
     measure_ring_header_init(ring->memory, MEASURE_CHAIN_RING_SLOTS, 0, -1);
     measure_ring_writer_init(&ring->writer, ring->memory);
     measure_ring_add_cursor(&ring->writer, ring->cursor);
@@ -166,7 +155,7 @@ measure_chain_create(const char *text,
                 + chain->n_stages);
     chain->stages = measure_xzalloc(chain->n * sizeof *chain->stages);
     if (chain->replicas > 1) {
-        chain->rings = alloc_lines(chain->replicas * sizeof *chain->rings);
+        chain->rings = measure_xzalloc_lines(chain->replicas * sizeof *chain->rings);
         for (unsigned int r = 0; r < chain->replicas; r++) {
             create_ring(&chain->rings[r]);
         }

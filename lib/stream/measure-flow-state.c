@@ -5,8 +5,6 @@
 
 #include "stream/measure-flow-state.h"
 
-#include <sys/random.h>
-#include <time.h>
 
 #include "base/measure-number.h"
 #include "base/measure-units.h"
@@ -76,21 +74,6 @@ take_memory(struct measure_flow_states *states, uint64_t n_flows)
     return true;
 }
 
-/* Draws a secret for hashes, which nobody can foresee. */
-void
-measure_flow_draw_secret(struct measure_hash_secret *secret)
-{
-    uint64_t seed;
-
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        seed = (uint64_t) now.tv_nsec << 32 ^ (uintptr_t) secret;
-    }
-    measure_hash_secret_init(secret, seed);
-}
-
 /* Makes a table for 'n_flows' states of 'state_size' bytes, zeroed when they
  * are added, or for as many as the share of 'stage' of its budget has room for
  * if 'n_flows' is 0.  Set 'ended' and 'idle_ns' behind it.  Returns NULL, or,
@@ -107,7 +90,7 @@ measure_flow_states_init(struct measure_flow_states *states,
     states->state_size = ((sizeof(struct measure_flow_state) + state_size
                            + LINE - 1) / LINE * LINE);
     states->high_ns = UINT64_MAX;
-    measure_flow_draw_secret(&states->secret);
+    measure_hash_secret_draw(&states->secret);
     if (n_flows) {
         return (take_memory(states, n_flows) ? NULL
                 : measure_format("flows=%llu needs %llu KiB of memory, which "

@@ -164,7 +164,6 @@ void measure_flow_key_reverse(enum measure_layout, const uint64_t *key,
                               uint64_t *reversed);
 void measure_flow_row_key(struct measure_row *,
                           const struct measure_flow_state *, bool reversed);
-void measure_flow_draw_secret(struct measure_hash_secret *);
 uint64_t measure_flow_memory_share(const struct measure_stage *);
 char *measure_flow_set_number(const char *value, uint64_t min, uint64_t max,
                               uint64_t *);

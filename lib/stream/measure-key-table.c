@@ -5,8 +5,6 @@
 
 #include "stream/measure-key-table.h"
 
-#include <sys/random.h>
-#include <time.h>
 
 #define FIRST_LINES 256
 #define GROWTH 4
@@ -49,18 +47,9 @@ bool
 measure_key_table_init(struct measure_key_table *t,
                        struct measure_stage *stage)
 {
-    uint64_t seed;
-
     memset(t, 0, sizeof *t);
     t->stage = stage;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-        /* So early that the kernel has no random numbers yet. */
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        seed = now.tv_nsec ^ (uint64_t) now.tv_sec << 32 ^ (uintptr_t) t;
-    }
-    measure_hash_secret_init(&t->secret, seed);
+    measure_hash_secret_draw(&t->secret);
     return (table_init(stage, &t->tables[MEASURE_NARROW], MEASURE_NARROW,
                        FIRST_LINES)
             && table_init(stage, &t->tables[MEASURE_WIDE], MEASURE_WIDE,

@@ -10,6 +10,7 @@
 
 #include "base/measure-base.h"
 #include "base/measure-number.h"
+#include "base/measure-units.h"
 
 #define MS UINT64_C(1000000)            /* In nanoseconds. */
 #define MAX_EVERY_MS (UINT64_C(8760) * 3600 * 1000)
@@ -83,6 +84,23 @@ stage_names(const struct measure_language_classes *classes,
         }
     }
     return join_names(&names);
+}
+
+/* Appends 'word' to '*text' (see measure_append()) so that it is one word of a
+ * chain, whatever is in it. */
+void
+measure_language_quote(char **text, const char *word)
+{
+    if (!*word) {
+        measure_append(text, "''");
+    }
+    while (*word) {
+        char quote = *word == '\'' ? '"' : '\'';
+        size_t n = (quote == '"' ? strspn(word, "'") : strcspn(word, "'"));
+
+        measure_append(text, "%c%.*s%c", quote, (int) n, word, quote);
+        word += n;
+    }
 }
 
 /* Returns the class 'name', or NULL. */
@@ -297,41 +315,6 @@ add_word(struct measure_language_stage *stage, char *name, char *value)
     };
 }
 
-/* Parses TIME.  Returns false if it is none. */
-static bool
-parse_time(const char *value, uint64_t *ns)
-{
-    static const struct {
-        const char *suffix;
-        uint64_t ms;
-    } units[] = {
-        { "ms", 1 },
-        { "s", 1000 },
-        { "m", 60 * 1000 },
-        { "h", 60 * 60 * 1000 },
-    };
-    size_t digits = strspn(value, "0123456789");
-    char number[16];
-    uint64_t n;
-
-    if (digits >= sizeof number) {
-        return false;
-    }
-    memcpy(number, value, digits);
-    number[digits] = '\0';
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (!strcmp(value + digits, units[i].suffix)) {
-            if (!measure_integer_parse(number, 1,
-                                       MAX_EVERY_MS / units[i].ms, &n)) {
-                return false;
-            }
-            *ns = n * units[i].ms * MS;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Takes every=TIME of stage 'i'. */
 static char *
 set_every(struct parser *p, size_t i, const char *value)
@@ -339,7 +322,8 @@ set_every(struct parser *p, size_t i, const char *value)
     struct measure_language_chain *chain = p->chain;
     uint64_t ns;
 
-    if (!parse_time(value, &ns)) {
+    if (!measure_duration_parse(value, &ns) || ns < MS || ns % MS
+        || ns > MAX_EVERY_MS * MS) {
         return measure_format("%s: every=%s: %s", stage_name(p, i), value,
                               EVERY_VALID);
     }

@@ -59,6 +59,7 @@ const struct measure_stage_class *
 measure_language_find(const struct measure_language_classes *,
                       const char *name);
 
+void measure_language_quote(char **text, const char *word);
 char *measure_language_parse(const char *text,
                              const struct measure_language_classes *,
                              struct measure_language_chain *);

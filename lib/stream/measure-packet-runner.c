@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/measure-base.h"
 #include "stream/measure-row-runner.h"

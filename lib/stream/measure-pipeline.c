@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "base/measure-base.h"
 #include "stream/measure-chain.h"
@@ -38,31 +36,18 @@ struct measure_pipeline {
     size_t n_ports;
 };
 
-static uint64_t
-system_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
-}
-
 struct measure_pipeline *
 measure_pipeline_create(const struct measure_pipeline_options *options)
 {
     struct measure_pipeline *p = measure_xzalloc(sizeof *p);
-    uint64_t seed = (uintptr_t) p ^ system_now_ns();
 
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0) {
-        seed ^= system_now_ns() << 32;
-    }
-    measure_hash_secret_init(&p->secret, seed);
+    measure_hash_secret_draw(&p->secret);
     p->classes.lists[0] = options->classes;
     p->classes.lists[1] = options->more_classes;
     p->budget.limit = options->memory_bytes;
     measure_sources_init(&p->sources);
     p->sources.live = options->live;
-    p->sources.now_ns = options->now_ns ? options->now_ns : system_now_ns;
+    p->sources.now_ns = options->now_ns ? options->now_ns : measure_realtime_ns;
     return p;
 }
 
@@ -84,16 +69,6 @@ measure_pipeline_add_chain(struct measure_pipeline *p, const char *text)
     return NULL;
 }
 
-/* Returns 'size' bytes that begin with a cache line, for a thread. */
-static void *
-alloc_runner(size_t size)
-{
-    return measure_check_memory(aligned_alloc(MEASURE_RING_LINE,
-                                              (size + MEASURE_RING_LINE - 1)
-                                              / MEASURE_RING_LINE
-                                              * MEASURE_RING_LINE));
-}
-
 /* Makes the runners of 'chain'. */
 static void
 add_runners(struct measure_pipeline *p, const struct measure_chain *chain)
@@ -101,7 +76,7 @@ add_runners(struct measure_pipeline *p, const struct measure_chain *chain)
     struct measure_row_runner *rows = NULL;
 
     if (chain->rings) {
-        rows = alloc_runner(sizeof *rows);
+        rows = measure_xzalloc_lines(sizeof *rows);
         measure_row_runner_init(rows, &p->sources, chain);
         p->row_runners = measure_xrealloc(p->row_runners,
                                           (p->n_row_runners + 1)
@@ -109,7 +84,7 @@ add_runners(struct measure_pipeline *p, const struct measure_chain *chain)
         p->row_runners[p->n_row_runners++] = rows;
     }
     for (unsigned int i = 0; i < chain->replicas; i++) {
-        struct measure_packet_runner *r = alloc_runner(sizeof *r);
+        struct measure_packet_runner *r = measure_xzalloc_lines(sizeof *r);
 
         measure_packet_runner_init(r, &p->sources, chain, i,
                                    p->n_packet_runners, &p->secret);

@@ -19,8 +19,7 @@ measure_row_map_init(struct measure_row_map *map, struct measure_stage *stage,
 {
     memset(map, 0, sizeof *map);
     map->stage = stage;
-    /* Keys come from tables whose own hash nobody can guess. */
-    measure_hash_secret_init(&map->secret, (uintptr_t) map);
+    measure_hash_secret_draw(&map->secret);
     map->entry_size = (sizeof(struct measure_row_entry)
                        + n_values * sizeof(uint64_t));
     map->per_block = BLOCK_SIZE / map->entry_size;

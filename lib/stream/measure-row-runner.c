@@ -7,11 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/measure-base.h"
 
-#define NAP_NS 50000
 #define SPINS 64
 #define ROWS 256                /* Of one replica, before the next one. */
 
@@ -24,10 +22,8 @@
 void
 measure_runner_rest(unsigned int n_idle)
 {
-    static const struct timespec nap = { .tv_nsec = NAP_NS };
-
     if (n_idle > SPINS) {
-        nanosleep(&nap, NULL);
+        measure_nap();
     } else {
 #ifdef __x86_64__
         __builtin_ia32_pause();

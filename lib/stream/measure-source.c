@@ -7,34 +7,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/measure-base.h"
 
-#define NAP_NS 50000
 #define HYSTERESIS 256          /* Slots. */
 
 static_assert(offsetof(struct measure_place, own) == 0
               && offsetof(struct measure_place, reader) == MEASURE_RING_LINE,
               "what a thread releases has a cache line of its own");
-
-static void
-nap(void)
-{
-    static const struct timespec time = { .tv_nsec = NAP_NS };
-
-    nanosleep(&time, NULL);
-}
-
-static void *
-alloc_lines(size_t size)
-{
-    size_t lines = ((size + MEASURE_RING_LINE - 1) / MEASURE_RING_LINE
-                    * MEASURE_RING_LINE);
-    void *p = measure_check_memory(aligned_alloc(MEASURE_RING_LINE, lines));
-
-    return memset(p, 0, lines);
-}
 
 /* Bytes of a place, whole cache lines. */
 static size_t
@@ -64,7 +44,7 @@ make_places(struct measure_source *source)
 {
     size_t n = source->all->n_threads;
 
-    source->places = alloc_lines(n * place_size());
+    source->places = measure_xzalloc_lines(n * place_size());
     for (size_t i = 0; i < n; i++) {
         struct measure_place *place = get_place(source, i);
 
@@ -160,8 +140,8 @@ struct measure_source *
 measure_source_create(struct measure_sources *all, uint64_t n_slots,
                       uint32_t core_id)
 {
-    void *memory = alloc_lines(measure_ring_size(n_slots));
-    struct measure_cursor *shared = alloc_lines(sizeof *shared);
+    void *memory = measure_xzalloc_lines(measure_ring_size(n_slots));
+    struct measure_cursor *shared = measure_xzalloc_lines(sizeof *shared);
     struct measure_source *source;
 
     measure_ring_header_init(memory, n_slots, core_id, -1);
@@ -213,7 +193,7 @@ measure_source_reserve(struct measure_source *source, unsigned int n)
     while (!(slots = measure_ring_reserve(&source->writer, n, 0))
            && !__atomic_load_n(&all->stopping, __ATOMIC_RELAXED)
            && !__atomic_load_n(&all->failed, __ATOMIC_RELAXED)) {
-        nap();
+        measure_nap();
     }
     __atomic_store_n(&source->waiting, false, __ATOMIC_RELEASE);
     return slots;
@@ -308,7 +288,7 @@ measure_source_remove(struct measure_source *source)
     for (size_t i = 0; i < n_threads; i++) {
         while (!__atomic_load_n(&get_place(source, i)->left,
                                 __ATOMIC_ACQUIRE)) {
-            nap();
+            measure_nap();
         }
     }
     pthread_mutex_lock(&all->mutex);

@@ -5,11 +5,7 @@
 
 #include "stream/measure-stage.h"
 
-#include <time.h>
-
 #include "base/measure-base.h"
-
-#define NAP_NS 50000
 
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if the budget of the
  * pipeline does not have them. */
@@ -62,7 +58,6 @@ measure_stage_row_slots(const struct measure_stage *stage)
 void
 measure_stage_send(struct measure_stage *stage, const struct measure_row *row)
 {
-    static const struct timespec nap = { .tv_nsec = NAP_NS };
     unsigned int n = measure_stage_row_slots(stage);
     size_t n_values = measure_max(stage->schema.n, 1);
     struct measure_slot *slots = measure_ring_reserve(stage->output, n, 0);
@@ -71,7 +66,7 @@ measure_stage_send(struct measure_stage *stage, const struct measure_row *row)
         measure_counter_add(&stage->waits, 1);
         measure_ring_publish(stage->output);
         do {
-            nanosleep(&nap, NULL);
+            measure_nap();
             slots = measure_ring_reserve(stage->output, n, 0);
         } while (!slots);
     }

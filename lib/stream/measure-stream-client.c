@@ -89,15 +89,6 @@ struct measure_stream_client {
     char *text;                 /* Of the last event that was given. */
 };
 
-static uint64_t
-system_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
-}
-
 static struct measure_stream_event *
 add_event(struct measure_stream_client *c, enum measure_stream_event_kind kind,
           struct measure_client_ring *ring, char *text)
@@ -129,7 +120,7 @@ measure_stream_client_create(
     c->n_slots = options->n_slots;
     c->headers = options->headers;
     c->wait = options->wait;
-    c->now_ns = options->now_ns ? options->now_ns : system_now_ns;
+    c->now_ns = options->now_ns ? options->now_ns : measure_monotonic_ns;
     c->fd = -1;
     c->next_attempt_ns = c->now_ns();
     c->retry_ns = MEASURE_STREAM_MIN_RETRY_MS * NS_PER_MS;
@@ -736,14 +727,14 @@ forget_given(struct measure_stream_client *c)
 void
 measure_stream_client_work(struct measure_stream_client *c, int timeout_ms)
 {
-    uint64_t end = system_now_ns() + timeout_ms * NS_PER_MS;
+    uint64_t end = measure_monotonic_ns() + timeout_ms * NS_PER_MS;
 
     forget_given(c);
     for (;;) {
         uint64_t now, left;
 
         work_once(c);
-        now = system_now_ns();
+        now = measure_monotonic_ns();
         if (now >= end || c->first_event < c->n_events
             || c->state == STATE_FAILED) {
             return;

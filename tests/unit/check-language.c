@@ -117,6 +117,7 @@ static const struct {
     { "'count' by=source | top n=1 every=1s | alerts",
       "count by=<source>;top n=<1>;alerts;" },
     { "count every=1000ms every=1s | write every=1s", "count;write;" },
+    { "count every=1000ms every=1000000us | write", "count;write;" },
     { "count replicas=4 by=source | write", "count by=<source>;write;" },
     { "where x | counts", "where <x>;counts;" },
 };
@@ -232,6 +233,10 @@ static const struct {
       "8760h, as 100ms, 1s, 5m or 1h" },
     { "count every=0s | write", "count: every=0s: valid is a time from 1ms "
       "to 8760h, as 100ms, 1s, 5m or 1h" },
+    { "count every=999999ns | write", "count: every=999999ns: valid is a time "
+      "from 1ms to 8760h, as 100ms, 1s, 5m or 1h" },
+    { "count every=1500us | write", "count: every=1500us: valid is a time "
+      "from 1ms to 8760h, as 100ms, 1s, 5m or 1h" },
     { "count every=8761h | write", "count: every=8761h: valid is a time from "
       "1ms to 8760h, as 100ms, 1s, 5m or 1h" },
     { "count every=99999999999999999999s | write",

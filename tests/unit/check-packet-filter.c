@@ -5,6 +5,7 @@
 
 #include "check-common.h"
 #include "stream-pcap-filter.h"
+#include "stream/measure-language.h"
 #include "stream/measure-packet-make.h"
 
 #define N_RECORDS 20000
@@ -315,14 +316,15 @@ END_TEST
 START_TEST(expressions_as_text_of_a_stage)
 {
     static const char *const texts[][2] = {
-        { "tcp[13] & 2|4 != 0", "pcap-filter 'tcp[13] & 2|4 != 0'" },
-        { "", "pcap-filter ''" },
-        { "a'b", "pcap-filter 'a'\"'\"'b'" },
+        { "tcp[13] & 2|4 != 0", "'tcp[13] & 2|4 != 0'" },
+        { "", "''" },
+        { "a'b", "'a'\"'\"'b'" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        char *text = stream_pcap_filter_text(texts[i][0]);
+        char *text = NULL;
 
+        measure_language_quote(&text, texts[i][0]);
         ck_assert_str_eq(text, texts[i][1]);
         free(text);
     }

@@ -85,9 +85,8 @@ START_TEST(filtered_packets_are_in_the_file)
     struct random r = random_from(test_seed);
     char name[] = "check-write-XXXXXX";
     int fd = mkstemp(name);
-    char *filter = stream_pcap_filter_text("udp port 53 and ether[12] | 0 "
-                                           "!= 0x81");
-    char *text = measure_format("%s | write pcapng file=%s", filter, name);
+    char *text = measure_format("pcap-filter 'udp port 53 and ether[12] | 0 "
+                                "!= 0x81' | write pcapng file=%s", name);
     struct measure_pipeline *p = make_pipeline(text, false);
     struct measure_source *source = measure_pipeline_create_source(p, 1024,
                                                                    0);
@@ -121,7 +120,6 @@ START_TEST(filtered_packets_are_in_the_file)
     ck_assert_uint_gt(expected, 500);
     ck_assert_uint_eq(packets, expected);
     ck_assert_uint_eq(bytes, expected_bytes);
-    free(filter);
     free(text);
 }
 END_TEST

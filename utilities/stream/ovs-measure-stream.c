@@ -13,7 +13,6 @@
 #include "stream-bridge.h"
 #include "stream-capture-input.h"
 #include "stream-chains.h"
-#include "stream-clock.h"
 #include "stream-list.h"
 #include "stream-message.h"
 #include "stream-options.h"
@@ -102,7 +101,7 @@ open_input(struct stream *s)
 static void
 start(struct stream *s)
 {
-    uint64_t now_ns = stream_clock_ns();
+    uint64_t now_ns = measure_monotonic_ns();
     char *error;
 
     /* Threads inherit what is blocked. */
@@ -118,7 +117,7 @@ start(struct stream *s)
     }
     s->counters_ns = (s->options.counters_ns
                       ? now_ns + s->options.counters_ns : UINT64_MAX);
-    s->warning_ns = now_ns + STREAM_NS_PER_S;
+    s->warning_ns = now_ns + MEASURE_NS_PER_S;
 }
 
 /* Running. */
@@ -153,7 +152,7 @@ say_warning(const struct measure_stage *stage, void *aux)
 static void
 look_at_clock(struct stream *s)
 {
-    uint64_t now_ns = stream_clock_ns();
+    uint64_t now_ns = measure_monotonic_ns();
 
     stream_progress_show(&s->progress, s->input, now_ns);
     if (now_ns >= s->warning_ns) {

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "stream/measure-stream-feed.h"
-#include "stream-clock.h"
 #include "stream-message.h"
 #include "stream-signal.h"
 
@@ -143,7 +142,7 @@ bridge_end(struct stream_input *input, char **lost)
     if (b->away_ns) {
         measure_append(lost, "%sall packets of %.3f s without connection",
                        *lost ? ", " : "",
-                       (double) b->away_ns / STREAM_NS_PER_S);
+                       (double) b->away_ns / MEASURE_NS_PER_S);
     }
 }
 

@@ -26,22 +26,6 @@ const struct measure_stage_class *const stream_stages[] = {
     NULL
 };
 
-/* Appends 'word' so that it is one word of a chain, whatever is in it. */
-static void
-append_quoted(char **text, const char *word)
-{
-    if (!*word) {
-        measure_append(text, "''");
-    }
-    while (*word) {
-        char quote = *word == '\'' ? '"' : '\'';
-        size_t n = (quote == '"' ? strspn(word, "'") : strcspn(word, "'"));
-
-        measure_append(text, "%c%.*s%c", quote, (int) n, word, quote);
-        word += n;
-    }
-}
-
 static void
 add(struct stream_chains *chains, const struct stream_options *o,
     const char *stages)
@@ -53,7 +37,7 @@ add(struct stream_chains *chains, const struct stream_options *o,
     }
     if (o->pcap) {
         measure_append(&text, "pcap-filter ");
-        append_quoted(&text, o->pcap);
+        measure_language_quote(&text, o->pcap);
         measure_append(&text, " | ");
     }
     if (o->count) {
@@ -95,7 +79,7 @@ stream_chains_init(struct stream_chains *chains,
 
         if (strcmp(o->write, "-")) {
             measure_append(&stage, " file=");
-            append_quoted(&stage, o->write);
+            measure_language_quote(&stage, o->write);
         }
         add(chains, o, stage);
         free(stage);

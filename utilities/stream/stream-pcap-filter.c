@@ -70,24 +70,6 @@ compile(const char *expression, struct bpf_program *program)
     return error;
 }
 
-/* Returns the text of a stage with 'expression', which the caller frees. */
-char *
-stream_pcap_filter_text(const char *expression)
-{
-    char *text = measure_format("%s", "pcap-filter ");
-
-    for (;;) {
-        int n = strcspn(expression, "'");
-
-        measure_append(&text, "'%.*s'", n, expression);
-        if (!expression[n]) {
-            return text;
-        }
-        measure_append(&text, "%s", "\"'\"");
-        expression += n + 1;
-    }
-}
-
 /* The words of the expression come one by one. */
 static char *
 pcap_filter_set(struct measure_stage *stage, const char *name,

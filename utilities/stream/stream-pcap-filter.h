@@ -18,14 +18,12 @@
  * the headers does not match.
  *
  * In the text of a chain, an expression with a "|" or with quotes must be
- * between quotes; stream_pcap_filter_text() does that for the option --pcap.
+ * between quotes; measure_language_quote() does that for the option --pcap.
  *
  * Work: some 100 ns a record without headers, 25 with them.
  *
  * Thread safety: as that of stages. */
 
 extern const struct measure_stage_class stream_pcap_filter;
-
-char *stream_pcap_filter_text(const char *expression);
 
 #endif /* stream-pcap-filter.h */

@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "stream-clock.h"
 #include "stream-message.h"
 
-#define FIRST_NS STREAM_NS_PER_S
-#define TERMINAL_NS (STREAM_NS_PER_S / 2)
-#define LINES_NS (10 * STREAM_NS_PER_S)
+#define FIRST_NS MEASURE_NS_PER_S
+#define TERMINAL_NS (MEASURE_NS_PER_S / 2)
+#define LINES_NS (10 * MEASURE_NS_PER_S)
 
 /* Of the file 'name', whether standard error is a terminal or not if 'wanted',
  * and never if 'quiet'. */
@@ -26,7 +25,7 @@ stream_progress_init(struct stream_progress *p, const char *name, bool wanted,
     p->terminal = isatty(STDERR_FILENO);
     p->on = wanted || (p->terminal && !quiet);
     p->name = name;
-    p->start_ns = stream_clock_ns();
+    p->start_ns = measure_monotonic_ns();
     p->next_ns = p->start_ns + FIRST_NS;
 }
 
@@ -49,7 +48,7 @@ char *
 stream_progress_line(const char *name, const struct stream_place *place,
                      uint64_t elapsed_ns)
 {
-    double seconds = (double) elapsed_ns / STREAM_NS_PER_S;
+    double seconds = (double) elapsed_ns / MEASURE_NS_PER_S;
     char *line = measure_format("%s: ", name);
 
     if (place->total) {
