@@ -458,6 +458,15 @@ take_batch(struct measure_packet_runner *r, struct measure_place *place)
 
 /* The thread. */
 
+/* Returns true if there is much to take, by what is known or, if that is not
+ * much, by what there is now. */
+static bool
+is_behind(const struct measure_place *place)
+{
+    return (place->reader.seen - place->reader.tail >= place->hysteresis
+            || measure_place_waiting(place) >= place->hysteresis);
+}
+
 /* Takes a batch from each source.  Returns true if there was any. */
 static bool
 take_turn(struct measure_packet_runner *r)
@@ -465,11 +474,13 @@ take_turn(struct measure_packet_runner *r)
     bool busy = false, held = false;
     size_t n = 0;
 
+    r->behind = false;
     for (size_t i = 0; i < r->n_places; i++) {
         struct measure_place *place = r->places[i];
         bool took = take_batch(r, place);
 
         busy |= took;
+        r->behind |= is_behind(place);
         held |= place->held;
         if (!took) {
             measure_place_release(place);
@@ -502,9 +513,13 @@ is_done(const struct measure_packet_runner *r)
 static void
 begin_places(struct measure_packet_runner *r)
 {
+    r->may_rest = true;
     for (size_t i = 0; i < r->n_places; i++) {
         struct measure_place *place = r->places[i];
 
+        r->may_rest &= (place->source->memory
+                        || (place->source->n_slots
+                            >= MEASURE_RUNNER_REST_SLOTS));
         for (size_t j = 0; !place->begun && j < r->n_stages; j++) {
             if (r->stages[j]->class->ring) {
                 r->stages[j]->class->ring(r->stages[j],
@@ -564,6 +579,9 @@ measure_packet_runner_main(void *arg)
         look_around(r);
         if (take_turn(r)) {
             n_idle = 0;
+            if (r->may_rest && !r->behind && !finishing) {
+                measure_nap();
+            }
         } else if (finishing && is_done(r)) {
             break;
         } else {
