@@ -810,6 +810,7 @@ measure_stream_client_write_accounting(const struct measure_stream_client *c,
                                        struct measure_output *o)
 {
     measure_output_uint(o, "connections", c->n_ready);
+    measure_output_note(o, "As of the last mark of each ring:");
     measure_output_open_list(o, "rings");
     for (size_t i = 0; i < c->n_rings; i++) {
         struct measure_client_ring *ring = c->rings[i];
@@ -833,6 +834,9 @@ measure_stream_client_write_accounting(const struct measure_stream_client *c,
         measure_output_close(o);
     }
     measure_output_close(o);
+    if (!c->gone.n) {
+        return;
+    }
     measure_output_open_line(o, "rings-gone");
     measure_output_uint(o, "rings", c->gone.n);
     write_account(o, &c->gone.sum, c->gone.n_marks, c->gone.records,

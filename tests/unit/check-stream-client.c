@@ -629,6 +629,25 @@ START_TEST(run_directory)
 }
 END_TEST
 
+/* The account says of when it is, and nothing of rings that there were not. */
+START_TEST(account_for_people)
+{
+    struct measure_stream_client_options options = { .bridge = "br0" };
+    struct measure_stream_client *c = measure_stream_client_create(&options);
+    struct measure_output *o = measure_output_create(MEASURE_TEXT);
+    char *text;
+
+    measure_stream_client_write_accounting(c, o);
+    text = measure_output_finish(o);
+    ck_assert_str_eq(text, "connections: 0\n"
+                     "As of the last mark of each ring:\n"
+                     "rings:\n"
+                     "  (none)\n");
+    free(text);
+    measure_stream_client_destroy(c);
+}
+END_TEST
+
 /* A directory whose name is longer than an address may be. */
 START_TEST(long_directory)
 {
@@ -1402,6 +1421,7 @@ main(void)
     tcase_add_loop_test(tests, other_versions_are_refused, 0, 2);
     tcase_add_test(tests, no_socket);
     tcase_add_test(tests, run_directory);
+    tcase_add_test(tests, account_for_people);
     tcase_add_test(tests, long_directory);
     tcase_add_loop_test(tests, restart, 0, 3);
     tcase_add_loop_test(tests, no_answer, 0, 2);
