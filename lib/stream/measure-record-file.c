@@ -377,14 +377,6 @@ measure_record_writer_error(const struct measure_record_writer *w)
     return w->error;
 }
 
-/* Returns how many records of packets are not in the file because of an
- * error. */
-uint64_t
-measure_record_writer_lost(const struct measure_record_writer *w)
-{
-    return w->lost;
-}
-
 /* Finishes the file.  Returns NULL, or what went wrong with it at any time,
  * which the caller frees. */
 char *

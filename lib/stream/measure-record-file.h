@@ -126,7 +126,6 @@ bool measure_record_writer_mark(struct measure_record_writer *,
                                 const struct measure_mark *);
 bool measure_record_writer_flush(struct measure_record_writer *);
 const char *measure_record_writer_error(const struct measure_record_writer *);
-uint64_t measure_record_writer_lost(const struct measure_record_writer *);
 char *measure_record_writer_close(struct measure_record_writer *);
 
 /* Reading. */

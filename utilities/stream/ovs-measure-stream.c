@@ -195,19 +195,10 @@ run(struct stream *s)
 
 /* Ending. */
 
-static void
-add_lost(const struct measure_stage *stage, void *sum_)
-{
-    uint64_t *sum = sum_;
-
-    *sum += __atomic_load_n(&stage->lost, __ATOMIC_RELAXED);
-}
-
 static bool
 end(struct stream *s)
 {
     char *lost = NULL, *error;
-    uint64_t n_lost = 0;
 
     s->input->class->end(s->input, &lost);
     stream_progress_end(&s->progress);
@@ -218,8 +209,7 @@ end(struct stream *s)
     if (s->warning_ns < UINT64_MAX) {
         measure_pipeline_for_each_stage(s->pipeline, say_warning, NULL);
     }
-    measure_pipeline_for_each_stage(s->pipeline, add_lost, &n_lost);
-    stream_lost(&lost, n_lost,
+    stream_lost(&lost, measure_pipeline_lost(s->pipeline),
                 "packet or row that a stage had no memory for",
                 "packets or rows that stages had no memory for");
     if (lost) {
