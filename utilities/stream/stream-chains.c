@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stages/measure-stages.h"
+#include "stream/measure-language.h"
 #include "stream-accounting.h"
 #include "stream-expect-headers.h"
 #include "stream-pcap-filter.h"
