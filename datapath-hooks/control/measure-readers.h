@@ -15,8 +15,9 @@
 /* Readers of a stream
  * ===================
  *
- * A reader has a ring for each packet thread of the monitor.  The thread writes
- * to it from measure_readers_attach() on until measure_readers_detach(), or until the merge thread says that the thread is
+ * A reader has a ring for each packet thread of the monitor.  The thread
+ * writes to it from measure_readers_attach() on until
+ * measure_readers_detach(), or until the merge thread says that the thread is
  * gone (measure_readers_thread_gone()).  When a grace period has passed after
  * that no packet thread writes to it.
  *

@@ -950,7 +950,8 @@ open_socket(struct listener *l)
     }
     if (error && !l->warned) {
         VLOG_WARN("%s: no stream as long as nobody can listen on %s: %s",
-                  name, l->path ? l->path : "a socket with a slash in its name",
+                  name,
+                  l->path ? l->path : "a socket with a slash in its name",
                   ovs_strerror(error));
     }
     l->warned = error != 0;

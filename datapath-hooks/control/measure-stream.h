@@ -16,8 +16,8 @@
  * It waits for packet threads (ovsrcu_synchronize()), never the other way
  * round.  A reader that does not read, or is gone, costs nothing but its
  * own records: what it is told waits in its socket, or for that to have room,
- * but not for ever.  Of what a reader sends only a little is received at a time,
- * so that it cannot hold up grace periods.
+ * but not for ever.  Of what a reader sends only a little is received at a
+ * time, so that it cannot hold up grace periods.
  *
  * A ring ends when its thread does, or when the stream is switched off: first
  * a grace period passes, in which the last packets come; then the ring gets

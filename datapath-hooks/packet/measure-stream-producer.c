@@ -14,6 +14,10 @@
 static OVSRCU_TYPE(struct measure_stream_clock *) the_clock
     = OVSRCU_INITIALIZER(NULL);
 
+/* A full ring is left alone for some bursts, if they come as fast as that: else
+ * looking costs little, and records would be lost for nothing. */
+#define MAX_GAP_NS 20000
+
 /* Bits for the packets of a burst. */
 BUILD_ASSERT_DECL(MEASURE_BURST <= 32);
 
@@ -114,11 +118,13 @@ produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
     uint64_t head = p->writer.head;
     uint32_t left = wanted;
     unsigned int n_dropped;
+    bool fast;
 
     if (OVS_UNLIKELY(time_ns < p->time_ns)
         && p->time_ns - time_ns < MAX_STEP_NS) {
         time_ns = p->time_ns;
     }
+    fast = time_ns - p->time_ns < MAX_GAP_NS;
     p->time_ns = time_ns;
     if (OVS_UNLIKELY(p->epoch != epoch)) {
         if (p->epoch) {
@@ -133,11 +139,11 @@ produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
         n_slots += n_wanted * (MEASURE_SLOT_HEADERS
                                / sizeof(struct measure_slot));
     }
-    if (OVS_LIKELY(!p->pause)) {
+    if (OVS_LIKELY(!p->pause || !fast)) {
         left = write_records(&p->writer, packets, wanted, n_slots, time_ns,
                              headers);
         if (OVS_LIKELY(!left)) {
-            p->backoff = 0;
+            p->backoff = p->pause = 0;
         } else {
             p->backoff = (left == wanted && p->backoff
                           ? MIN(2 * p->backoff, MEASURE_STREAM_MAX_BACKOFF)

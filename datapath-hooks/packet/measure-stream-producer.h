@@ -21,8 +21,8 @@
  * counts.  The filter comes before the rings.  A ring without room for a
  * record takes none of the rest of the burst: these are counted as dropped.  So
  * are those of the next 2 bursts, and of 4, 8, 16 and 32 if there is still no
- * room for a single record: a reader that has stopped costs little.  Thus for
- * each ring and epoch
+ * room for a single record, while they follow fast: a reader that has stopped
+ * costs little.  Thus for each ring and epoch
  *
  *     packets of the tally = records + filtered + dropped
  *
