@@ -110,8 +110,8 @@ take_number(struct measure_sources *all)
 }
 
 static struct measure_source *
-add(struct measure_sources *all, const void *ring,
-    struct measure_cursor *shared, struct measure_stream_account *account)
+make(struct measure_sources *all, const void *ring,
+     struct measure_cursor *shared, struct measure_stream_account *account)
 {
     struct measure_source *source = measure_xzalloc(sizeof *source);
 
@@ -122,6 +122,14 @@ add(struct measure_sources *all, const void *ring,
     source->shared = shared;
     source->account = account;
     source->stop_at = UINT64_MAX;
+    return source;
+}
+
+/* Lets threads see 'source', of which nothing is missing any more. */
+static struct measure_source *
+add(struct measure_source *source)
+{
+    struct measure_sources *all = source->all;
 
     pthread_mutex_lock(&all->mutex);
     if (all->n_threads) {
@@ -145,11 +153,11 @@ measure_source_create(struct measure_sources *all, uint64_t n_slots,
     struct measure_source *source;
 
     measure_ring_header_init(memory, n_slots, core_id, -1);
-    source = add(all, memory, shared, NULL);
+    source = make(all, memory, shared, NULL);
     source->memory = memory;
     measure_ring_writer_init(&source->writer, memory);
     measure_ring_add_cursor(&source->writer, shared);
-    return source;
+    return add(source);
 }
 
 /* Adds the ring of another writer, which must have passed
@@ -161,7 +169,7 @@ measure_source_attach(struct measure_sources *all, const void *ring,
                       struct measure_cursor *cursor,
                       struct measure_stream_account *account)
 {
-    return add(all, ring, cursor, account);
+    return add(make(all, ring, cursor, account));
 }
 
 struct measure_ring_writer *
