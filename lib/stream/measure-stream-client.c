@@ -73,7 +73,8 @@ struct measure_stream_client {
 
     bool wants_missed;          /* To be told when all rings have a mark. */
     bool has_last_epoch;
-    uint64_t last_epoch;        /* Of marks of connections before. */
+    uint64_t last_epoch;        /* Of marks of a connection before... */
+    uint64_t last_connection;   /* ...which is this one. */
 
     size_t n_rings;
     struct measure_client_ring *rings[MEASURE_STREAM_MAX_RINGS];
@@ -286,6 +287,22 @@ end_rings(struct measure_stream_client *c)
     }
 }
 
+/* Takes notice that 'epoch' is the last one that a ring of 'connection' has
+ * told.  That of an older connection may have been of a switch that was
+ * restarted since, where epochs began anew. */
+static void
+note_last_epoch(struct measure_stream_client *c, uint64_t connection,
+                uint64_t epoch)
+{
+    if (!c->has_last_epoch || connection > c->last_connection) {
+        c->last_epoch = epoch;
+        c->last_connection = connection;
+        c->has_last_epoch = true;
+    } else if (connection == c->last_connection) {
+        c->last_epoch = measure_max(c->last_epoch, epoch);
+    }
+}
+
 static void
 add_gone(struct measure_stream_client *c,
          struct measure_client_ring *ring)
@@ -304,10 +321,7 @@ add_gone(struct measure_stream_client *c,
         gone->sum.dropped += a.last.dropped;
         gone->sum.records += a.last.records;
         gone->sum.marks_lost += a.last.marks_lost;
-        c->last_epoch = (c->has_last_epoch
-                         ? measure_max(c->last_epoch, a.last.epoch)
-                         : a.last.epoch);
-        c->has_last_epoch = true;
+        note_last_epoch(c, ring->connection, a.last.epoch);
     }
 }
 

@@ -798,6 +798,54 @@ START_TEST(restart)
 }
 END_TEST
 
+/* Epochs begin anew when the switch is restarted: what is missed later is told
+ * from those of the new one. */
+START_TEST(missed_after_a_restart)
+{
+    static const uint64_t epochs[][2] = { { 99, 100 }, { 4, 5 }, { 8, 9 } };
+    static const char *const texts[] = {
+        "", "the switch was restarted", "packets of epochs 6 to 8 are missing"
+    };
+    struct random r = random_from(test_seed);
+    struct measure_stream_client *c = client_begin(true);
+
+    for (size_t i = 0; i < ARRAY_SIZE(epochs); i++) {
+        struct measure_client_ring *ring;
+        struct fake_switch s;
+        struct fake_ring fake;
+
+        switch_begin(&s, "br0");
+        ring_begin(&fake, 1, 3);
+        now_ns += 2000 * MS;
+        connect_client(&s, c, &fake, 1);
+        ring = next_event(c, MEASURE_STREAM_RING_ADDED).ring;
+        next_event(c, MEASURE_STREAM_CONNECTED);
+        for (int j = 0; j < 2; j++) {
+            ring_packet(&fake, &r);
+            ring_mark(&fake, epochs[i][j]);
+        }
+        measure_ring_publish(&fake.writer);
+        read_all(ring);
+        measure_stream_client_work(c, 0);
+        if (i) {
+            struct measure_stream_event event
+                = next_event(c, MEASURE_STREAM_MISSED);
+
+            expect_text(event.text, texts[i]);
+            ck_assert_uint_eq(event.epoch_before, epochs[i - 1][1]);
+            ck_assert_uint_eq(event.epoch_after, epochs[i][0]);
+        }
+        switch_end(&s);
+        measure_stream_client_work(c, 0);
+        next_event(c, MEASURE_STREAM_LOST);
+        next_event(c, MEASURE_STREAM_RING_REMOVED);
+        ring_end(&fake);
+    }
+
+    measure_stream_client_destroy(c);
+}
+END_TEST
+
 START_TEST(no_answer)
 {
     struct measure_stream_client *c = client_begin(true);
@@ -1424,6 +1472,7 @@ main(void)
     tcase_add_test(tests, account_for_people);
     tcase_add_test(tests, long_directory);
     tcase_add_loop_test(tests, restart, 0, 3);
+    tcase_add_test(tests, missed_after_a_restart);
     tcase_add_loop_test(tests, no_answer, 0, 2);
     tcase_add_loop_test(tests, ports_have_names, 0, 2);
     tcase_add_loop_test(tests, differences_are_found, 0, 4);
