@@ -41,13 +41,34 @@ first_header(const struct dp_packet *packet)
             : ETHERTYPE_UNKNOWN);
 }
 
+/* Fills 'record' if 'packet' is a plain one (see measure_parse_plain()), which
+ * came in by the port that keys call 'port'.  Returns false if it is not. */
+static inline bool
+parse_plain(const struct dp_packet *packet, uint16_t port,
+            struct measure_record *record)
+{
+    uint32_t size = dp_packet_size(packet);
+
+    if (!OVS_LIKELY(packet->packet_type == htonl(PT_ETH)
+                    && measure_parse_plain(dp_packet_data(packet), size,
+                                           record->key))) {
+        return false;
+    }
+    record->key[1] |= (uint64_t) port << MEASURE_PORT_SHIFT;
+    record->bytes = size;
+    record->verdict = MEASURE_COUNT_NARROW;
+    return true;
+}
+
 static inline void
 parse(const struct dp_packet *packet, uint16_t port,
       struct measure_record *record)
 {
-    measure_parse(dp_packet_data(packet), dp_packet_size(packet),
-                  first_header(packet), record);
-    measure_record_set_port(record, port);
+    if (!OVS_LIKELY(parse_plain(packet, port, record))) {
+        measure_parse(dp_packet_data(packet), dp_packet_size(packet),
+                      first_header(packet), record);
+        measure_record_set_port(record, port);
+    }
 }
 
 /* Streams
@@ -56,6 +77,30 @@ parse(const struct dp_packet *packet, uint16_t port,
  * Records for readers are made of what counting has found out of a packet
  * anyway, before the tally masks its key: a record of a stream has the whole
  * key, whatever measure-key says. */
+
+/* Says in 'streamed' what there is to stream of 'packet', which is plain and
+ * has 'key'. */
+static inline void
+describe_plain(const struct dp_packet *packet, const uint64_t *key,
+               struct measure_stream_packet *streamed)
+{
+    const uint8_t *frame = dp_packet_data(packet);
+    const uint8_t *ip = frame + ETH_HEADER_LEN;
+    uint32_t end = ETH_HEADER_LEN + (ip[2] << 8 | ip[3]);
+    uint32_t bytes = dp_packet_size(packet);
+
+    streamed->key = key;
+    streamed->tcp = 0;
+    streamed->frame = frame;
+    streamed->bytes = bytes;
+    streamed->verdict = MEASURE_COUNT_NARROW;
+    if (ip[9] == IPPROTO_TCP
+        && MEASURE_PLAIN_TRANSPORT + TCP_HEADER_LEN <= end) {
+        streamed->tcp = measure_slot_tcp_header(
+            frame, MEASURE_PLAIN_TRANSPORT, bytes,
+            MIN(bytes - end, MEASURE_MAX_PADDING));
+    }
+}
 
 /* Parses 'packet' like parse(), and says in 'streamed' what there is to stream
  * of it.  The key is that of 'record', while that stays as it is. */
@@ -66,6 +111,10 @@ parse_for_stream(const struct dp_packet *packet, uint16_t port,
 {
     const void *frame = dp_packet_data(packet);
 
+    if (OVS_LIKELY(parse_plain(packet, port, record))) {
+        describe_plain(packet, record->key, streamed);
+        return;
+    }
     measure_parse_transport(frame, dp_packet_size(packet),
                             first_header(packet), record);
     measure_record_set_port(record, port);
@@ -82,30 +131,6 @@ parse_for_stream(const struct dp_packet *packet, uint16_t port,
     }
 }
 
-static inline uint16_t
-load16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-/* Makes the key of an IPv4 packet without VLAN tags and options, whose ports,
- * if it has some, are known to be in the frame.  'is_first' if it is no later
- * fragment. */
-static inline void
-make_plain_key(const uint8_t *ip, bool is_first, uint16_t port,
-               uint64_t key[])
-{
-    uint64_t ports_word = measure_ports_word(0, 0, ip[9]);
-
-    if (OVS_LIKELY(is_first && (ip[9] == IPPROTO_TCP || ip[9] == IPPROTO_UDP
-                                || ip[9] == IPPROTO_SCTP))) {
-        ports_word = measure_ports_word(load16(ip + IP_HEADER_LEN),
-                                        load16(ip + IP_HEADER_LEN + 2), ip[9]);
-    }
-    memcpy(key, ip + 12, sizeof *key);
-    key[1] = ports_word | (uint64_t) port << MEASURE_PORT_SHIFT;
-}
-
 /* Says in 'streamed' what there is to stream of 'packet', for which
  * header_is_plain() is true and whose key is 'known', or made where 'made' is:
  * that of most packets is sooner made than fetched.  The packet came in by the
@@ -116,35 +141,28 @@ describe_known(const struct dp_packet *packet, unsigned int version,
                struct measure_stream_packet *streamed)
 {
     const uint8_t *frame = dp_packet_data(packet);
-    const uint8_t *ip = frame + packet->l3_ofs;
     uint32_t bytes = dp_packet_size(packet);
-    const uint64_t *key = known;
+    const uint8_t *ip = frame + packet->l3_ofs;
     uint32_t transport, end;
     bool has_tcp;
 
-    if (OVS_LIKELY(version == 4 && packet->l3_ofs == ETH_HEADER_LEN
-                   && ip[0] == IP_IHL_VER(5, 4))) {
-        bool is_first = !(load16(ip + 6) & 0x1fff);
-
-        transport = ETH_HEADER_LEN + IP_HEADER_LEN;
-        end = ETH_HEADER_LEN + load16(ip + 2);
-        has_tcp = ip[9] == IPPROTO_TCP && is_first;
-        make_plain_key(ip, is_first, port, made);
-        key = made;
-    } else if (version == 4) {
+    if (OVS_LIKELY(measure_parse_plain(frame, bytes, made))) {
+        made[1] |= (uint64_t) port << MEASURE_PORT_SHIFT;
+        describe_plain(packet, made, streamed);
+        return;
+    }
+    OVS_PREFETCH(known);
+    if (version == 4) {
         transport = packet->l3_ofs + IP_IHL(ip[0]) * 4;
-        end = packet->l3_ofs + load16(ip + 2);
-        has_tcp = ip[9] == IPPROTO_TCP && !(load16(ip + 6) & 0x1fff);
+        end = packet->l3_ofs + (ip[2] << 8 | ip[3]);
+        has_tcp = ip[9] == IPPROTO_TCP && !((ip[6] << 8 | ip[7]) & 0x1fff);
     } else {
         transport = packet->l3_ofs + IPV6_HEADER_LEN;
-        end = transport + load16(ip + 4);
+        end = transport + (ip[4] << 8 | ip[5]);
         has_tcp = ip[6] == IPPROTO_TCP;
     }
-    if (OVS_UNLIKELY(key == known)) {
-        OVS_PREFETCH(key);
-    }
     *streamed = (struct measure_stream_packet) {
-        .key = key,
+        .key = known,
         .frame = frame,
         .bytes = bytes,
         .verdict = version == 4 ? MEASURE_COUNT_NARROW : MEASURE_COUNT_WIDE,

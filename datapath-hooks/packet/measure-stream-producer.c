@@ -14,8 +14,8 @@
 static OVSRCU_TYPE(struct measure_stream_clock *) the_clock
     = OVSRCU_INITIALIZER(NULL);
 
-/* A full ring is left alone for some bursts, if they come as fast as that: else
- * looking costs little, and records would be lost for nothing. */
+/* A full ring is left alone for some bursts, if they come as fast as that:
+ * else looking costs little, and records would be lost for nothing. */
 #define MAX_GAP_NS 20000
 
 /* Bits for the packets of a burst. */
@@ -106,8 +106,8 @@ write_records(struct measure_ring_writer *w,
     return wanted;
 }
 
-/* Streams those of 'packets' that have a bit in 'wanted', of 'n_offered'; those
- * in 'wide' have wide keys. */
+/* Streams those of 'packets' that have a bit in 'wanted', of 'n_offered'.
+ * Those in 'wide' have wide keys. */
 static inline void
 produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
         bool headers, const struct measure_stream_packet *packets,

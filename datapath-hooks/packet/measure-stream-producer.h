@@ -19,10 +19,10 @@
  *
  * A record is made of exactly those packets that the tally of the thread
  * counts.  The filter comes before the rings.  A ring without room for a
- * record takes none of the rest of the burst: these are counted as dropped.  So
- * are those of the next 2 bursts, and of 4, 8, 16 and 32 if there is still no
- * room for a single record, while they follow fast: a reader that has stopped
- * costs little.  Thus for each ring and epoch
+ * record takes none of the rest of the burst: these are counted as dropped.
+ * So are those of the next 2 bursts, and of 4, 8, 16 and 32 if there is still
+ * no room for a single record, while they follow fast: a reader that has
+ * stopped costs little.  Thus for each ring and epoch
  *
  *     packets of the tally = records + filtered + dropped
  *
@@ -33,8 +33,8 @@
  * mark is counted as lost; the next one tells the sums all the same.  A thread
  * that has no packet in an epoch writes no mark for it: that there was none is
  * seen in the header of the ring, by the number of the epoch that has been
- * closed, which measure_producer_close_epoch() tells when all threads are known
- * to be done with it, and by that of the last packet.
+ * closed, which measure_producer_close_epoch() tells when all threads are
+ * known to be done with it, and by that of the last packet.
  *
  * A mark tells the sums exactly.  What the header of a ring says is for people
  * to look at: another thread copies it there (measure_producer_tell()), at

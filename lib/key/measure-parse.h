@@ -4,8 +4,11 @@
 #ifndef MEASURE_PARSE_H
 #define MEASURE_PARSE_H 1
 
+#include <arpa/inet.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "key/measure-record.h"
 
@@ -38,6 +41,9 @@
  * fills key, bytes and verdict of the record.  What the frame does not say is
  * added by measure_record_set_port() and _tunnel().
  *
+ * measure_parse_plain() knows the usual frame only, and is short enough to be
+ * part of a loop over packets.
+ *
  * measure_parse_transport() also fills 'transport' and 'padding', for records
  * of a stream.  It is code of its own, so that packets that are only counted
  * cost no instruction more.
@@ -51,6 +57,43 @@
 #define MEASURE_ETHERTYPE_ETHERNET 0    /* The frame starts with Ethernet. */
 #define MEASURE_ETHERTYPE_IPV4 0x0800
 #define MEASURE_ETHERTYPE_IPV6 0x86dd
+
+#define MEASURE_PLAIN_TRANSPORT 34      /* Offset in a plain frame. */
+
+/* Makes the two words of the key that measure_parse() makes of the 'size'
+ * bytes at 'frame', which start with an Ethernet header, if that is a plain
+ * frame: IPv4 without VLAN tags or options, no later fragment, with TCP or
+ * UDP.  Returns false if it is another one, for measure_parse(). */
+static inline bool
+measure_parse_plain(const void *frame, size_t size, uint64_t *key)
+{
+    const uint8_t *p = (const uint8_t *) frame;
+    uint32_t type_and_version, ports;
+    uint16_t total, fragment;
+    uint8_t protocol;
+
+    if (__builtin_expect(size < MEASURE_PLAIN_TRANSPORT + sizeof ports, 0)) {
+        return false;
+    }
+    memcpy(&type_and_version, p + 12, sizeof type_and_version);
+    memcpy(&total, p + 16, sizeof total);
+    memcpy(&fragment, p + 20, sizeof fragment);
+    protocol = p[23];
+    total = ntohs(total);
+    if (__builtin_expect((type_and_version & htonl(0xffffff00))
+                         != htonl(0x08004500)
+                         || fragment & htons(0x1fff)
+                         || total < 20 || total + UINT32_C(14) > size
+                         || (protocol != IPPROTO_TCP
+                             && protocol != IPPROTO_UDP), 0)) {
+        return false;
+    }
+    memcpy(&key[0], p + 26, sizeof key[0]);
+    memcpy(&ports, p + MEASURE_PLAIN_TRANSPORT, sizeof ports);
+    ports = ntohl(ports);
+    key[1] = measure_ports_word(ports >> 16, ports, protocol);
+    return true;
+}
 
 void measure_parse(const void *frame, size_t size, uint16_t ethertype,
                    struct measure_record *);

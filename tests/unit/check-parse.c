@@ -152,6 +152,8 @@ oracle_parse(const uint8_t *frame, size_t size, unsigned int type,
     return verdict;
 }
 
+static uint64_t n_plain;        /* Frames that measure_parse_plain() knew. */
+
 /* Parses a copy of 'frame' that ends where its memory ends, so that the
  * address sanitizer sees each byte read behind it. */
 static struct measure_record
@@ -164,6 +166,15 @@ parse_exactly(const uint8_t *frame, size_t size, uint16_t ethertype)
     memcpy(copy, frame, size);
     /* An empty frame is a pointer behind its memory. */
     measure_parse(size ? copy : copy + 1, size, ethertype, &record);
+    if (ethertype == MEASURE_ETHERTYPE_ETHERNET) {
+        uint64_t key[MEASURE_KEY_WORDS];
+
+        if (measure_parse_plain(size ? copy : copy + 1, size, key)) {
+            n_plain++;
+            REQUIRE(record.verdict == MEASURE_COUNT_NARROW);
+            REQUIRE(key[0] == record.key[0] && key[1] == record.key[1]);
+        }
+    }
     REQUIRE(!memcmp(copy, frame, size));
     free(copy);
     return record;
@@ -505,6 +516,61 @@ START_TEST(ipv6_chains_of_any_length)
 }
 END_TEST
 
+/* The frames that measure_parse_plain() is for are those that it knows. */
+START_TEST(plain_frames)
+{
+    /* What another value of a byte, or of two, makes of a plain frame. */
+    static const struct {
+        size_t at;
+        uint8_t high, low;
+        bool plain;
+    } changes[] = {
+        { 0, 0xff, 0xff, true },        /* Addresses of Ethernet. */
+        { 12, 0x81, 0x00, false },      /* VLAN. */
+        { 12, 0x86, 0xdd, false },      /* IPv6. */
+        { 14, 0x46, 0, false },         /* Options. */
+        { 14, 0x65, 0, false },         /* No such version. */
+        { 15, 0xff, 0x00, true },       /* Type of service, length 46. */
+        { 16, 0, 46, true },            /* All of the frame... */
+        { 16, 0, 45, true },            /* ...or less... */
+        { 16, 0, 47, false },           /* ...but not more. */
+        { 16, 0, 20, true },
+        { 16, 0, 19, false },
+        { 20, 0x40, 0x00, true },       /* Shall not be fragmented. */
+        { 20, 0x20, 0x00, true },       /* The first fragment. */
+        { 20, 0x00, 0x01, false },
+        { 20, 0x10, 0x00, false },
+        { 22, 64, 6, true },            /* TCP. */
+        { 22, 0, 17, true },
+        { 22, 0, 1, false },
+        { 22, 0, 132, false },
+        { 26, 0xff, 0xff, true },       /* Addresses. */
+        { 34, 0xff, 0xff, true },       /* Ports. */
+    };
+    uint8_t frame[60] = { [12] = 0x08, 0x00, 0x45, 0, 0, 46, [22] = 64, 6 };
+    uint64_t key[MEASURE_KEY_WORDS];
+
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        uint8_t changed[sizeof frame];
+
+        memcpy(changed, frame, sizeof frame);
+        changed[changes[i].at] = changes[i].high;
+        if (changes[i].at != 14) {
+            changed[changes[i].at + 1] = changes[i].low;
+        }
+        check_frame(changed, sizeof changed, MEASURE_ETHERTYPE_ETHERNET);
+        ck_assert_int_eq(measure_parse_plain(changed, sizeof changed, key),
+                         changes[i].plain);
+    }
+
+    /* No less than the ports. */
+    frame[17] = 20;
+    ck_assert(measure_parse_plain(frame, 38, key));
+    ck_assert(!measure_parse_plain(frame, 37, key));
+    ck_assert(!measure_parse_plain(frame, 0, key));
+}
+END_TEST
+
 START_TEST(random_and_mutated_frames)
 {
     struct random r = random_from(test_seed);
@@ -555,6 +621,7 @@ START_TEST(random_and_mutated_frames)
         n_tcp += check_transport(frame, size, ethertype);
     }
     ck_assert_uint_gt(n_tcp, 10000);
+    ck_assert_uint_gt(n_plain, 10000);
     for (int i = 0; i < MEASURE_N_VERDICTS; i++) {
         ck_assert_msg(verdicts[i] > 10000, "verdict %d came %u times", i,
                       verdicts[i]);
@@ -743,6 +810,7 @@ main(void)
     tcase_add_test(tests, ipv6_lengths_at_their_boundaries);
     tcase_add_test(tests, frames_of_64_kib);
     tcase_add_test(tests, ipv6_chains_of_any_length);
+    tcase_add_test(tests, plain_frames);
     tcase_add_test(tests, random_and_mutated_frames);
 
     find_traces();
