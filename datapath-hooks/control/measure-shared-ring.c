@@ -66,8 +66,8 @@ open_read_only(int fd)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Seals 'fd' so that what has not been mapped to write until now never will be,
- * and that its pages stay, as far as the kernel can do that.  Returns 0 if
+/* Seals 'fd' so that what has not been mapped to write until now never will
+ * be, and that its pages stay, as far as the kernel can do that.  Returns 0 if
  * successful, otherwise an errno value. */
 static int
 seal_contents(int fd)

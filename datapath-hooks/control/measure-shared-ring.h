@@ -17,12 +17,12 @@
  * where it writes; the ring can be mapped to read only; and the page of the
  * cursor cannot be taken away, for else the packet thread would wait for the
  * kernel to make another.  All are seals of the file, so that it does not
- * matter who opens it again.  The last seal of the cursor is not set before the
- * reader has mapped it to write: until then no packet thread uses the ring.
- * (Linux before 5.1 cannot seal a file against writing by others alone: there
- * the descriptor of the ring is one that only reads, and a reader which means
- * harm, and is root or the user of ovs-vswitchd, could open it again to write,
- * or take the page of the cursor away.)
+ * matter who opens it again.  The last seal of the cursor is not set before
+ * the reader has mapped it to write: until then no packet thread uses the
+ * ring.  (Linux before 5.1 cannot seal a file against writing by others alone:
+ * there the descriptor of the ring is one that only reads, and a reader which
+ * means harm, and is root or the user of ovs-vswitchd, could open it again to
+ * write, or take the page of the cursor away.)
  *
  * The ring is on the NUMA node of its thread, and in huge pages of 2 MiB if it
  * is large enough for one and there are some.

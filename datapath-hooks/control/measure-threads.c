@@ -359,8 +359,8 @@ measure_datapath_thread_remove(const struct pmd_perf_stats *perf)
         measure_thread_leave(thread);
     }
     seq_change(measure_stream_seq);
-    /* Whoever found the thread before it was taken out of its datapath may still
-     * execute packets in it, until the grace period ends. */
+    /* Whoever found the thread before it was taken out of its datapath may
+     * still execute packets in it, until the grace period ends. */
     struct measure_input *input = dp_thread->perf->measure;
     struct measure_ports *old = ovsrcu_get_protected(struct measure_ports *,
                                                      &input->ports);

@@ -13,7 +13,7 @@
 void
 measure_hash_secret_draw(struct measure_hash_secret *secret)
 {
-    /* So early that the kernel has no random numbers yet, the clock must do. */
+    /* The clock must do where the kernel has no random numbers yet. */
     if (getrandom(secret, sizeof *secret, GRND_NONBLOCK) != sizeof *secret) {
         measure_hash_secret_init(secret, (measure_monotonic_ns() << 32
                                           ^ measure_realtime_ns()

@@ -22,7 +22,8 @@ sleep_ns(uint64_t ns)
     nanosleep(&ts, NULL);
 }
 
-struct measure_pace_clock measure_pace_clock = { measure_monotonic_ns, sleep_ns };
+struct measure_pace_clock measure_pace_clock = { measure_monotonic_ns,
+                                                 sleep_ns };
 
 /* What this thread has begun, or NULL. */
 static __thread struct measure_pace *current;

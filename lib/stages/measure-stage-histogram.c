@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stage 'histogram': how many packets or rows have numbers of each size. */
+/* The stage 'histogram': how many packets or rows have numbers of a size. */
 
 #include <config.h>
 

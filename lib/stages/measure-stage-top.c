@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stage 'top': the rows with the largest numbers, and all others as one. */
+/* The stage 'top': rows with the largest numbers, and all others as one. */
 
 #include <config.h>
 

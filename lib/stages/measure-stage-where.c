@@ -39,8 +39,8 @@ where_set(struct measure_stage *stage, const char *name, const char *value)
     return NULL;
 }
 
-/* Makes the filter of the ports that there are.  Returns NULL, or what is wrong
- * with it. */
+/* Makes the filter of the ports that there are.  Returns NULL, or what is
+ * wrong with it. */
 static char *
 resolve(struct where *where)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The format 'csv' of the stage 'write': comma-separated values, with a head. */
+/* The format 'csv' of the stage 'write': comma-separated values. */
 
 #include <config.h>
 

@@ -27,8 +27,8 @@ put_block(void *w, const void *block, size_t size)
     measure_write_put(w, block, size);
 }
 
-/* A reader of a pipe needs the beginning at once, and the last packets before a
- * pause, however many came with them. */
+/* A reader of a pipe needs the beginning at once, and the last packets before
+ * a pause, however many came with them. */
 static void
 flush(struct measure_write *w)
 {

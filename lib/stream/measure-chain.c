@@ -53,7 +53,8 @@ create_stages(struct measure_chain *chain,
 
         for (unsigned int r = 0; r < (replicated ? chain->replicas : 1);
              r++) {
-            struct measure_stage *new = measure_xzalloc_lines(stage->class->size);
+            struct measure_stage *new
+                = measure_xzalloc_lines(stage->class->size);
             size_t at = (replicated ? r : chain->replicas - 1)
                         * chain->n_replicated + i;
             char *error;
@@ -120,7 +121,8 @@ begin_stages(struct measure_chain *chain)
 static void
 create_ring(struct measure_chain_ring *ring)
 {
-    ring->memory = measure_xzalloc_lines(measure_ring_size(MEASURE_CHAIN_RING_SLOTS));
+    ring->memory = measure_xzalloc_lines(
+        measure_ring_size(MEASURE_CHAIN_RING_SLOTS));
     ring->cursor = measure_xzalloc_lines(sizeof *ring->cursor);
     measure_ring_header_init(ring->memory, MEASURE_CHAIN_RING_SLOTS, 0, -1);
     measure_ring_writer_init(&ring->writer, ring->memory);
@@ -155,7 +157,8 @@ measure_chain_create(const char *text,
                 + chain->n_stages);
     chain->stages = measure_xzalloc(chain->n * sizeof *chain->stages);
     if (chain->replicas > 1) {
-        chain->rings = measure_xzalloc_lines(chain->replicas * sizeof *chain->rings);
+        chain->rings = measure_xzalloc_lines(chain->replicas
+                                         * sizeof *chain->rings);
         for (unsigned int r = 0; r < chain->replicas; r++) {
             create_ring(&chain->rings[r]);
         }

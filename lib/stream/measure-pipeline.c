@@ -47,7 +47,8 @@ measure_pipeline_create(const struct measure_pipeline_options *options)
     p->budget.limit = options->memory_bytes;
     measure_sources_init(&p->sources);
     p->sources.live = options->live;
-    p->sources.now_ns = options->now_ns ? options->now_ns : measure_realtime_ns;
+    p->sources.now_ns = (options->now_ns
+                         ? options->now_ns : measure_realtime_ns);
     return p;
 }
 

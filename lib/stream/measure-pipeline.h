@@ -17,8 +17,8 @@
  * it.
  *
  *     source ring ----> chain 1, replica 0 ----.
- *       |   |  |                               +-> ring of rows --> its rows
- *       |   |  `------> chain 1, replica 1 ----'                   (top, write)
+ *       |   |  |                               +-> ring of rows -> its rows
+ *       |   |  `------> chain 1, replica 1 ----'                  (top, write)
  *       |   `---------> chain 2
  *     source ring ...
  *

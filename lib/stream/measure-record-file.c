@@ -288,8 +288,9 @@ get_source(struct measure_record_writer *w, uint32_t number)
     return &w->sources[number];
 }
 
-/* Begins a ring with the number 'source'; one that had it has ended.  That need
- * not be said if no number is used again.  Returns false after an error. */
+/* Begins a ring with the number 'source'; one that had it has ended.  That
+ * need not be said if no number is used again.  Returns false after an
+ * error. */
 bool
 measure_record_writer_begin(struct measure_record_writer *w, uint32_t source)
 {
@@ -304,8 +305,8 @@ measure_record_writer_begin(struct measure_record_writer *w, uint32_t source)
 }
 
 /* Adds a record of a packet or a mark of ring 'source', a number below
- * MEASURE_RECORD_MAX_SOURCES, which the thread of 'core_id' writes.  Slots that
- * only fill a ring are left out.  Returns false, and counts the packet as
+ * MEASURE_RECORD_MAX_SOURCES, which the thread of 'core_id' writes.  Slots
+ * that only fill a ring are left out.  Returns false, and counts the packet as
  * lost, after an error. */
 bool
 measure_record_writer_put(struct measure_record_writer *w, uint32_t source,

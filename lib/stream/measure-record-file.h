@@ -32,8 +32,9 @@
  * one that was whole, and nothing more is written.
  *
  * Memory: MEASURE_RECORD_BLOCK_SLOTS * 32 bytes (128 KiB) for each number of a
- * ring that is written, and once more for compression; a reader takes as much as the
- * largest block, at most MEASURE_RECORD_MAX_BLOCK bytes, twice if compressed.
+ * ring that is written, and once more for compression; a reader takes as much
+ * as the largest block, at most MEASURE_RECORD_MAX_BLOCK bytes, twice if
+ * compressed.
  *
  * Thread safety: a writer or a reader belongs to one thread at a time. */
 
@@ -82,8 +83,8 @@ struct measure_record_block_header {
     uint16_t flags;             /* MEASURE_RECORD_*. */
     uint32_t stored_size;       /* Bytes that follow in the file... */
     uint32_t size;              /* ...and that they are, decompressed. */
-    uint32_t source;            /* Number of the ring in this file, from 0.  One
-                                 * that has ended may have had it before. */
+    uint32_t source;            /* Number of the ring in this file, from 0.
+                                 * One that has ended may have had it. */
     uint32_t core_id;           /* Of the thread that wrote it. */
     uint32_t n_records;         /* Of packets. */
     uint32_t n_marks;

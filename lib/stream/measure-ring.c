@@ -9,8 +9,8 @@
 
 #include "base/measure-base.h"
 
-/* Looks where the cursors are.  Returns true if there is room for 'needed' more
- * slots.
+/* Looks where the cursors are.  Returns true if there is room for 'needed'
+ * more slots.
  *
  * What stands in a cursor may be anything.  Only a place from where it was
  * last to the head can be right. */

@@ -55,8 +55,8 @@
 #define MEASURE_RING_LINE 64
 
 /* Slots that either side fetches ahead of where it is.  Lines come from the
- * other side's cache, which takes as long as to write and read many slots.  See
- * doc/notes/rings.md. */
+ * other side's cache, which takes as long as to write and read many slots.
+ * See doc/notes/rings.md. */
 #define MEASURE_RING_AHEAD 32
 
 /* The first page of a ring. */
@@ -145,9 +145,9 @@ measure_ring_fetch_to_write(const struct measure_slot *slot)
 
 bool measure_ring_look(struct measure_ring_writer *, uint64_t needed);
 
-/* Returns room for 'n' neighbouring slots behind those already written, or NULL
- * if there is none.  'spare' slots more must be there, which the caller keeps
- * for later. */
+/* Returns room for 'n' neighbouring slots behind those already written, or
+ * NULL if there is none.  'spare' slots more must be there, which the caller
+ * keeps for later. */
 static inline struct measure_slot *
 measure_ring_reserve(struct measure_ring_writer *w, unsigned int n,
                      unsigned int spare)

@@ -30,9 +30,9 @@
  *
  * Word 3 has, from its low end, the sequence number of TCP (32 bits), the
  * flags of TCP (8), the length of the frame without its FCS (17), and how many
- * bytes of the frame are not payload of TCP, less 13 (7; 0 if that is more than
- * 140, or not known).  Except for the length it is 0 if there is no TCP header,
- * as in later fragments, or if the end of it is not in the frame.
+ * bytes of the frame are not payload of TCP, less 13 (7; 0 if that is more
+ * than 140, or not known).  Except for the length it is 0 if there is no TCP
+ * header, as in later fragments, or if the end of it is not in the frame.
  *
  * A mark takes two slots.  It tells what had become of the packets of a thread
  * when an epoch began (struct measure_mark).  What fills the end of a ring,
@@ -94,10 +94,10 @@ measure_slot_tcp(uint32_t sequence, uint8_t flags, uint32_t not_payload)
             | other << MEASURE_SLOT_OTHER_SHIFT);
 }
 
-/* The same of the TCP header at 'offset' of a frame of 'length' bytes, of which
- * the last 'padding' are behind the IP packet, MEASURE_MAX_PADDING or more for
- * not known.  Its first 20 bytes must be in the frame.  Returns 0 if the end
- * of the header is not in the IP packet. */
+/* The same of the TCP header at 'offset' of a frame of 'length' bytes, of
+ * which the last 'padding' are behind the IP packet, MEASURE_MAX_PADDING or
+ * more for not known.  Its first 20 bytes must be in the frame.  Returns 0 if
+ * the end of the header is not in the IP packet. */
 static inline uint64_t
 measure_slot_tcp_header(const void *frame, uint32_t offset, uint32_t length,
                         uint32_t padding)

@@ -271,8 +271,8 @@ forget_ring(struct measure_source *source)
     source->shared = NULL;
 }
 
-/* Publishes what was written to an own ring, which nothing follows: intervals do
- * not wait for it. */
+/* Publishes what was written to an own ring, which nothing follows: intervals
+ * do not wait for it. */
 void
 measure_source_end(struct measure_source *source)
 {

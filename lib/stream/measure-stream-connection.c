@@ -140,8 +140,8 @@ measure_stream_subscribe(int fd, const char *name, uint64_t n_slots,
     return NULL;
 }
 
-/* Says that ring 'id' is mapped.  If the switch has hung up, what it said before
- * that is still to be received.  Returns NULL or what went wrong. */
+/* Says that ring 'id' is mapped.  If the switch has hung up, what it said
+ * before that is still to be received.  Returns NULL or what went wrong. */
 char *
 measure_stream_mapped(int fd, uint32_t id)
 {
@@ -166,8 +166,8 @@ check_string(const char *what, const char *s, size_t size)
             : measure_format("%s of a message does not end", what));
 }
 
-/* Returns NULL or what is wrong with a message of 'size' bytes and 'n_fds' file
- * descriptors. */
+/* Returns NULL or what is wrong with a message of 'size' bytes and 'n_fds'
+ * file descriptors. */
 static char *
 check_message(const struct measure_stream_message *m, size_t size,
               size_t n_fds)

@@ -11,8 +11,8 @@
  * ================================
  *
  * Each ring of the client becomes a source of the pipeline, whose threads read
- * it where it is, and feed its account as they go.  A ring that has ended stays
- * until all of it was read.
+ * it where it is, and feed its account as they go.  A ring that has ended
+ * stays until all of it was read.
  *
  * Memory: that of the sources.
  *

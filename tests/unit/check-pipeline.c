@@ -1276,8 +1276,8 @@ free_strict_ring(void *memory)
     munmap(memory, measure_ring_size(FOREIGN_SLOTS) + 4096);
 }
 
-/* A mark, or a record, of which there is only the first slot: at the end of the
- * ring, and of what is published. */
+/* A mark, or a record, of which there is only the first slot: at the end of
+ * the ring, and of what is published. */
 START_TEST(cut_records)
 {
     struct measure_pipeline *p = make_pipeline(&plain, "seen");

@@ -18,12 +18,12 @@
  * The memory model is that of C11 for what the ring uses: relaxed, acquire and
  * release accesses to atomics that only one thread stores to.  A load may read
  * any store to its location but those before one that it must know: that it
- * has already read, or that happens before it.  So a store that is not yet visible
- * needs no buffer: others read an older one.  An acquire load that reads from
- * a release store has all before that store happen before it (vector clocks).
- * Plain accesses to slots must be ordered by what happens before: two that are
- * not, of which one writes, are a data race and a failure, in whichever order
- * they ran.
+ * has already read, or that happens before it.  So a store that is not yet
+ * visible needs no buffer: others read an older one.  An acquire load that
+ * reads from a release store has all before that store happen before it
+ * (vector clocks).  Plain accesses to slots must be ordered by what happens
+ * before: two that are not, of which one writes, are a data race and a
+ * failure, in whichever order they ran.
  *
  * A thread that finds nothing to do waits until there is a store that it has
  * not read, and then reads that or a newer one: to look again at what it has

@@ -482,8 +482,8 @@ START_TEST(wide_events_are_several_lines)
 }
 END_TEST
 
-/* The end of a range is the beginning of the next one, and not a number that is
- * rounded like it. */
+/* The end of a range is the beginning of the next one, and not a number that
+ * is rounded like it. */
 START_TEST(ranges_do_not_touch)
 {
     static const uint64_t values[][3] = {

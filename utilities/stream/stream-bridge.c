@@ -164,8 +164,8 @@ static const struct stream_input_class bridge_class = {
     .destroy = bridge_destroy,
 };
 
-/* Connects to the switch.  Sets '*input' and returns NULL, or returns an error,
- * which the caller frees. */
+/* Connects to the switch.  Sets '*input' and returns NULL, or returns an
+ * error, which the caller frees. */
 char *
 stream_bridge_open(struct stream_input **input,
                    const struct stream_options *o,

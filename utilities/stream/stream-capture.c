@@ -67,8 +67,8 @@ size_of_link(int link)
     }
 }
 
-/* Of the family in the header of BSD loopback, in the byte order of the machine
- * that it was captured on.  That of IPv6 differs between systems. */
+/* Of the family in the header of BSD loopback, in the byte order of the
+ * machine that it was captured on.  That of IPv6 differs between systems. */
 static uint16_t
 ethertype_of_family(const uint8_t *p)
 {

@@ -189,8 +189,8 @@ check_place(const struct output *output, void *places_)
     return NULL;
 }
 
-/* Returns an error, which the caller frees, if chains would damage what another
- * one writes; else NULL. */
+/* Returns an error, which the caller frees, if chains would damage what
+ * another one writes; else NULL. */
 char *
 stream_outputs_check(const struct stream_chains *chains)
 {

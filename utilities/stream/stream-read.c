@@ -11,8 +11,8 @@
 #include "stream/measure-record-file.h"
 #include "stream-message.h"
 
-/* Slots of all rings together.  If a file has more of them at a time than there
- * is room for, the others are small. */
+/* Slots of all rings together.  If a file has more of them at a time than
+ * there is room for, the others are small. */
 #define MAX_SLOTS (UINT64_C(1) << 21)
 #define SMALL_SLOTS 256
 #define MAX_ENDED 256           /* Rings that threads are not through with. */

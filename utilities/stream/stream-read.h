@@ -10,8 +10,8 @@
  * ========================
  *
  * Each ring that the file has is made again, with its marks, and goes through
- * the pipeline as it did in the switch, until its last mark.  What stands in front
- * of a damaged block is used.
+ * the pipeline as it did in the switch, until its last mark.  What stands in
+ * front of a damaged block is used.
  *
  * Memory: 64 MiB for rings, or one of what --slots says; 12 KiB for each that
  * finds no room in that, of up to 4096 at a time; and a block of the file.

@@ -41,8 +41,8 @@ stop_after_packets(struct measure_stage *stage, struct measure_batch *batch)
     batch->n = stream_take(s->chain, s->n, batch->n);
 }
 
-/* Takes 'n' packets for 'chain', which wants 'wanted' in all.  Returns how many
- * of them it still wants. */
+/* Takes 'n' packets for 'chain', which wants 'wanted' in all.  Returns how
+ * many of them it still wants. */
 uint64_t
 stream_take(uint64_t chain, uint64_t wanted, uint64_t n)
 {
