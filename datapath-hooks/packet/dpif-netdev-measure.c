@@ -71,117 +71,6 @@ parse(const struct dp_packet *packet, uint16_t port,
     }
 }
 
-/* Streams
- * =======
- *
- * Records for readers are made of what counting has found out of a packet
- * anyway, before the tally masks its key: a record of a stream has the whole
- * key, whatever measure-key says. */
-
-/* Says in 'streamed' what there is to stream of 'packet', which is plain and
- * has 'key'. */
-static inline void
-describe_plain(const struct dp_packet *packet, const uint64_t *key,
-               struct measure_stream_packet *streamed)
-{
-    const uint8_t *frame = dp_packet_data(packet);
-    const uint8_t *ip = frame + ETH_HEADER_LEN;
-    uint32_t end = ETH_HEADER_LEN + (ip[2] << 8 | ip[3]);
-    uint32_t bytes = dp_packet_size(packet);
-
-    streamed->key = key;
-    streamed->tcp = 0;
-    streamed->frame = frame;
-    streamed->bytes = bytes;
-    streamed->verdict = MEASURE_COUNT_NARROW;
-    if (ip[9] == IPPROTO_TCP
-        && MEASURE_PLAIN_TRANSPORT + TCP_HEADER_LEN <= end) {
-        streamed->tcp = measure_slot_tcp_header(
-            frame, MEASURE_PLAIN_TRANSPORT, bytes,
-            MIN(bytes - end, MEASURE_MAX_PADDING));
-    }
-}
-
-/* Parses 'packet' like parse(), and says in 'streamed' what there is to stream
- * of it.  The key is that of 'record', while that stays as it is. */
-static inline void
-parse_for_stream(const struct dp_packet *packet, uint16_t port,
-                 struct measure_record *record,
-                 struct measure_stream_packet *streamed)
-{
-    const void *frame = dp_packet_data(packet);
-
-    if (OVS_LIKELY(parse_plain(packet, port, record))) {
-        describe_plain(packet, record->key, streamed);
-        return;
-    }
-    measure_parse_transport(frame, dp_packet_size(packet),
-                            first_header(packet), record);
-    measure_record_set_port(record, port);
-    *streamed = (struct measure_stream_packet) {
-        .key = record->key,
-        .frame = frame,
-        .bytes = record->bytes,
-        .verdict = record->verdict,
-    };
-    if (record->verdict < MEASURE_N_LAYOUTS && record->transport) {
-        streamed->tcp = measure_slot_tcp_header(frame, record->transport,
-                                                record->bytes,
-                                                record->padding);
-    }
-}
-
-/* Says in 'streamed' what there is to stream of 'packet', for which
- * header_is_plain() is true and whose key is 'known', or made where 'made' is:
- * that of most packets is sooner made than fetched.  The packet came in by the
- * port that keys call 'port'. */
-static inline void
-describe_known(const struct dp_packet *packet, unsigned int version,
-               uint16_t port, const uint64_t *known, uint64_t made[],
-               struct measure_stream_packet *streamed)
-{
-    const uint8_t *frame = dp_packet_data(packet);
-    uint32_t bytes = dp_packet_size(packet);
-    const uint8_t *ip = frame + packet->l3_ofs;
-    uint32_t transport, end;
-    bool has_tcp;
-
-    if (OVS_LIKELY(measure_parse_plain(frame, bytes, made))) {
-        made[1] |= (uint64_t) port << MEASURE_PORT_SHIFT;
-        describe_plain(packet, made, streamed);
-        return;
-    }
-    OVS_PREFETCH(known);
-    if (version == 4) {
-        transport = packet->l3_ofs + IP_IHL(ip[0]) * 4;
-        end = packet->l3_ofs + (ip[2] << 8 | ip[3]);
-        has_tcp = ip[9] == IPPROTO_TCP && !((ip[6] << 8 | ip[7]) & 0x1fff);
-    } else {
-        transport = packet->l3_ofs + IPV6_HEADER_LEN;
-        end = transport + (ip[4] << 8 | ip[5]);
-        has_tcp = ip[6] == IPPROTO_TCP;
-    }
-    *streamed = (struct measure_stream_packet) {
-        .key = known,
-        .frame = frame,
-        .bytes = bytes,
-        .verdict = version == 4 ? MEASURE_COUNT_NARROW : MEASURE_COUNT_WIDE,
-    };
-    if (has_tcp && transport + TCP_HEADER_LEN <= end && end <= bytes) {
-        streamed->tcp = measure_slot_tcp_header(
-            frame, transport, bytes, MIN(bytes - end, MEASURE_MAX_PADDING));
-    }
-}
-
-static void
-stream_burst(struct pmd_perf_stats *perf, const struct measure_stream *stream,
-             const struct measure_tally *tally,
-             const struct measure_stream_packet *packets, size_t n)
-{
-    measure_stream_write(stream, tally->epoch, cycles_counter_get(perf),
-                         packets, n);
-}
-
 /* Gives 'record' the tunnel that 'packet' came out of. */
 static inline void
 set_tunnel(const struct dp_packet *packet, struct measure_record *record)
@@ -189,31 +78,89 @@ set_tunnel(const struct dp_packet *packet, struct measure_record *record)
     measure_record_set_tunnel(record, ntohll(packet->md.tunnel.tun_id));
 }
 
-/* Parses 'n' packets, at most MEASURE_BURST, to 'records', like
- * parse_packets(), and streams them. */
-static void __attribute__((noinline))
-parse_and_stream(struct pmd_perf_stats *perf,
-                 const struct measure_stream *stream,
-                 const struct measure_tally *tally,
-                 struct dp_packet *const packets[], size_t n, uint16_t port,
-                 bool inner, struct measure_record *records)
-{
-    struct measure_stream_packet streamed[MEASURE_BURST];
-    struct measure_record whole[MEASURE_BURST];
+/* Streams
+ * =======
+ *
+ * Packets are streamed apart from being counted.  What there is to stream of
+ * them is parsed again: of most frames that takes less than to keep it would,
+ * or to fetch what the cache knows, and a record has the whole key, whatever
+ * measure-key says.  A packet is streamed if and only if it counts. */
 
+static inline uint64_t
+plain_tcp(const uint8_t *frame, uint32_t bytes)
+{
+    const uint8_t *ip = frame + ETH_HEADER_LEN;
+    uint32_t end = ETH_HEADER_LEN + (ip[2] << 8 | ip[3]);
+
+    return (ip[9] == IPPROTO_TCP
+            && MEASURE_PLAIN_TRANSPORT + TCP_HEADER_LEN <= end
+            ? measure_slot_tcp_header(frame, MEASURE_PLAIN_TRANSPORT, bytes,
+                                      MIN(bytes - end, MEASURE_MAX_PADDING))
+            : 0);
+}
+
+/* Adds 'packet', which is no plain one or came out of a tunnel, to 'burst'. */
+static void __attribute__((noinline))
+stream_other_packet(const struct measure_stream *stream,
+                    struct measure_stream_burst *burst,
+                    const struct dp_packet *packet, uint16_t port, bool inner)
+{
+    const void *frame = dp_packet_data(packet);
+    struct measure_record record;
+    uint64_t tcp = 0;
+
+    measure_parse_transport(frame, dp_packet_size(packet),
+                            first_header(packet), &record);
+    measure_record_set_port(&record, port);
+    if (record.verdict >= MEASURE_N_LAYOUTS) {
+        return;
+    }
+    if (record.transport) {
+        tcp = measure_slot_tcp_header(frame, record.transport, record.bytes,
+                                      record.padding);
+    }
+    if (inner) {
+        set_tunnel(packet, &record);
+    }
+    if (measure_stream_offer(stream, burst, record.verdict, record.key)) {
+        measure_stream_add(burst, record.verdict, record.key, tcp, frame,
+                           record.bytes);
+    }
+}
+
+/* Streams those of 'n' packets, up to MEASURE_BURST, that are counted by
+ * 'tally'.  They came in by the port that keys call 'port', out of its tunnel
+ * if 'inner'.  NULL stands for one that does not count. */
+static void __attribute__((noinline))
+stream_packets(struct pmd_perf_stats *perf,
+               const struct measure_stream *stream,
+               const struct measure_tally *tally,
+               struct dp_packet *const packets[], size_t n, uint16_t port,
+               bool inner)
+{
+    struct measure_stream_burst burst;
+
+    measure_stream_begin(stream, cycles_counter_get(perf), &burst);
     for (size_t i = 0; i < n; i++) {
-        parse_for_stream(packets[i], port, &records[i], &streamed[i]);
-        if (inner && tally->key_kind == MEASURE_KIND_FLOW) {
-            set_tunnel(packets[i], &records[i]);
-            streamed[i].verdict = records[i].verdict;
-        } else if (inner) {
-            whole[i] = records[i];
-            set_tunnel(packets[i], &whole[i]);
-            streamed[i].key = whole[i].key;
-            streamed[i].verdict = whole[i].verdict;
+        const struct dp_packet *packet = packets[i];
+        struct measure_record plain;
+
+        if (OVS_UNLIKELY(!packet)) {
+            continue;
+        }
+        if (OVS_UNLIKELY(inner) || !OVS_LIKELY(parse_plain(packet, port,
+                                                           &plain))) {
+            stream_other_packet(stream, &burst, packet, port, inner);
+        } else if (measure_stream_offer(stream, &burst, MEASURE_NARROW,
+                                        plain.key)) {
+            const void *frame = dp_packet_data(packet);
+
+            measure_stream_add(&burst, MEASURE_NARROW, plain.key,
+                               plain_tcp(frame, plain.bytes), frame,
+                               plain.bytes);
         }
     }
-    stream_burst(perf, stream, tally, streamed, n);
+    measure_stream_write(stream, tally->epoch, &burst);
 }
 
 /* Parses 'n' packets to 'records'.  They came in by the port that keys call
@@ -248,12 +195,11 @@ count_packets(struct pmd_perf_stats *perf, struct measure_tally *tally,
         size_t burst = MIN(n - done, MEASURE_BURST);
 
         if (OVS_UNLIKELY(stream)) {
-            parse_and_stream(perf, stream, tally, &batch->packets[done], burst,
-                             port, inner, records);
-        } else {
-            parse_packets(tally, &batch->packets[done], burst, port, inner,
-                          records);
+            stream_packets(perf, stream, tally, &batch->packets[done], burst,
+                           port, inner);
         }
+        parse_packets(tally, &batch->packets[done], burst, port, inner,
+                      records);
         measure_tally_count(tally, records, burst);
     }
 }
@@ -425,23 +371,6 @@ finish_sample(const struct measure_input *input, struct measure_thread *thread)
     measure_counter_add(&thread->timing_cycles, timing);
 }
 
-/* The same as fetch_packets() for packets that are streamed, too. */
-static void __attribute__((noinline))
-fetch_and_stream(struct pmd_perf_stats *perf,
-                 const struct measure_stream *stream,
-                 struct measure_tally *tally,
-                 struct dp_packet *const packets[], size_t n, uint16_t port)
-{
-    struct measure_stream_packet streamed[MEASURE_BURST];
-
-    for (size_t i = 0; i < n; i++) {
-        parse_for_stream(packets[i], port, measure_tally_record(tally, i),
-                         &streamed[i]);
-    }
-    stream_burst(perf, stream, tally, streamed, n);
-    measure_tally_fetch(tally, n);
-}
-
 /* Parses 'n' packets, at most MEASURE_BURST, which came in by the port that
  * keys call 'port', and fetches their rows. */
 static void
@@ -480,11 +409,10 @@ count_batch(struct pmd_perf_stats *perf, struct measure_tally *tally,
         size_t burst = MIN(n - done, MEASURE_BURST);
 
         if (OVS_UNLIKELY(stream)) {
-            fetch_and_stream(perf, stream, tally, &batch->packets[done],
-                             burst, port);
-        } else {
-            fetch_packets(tally, &batch->packets[done], burst, port);
+            stream_packets(perf, stream, tally, &batch->packets[done], burst,
+                           port, false);
         }
+        fetch_packets(tally, &batch->packets[done], burst, port);
     }
 }
 
@@ -652,28 +580,12 @@ miniflow_tells_key(const struct miniflow *mf, const struct dp_packet *packet,
                                                                    tp_dst));
 }
 
-/* Packets of a batch that are streamed, in their order, and the keys of those
- * for which there is no other place that lasts. */
-struct streamed_batch {
-    struct measure_stream_packet packets[NETDEV_MAX_BURST];
-    uint64_t keys[NETDEV_MAX_BURST][MEASURE_KEY_WORDS];
-};
-
-/* Returns the key that a word of the entry with number 'i' names. */
-static inline const uint64_t *
-key_of_word(const struct measure_tally *tally, size_t i, uint64_t word)
-{
-    return tally->cache_keys->keys[i][measure_cache_place(word)];
-}
-
 /* Counts 'packet', which has found the entry with number 'i' and 'key', where
- * the entry does not count yet, or not any more, or never will.  Describes it
- * as number 'at' of 'streamed' unless that is NULL. */
+ * the entry does not count yet, or not any more, or never will. */
 static void
 count_first_hit(struct measure_tally *tally, uint32_t i,
                 const struct netdev_flow_key *key,
-                struct dp_packet *packet, uint16_t port,
-                struct streamed_batch *streamed, size_t at)
+                struct dp_packet *packet, uint16_t port)
 {
     struct measure_record *record = measure_tally_record(tally, 0);
     uint64_t known = measure_cache_known(tally->cache_keys, i, port);
@@ -683,20 +595,9 @@ count_first_hit(struct measure_tally *tally, uint32_t i,
         && dp_packet_size(packet) <= MEASURE_CACHE_MAX_FRAME) {
         tally->cache->counts[i]
             = known | measure_cache_packet(dp_packet_size(packet));
-        if (streamed) {
-            describe_known(packet, measure_cache_version(known), port,
-                           key_of_word(tally, i, known), streamed->keys[at],
-                           &streamed->packets[at]);
-        }
         return;
     }
-    if (streamed) {
-        parse_for_stream(packet, port, record, &streamed->packets[at]);
-        memcpy(streamed->keys[at], record->key, sizeof record->key);
-        streamed->packets[at].key = streamed->keys[at];
-    } else {
-        parse(packet, port, record);
-    }
+    parse(packet, port, record);
     if (miniflow_tells_key(&key->mf, packet, record)) {
         measure_tally_move_entry(tally, i);
         if (measure_tally_begin_entry(tally, i, port, record)) {
@@ -735,32 +636,24 @@ entry_of(const struct dp_packet *packet, uint8_t segment)
 
 /* Counts the packet kept with number 'i', which has found an entry of
  * 'emc'. */
-static inline void __attribute__((always_inline))
+static inline void
 count_found(const struct measure_input *input, const struct emc_cache *emc,
-            struct measure_cache *cache, size_t i,
-            struct streamed_batch *streamed)
+            struct measure_cache *cache, size_t i)
 {
     struct dp_packet *packet = input->packets[i];
     size_t entry = entry_of(packet, emc->hits[i]);
-    uint64_t word = streamed ? cache->counts[entry] : 0;
 
     if (!OVS_LIKELY(count_hit(cache, entry, packet))) {
         count_first_hit(input->tally, entry, &emc->entries[entry].key, packet,
-                        input->port->number, streamed, i);
-    } else if (streamed) {
-        describe_known(packet, measure_cache_version(word),
-                       input->port->number,
-                       key_of_word(input->tally, entry, word),
-                       streamed->keys[i], &streamed->packets[i]);
+                        input->port->number);
     }
 }
 
-/* Counts those of the packets kept that have found an entry of 'emc', and
- * describes them in 'streamed' unless that is NULL.  Stores the others in
- * 'missed' and returns their number. */
-static inline size_t __attribute__((always_inline))
+/* Counts those of the packets kept that have found an entry of 'emc'.  Stores
+ * the others in 'missed' and returns their number. */
+static inline size_t
 count_hits(const struct measure_input *input, struct emc_cache *emc,
-           struct dp_packet *missed[], struct streamed_batch *streamed)
+           struct dp_packet *missed[])
 {
     struct measure_tally *tally = input->tally;
     struct measure_cache *cache = tally->cache;
@@ -778,7 +671,7 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
     n_found = get_n_hits(emc);
     if (n_found == n) {
         for (size_t i = 0; i < n; i++) {
-            count_found(input, emc, cache, i, streamed);
+            count_found(input, emc, cache, i);
         }
         return 0;
     }
@@ -799,48 +692,9 @@ count_hits(const struct measure_input *input, struct emc_cache *emc,
         n_found += !has_missed;
     }
     for (size_t j = 0; j < n_found; j++) {
-        count_found(input, emc, cache, found[j], streamed);
+        count_found(input, emc, cache, found[j]);
     }
     return n_missed;
-}
-
-/* Counts the packets kept.  With streams this is another function, which also
- * tells their place in the batch, so that their order remains. */
-static inline void __attribute__((always_inline))
-count_kept(struct pmd_perf_stats *perf)
-{
-    struct measure_input *input = perf->measure;
-    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
-    size_t n_missed = count_hits(input, get_cache(perf), missed, NULL);
-
-    if (n_missed) {
-        fetch_packets(input->tally, missed, n_missed, input->port->number);
-    }
-}
-
-static void __attribute__((noinline))
-count_and_stream_kept(struct pmd_perf_stats *perf)
-{
-    struct measure_input *input = perf->measure;
-    struct measure_tally *tally = input->tally;
-    struct emc_cache *emc = get_cache(perf);
-    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
-    struct streamed_batch streamed;
-    size_t n_missed = count_hits(input, emc, missed, &streamed);
-    bool has_others = n_missed || input->has_runts;
-
-    for (size_t i = 0, j = 0; has_others && i < input->n; i++) {
-        if (!input->packets[i]) {
-            /* Counted by keep_packets(), as one that does not count. */
-            streamed.packets[i].verdict = MEASURE_NOT_IP;
-        } else if (emc->hits[i] == NO_HIT) {
-            parse_for_stream(input->packets[i], input->port->number,
-                             measure_tally_record(tally, j++),
-                             &streamed.packets[i]);
-        }
-    }
-    stream_burst(perf, input->stream, tally, streamed.packets, input->n);
-    measure_tally_fetch(tally, n_missed);
 }
 
 void
@@ -848,11 +702,15 @@ measure_classified__(struct pmd_perf_stats *perf)
 {
     struct measure_input *input = perf->measure;
     uint64_t start = begin_timing(perf);
+    struct dp_packet *missed[ARRAY_SIZE(input->packets)];
+    size_t n_missed = count_hits(input, get_cache(perf), missed);
 
+    if (n_missed) {
+        fetch_packets(input->tally, missed, n_missed, input->port->number);
+    }
     if (OVS_UNLIKELY(input->stream)) {
-        count_and_stream_kept(perf);
-    } else {
-        count_kept(perf);
+        stream_packets(perf, input->stream, input->tally, input->packets,
+                       input->n, input->port->number, false);
     }
     input->n = 0;
     end_timing(perf, start);

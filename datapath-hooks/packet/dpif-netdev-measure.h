@@ -63,8 +63,7 @@
  * measure/status calls that one tier, too.
  *
  * With measure-stream=true each packet that counts is also streamed to readers
- * (measure-stream-producer.h), at the place where its key is known: before the
- * switch works on the batch.
+ * (measure-stream-producer.h), before the switch works on the batch.
  *
  * One of many batches is timed, so that measure/status can tell what counting
  * costs.

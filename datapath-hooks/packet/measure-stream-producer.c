@@ -18,9 +18,6 @@ static OVSRCU_TYPE(struct measure_stream_clock *) the_clock
  * else looking costs little, and records would be lost for nothing. */
 #define MAX_GAP_NS 20000
 
-/* Bits for the packets of a burst. */
-BUILD_ASSERT_DECL(MEASURE_BURST <= 32);
-
 static inline void
 set_counter(uint64_t *counter, uint64_t value)
 {
@@ -52,117 +49,96 @@ write_mark(struct measure_producer *p, uint64_t time_ns, bool end)
     }
 }
 
-/* Writes the record of 'packet' to 'slots'.  Returns how many it has. */
-static inline unsigned int
-write_record(struct measure_slot *slots,
-             const struct measure_stream_packet *packet, uint64_t time_ns,
-             bool headers)
-{
-    unsigned int n = measure_slot_write(slots, packet->verdict, packet->key,
-                                        time_ns, packet->bytes, packet->tcp);
-
-    return (OVS_UNLIKELY(headers)
-            ? measure_slot_write_headers(slots, n, packet->frame,
-                                         packet->bytes)
-            : n);
-}
-
-/* Writes records of the 'wanted' packets, which take 'n_slots'.  Returns those
- * that found no room. */
-static inline uint32_t
+/* Writes 'burst' to the ring of 'w' as far as there is room, record by record,
+ * each followed by the first bytes of its frame if 'headers'.  Returns how many
+ * records found room. */
+static unsigned int __attribute__((noinline))
 write_records(struct measure_ring_writer *w,
-              const struct measure_stream_packet *packets, uint32_t wanted,
-              unsigned int n_slots, uint64_t time_ns, bool headers)
+              const struct measure_stream_burst *burst, bool headers)
 {
-    struct measure_slot *slots = NULL;
+    const struct measure_slot *from = burst->slots;
+    unsigned int i;
 
-    /* The usual: all together. */
-    if (OVS_LIKELY(n_slots <= w->mask + 1 - (w->head & w->mask))) {
-        slots = measure_ring_reserve(w, n_slots, MEASURE_STREAM_SPARE);
-    }
-    if (OVS_LIKELY(slots)) {
-        for (; wanted; wanted &= wanted - 1) {
-            slots += write_record(slots, &packets[__builtin_ctz(wanted)],
-                                  time_ns, headers);
-        }
-        measure_ring_advance(w, n_slots);
-        return 0;
-    }
+    for (i = 0; i < burst->n_records; i++) {
+        unsigned int n = measure_slot_size(from);
+        struct measure_slot *slots = measure_ring_reserve(
+            w, measure_slot_count(measure_slot_layout(from), headers),
+            MEASURE_STREAM_SPARE);
 
-    /* As far as there is room, and over the end of the ring. */
-    for (; wanted; wanted &= wanted - 1) {
-        const struct measure_stream_packet *packet
-            = &packets[__builtin_ctz(wanted)];
-
-        slots = measure_ring_reserve(
-            w, measure_slot_count((enum measure_layout) packet->verdict,
-                                  headers), MEASURE_STREAM_SPARE);
         if (!slots) {
             break;
         }
-        measure_ring_advance(w, write_record(slots, packet, time_ns,
-                                             headers));
+        memcpy(slots, from, n * sizeof *slots);
+        measure_ring_advance(w, (headers
+                                 ? measure_slot_write_headers(
+                                     slots, n, burst->frames[i],
+                                     measure_slot_length(from))
+                                 : n));
+        from += n;
     }
-    return wanted;
+    return i;
 }
 
-/* Streams those of 'packets' that have a bit in 'wanted', of 'n_offered'.
- * Those in 'wide' have wide keys. */
-static inline void
-produce(struct measure_producer *p, uint64_t epoch, uint64_t time_ns,
-        bool headers, const struct measure_stream_packet *packets,
-        uint32_t wanted, uint32_t wide, unsigned int n_offered)
+/* The same, all at once where that can be done. */
+static inline unsigned int
+write_burst(struct measure_ring_writer *w,
+            const struct measure_stream_burst *burst, bool headers)
 {
-    unsigned int n_wanted = __builtin_popcount(wanted);
-    unsigned int n_slots = n_wanted + __builtin_popcount(wanted & wide);
-    uint64_t head = p->writer.head;
-    uint32_t left = wanted;
-    unsigned int n_dropped;
-    bool fast;
+    if (OVS_LIKELY(!headers && burst->n_slots <= measure_ring_left(w))) {
+        struct measure_slot *slots = measure_ring_reserve(
+            w, burst->n_slots, MEASURE_STREAM_SPARE);
 
-    if (OVS_UNLIKELY(time_ns < p->time_ns)
-        && p->time_ns - time_ns < MAX_STEP_NS) {
-        time_ns = p->time_ns;
+        if (OVS_LIKELY(slots)) {
+            for (unsigned int i = 0; i < burst->n_slots; i++) {
+                slots[i] = burst->slots[i];
+            }
+            measure_ring_advance(w, burst->n_slots);
+            return burst->n_records;
+        }
     }
-    fast = time_ns - p->time_ns < MAX_GAP_NS;
-    p->time_ns = time_ns;
+    return write_records(w, burst, headers);
+}
+
+/* Writes 'burst', of 'epoch', to the ring of 'p'. */
+static inline void
+produce(struct measure_producer *p, uint64_t epoch, bool headers,
+        const struct measure_stream_burst *burst)
+{
+    bool fast = burst->time_ns - p->time_ns < MAX_GAP_NS;
+    uint64_t head = p->writer.head;
+    unsigned int n = 0;
+
+    p->time_ns = burst->time_ns;
     if (OVS_UNLIKELY(p->epoch != epoch)) {
         if (p->epoch) {
-            write_mark(p, time_ns, false);
+            write_mark(p, burst->time_ns, false);
         }
         p->epoch = epoch;
         set_counter(&p->writer.header->epoch, epoch);
     }
 
-    headers &= p->wants_headers;
-    if (OVS_UNLIKELY(headers)) {
-        n_slots += n_wanted * (MEASURE_SLOT_HEADERS
-                               / sizeof(struct measure_slot));
-    }
     if (OVS_LIKELY(!p->pause || !fast)) {
-        left = write_records(&p->writer, packets, wanted, n_slots, time_ns,
-                             headers);
-        if (OVS_LIKELY(!left)) {
+        n = write_burst(&p->writer, burst, headers && p->wants_headers);
+        if (OVS_LIKELY(n == burst->n_records)) {
             p->backoff = p->pause = 0;
         } else {
-            p->backoff = (left == wanted && p->backoff
+            p->backoff = (!n && p->backoff
                           ? MIN(2 * p->backoff, MEASURE_STREAM_MAX_BACKOFF)
                           : 2);
             p->pause = p->backoff;
         }
-    } else if (wanted) {
+    } else if (burst->n_records) {
         p->pause--;
     }
     if (OVS_LIKELY(p->writer.head != head)) {
         measure_ring_publish(&p->writer);
     }
 
-    n_dropped = __builtin_popcount(left);
-    set_counter(&p->counts.filtered,
-                p->counts.filtered + n_offered - n_wanted);
-    set_counter(&p->counts.dropped, p->counts.dropped + n_dropped);
-    set_counter(&p->counts.records, p->counts.records + n_wanted - n_dropped);
-    __atomic_store_n(&p->counts.offered, p->counts.offered + n_offered,
+    set_counter(&p->counts.filtered, (p->counts.filtered + burst->n_offered
+                                      - burst->n_records));
+    set_counter(&p->counts.dropped, p->counts.dropped + burst->n_records - n);
+    set_counter(&p->counts.records, p->counts.records + n);
+    __atomic_store_n(&p->counts.offered, p->counts.offered + burst->n_offered,
                      __ATOMIC_RELEASE);
 }
 
@@ -177,42 +153,36 @@ time_of(uint64_t counter)
                          * clock->ns_per_count));
 }
 
-/* Streams 'packets', up to MEASURE_BURST, which a tally of 'epoch' counts,
- * except those that do not count.  They have come when the processor's counter
- * was 'counter'. */
+/* Begins 'burst' with no packet.  Its packets have come when the processor's
+ * counter was 'counter'. */
 void
-measure_stream_write(const struct measure_stream *stream, uint64_t epoch,
-                     uint64_t counter,
-                     const struct measure_stream_packet *packets, size_t n)
+measure_stream_begin(const struct measure_stream *stream, uint64_t counter,
+                     struct measure_stream_burst *burst)
 {
     uint64_t time_ns = time_of(counter);
-    uint32_t offered = 0;
-    uint32_t wide = 0;
-    uint32_t wanted;
 
-    for (size_t i = 0; i < n; i++) {
-        offered |= (uint32_t) (packets[i].verdict < MEASURE_N_LAYOUTS) << i;
-        wide |= (uint32_t) (packets[i].verdict == MEASURE_COUNT_WIDE) << i;
-    }
-    if (!offered) {
-        return;
-    }
-    wanted = offered;
-    if (stream->filter) {
-        for (uint32_t left = offered; left; left &= left - 1) {
-            const struct measure_stream_packet *packet
-                = &packets[__builtin_ctz(left)];
+    for (size_t i = 0; i < stream->n; i++) {
+        uint64_t last_ns = stream->producers[i]->time_ns;
 
-            if (!measure_filter_matches(stream->filter,
-                                        (enum measure_layout) packet->verdict,
-                                        packet->key)) {
-                wanted &= ~(left & -left);
-            }
+        if (OVS_UNLIKELY(time_ns < last_ns)
+            && last_ns - time_ns < MAX_STEP_NS) {
+            time_ns = last_ns;
         }
     }
+    burst->time_ns = time_ns;
+    burst->n_offered = burst->n_records = burst->n_slots = 0;
+}
+
+/* Streams 'burst', whose packets a tally of 'epoch' counts. */
+void
+measure_stream_write(const struct measure_stream *stream, uint64_t epoch,
+                     const struct measure_stream_burst *burst)
+{
+    if (OVS_UNLIKELY(!burst->n_offered)) {
+        return;
+    }
     for (size_t i = 0; i < stream->n; i++) {
-        produce(stream->producers[i], epoch, time_ns, stream->headers,
-                packets, wanted, wide, __builtin_popcount(offered));
+        produce(stream->producers[i], epoch, stream->headers, burst);
     }
 }
 

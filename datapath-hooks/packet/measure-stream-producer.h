@@ -48,7 +48,7 @@
  * Cost for each burst and ring: two cache lines of the thread itself, and a
  * release store.  For each record: 32 bytes written.
  *
- * Thread safety: measure_stream_write() belongs to the packet thread.  It does
+ * Thread safety: functions with a burst belong to the packet thread.  They do
  * not allocate, lock, wait, log or make system calls.  All else belongs to one
  * other thread at a time; measure_producer_init() and _end() while no packet
  * thread uses the producer. */
@@ -90,18 +90,45 @@ struct measure_stream {
     struct measure_producer *producers[];
 };
 
-/* A packet of a burst. */
-struct measure_stream_packet {
-    const uint64_t *key;
-    uint64_t tcp;               /* See measure_slot_tcp(). */
-    const void *frame;
-    uint32_t bytes;
-    uint8_t verdict;            /* Only packets that count are streamed. */
+/* Packets that are received together, and their records as they will stand in
+ * rings. */
+struct measure_stream_burst {
+    uint64_t time_ns;
+    unsigned int n_offered;     /* Packets that count. */
+    unsigned int n_records;     /* Of those, let in by the filter. */
+    unsigned int n_slots;
+    struct measure_slot slots[2 * MEASURE_BURST];   /* Without headers. */
+    const void *frames[MEASURE_BURST];              /* Of the records. */
 };
 
+void measure_stream_begin(const struct measure_stream *, uint64_t counter,
+                          struct measure_stream_burst *);
 void measure_stream_write(const struct measure_stream *, uint64_t epoch,
-                          uint64_t counter,
-                          const struct measure_stream_packet *, size_t n);
+                          const struct measure_stream_burst *);
+
+/* Offers a packet with 'key' for 'burst', up to MEASURE_BURST in all.  Returns
+ * true if the filter lets it in: measure_stream_add() must follow. */
+static inline bool
+measure_stream_offer(const struct measure_stream *stream,
+                     struct measure_stream_burst *burst,
+                     enum measure_layout layout, const uint64_t *key)
+{
+    burst->n_offered++;
+    return (OVS_LIKELY(!stream->filter)
+            || measure_filter_matches(stream->filter, layout, key));
+}
+
+/* Adds the record of a packet to 'burst'.  'tcp' is of measure_slot_tcp(). */
+static inline void
+measure_stream_add(struct measure_stream_burst *burst,
+                   enum measure_layout layout, const uint64_t *key,
+                   uint64_t tcp, const void *frame, uint32_t bytes)
+{
+    burst->frames[burst->n_records++] = frame;
+    burst->n_slots += measure_slot_write(&burst->slots[burst->n_slots],
+                                         layout, key, burst->time_ns, bytes,
+                                         tcp);
+}
 
 /* Not for the packet path. */
 

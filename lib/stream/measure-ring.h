@@ -145,6 +145,13 @@ measure_ring_fetch_to_write(const struct measure_slot *slot)
 
 bool measure_ring_look(struct measure_ring_writer *, uint64_t needed);
 
+/* Slots from the next one to the end of the ring. */
+static inline uint64_t
+measure_ring_left(const struct measure_ring_writer *w)
+{
+    return w->mask + 1 - (w->head & w->mask);
+}
+
 /* Returns room for 'n' neighbouring slots behind those already written, or
  * NULL if there is none.  'spare' slots more must be there, which the caller
  * keeps for later. */
