@@ -41,17 +41,17 @@ first_header(const struct dp_packet *packet)
             : ETHERTYPE_UNKNOWN);
 }
 
-/* Fills 'record' if 'packet' is a plain one (see measure_parse_plain()), which
- * came in by the port that keys call 'port'.  Returns false if it is not. */
+/* Fills 'record' if 'packet' is a plain one (see measure_parse_plain()), whose
+ * data is at 'frame' and which came in by the port that keys call 'port'.
+ * Returns false if it is not. */
 static inline bool
-parse_plain(const struct dp_packet *packet, uint16_t port,
+parse_plain(const struct dp_packet *packet, const void *frame, uint16_t port,
             struct measure_record *record)
 {
     uint32_t size = dp_packet_size(packet);
 
     if (!OVS_LIKELY(packet->packet_type == htonl(PT_ETH)
-                    && measure_parse_plain(dp_packet_data(packet), size,
-                                           record->key))) {
+                    && measure_parse_plain(frame, size, record->key))) {
         return false;
     }
     record->key[1] |= (uint64_t) port << MEASURE_PORT_SHIFT;
@@ -64,9 +64,11 @@ static inline void
 parse(const struct dp_packet *packet, uint16_t port,
       struct measure_record *record)
 {
-    if (!OVS_LIKELY(parse_plain(packet, port, record))) {
-        measure_parse(dp_packet_data(packet), dp_packet_size(packet),
-                      first_header(packet), record);
+    const void *frame = dp_packet_data(packet);
+
+    if (!OVS_LIKELY(parse_plain(packet, frame, port, record))) {
+        measure_parse(frame, dp_packet_size(packet), first_header(packet),
+                      record);
         measure_record_set_port(record, port);
     }
 }
@@ -86,6 +88,7 @@ set_tunnel(const struct dp_packet *packet, struct measure_record *record)
  * or to fetch what the cache knows, and a record has the whole key, whatever
  * measure-key says.  A packet is streamed if and only if it counts. */
 
+/* What a record tells of TCP in the plain 'frame' of 'bytes'. */
 static inline uint64_t
 plain_tcp(const uint8_t *frame, uint32_t bytes)
 {
@@ -99,33 +102,30 @@ plain_tcp(const uint8_t *frame, uint32_t bytes)
             : 0);
 }
 
-/* Adds 'packet', which is no plain one or came out of a tunnel, to 'burst'. */
-static void __attribute__((noinline))
-stream_other_packet(const struct measure_stream *stream,
-                    struct measure_stream_burst *burst,
-                    const struct dp_packet *packet, uint16_t port, bool inner)
+/* The same of a frame of which measure_parse_transport() has made 'record'. */
+static inline uint64_t
+other_tcp(const uint8_t *frame, const struct measure_record *record)
 {
-    const void *frame = dp_packet_data(packet);
-    struct measure_record record;
-    uint64_t tcp = 0;
+    return (record->transport
+            ? measure_slot_tcp_header(frame, record->transport, record->bytes,
+                                      record->padding)
+            : 0);
+}
 
-    measure_parse_transport(frame, dp_packet_size(packet),
-                            first_header(packet), &record);
-    measure_record_set_port(&record, port);
-    if (record.verdict >= MEASURE_N_LAYOUTS) {
-        return;
-    }
-    if (record.transport) {
-        tcp = measure_slot_tcp_header(frame, record.transport, record.bytes,
-                                      record.padding);
-    }
+/* Fills 'record', for a stream, of a 'packet' that is no plain one, or that
+ * came out of the tunnel of its port ('inner').  Returns false if it does not
+ * count. */
+static bool __attribute__((noinline))
+parse_other(const struct dp_packet *packet, uint16_t port, bool inner,
+            struct measure_record *record)
+{
+    measure_parse_transport(dp_packet_data(packet), dp_packet_size(packet),
+                            first_header(packet), record);
+    measure_record_set_port(record, port);
     if (inner) {
-        set_tunnel(packet, &record);
+        set_tunnel(packet, record);
     }
-    if (measure_stream_offer(stream, burst, record.verdict, record.key)) {
-        measure_stream_add(burst, record.verdict, record.key, tcp, frame,
-                           record.bytes);
-    }
+    return record->verdict < MEASURE_N_LAYOUTS;
 }
 
 /* Streams those of 'n' packets, up to MEASURE_BURST, that are counted by
@@ -138,28 +138,47 @@ stream_packets(struct pmd_perf_stats *perf,
                struct dp_packet *const packets[], size_t n, uint16_t port,
                bool inner)
 {
+    uint64_t time_ns = measure_stream_time_ns(stream,
+                                              cycles_counter_get(perf));
+    const struct measure_filter *filter = stream->filter;
+    unsigned int n_offered = 0, n_records = 0;
     struct measure_stream_burst burst;
+    struct measure_slot *slot = burst.slots;
 
-    measure_stream_begin(stream, cycles_counter_get(perf), &burst);
     for (size_t i = 0; i < n; i++) {
         const struct dp_packet *packet = packets[i];
-        struct measure_record plain;
+        struct measure_record plain, other;
+        const uint8_t *frame;
 
         if (OVS_UNLIKELY(!packet)) {
             continue;
         }
-        if (OVS_UNLIKELY(inner) || !OVS_LIKELY(parse_plain(packet, port,
-                                                           &plain))) {
-            stream_other_packet(stream, &burst, packet, port, inner);
-        } else if (measure_stream_offer(stream, &burst, MEASURE_NARROW,
-                                        plain.key)) {
-            const void *frame = dp_packet_data(packet);
-
-            measure_stream_add(&burst, MEASURE_NARROW, plain.key,
-                               plain_tcp(frame, plain.bytes), frame,
-                               plain.bytes);
+        frame = dp_packet_data(packet);
+        if (OVS_LIKELY(!inner && parse_plain(packet, frame, port, &plain))) {
+            n_offered++;
+            if (OVS_LIKELY(!filter)
+                || measure_filter_matches(filter, MEASURE_NARROW,
+                                          plain.key)) {
+                burst.frames[n_records++] = frame;
+                slot += measure_slot_write(slot, MEASURE_NARROW, plain.key,
+                                           time_ns, plain.bytes,
+                                           plain_tcp(frame, plain.bytes));
+            }
+        } else if (parse_other(packet, port, inner, &other)) {
+            n_offered++;
+            if (OVS_LIKELY(!filter)
+                || measure_filter_matches(filter, other.verdict, other.key)) {
+                burst.frames[n_records++] = frame;
+                slot += measure_slot_write(slot, other.verdict, other.key,
+                                           time_ns, other.bytes,
+                                           other_tcp(frame, &other));
+            }
         }
     }
+    burst.time_ns = time_ns;
+    burst.n_offered = n_offered;
+    burst.n_records = n_records;
+    burst.n_slots = slot - burst.slots;
     measure_stream_write(stream, tally->epoch, &burst);
 }
 

@@ -153,11 +153,10 @@ time_of(uint64_t counter)
                          * clock->ns_per_count));
 }
 
-/* Begins 'burst' with no packet.  Its packets have come when the processor's
+/* Returns the time for records of packets that have come when the processor's
  * counter was 'counter'. */
-void
-measure_stream_begin(const struct measure_stream *stream, uint64_t counter,
-                     struct measure_stream_burst *burst)
+uint64_t
+measure_stream_time_ns(const struct measure_stream *stream, uint64_t counter)
 {
     uint64_t time_ns = time_of(counter);
 
@@ -169,8 +168,7 @@ measure_stream_begin(const struct measure_stream *stream, uint64_t counter,
             time_ns = last_ns;
         }
     }
-    burst->time_ns = time_ns;
-    burst->n_offered = burst->n_records = burst->n_slots = 0;
+    return time_ns;
 }
 
 /* Streams 'burst', whose packets a tally of 'epoch' counts. */

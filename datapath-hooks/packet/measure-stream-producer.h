@@ -91,44 +91,20 @@ struct measure_stream {
 };
 
 /* Packets that are received together, and their records as they will stand in
- * rings. */
+ * rings, without headers. */
 struct measure_stream_burst {
     uint64_t time_ns;
     unsigned int n_offered;     /* Packets that count. */
     unsigned int n_records;     /* Of those, let in by the filter. */
     unsigned int n_slots;
-    struct measure_slot slots[2 * MEASURE_BURST];   /* Without headers. */
-    const void *frames[MEASURE_BURST];              /* Of the records. */
+    struct measure_slot slots[2 * MEASURE_BURST];
+    const void *frames[MEASURE_BURST];  /* Of the records. */
 };
 
-void measure_stream_begin(const struct measure_stream *, uint64_t counter,
-                          struct measure_stream_burst *);
+uint64_t measure_stream_time_ns(const struct measure_stream *,
+                                uint64_t counter);
 void measure_stream_write(const struct measure_stream *, uint64_t epoch,
                           const struct measure_stream_burst *);
-
-/* Offers a packet with 'key' for 'burst', up to MEASURE_BURST in all.  Returns
- * true if the filter lets it in: measure_stream_add() must follow. */
-static inline bool
-measure_stream_offer(const struct measure_stream *stream,
-                     struct measure_stream_burst *burst,
-                     enum measure_layout layout, const uint64_t *key)
-{
-    burst->n_offered++;
-    return (OVS_LIKELY(!stream->filter)
-            || measure_filter_matches(stream->filter, layout, key));
-}
-
-/* Adds the record of a packet to 'burst'.  'tcp' is of measure_slot_tcp(). */
-static inline void
-measure_stream_add(struct measure_stream_burst *burst,
-                   enum measure_layout layout, const uint64_t *key,
-                   uint64_t tcp, const void *frame, uint32_t bytes)
-{
-    burst->frames[burst->n_records++] = frame;
-    burst->n_slots += measure_slot_write(&burst->slots[burst->n_slots],
-                                         layout, key, burst->time_ns, bytes,
-                                         tcp);
-}
 
 /* Not for the packet path. */
 
