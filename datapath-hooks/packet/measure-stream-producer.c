@@ -50,8 +50,8 @@ write_mark(struct measure_producer *p, uint64_t time_ns, bool end)
 }
 
 /* Writes 'burst' to the ring of 'w' as far as there is room, record by record,
- * each followed by the first bytes of its frame if 'headers'.  Returns how many
- * records found room. */
+ * each followed by the first bytes of its frame if 'headers'.  Returns how
+ * many records found room. */
 static unsigned int __attribute__((noinline))
 write_records(struct measure_ring_writer *w,
               const struct measure_stream_burst *burst, bool headers)
