@@ -134,6 +134,7 @@ write_begin(struct measure_stage *stage, const struct measure_schema *input)
         write->rows_per_chunk = ((CHUNK_BYTES - sizeof(struct chunk))
                                  / write->row_size);
     }
+    write->stage.wants_headers = format->wants_headers;
     return format->begin ? format->begin(write->w) : NULL;
 }
 

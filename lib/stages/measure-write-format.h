@@ -46,6 +46,7 @@ struct measure_write_format {
     const char *name;           /* What follows "write". */
     const char *summary;        /* A line for people. */
     unsigned int takes;         /* OR of enum measure_stage_takes. */
+    bool wants_headers;         /* See struct measure_stage. */
     size_t size;                /* Of its state: a struct that begins with
                                  * struct measure_write. */
 

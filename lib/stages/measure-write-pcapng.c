@@ -91,6 +91,7 @@ const struct measure_write_format measure_write_pcapng = {
     .name = "pcapng",
     .summary = "packets, for tcpdump, Wireshark and the like",
     .takes = MEASURE_TAKES_PACKETS,
+    .wants_headers = true,
     .size = sizeof(struct write_pcapng),
     .open = write_pcapng_open,
     .packets = write_pcapng_packets,

@@ -152,6 +152,7 @@ struct measure_stage {
     /* Set by begin(). */
     struct measure_schema schema;       /* Of the rows that it gives. */
     struct measure_group_by group_by;   /* For MEASURE_PARTITION_KEY. */
+    bool wants_headers;         /* It looks at the first bytes of frames. */
 
     /* Counters.  Written by its thread only; atomic. */
     uint64_t records;           /* Packets or rows that it was given. */

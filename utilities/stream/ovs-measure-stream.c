@@ -66,20 +66,29 @@ create_pipeline(struct stream *s)
 }
 
 static void
+look_for_headers(const struct measure_stage *stage, void *aux)
+{
+    bool *wants_headers = aux;
+
+    *wants_headers |= stage->wants_headers;
+}
+
+static void
 open_input(struct stream *s)
 {
     const struct stream_options *o = &s->options;
     const char *file = o->read ? o->read : o->pcap_file;
     uint64_t n_slots = o->slots ? o->slots : FILE_SLOTS;
+    bool headers = o->headers;
     char *error;
 
+    measure_pipeline_for_each_stage(s->pipeline, look_for_headers, &headers);
     if (o->bridge) {
-        error = stream_bridge_open(&s->input, o, s->pipeline);
+        error = stream_bridge_open(&s->input, o, headers, s->pipeline);
     } else if (o->read) {
         error = stream_read_open(&s->input, file, s->pipeline, n_slots);
     } else {
-        error = stream_capture_input_open(&s->input, file,
-                                          o->headers || o->pcap || o->write,
+        error = stream_capture_input_open(&s->input, file, headers,
                                           s->pipeline, n_slots);
     }
     if (error) {

@@ -164,18 +164,19 @@ static const struct stream_input_class bridge_class = {
     .destroy = bridge_destroy,
 };
 
-/* Connects to the switch.  Sets '*input' and returns NULL, or returns an
- * error, which the caller frees. */
+/* Connects to the switch, and asks for the first bytes of frames if
+ * 'headers'.  Sets '*input' and returns NULL, or returns an error, which the
+ * caller frees. */
 char *
 stream_bridge_open(struct stream_input **input,
-                   const struct stream_options *o,
+                   const struct stream_options *o, bool headers,
                    struct measure_pipeline *pipeline)
 {
     const struct measure_stream_client_options options = {
         .bridge = o->bridge,
         .name = STREAM_PROGRAM,
         .n_slots = o->slots,
-        .headers = o->headers,
+        .headers = headers,
     };
     struct bridge_input *b = measure_xzalloc(sizeof *b);
 

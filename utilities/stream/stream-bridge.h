@@ -22,7 +22,7 @@
  * Thread safety: the main thread only. */
 
 char *stream_bridge_open(struct stream_input **,
-                         const struct stream_options *,
+                         const struct stream_options *, bool headers,
                          struct measure_pipeline *);
 
 #endif /* stream-bridge.h */

@@ -33,7 +33,7 @@ add(struct stream_chains *chains, const struct stream_options *o,
 {
     char *text = NULL;
 
-    if (o->headers && !chains->n) {
+    if (o->headers && o->bridge && !chains->n) {
         measure_append(&text, "expect-headers | ");
     }
     if (o->pcap) {

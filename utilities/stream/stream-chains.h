@@ -14,7 +14,7 @@
  * for, and those that options stand for:
  *
  *     --pcap EXPRESSION     pcap-filter 'EXPRESSION' | ...
- *     --headers             expect-headers | ..., the first chain
+ *     --headers             expect-headers | ..., the first chain of a bridge
  *     --count N             stop-after n=N chain=I | ...
  *     --write FILE          write pcapng file=FILE
  *     --accounting          accounting [of=file] [n=N]

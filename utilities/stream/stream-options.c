@@ -81,7 +81,7 @@ stream_usage(void)
           "'host 10.0.0.7 and port 53'\n"
           "  --write FILE        write packets in pcapng format, - for "
           "standard output\n"
-          "  --headers           ask the switch for the first bytes of each "
+          "  --headers           records have the first bytes of each "
           "frame\n"
           "  --count N           end when each chain has had N packets\n"
           "  --duration TIME     end after TIME, as 10s, 500ms, 2m\n"
@@ -159,9 +159,9 @@ check(struct stream_options *o)
     if (!o->bridge && !o->read && !o->pcap_file) {
         o->bridge = DEFAULT_BRIDGE;
     }
-    if (o->headers && !o->bridge) {
-        stream_fail(STREAM_BAD_INPUT, "--headers is for a bridge: a file has "
-                    "the headers that were written to it");
+    if (o->headers && o->read) {
+        stream_fail(STREAM_BAD_INPUT, "--headers: a record file has the "
+                    "headers that were written to it");
     }
     if (o->accounting && o->pcap_file) {
         stream_fail(STREAM_BAD_INPUT, "--accounting: a capture has no marks: "

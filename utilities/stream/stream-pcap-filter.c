@@ -101,6 +101,7 @@ pcap_filter_begin(struct measure_stage *stage,
                               "tcpdump, such as \"host 10.0.0.7 and port "
                               "53\"");
     }
+    stage->wants_headers = true;
     error = compile(filter->expression, &filter->program);
     filter->compiled = !error;
     return error;
