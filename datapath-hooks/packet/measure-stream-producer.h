@@ -42,11 +42,14 @@
  *
  * Time.  All packets of a burst get the same time, which the switch has read
  * from the processor's counter right before it received them.
+ * (Packets that come out of a tunnel in the main thread, which has received
+ * nothing, get the time of its last look at the counter.)
  * measure_stream_clock_set() says from time to time what time it is.  It is
  * the time of the machine, even while tests let the switch have another one.
  *
  * Cost for each burst and ring: two cache lines of the thread itself, and a
- * release store.  For each record: 32 bytes written.
+ * release store.  For each record: 32 bytes put together on the stack, and
+ * copied to each ring.
  *
  * Thread safety: functions with a burst belong to the packet thread.  They do
  * not allocate, lock, wait, log or make system calls.  All else belongs to one

@@ -37,12 +37,12 @@
  *
  * The VLAN id is that of the outermost tag, 0 without a tag.
  *
- * Each function reads 'size' bytes at 'frame' at most, whatever they hold, and
- * fills key, bytes and verdict of the record.  What the frame does not say is
- * added by measure_record_set_port() and _tunnel().
+ * Each function reads 'size' bytes at 'frame' at most, whatever they hold.
+ * Those with a record fill its key, bytes and verdict.  What the frame does
+ * not say is added by measure_record_set_port() and _tunnel().
  *
  * measure_parse_plain() knows the usual frame only, and is short enough to be
- * part of a loop over packets.
+ * part of a loop over packets.  It makes the key, and nothing else.
  *
  * measure_parse_transport() also fills 'transport' and 'padding', for records
  * of a stream.  It is code of its own, so that packets that are only counted

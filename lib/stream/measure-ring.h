@@ -72,8 +72,9 @@ struct measure_ring_header {
     uint64_t head;              /* Slots published.  Atomic. */
     uint8_t unused2[56];
 
-    /* Of a ring of the switch, exact when it has ended, until then some 100 ms
-     * old.  Atomic. */
+    /* Of a ring of the switch, exact when it has ended and when an epoch has
+     * been closed (doc/stream-protocol.md says how to read them), until then
+     * some 100 ms old.  Atomic. */
     uint64_t offered;
     uint64_t filtered;
     uint64_t dropped;

@@ -97,7 +97,7 @@ measure_slot_tcp(uint32_t sequence, uint8_t flags, uint32_t not_payload)
 /* The same of the TCP header at 'offset' of a frame of 'length' bytes, of
  * which the last 'padding' are behind the IP packet, MEASURE_MAX_PADDING or
  * more for not known.  Its first 20 bytes must be in the frame.  Returns 0 if
- * the end of the header is not in the IP packet. */
+ * the end of the header is not in the IP packet, as far as is known. */
 static inline uint64_t
 measure_slot_tcp_header(const void *frame, uint32_t offset, uint32_t length,
                         uint32_t padding)
