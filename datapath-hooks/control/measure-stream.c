@@ -798,8 +798,8 @@ take_answer(struct connection *c, const struct measure_stream_mapped *m,
                    "%s", ring->id, ovs_strerror(error));
         hang_up(c);
     } else if (!ring->ended) {
-        init_producer(c, ring);
         ovs_mutex_lock(&measure_mutex);
+        init_producer(c, ring);
         measure_readers_attach(&monitor->stream, ring);
         ovs_mutex_unlock(&measure_mutex);
     }

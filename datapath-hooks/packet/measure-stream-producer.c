@@ -117,7 +117,9 @@ produce(struct measure_producer *p, uint64_t epoch, bool headers,
         set_counter(&p->writer.header->epoch, epoch);
     }
 
-    if (OVS_LIKELY(!p->pause || !fast)) {
+    if (OVS_UNLIKELY(!burst->n_records)) {
+        /* Nothing to look for room for. */
+    } else if (OVS_LIKELY(!p->pause || !fast)) {
         n = write_burst(&p->writer, burst, headers && p->wants_headers);
         if (OVS_LIKELY(n == burst->n_records)) {
             p->backoff = p->pause = 0;
@@ -127,7 +129,7 @@ produce(struct measure_producer *p, uint64_t epoch, bool headers,
                           : 2);
             p->pause = p->backoff;
         }
-    } else if (burst->n_records) {
+    } else {
         p->pause--;
     }
     if (OVS_LIKELY(p->writer.head != head)) {
