@@ -299,17 +299,29 @@ measure_flow_states_find(struct measure_flow_states *states,
     return NULL;
 }
 
-/* Removes the flow that has been idle for the longest time, of some. */
+/* Returns the state at the clock hand, and moves that on.  The hand never
+ * stands behind the last state that was touched, so that each caller finds it
+ * at one. */
+static struct measure_flow_state *
+next_at_hand(struct measure_flow_states *states)
+{
+    struct measure_flow_state *flow = state_at(states, states->hand);
+
+    states->hand = (states->hand + 1) % states->n_touched;
+    return flow;
+}
+
+/* Removes the flow that has been idle for the longest time, of some.  All are
+ * in use. */
 static void
 evict(struct measure_flow_states *states)
 {
     struct measure_flow_state *oldest = NULL;
 
     for (unsigned int i = 0; i < MEASURE_FLOW_CANDIDATES; i++) {
-        struct measure_flow_state *flow = state_at(states, states->hand);
+        struct measure_flow_state *flow = next_at_hand(states);
 
-        states->hand = (states->hand + 1) % states->n_max;
-        if (flow->in_use && (!oldest || flow->time_ns < oldest->time_ns)) {
+        if (!oldest || flow->time_ns < oldest->time_ns) {
             oldest = flow;
         }
     }
@@ -453,12 +465,8 @@ measure_flow_states_begin(struct measure_flow_states *states,
     n = n_wanted < 2.0 * batch->n ? (uint64_t) n_wanted : 2 * batch->n;
     n = measure_min(n, states->n_touched);
     while (n--) {
-        struct measure_flow_state *flow;
+        struct measure_flow_state *flow = next_at_hand(states);
 
-        if (states->hand >= states->n_touched) {
-            states->hand = 0;
-        }
-        flow = state_at(states, states->hand++);
         if (flow->in_use
             && is_over(states, flow, both_low_ns, both_high_ns)) {
             end(states, flow, MEASURE_FLOW_IDLE);

@@ -573,9 +573,10 @@ def hostile(bridge, port):
         for ring in reader.rings.values():
             for word in range(512):
                 ring.cursor[word] = choose.getrandbits(64)
-            # More than the head, less than the tail, and what wraps.
+            # More than the head, of now and after 50 packets more, less than
+            # the tail, and what wraps.
             ring.cursor[0] = choose.choice(
-                (ring.words[HEAD] + 1, (1 << 64) - 1, 1 << 63,
+                (ring.words[HEAD] + 1000, (1 << 64) - 1, 1 << 63,
                  choose.getrandbits(64), ring.words[HEAD] + ring.n))
         before = rx_packets(switch.ask("dpctl/show", "-s"))[port]
         switch.ask("netdev-dummy/receive", port, *(

@@ -82,17 +82,22 @@ START_TEST(the_table_is_a_map)
     ck_assert_ptr_null(measure_flow_states_init(&states, stage,
                                                 sizeof(struct value), n_max));
     states.ended = ended;
+    /* So long that the clock hand moves, and ends none. */
+    states.idle_ns = T0;
     why_expected = MEASURE_FLOW_EVICTED;
     for (int n = 0; n < 100000; n++) {
         uint32_t i = random_below(&r, N_KEYS);
         bool back = random_below(&r, 2);
+        struct measure_batch batch = { .n = 1 };
         struct measure_slot slots[2];
         struct measure_flow_packet packet;
         struct measure_flow_state *flow;
 
         time_ns += 1 + random_below(&r, 1000);
-        measure_flow_packet_init(&packet, record(slots, i, back, time_ns),
-                                 &by, true);
+        batch.records[0] = record(slots, i, back, time_ns);
+        measure_flow_states_begin(&states, &batch);
+        REQUIRE(states.hand < n_max);
+        measure_flow_packet_init(&packet, batch.records[0], &by, true);
         measure_flow_states_prefetch(&states, &packet, 1);
         flow = measure_flow_states_find(&states, &packet);
         REQUIRE((flow != NULL) == known[i].in_table);
