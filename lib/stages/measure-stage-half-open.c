@@ -15,17 +15,25 @@
  * SYNs with wrong source addresses the connections of a server that answers
  * are half open, those of one that is down are also unanswered.
  *
+ * The two directions may come by two rings, so that a SYN-ACK or an RST can be
+ * read before its SYN.  Such a one is remembered, and is of a SYN that is not
+ * later than it.
+ *
  * How many there are is found at the end of an interval by going over all
  * connections; SYNs and SYN-ACKs are counted as they come.  Both are added up
  * by the direction of the client: a SYN-ACK belongs to the destination that
  * sent it.
  *
- * Memory: 128 bytes for each half-open connection and for each row, and the
- * indexes of measure-flow-state.h. */
+ * Memory: 128 bytes for each half-open connection, answer without a SYN, and
+ * row, and the indexes of measure-flow-state.h. */
 
 #define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
 
-#define ANSWERED 1              /* measure_flow_state's 'flags'. */
+enum {                          /* measure_flow_state's 'flags'. */
+    ASKED = 1,                  /* There was a SYN. */
+    ANSWERED = 2,
+    RESET = 4,                  /* By the server, before the SYN was read. */
+};
 
 struct connection {
     uint32_t sequence;          /* Of SYN. */
@@ -117,8 +125,8 @@ static void
 connection_ended(struct measure_flow_states *states,
                  struct measure_flow_state *flow, enum measure_flow_end why)
 {
-    (void) flow;
-    measure_flow_lose(states->stage, why == MEASURE_FLOW_EVICTED);
+    measure_flow_lose(states->stage, (why == MEASURE_FLOW_EVICTED
+                                      && flow->flags & ASKED));
 }
 
 static char *
@@ -198,46 +206,92 @@ count_packet(struct half_open *half, const struct measure_flow_packet *packet,
     count(half, layout, answer ? reversed : key, packet->time_ns, column);
 }
 
+/* A SYN, 'flow' is that of its addresses and ports, or NULL. */
+static void
+ask(struct half_open *half, const struct measure_flow_packet *packet,
+    struct measure_flow_state *flow)
+{
+    struct measure_flow_states *states = &half->connections;
+    uint32_t sequence = measure_slot_sequence(packet->slot);
+    struct connection *connection;
+
+    count_packet(half, packet, false, SYNS);
+    if (!flow) {
+        flow = measure_flow_states_add(states, packet);
+        if (!flow) {
+            measure_flow_lose(&half->stage, 1);
+            return;
+        }
+    }
+    connection = MEASURE_FLOW_STATE(struct connection, flow);
+    if (flow->flags & ASKED
+        ? (packet->reversed != connection->reversed
+           || connection->sequence != sequence)
+        : (packet->reversed != connection->reversed
+           || packet->time_ns > flow->time_ns)) {
+        /* Another connection with the same ports. */
+        flow->flags = 0;
+    }
+    if (flow->flags & RESET) {
+        measure_flow_states_remove(states, flow);
+        return;
+    }
+    flow->flags |= ASKED;
+    connection->sequence = sequence;
+    connection->reversed = packet->reversed;
+    measure_flow_state_touch(flow, packet);
+}
+
+/* An answer to a SYN: 'flag' is what it means. */
+static void
+answer(struct half_open *half, const struct measure_flow_packet *packet,
+       struct measure_flow_state *flow, uint8_t flag)
+{
+    struct measure_flow_states *states = &half->connections;
+
+    if (!flow) {
+        /* If there is no room, nothing is known to be missing. */
+        flow = measure_flow_states_add(states, packet);
+        if (!flow) {
+            return;
+        }
+        MEASURE_FLOW_STATE(struct connection, flow)->reversed
+            = !packet->reversed;
+    }
+    if (packet->reversed
+        != MEASURE_FLOW_STATE(struct connection, flow)->reversed) {
+        flow->flags |= flag;
+    }
+    if (!(flow->flags & ASKED)) {
+        measure_flow_state_touch(flow, packet);
+    }
+}
+
 static void
 each(struct measure_stage *stage, const struct measure_flow_packet *packet)
 {
     struct half_open *half = MEASURE_STAGE_CAST(struct half_open, stage);
     struct measure_flow_states *states = &half->connections;
     uint8_t flags = measure_slot_tcp_flags(packet->slot);
-    uint32_t sequence = measure_slot_sequence(packet->slot);
     struct measure_flow_state *flow
         = measure_flow_states_find(states, packet);
-    struct connection *connection
+    const struct connection *connection
         = flow ? MEASURE_FLOW_STATE(struct connection, flow) : NULL;
-    bool of_client = flow && packet->reversed == connection->reversed;
+    bool asked = flow && flow->flags & ASKED;
 
-    if (flags & (MEASURE_TCP_RST | MEASURE_TCP_FIN)) {
-        if (flow) {
-            measure_flow_states_remove(states, flow);
-        }
+    if (asked && flags & (MEASURE_TCP_RST | MEASURE_TCP_FIN)) {
+        measure_flow_states_remove(states, flow);
+    } else if (flags & MEASURE_TCP_RST) {
+        answer(half, packet, flow, RESET);
     } else if (measure_tcp_is_syn(flags)) {
-        count_packet(half, packet, false, SYNS);
-        if (!flow) {
-            flow = measure_flow_states_add(states, packet);
-            if (!flow) {
-                measure_flow_lose(stage, 1);
-                return;
-            }
-            connection = MEASURE_FLOW_STATE(struct connection, flow);
-        } else if (!of_client || connection->sequence != sequence) {
-            /* Another connection with the same ports. */
-            flow->flags = 0;
-        }
-        connection->sequence = sequence;
-        connection->reversed = packet->reversed;
-        measure_flow_state_touch(flow, packet);
+        ask(half, packet, flow);
     } else if (measure_tcp_is_syn_ack(flags)) {
         count_packet(half, packet, true, SYN_ACKS);
-        if (flow && !of_client) {
-            flow->flags |= ANSWERED;
-        }
-    } else if (of_client && flags & MEASURE_TCP_ACK
-               && sequence == connection->sequence + 1) {
+        answer(half, packet, flow, ANSWERED);
+    } else if (asked && packet->reversed == connection->reversed
+               && flags & MEASURE_TCP_ACK
+               && (measure_slot_sequence(packet->slot)
+                   == connection->sequence + 1)) {
         measure_flow_states_remove(states, flow);
     }
 }
@@ -269,6 +323,9 @@ interval(struct measure_stage *stage, uint64_t start_ns, uint64_t end_ns,
         uint64_t reversed[MEASURE_KEY_WORDS];
         const uint64_t *key = flow->key;
 
+        if (!(flow->flags & ASKED)) {
+            continue;
+        }
         if (connection->reversed) {
             measure_flow_key_reverse(flow->layout, flow->key, reversed);
             key = reversed;
