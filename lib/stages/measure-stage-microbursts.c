@@ -635,7 +635,8 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
         struct port *port = &bursts->ports[bursts->hand % bursts->n_ports];
 
         bursts->hand = (bursts->hand + 1) % bursts->n_ports;
-        if (port->burst.packets && port->newest < low - OPEN) {
+        if (port->newest < low - OPEN
+            && (port->burst.packets || port->first <= port->newest)) {
             close_windows(bursts, port, low - OPEN + 1);
         }
     }

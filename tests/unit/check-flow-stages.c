@@ -218,6 +218,56 @@ START_TEST(half_open_connections)
 }
 END_TEST
 
+/* Answers that another ring gives before the SYNs that they are of: times
+ * tell. */
+START_TEST(half_open_of_two_rings)
+{
+    struct random r = random_from(test_seed);
+    struct check_packets packets = { NULL, 0, 0 };
+    struct lines expected = { NULL, 0, 0 };
+    struct measure_stage *stage = check_stage("half-open", NULL,
+                                              &measure_stage_half_open);
+    struct measure_fields group;
+
+    /* 0 has its SYN-ACK, 1 is refused, of 2 and 3 the answers are those of
+     * earlier connections, 4 is only an answer, 5 is reset after its SYN-ACK,
+     * 6 was reset by the client, before. */
+    for (uint32_t i = 0; i < 7; i++) {
+        struct measure_fields c = client(_i, i), d = server(&c);
+        uint64_t t = T0 + i * US;
+
+        if (i == 0 || i == 5) {
+            add(&packets, d, t + 1, S | A, 77, 0);
+        } else if (i == 3 || i == 4) {
+            add(&packets, d, t - 1, S | A, 77, 0);
+        } else if (i == 6) {
+            add(&packets, c, t - 1, R, 0, 0);
+        }
+        if (i == 1 || i == 5) {
+            add(&packets, d, t + 2, R | A, 0, 0);
+        } else if (i == 2) {
+            add(&packets, d, t - 1, R | A, 0, 0);
+        }
+        if (i != 4) {
+            add(&packets, c, t, S, i, 0);
+        }
+    }
+    check_stage_packets(stage, &packets, &r);
+    check_stage_interval(stage, T0, T0 + SECOND, true);
+    group = client(_i, 0);
+    memset(group.source, 0, sizeof group.source);
+    group.source_port = group.destination_port = group.protocol = 0;
+    group.vlan = group.port = group.tunnel = 0;
+    group.tunnelled = false;
+    /* 0, 2, 3, 6; of those 2, 3, 6. */
+    add_line(&expected, &group, (uint64_t[]) { 4, 3, 6, 4 }, 4);
+    check_rows(0, &expected);
+    ck_assert_uint_eq(stage->lost, 0);
+    check_stage_close(stage);
+    check_packets_free(&packets);
+}
+END_TEST
+
 START_TEST(half_open_under_a_flood)
 {
     struct random r = random_from(test_seed);
@@ -865,6 +915,29 @@ START_TEST(microbursts_of_known_sizes)
         T0 + 31 * us100, us100, 1, 250000, 200, 1, 250000, 0, 200, 0 }, 10);
     check_rows(0, &expected);
     ck_assert_uint_eq(stage->lost, 0);
+    check_stage_close(stage);
+    check_packets_free(&packets);
+}
+END_TEST
+
+/* A burst that its port says nothing more after is given when packets of other
+ * ports show that it is over. */
+START_TEST(microbursts_of_a_silent_port)
+{
+    struct random r = random_from(test_seed);
+    struct check_packets packets = { NULL, 0, 0 };
+    struct measure_stage *stage = check_stage("microbursts", NULL,
+                                              &measure_stage_microbursts);
+
+    add_window(&packets, 0, 1, 1, 10, 50);
+    for (uint32_t i = 0; i < 1000; i++) {
+        add_window(&packets, 0, 2, 2, 10 + i, 1);
+    }
+    check_stage_packets(stage, &packets, &r);
+    ck_assert_uint_eq(out.n_rows, 1);
+    ck_assert_uint_eq(row_value(out.rows[0], "burst-packets"), 50);
+    end_stream(stage);
+    ck_assert_uint_eq(out.n_rows, 1);
     check_stage_close(stage);
     check_packets_free(&packets);
 }
@@ -1560,6 +1633,7 @@ main(void)
     tcase_add_loop_test(tests, rtt_of_handshakes, 0, 2 * N_VARIANTS);
     tcase_add_test(tests, rtt_of_two_rings);
     tcase_add_loop_test(tests, half_open_connections, 0, N_VARIANTS);
+    tcase_add_loop_test(tests, half_open_of_two_rings, 0, N_VARIANTS);
     tcase_add_test(tests, half_open_under_a_flood);
     tcase_add_loop_test(tests, orders_made_by_hand, 0, ARRAY_SIZE(orders));
     tcase_add_loop_test(tests, orders_of_connections, 0, N_VARIANTS);
@@ -1569,6 +1643,7 @@ main(void)
     tcase_add_loop_test(tests, features_of_a_connection, 0, N_VARIANTS);
     tcase_add_loop_test(tests, features_by_the_oracle, 0, 4);
     tcase_add_loop_test(tests, microbursts_of_known_sizes, 0, N_VARIANTS);
+    tcase_add_test(tests, microbursts_of_a_silent_port);
     tcase_add_test(tests, microbursts_within_their_bounds);
     tcase_add_loop_test(tests, microbursts_without_an_end, 0, 2);
     tcase_add_test(tests, microbursts_of_one_port_and_wrong_times);
