@@ -447,6 +447,17 @@ other_version(uint32_t version)
                           MEASURE_STREAM_VERSION);
 }
 
+/* A switch that was restarted may have given its numbers to other ports. */
+static void
+forget_ports(struct measure_stream_client *c)
+{
+    for (int number = 1; number <= MEASURE_MAX_PORT; number++) {
+        c->ports_changed |= c->port_names[number] != NULL;
+        free(c->port_names[number]);
+        c->port_names[number] = NULL;
+    }
+}
+
 static void
 greet(struct measure_stream_client *c, const struct measure_stream_hello *m)
 {
@@ -471,6 +482,7 @@ greet(struct measure_stream_client *c, const struct measure_stream_hello *m)
     if (error) {
         lose(c, error, false);
     } else {
+        forget_ports(c);
         c->state = STATE_SUBSCRIBED;
     }
 }

@@ -921,6 +921,21 @@ START_TEST(ports_have_names)
     measure_stream_client_work(c, 0);
     expect_text(next_event(c, MEASURE_STREAM_LOST).text,
                 _i ? "port 0:" : "port 4096:");
+    switch_hang_up(&s);
+
+    /* A switch that was restarted has other numbers, or no ports. */
+    now_ns += 2000 * MS;
+    measure_stream_client_work(c, 0);
+    switch_accept(&s);
+    switch_hello(&s);
+    if (_i) {
+        switch_port(&s, 1, "eth0");
+    }
+    switch_ready(&s);
+    measure_stream_client_work(c, 0);
+    switch_subscribed(&s);
+    next_event(c, MEASURE_STREAM_CONNECTED);
+    expect_ports(c, _i ? "eth0" : NULL, NULL);
     measure_stream_client_destroy(c);
     switch_end(&s);
 }
