@@ -248,7 +248,7 @@ merge_rows(const struct measure_schema *schema, struct measure_row **rows,
 
 /* Writes all rows that are kept. */
 static void
-write_rows(struct write *write, struct measure_write_interval *interval,
+write_rows(struct write *write, struct measure_row_interval *interval,
            bool last)
 {
     struct measure_write *w = write->w;
@@ -323,8 +323,9 @@ write_row(struct measure_stage *stage, const struct measure_row *row)
     if (!copy) {
         /* What there is so far must go.  Its interval has not ended, but its
          * end is known by the row. */
-        struct measure_write_interval interval = {
+        struct measure_row_interval interval = {
             .end_ns = row->time_ns, .number = write->n_intervals + 1,
+            .cut = true,
         };
 
         write_rows(write, &interval, false);
@@ -356,7 +357,7 @@ write_interval(struct measure_stage *stage, uint64_t start_ns,
 {
     struct write *write = cast(stage);
     struct measure_write *w = write->w;
-    struct measure_write_interval interval = {
+    struct measure_row_interval interval = {
         .start_ns = start_ns, .end_ns = end_ns,
         .number = ++write->n_intervals,
     };

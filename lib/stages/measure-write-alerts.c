@@ -9,7 +9,6 @@
 #include "base/measure-number.h"
 #include "tally/measure-config.h"
 #include "stages/measure-write-format.h"
-#include "stream/measure-row-write.h"
 
 #define NS_PER_MS 1000000
 #define NAME_SIZE 64
@@ -68,11 +67,25 @@ alerts_set(struct measure_write *w, const char *name, const char *value)
     return NULL;
 }
 
+/* Returns true if the threshold is a rate in bits. */
+static bool
+is_of_bits(const struct write_alerts *alerts)
+{
+    return alerts->is_rate && alerts->rate.unit == MEASURE_BITS_PER_SECOND;
+}
+
+static bool
+is_of_bytes(const char *column)
+{
+    size_t n = strlen(column), n_bytes = strlen("bytes");
+
+    return n >= n_bytes && !strcmp(column + n - n_bytes, "bytes");
+}
+
 static const char *
 default_column(const struct write_alerts *alerts)
 {
-    return (alerts->is_rate && alerts->rate.unit == MEASURE_BITS_PER_SECOND
-            ? "bytes" : "packets");
+    return is_of_bits(alerts) ? "bytes" : "packets";
 }
 
 /* Returns what is wrong with a rate of 'column', -1 for one that is not there;
@@ -96,6 +109,12 @@ check_rate(const struct write_alerts *alerts, int column)
     if (input->columns[column].kind != MEASURE_COLUMN_COUNT) {
         return measure_format("of=%s: a rate is of a column that adds up over "
                               "packets", alerts->of);
+    }
+    if (is_of_bytes(input->columns[column].name) != is_of_bits(alerts)) {
+        return measure_format("threshold=%s: %s are not counted in %s",
+                              alerts->text_threshold,
+                              input->columns[column].name,
+                              is_of_bits(alerts) ? "bits" : "packets");
     }
     return NULL;
 }
@@ -178,7 +197,7 @@ put_value(struct write_alerts *alerts, const struct measure_row *row)
 
 static void
 put_alert(struct write_alerts *alerts, const struct measure_row *row,
-          const struct measure_write_interval *interval)
+          const struct measure_row_interval *interval)
 {
     const struct measure_schema *schema = alerts->w.input;
     const char *unit = schema->columns[alerts->column].name;
@@ -224,14 +243,14 @@ put_alert(struct write_alerts *alerts, const struct measure_row *row,
 /* Sets 'threshold' to what the rate makes in 'interval'. */
 static void
 set_least(struct write_alerts *alerts,
-          const struct measure_write_interval *interval)
+          const struct measure_row_interval *interval)
 {
     /* At least the resolution of the clock, as measure_is_heavy(). */
     double seconds = measure_max(interval->end_ns - interval->start_ns,
                                  NS_PER_MS) / 1e9;
     double least = alerts->rate.value * seconds;
 
-    if (alerts->rate.unit == MEASURE_BITS_PER_SECOND) {
+    if (is_of_bits(alerts)) {
         least /= 8;
     }
     /* Not one more because of rounding. */
@@ -241,12 +260,12 @@ set_least(struct write_alerts *alerts,
 
 static void
 alerts_rows(struct measure_write *w, const struct measure_row *const *rows,
-            size_t n, const struct measure_write_interval *interval)
+            size_t n, const struct measure_row_interval *interval)
 {
     struct write_alerts *alerts = cast(w);
 
     if (alerts->is_rate) {
-        if (!interval->start_ns) {
+        if (interval->cut) {
             /* There is no memory for them until the interval ends. */
             measure_counter_add(&w->stage->lost, n);
             return;

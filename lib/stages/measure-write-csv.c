@@ -5,7 +5,6 @@
 
 #include "stages/measure-write-format.h"
 #include "stream/measure-packet-write.h"
-#include "stream/measure-row-write.h"
 
 struct write_csv {
     struct measure_write w;
@@ -63,20 +62,13 @@ csv_packets(struct measure_write *w, struct measure_batch *batch)
 
 static void
 csv_rows(struct measure_write *w, const struct measure_row *const *rows,
-         size_t n, const struct measure_write_interval *interval)
+         size_t n, const struct measure_row_interval *interval)
 {
     struct write_csv *csv = cast(w);
     struct measure_row_style style = style_of(w);
-    struct measure_row_interval of;
 
-    if (interval) {
-        of = (struct measure_row_interval) {
-            .start_ns = interval->start_ns, .end_ns = interval->end_ns,
-        };
-    }
     for (size_t i = 0; i < n; i++) {
-        measure_row_write_csv(&csv->text, &style, rows[i],
-                              interval ? &of : NULL);
+        measure_row_write_csv(&csv->text, &style, rows[i], interval);
         if (csv->text.length >= 32 * MEASURE_KIB) {
             put_text(csv);
         }

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "stream/measure-row-write.h"
 #include "stream/measure-stage.h"
 
 /* Formats of the stage 'write'
@@ -33,15 +34,6 @@
 
 struct measure_write;
 
-/* The interval that rows are of. */
-struct measure_write_interval {
-    uint64_t start_ns;
-    uint64_t end_ns;
-    uint64_t number;            /* From 1. */
-    /* Sums of each column that adds up, over all rows; NULL if not known. */
-    const uint64_t *totals;
-};
-
 struct measure_write_format {
     const char *name;           /* What follows "write". */
     const char *summary;        /* A line for people. */
@@ -65,11 +57,11 @@ struct measure_write_format {
     /* Some rows, in order, or none if that is all that an interval has.
      * 'interval' is NULL for rows that come when they happen. */
     void (*rows)(struct measure_write *, const struct measure_row *const *,
-                 size_t n, const struct measure_write_interval *interval);
+                 size_t n, const struct measure_row_interval *interval);
 
     /* The following may be NULL.  interval() is called after rows(). */
     void (*interval)(struct measure_write *,
-                     const struct measure_write_interval *, bool last);
+                     const struct measure_row_interval *, bool last);
     void (*mark)(struct measure_write *, const struct measure_batch *,
                  const struct measure_mark *);
     /* As those of a stage. */

@@ -6,7 +6,6 @@
 #include "questions/measure-threshold.h"
 #include "stages/measure-write-format.h"
 #include "stream/measure-packet-write.h"
-#include "stream/measure-row-write.h"
 
 struct write_json {
     struct measure_write w;
@@ -96,7 +95,7 @@ json_packets(struct measure_write *w, struct measure_batch *batch)
 /* Appends whether a key is heavy, as "measure/heavy-hitters" says it. */
 static void
 put_heavy(struct write_json *json, const struct measure_row *row,
-          const struct measure_write_interval *interval)
+          const struct measure_row_interval *interval)
 {
     const struct measure_threshold *threshold = &json->config.heavy_hitter;
     struct measure_totals totals;
@@ -122,25 +121,17 @@ put_heavy(struct write_json *json, const struct measure_row *row,
 
 static void
 json_rows(struct measure_write *w, const struct measure_row *const *rows,
-          size_t n, const struct measure_write_interval *interval)
+          size_t n, const struct measure_row_interval *interval)
 {
     struct write_json *json = cast(w);
     struct measure_row_style style = {
         .schema = w->input, .ports = w->stage->ports,
     };
-    struct measure_row_interval of;
     size_t begin;
 
-    if (interval) {
-        of = (struct measure_row_interval) {
-            .start_ns = interval->start_ns, .end_ns = interval->end_ns,
-            .totals = interval->totals,
-        };
-    }
     for (size_t i = 0; i < n; i++) {
         measure_text_put(&json->text, "{");
-        measure_row_write_json(&json->text, &style, rows[i],
-                               interval ? &of : NULL);
+        measure_row_write_json(&json->text, &style, rows[i], interval);
         if (interval && interval->totals && json->packets >= 0
             && json->bytes >= 0 && json->packets_error >= 0
             && json->bytes_error >= 0

@@ -58,7 +58,7 @@ text_packets(struct measure_write *w, struct measure_batch *batch)
 
 static void
 text_rows(struct measure_write *w, const struct measure_row *const *rows,
-          size_t n, const struct measure_write_interval *interval)
+          size_t n, const struct measure_row_interval *interval)
 {
     struct write_text *text = cast(w);
     struct measure_row_style style = {
@@ -66,12 +66,7 @@ text_rows(struct measure_write *w, const struct measure_row *const *rows,
     };
 
     if (interval) {
-        struct measure_row_interval of = {
-            .start_ns = interval->start_ns, .end_ns = interval->end_ns,
-            .totals = interval->totals,
-        };
-
-        measure_row_write_table(&text->text, &style, rows, n, &of);
+        measure_row_write_table(&text->text, &style, rows, n, interval);
     } else {
         for (size_t i = 0; i < n; i++) {
             put_day(text, rows[i]->time_ns);

@@ -381,7 +381,7 @@ put_title(struct measure_text *t, const struct measure_row_style *style,
 {
     const struct measure_schema *schema = style->schema;
 
-    if (interval->start_ns) {
+    if (measure_row_interval_has_start(interval)) {
         measure_text_put_date(t, interval->start_ns);
         measure_text_put(t, " to ");
     }

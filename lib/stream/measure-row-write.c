@@ -62,7 +62,7 @@ measure_row_write_json(struct measure_text *t,
     if (!interval) {
         measure_text_put_json_uint(t, "time-ns", row->time_ns);
     } else {
-        if (interval->start_ns) {
+        if (measure_row_interval_has_start(interval)) {
             measure_text_put_json_uint(t, "start-ms",
                                        interval->start_ns / NS_PER_MS);
         }
@@ -140,7 +140,7 @@ measure_row_write_csv(struct measure_text *t,
         measure_text_put_csv_uint(t, row->time_ns, &first);
     } else {
         measure_text_put_comma(t, &first);
-        if (interval && interval->start_ns) {
+        if (interval && measure_row_interval_has_start(interval)) {
             measure_text_put_uint(t, interval->start_ns / NS_PER_MS);
         }
         measure_text_put_comma(t, &first);

@@ -27,11 +27,20 @@
 
 /* The interval of rows, or NULL for events. */
 struct measure_row_interval {
-    uint64_t start_ns;          /* 0 if it is not known. */
-    uint64_t end_ns;
+    uint64_t start_ns;          /* Not known if it is cut. */
+    uint64_t end_ns;            /* 0 if there were no packets. */
+    uint64_t number;            /* From 1. */
+    bool cut;                   /* It has not ended: there is no memory for
+                                 * more rows of it. */
     /* Sums of the columns of kind MEASURE_COLUMN_COUNT, or NULL. */
     const uint64_t *totals;
 };
+
+static inline bool
+measure_row_interval_has_start(const struct measure_row_interval *interval)
+{
+    return !interval->cut && interval->end_ns;
+}
 
 /* What rows are written with. */
 struct measure_row_style {
