@@ -123,6 +123,7 @@ is_pressed(const struct measure_packet_runner *r,
     const struct measure_source *source = place->source;
 
     return (__atomic_load_n(&source->removing, __ATOMIC_ACQUIRE)
+            || __atomic_load_n(&source->draining, __ATOMIC_ACQUIRE)
             || ((r->sources->live
                  || __atomic_load_n(&source->waiting, __ATOMIC_ACQUIRE))
                 && measure_place_waiting(place) >= source->n_slots / 4 * 3));
@@ -143,8 +144,15 @@ try_change(struct measure_packet_runner *r)
         if (place->held) {
             next_ns = measure_min(next_ns, place->next_ns);
             pressed |= is_pressed(r, place);
-        } else {
+        }
+    }
+    /* In this order: a producer that waits has published what others have. */
+    for (size_t i = 0; i < r->n_places; i++) {
+        const struct measure_place *place = r->places[i];
+
+        if (!place->held) {
             over &= is_over(r, place, now_ns);
+            pressed &= r->sources->live || !measure_place_waiting(place);
         }
     }
     if (next_ns == UINT64_MAX
@@ -156,7 +164,8 @@ try_change(struct measure_packet_runner *r)
     return true;
 }
 
-/* No source has anything: ends the interval when the clock is past it. */
+/* No source has anything that need not wait: ends the interval when the clock
+ * is past it. */
 static void
 end_by_clock(struct measure_packet_runner *r)
 {
@@ -168,7 +177,14 @@ end_by_clock(struct measure_packet_runner *r)
     }
     now_ns = r->sources->now_ns();
     if (now_ns >= r->end_ns + GRACE) {
-        change_interval(r, now_ns - GRACE);
+        uint64_t next_ns = now_ns - GRACE;
+
+        for (size_t i = 0; i < r->n_places; i++) {
+            if (r->places[i]->held) {
+                next_ns = measure_min(next_ns, r->places[i]->next_ns);
+            }
+        }
+        change_interval(r, next_ns);
     }
 }
 

@@ -80,6 +80,7 @@ struct measure_ring_writer *measure_source_writer(struct measure_source *);
 struct measure_slot *measure_source_reserve(struct measure_source *,
                                             unsigned int n);
 void measure_source_end(struct measure_source *);
+bool measure_source_drain(struct measure_source *);
 bool measure_source_is_drained(const struct measure_source *);
 void measure_source_remove(struct measure_source *);
 

@@ -69,7 +69,9 @@ struct measure_record_writer {
     int level;
     void *compressed;           /* Room for a block, or NULL. */
     size_t compressed_size;
-    uint64_t offset;            /* Where the next block begins. */
+    off_t begin;                /* Of ours in the file, to which a shell may
+                                 * append. */
+    uint64_t offset;            /* Where the next block begins, from there. */
     uint64_t total_records;     /* In blocks. */
     uint64_t lost;
     char *error;
@@ -111,7 +113,7 @@ fail(struct measure_record_writer *w, int error)
 {
     struct stat status;
     bool cut = (!fstat(w->fd, &status) && S_ISREG(status.st_mode)
-                && !ftruncate(w->fd, w->offset));
+                && !ftruncate(w->fd, w->begin + w->offset));
 
     w->error = measure_format("%s: cannot write: %s; the first %"PRIu64
                               " records %s", w->name, strerror(error),
@@ -159,6 +161,16 @@ write_block(struct measure_record_writer *w,
     return true;
 }
 
+/* Returns where in the file what is written to 'fd' will stand. */
+static off_t
+find_begin(int fd)
+{
+    off_t at = lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END
+                            : SEEK_CUR);
+
+    return measure_max(at, 0);
+}
+
 /* Begins file 'name', "-" for the standard output, in '*writer'.  A file of
  * that name is replaced.  Returns NULL, or why it cannot be written, which the
  * caller frees. */
@@ -178,6 +190,7 @@ measure_record_writer_open(struct measure_record_writer **writer,
     struct iovec piece = { &header, sizeof header };
     struct measure_record_writer *w;
     int error, fd;
+    off_t begin;
 
     if (options->zstd && !measure_record_file_has_zstd()) {
         return measure_format("%s: cannot be compressed: this program was "
@@ -192,6 +205,7 @@ measure_record_writer_open(struct measure_record_writer **writer,
     }
     header.crc = measure_crc32c(0, &header, offsetof(
                                     struct measure_record_file_header, crc));
+    begin = find_begin(fd);
     error = write_all(fd, &piece, 1);
     if (error) {
         close(fd);
@@ -202,6 +216,7 @@ measure_record_writer_open(struct measure_record_writer **writer,
     w->fd = fd;
     w->zstd = options->zstd;
     w->level = options->level ? options->level : 1;
+    w->begin = begin;
     w->offset = sizeof header;
     *writer = w;
     return NULL;
@@ -298,7 +313,7 @@ measure_record_writer_begin(struct measure_record_writer *w, uint32_t source)
         struct written_source *s = &w->sources[source];
         struct measure_slot *slots = s->slots;
 
-        flush_source(w, s);
+        measure_record_writer_flush(w);
         *s = (struct written_source) { .slots = slots };
     }
     return !w->error;
@@ -335,7 +350,9 @@ measure_record_writer_put(struct measure_record_writer *w, uint32_t source,
         s->begun = true;
         s->core_id = core_id;
     }
-    if (s->n_slots + n > MEASURE_RECORD_BLOCK_SLOTS && !flush_source(w, s)) {
+    /* All rings: see "groups" in the header. */
+    if (s->n_slots + n > MEASURE_RECORD_BLOCK_SLOTS
+        && !measure_record_writer_flush(w)) {
         w->lost += kind != MEASURE_SLOT_MARK;
         return false;
     }

@@ -27,9 +27,13 @@
  * Blocks may be compressed with zstd, each for itself.  A program that was
  * built without zstd says so when it meets one.
  *
- * The writer collects the slots of each ring until they fill a block.  If one
- * cannot be written because the disk is full, the file is cut behind the last
- * one that was whole, and nothing more is written.
+ * Groups.  The writer collects the slots of each ring.  When those of one fill
+ * a block it writes those of all, in the order of their numbers: a group.  So
+ * there are no records behind a group that were put before it, and a reader
+ * can give what is in it in the order of time.
+ *
+ * If a block cannot be written because the disk is full, the file is cut
+ * behind the last one that was whole, and nothing more is written.
  *
  * Memory: MEASURE_RECORD_BLOCK_SLOTS * 32 bytes (128 KiB) for each number of a
  * ring that is written, and once more for compression; a reader takes as much

@@ -227,6 +227,29 @@ measure_source_is_drained(const struct measure_source *source)
                 == __atomic_load_n(&source->shared->tail, __ATOMIC_ACQUIRE)));
 }
 
+/* Waits until all threads have released all that is published, which they do
+ * although packets may have to wait for those of other sources.  Returns false
+ * if the pipeline was stopped or has failed.  Nothing is waited for before it
+ * was started. */
+bool
+measure_source_drain(struct measure_source *source)
+{
+    struct measure_sources *all = source->all;
+    bool drained;
+
+    if (!all->n_threads) {
+        return true;
+    }
+    __atomic_store_n(&source->draining, true, __ATOMIC_RELEASE);
+    while (!(drained = measure_source_is_drained(source))
+           && !__atomic_load_n(&all->stopping, __ATOMIC_RELAXED)
+           && !__atomic_load_n(&all->failed, __ATOMIC_RELAXED)) {
+        measure_nap();
+    }
+    __atomic_store_n(&source->draining, false, __ATOMIC_RELEASE);
+    return drained;
+}
+
 /* Copies what is left of 'source' when its ring is gone. */
 static void
 sum_up(const struct measure_source *source, uint64_t *records,

@@ -113,7 +113,8 @@ struct measure_source {
 
     uint64_t stop_at;           /* Atomic.  Slots to be read, or UINT64_MAX. */
     bool removing;              /* Atomic. */
-    bool waiting;               /* Atomic.  So does its writer. */
+    bool waiting;               /* Atomic.  Its writer waits for room... */
+    bool draining;              /* ...or until all is taken.  Atomic. */
     uint64_t waits;             /* Times that it did. */
 
     /* Kept when it is removed. */
@@ -142,6 +143,7 @@ struct measure_ring_writer *measure_source_writer(struct measure_source *);
 struct measure_slot *measure_source_reserve(struct measure_source *,
                                             unsigned int n);
 void measure_source_end(struct measure_source *);
+bool measure_source_drain(struct measure_source *);
 bool measure_source_is_drained(const struct measure_source *);
 void measure_source_remove(struct measure_source *);
 

@@ -558,6 +558,54 @@ START_TEST(full_disk)
 }
 END_TEST
 
+/* What a shell appends to stays. */
+START_TEST(full_disk_after_another_file)
+{
+    struct random r = random_from(test_seed);
+    struct rlimit limit = { 250000, RLIM_INFINITY };
+    struct measure_record_writer_options options = { .zstd = false };
+    struct measure_record_writer *w;
+    struct measure_record_reader *reader;
+    int out = dup(STDOUT_FILENO);
+    char before[1000];
+    FILE *file;
+    int fd;
+
+    memset(before, 'x', sizeof before);
+    fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ck_assert_int_eq(write(fd, before, sizeof before), sizeof before);
+    close(fd);
+    fd = open(name, O_WRONLY | (_i ? O_APPEND : 0));
+    if (!_i) {
+        lseek(fd, sizeof before, SEEK_SET);
+    }
+    dup2(fd, STDOUT_FILENO);
+    ck_assert_ptr_null(measure_record_writer_open(&w, "-", &options));
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    close(fd);
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+    while (put_some(w, &r, 1)) {
+        continue;
+    }
+    free(measure_record_writer_close(w));
+    limit.rlim_cur = RLIM_INFINITY;
+    ck_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+
+    file = fopen(name, "rb");
+    for (size_t i = 0; i < sizeof before; i++) {
+        REQUIRE(getc(file) == 'x');
+    }
+    ck_assert_ptr_null(measure_record_reader_open_stream(&reader, file, name));
+    ck_assert_uint_gt(read_expected(reader, MEASURE_RECORD_DAMAGED), 0);
+    ck_assert(strstr(measure_record_reader_error(reader),
+                     "the file ends here and was not finished"));
+    measure_record_reader_close(reader);
+}
+END_TEST
+
 START_TEST(devices_that_are_full)
 {
     struct measure_record_writer_options options = { .zstd = false };
@@ -570,6 +618,49 @@ START_TEST(devices_that_are_full)
                  "No space left");
     expect_error(measure_record_writer_open(&w, "/nowhere/x", &options),
                  "No such file");
+}
+END_TEST
+
+/* Of a ring that is slow, and one that is fast: blocks that follow each other
+ * with rising numbers are a group, and nothing behind it was put before it. */
+START_TEST(blocks_come_in_groups)
+{
+    struct measure_record_writer *w = write_file(name, false);
+    struct random r = random_from(test_seed);
+    struct measure_record_reader *reader;
+    struct measure_record_block block;
+    uint64_t last_end_ns = 0, end_ns = 0;
+    uint32_t last = UINT32_MAX;
+    unsigned int n_groups = 0;
+
+    for (uint64_t i = 0; i < 50000; i++) {
+        struct measure_slot slots[MEASURE_SLOT_MAX];
+
+        random_packet(&r, slots);
+        slots->words[2] = (slots->words[2] & ~MEASURE_SLOT_TIME_MASK) | i;
+        ck_assert(measure_record_writer_put(w, random_below(&r, 100) == 0, 0,
+                                            slots));
+    }
+    close_without_error(w);
+    reader = read_file();
+    while (measure_record_reader_next(reader, &block)
+           == MEASURE_RECORD_BLOCK) {
+        if (block.source <= last) {
+            n_groups++;
+            last_end_ns = end_ns;
+        }
+        last = block.source;
+        for (size_t i = 0; i < block.n_slots;
+             i += measure_slot_size(&block.slots[i])) {
+            uint64_t time_ns = measure_slot_time_ns(&block.slots[i]);
+
+            REQUIRE(n_groups == 1 || time_ns > last_end_ns);
+            end_ns = measure_max(end_ns, time_ns);
+        }
+    }
+    ck_assert_uint_gt(n_groups, 10);
+    ck_assert_uint_eq(measure_record_reader_records(reader), 50000);
+    measure_record_reader_close(reader);
 }
 END_TEST
 
@@ -652,6 +743,8 @@ main(void)
     tcase_add_test(tests, missing_blocks_are_found);
     tcase_add_test(tests, other_files_are_refused);
     tcase_add_loop_test(tests, full_disk, 0, 3);
+    tcase_add_loop_test(tests, full_disk_after_another_file, 0, 2);
+    tcase_add_test(tests, blocks_come_in_groups);
     tcase_add_test(tests, devices_that_are_full);
     tcase_add_test(tests, too_many_rings);
     return tests_run(tests);

@@ -11,16 +11,41 @@
 #include "stream/measure-record-file.h"
 #include "stream-message.h"
 
+/* Groups
+ * ======
+ *
+ * A writer writes blocks of all rings together (measure-record-file.h): such a
+ * group has all records of a stretch of time, and what is behind it is later.
+ * It is read as a whole, and then given to the pipeline in the order of time,
+ * some slots of a ring at a time, so that no interval ends before the packets
+ * of each ring are there.
+ *
+ * Numbers of rings rise within a group.  If blocks are larger than fits in a
+ * group, as no writer has them, the rest is a group of its own. */
+
 /* Slots of all rings together.  If a file has more of them at a time than
  * there is room for, the others are small. */
 #define MAX_SLOTS (UINT64_C(1) << 21)
 #define SMALL_SLOTS 256
 #define MAX_ENDED 256           /* Rings that threads are not through with. */
 
+#define MAX_GROUP_SLOTS (UINT64_C(1) << 21)
+/* Slots that are given at a time: fewer than a thread waits for. */
+#define RUN_SLOTS (SMALL_SLOTS / 4)
+#define STEP_RUNS 64            /* Runs that are a step. */
+
 struct ring {
     struct measure_source *source;      /* NULL if it has not begun, or has
                                          * ended. */
     uint64_t dropped;           /* By the switch, so far. */
+};
+
+/* A block in a group. */
+struct part {
+    struct measure_record_block block;  /* Without its slots. */
+    size_t next;                /* In the slots of the group: what is next... */
+    size_t end;                 /* ...and where the block ends. */
+    bool ended;                 /* There was the last mark of the ring. */
 };
 
 struct record_input {
@@ -32,11 +57,21 @@ struct record_input {
     size_t n_rings;
     struct measure_source *ended[MAX_ENDED];
     size_t n_ended;
-    struct measure_record_block block;
-    /* What measure_record_reader_next() has found before the start. */
-    enum measure_record_result first;
-    bool has_first;
     uint64_t dropped;           /* Of rings whose numbers others have now. */
+
+    /* What has been read and is not in the group. */
+    struct measure_record_block block;
+    enum measure_record_result result;
+    bool has_block;
+
+    /* The group. */
+    struct measure_slot *slots;
+    size_t n_group;             /* Slots in use... */
+    size_t group_size;          /* ...of those there is room for. */
+    struct part *parts;         /* By number of the ring. */
+    size_t n_parts;
+    size_t parts_size;
+    bool giving;                /* It is complete. */
 };
 
 static struct record_input *
@@ -84,7 +119,7 @@ remove_drained(struct record_input *r)
 }
 
 static struct measure_source *
-make_source(struct record_input *r)
+make_source(struct record_input *r, uint32_t core_id)
 {
     uint64_t n_slots = r->n_slots;
 
@@ -93,15 +128,14 @@ make_source(struct record_input *r)
         n_slots = measure_min(n_slots, SMALL_SLOTS);
     }
     r->all_slots += n_slots;
-    return measure_pipeline_create_source(r->input.pipeline, n_slots,
-                                          r->block.core_id);
+    return measure_pipeline_create_source(r->input.pipeline, n_slots, core_id);
 }
 
-/* Returns the ring of the block. */
-static struct ring *
-find_ring(struct record_input *r)
+/* Makes the ring of 'block', unless it is there. */
+static void
+begin_ring(struct record_input *r, const struct measure_record_block *block)
 {
-    uint32_t i = r->block.source;
+    uint32_t i = block->source;
     struct ring *ring;
 
     if (i >= r->n_rings) {
@@ -111,86 +145,195 @@ find_ring(struct record_input *r)
         r->n_rings = i + 1;
     }
     ring = &r->rings[i];
-    if (r->block.begins) {
+    if (block->begins) {
         end_ring(r, ring);
         r->dropped += ring->dropped;
     }
     if (!ring->source) {
-        ring->source = make_source(r);
+        ring->source = make_source(r, block->core_id);
     }
     /* Marks tell all since the ring began. */
-    ring->dropped = r->block.dropped;
-    return ring;
+    ring->dropped = block->dropped;
 }
 
-/* Gives the pipeline the slots of the block. */
-static enum stream_step
-give(struct record_input *r)
+static bool
+is_of_group(const struct record_input *r)
 {
-    struct ring *ring = find_ring(r);
-    struct measure_ring_writer *writer = measure_source_writer(ring->source);
-    bool ended = false;
+    return (r->result == MEASURE_RECORD_BLOCK
+            && r->block.kind == MEASURE_RECORD_SLOTS
+            && (!r->n_parts
+                || (r->block.source > r->parts[r->n_parts - 1].block.source
+                    && r->n_group + r->block.n_slots <= MAX_GROUP_SLOTS)));
+}
 
-    for (size_t i = 0; i < r->block.n_slots; ) {
-        const struct measure_slot *record = &r->block.slots[i];
+/* Puts the block that was read into the group. */
+static void
+add_part(struct record_input *r)
+{
+    size_t n = r->block.n_slots;
+    struct part *part;
+
+    if (r->n_group + n > r->group_size) {
+        r->group_size = 2 * r->group_size + n;
+        r->slots = measure_xrealloc(r->slots,
+                                    r->group_size * sizeof *r->slots);
+    }
+    memcpy(r->slots + r->n_group, r->block.slots, n * sizeof *r->slots);
+    if (r->n_parts == r->parts_size) {
+        r->parts_size = 2 * r->parts_size + 1;
+        r->parts = measure_xrealloc(r->parts,
+                                    r->parts_size * sizeof *r->parts);
+    }
+    part = &r->parts[r->n_parts++];
+    *part = (struct part) {
+        .block = r->block,
+        .next = r->n_group,
+        .end = r->n_group + n,
+    };
+    r->n_group = part->end;
+}
+
+/* Returns the part whose next record is the earliest, or NULL if all are
+ * given. */
+static struct part *
+find_earliest(struct record_input *r)
+{
+    struct part *earliest = NULL;
+    uint64_t earliest_ns = UINT64_MAX;
+
+    for (size_t i = 0; i < r->n_parts; i++) {
+        struct part *part = &r->parts[i];
+        uint64_t time_ns;
+
+        if (part->next == part->end) {
+            continue;
+        }
+        /* A mark has no time: it belongs to what was in front of it. */
+        time_ns = (measure_slot_kind(&r->slots[part->next])
+                   == MEASURE_SLOT_MARK ? 0
+                   : measure_slot_time_ns(&r->slots[part->next]));
+        if (!earliest || time_ns < earliest_ns) {
+            earliest = part;
+            earliest_ns = time_ns;
+        }
+    }
+    return earliest;
+}
+
+/* Gives the pipeline the next slots of 'part'.  Returns false if the program
+ * is to end. */
+static bool
+give_run(struct record_input *r, struct part *part)
+{
+    struct ring *ring = &r->rings[part->block.source];
+    size_t end = measure_min(part->end, part->next + RUN_SLOTS);
+
+    while (part->next < end) {
+        const struct measure_slot *record = &r->slots[part->next];
         unsigned int n = measure_slot_size(record);
         struct measure_slot *slots = measure_source_reserve(ring->source, n);
 
         if (!slots) {
-            return STREAM_END;  /* The program is to end. */
+            return false;
         }
         memcpy(slots, record, n * sizeof *slots);
-        measure_ring_advance(writer, n);
+        measure_ring_advance(measure_source_writer(ring->source), n);
         if (measure_slot_kind(record) == MEASURE_SLOT_MARK) {
             struct measure_mark mark;
 
             measure_slot_mark(record, &mark);
-            ended |= mark.end;
+            part->ended |= mark.end;
         }
-        i += n;
+        part->next += n;
     }
-    measure_ring_publish(writer);
-    if (ended) {
+    measure_ring_publish(measure_source_writer(ring->source));
+    if (part->ended && part->next == part->end) {
         end_ring(r, ring);
+    }
+    return true;
+}
+
+/* Gives the pipeline a part of the group. */
+static enum stream_step
+give(struct record_input *r)
+{
+    if (!r->giving) {
+        r->giving = true;
+        /* All of them, before any has packets for others to wait for. */
+        for (size_t i = 0; i < r->n_parts; i++) {
+            begin_ring(r, &r->parts[i].block);
+        }
+    }
+    for (int i = 0; i < STEP_RUNS; i++) {
+        struct part *part = find_earliest(r);
+
+        if (!part) {
+            r->giving = false;
+            r->n_parts = r->n_group = 0;
+            break;
+        }
+        if (!give_run(r, part)) {
+            return STREAM_END;
+        }
     }
     return STREAM_MORE;
 }
 
-/* Takes over the names of ports that the file has here. */
-static void
+/* Takes over the names of ports that the file has here, when threads are
+ * through with all that is in front of them. */
+static enum stream_step
 take_ports(struct record_input *r)
 {
     struct measure_port_names *ports
         = measure_record_reader_take_ports(r->reader);
 
+    for (size_t i = 0; i < r->n_rings; i++) {
+        if (r->rings[i].source
+            && !measure_source_drain(r->rings[i].source)) {
+            break;
+        }
+    }
+    for (size_t i = 0; i < r->n_ended; i++) {
+        if (!measure_source_drain(r->ended[i])) {
+            break;
+        }
+    }
     if (ports) {
         measure_pipeline_set_ports(r->input.pipeline, ports);
     }
+    return STREAM_MORE;
 }
 
-static enum stream_step
-take_block(struct record_input *r)
+static void
+read_block(struct record_input *r)
 {
-    if (r->block.kind == MEASURE_RECORD_PORTS) {
-        take_ports(r);
-    } else if (r->block.kind == MEASURE_RECORD_SLOTS) {
-        return give(r);
-    }
-    return STREAM_MORE;
+    r->result = measure_record_reader_next(r->reader, &r->block);
+    r->has_block = true;
 }
 
 static enum stream_step
 record_step(struct stream_input *input)
 {
     struct record_input *r = record_input(input);
-    enum measure_record_result result
-        = (r->has_first ? r->first
-           : measure_record_reader_next(r->reader, &r->block));
 
-    r->has_first = false;
-    switch (result) {
+    if (r->giving) {
+        return give(r);
+    }
+    if (!r->has_block) {
+        read_block(r);
+    }
+    if (is_of_group(r)) {
+        add_part(r);
+        r->has_block = false;
+        return STREAM_MORE;
+    }
+    if (r->n_parts) {
+        return give(r);
+    }
+    r->has_block = false;
+    switch (r->result) {
     case MEASURE_RECORD_BLOCK:
-        return take_block(r);
+        return take_ports(r);
     case MEASURE_RECORD_DAMAGED:
         stream_say("%s", measure_record_reader_error(r->reader));
         return STREAM_FAILED;
@@ -239,6 +382,8 @@ record_destroy(struct stream_input *input)
 
     measure_record_reader_close(r->reader);
     free(r->rings);
+    free(r->slots);
+    free(r->parts);
     free(r);
 }
 
@@ -271,14 +416,10 @@ stream_read_open(struct stream_input **input, const char *name,
     *input = &r->input;
 
     /* Chains may name ports. */
-    do {
-        r->first = measure_record_reader_next(r->reader, &r->block);
-        if (r->first == MEASURE_RECORD_BLOCK
-            && r->block.kind == MEASURE_RECORD_PORTS) {
-            take_ports(r);
-        }
-    } while (r->first == MEASURE_RECORD_BLOCK
-             && r->block.kind == MEASURE_RECORD_PORTS);
-    r->has_first = true;
+    for (read_block(r); (r->result == MEASURE_RECORD_BLOCK
+                         && r->block.kind == MEASURE_RECORD_PORTS);
+         read_block(r)) {
+        take_ports(r);
+    }
     return NULL;
 }
