@@ -27,7 +27,6 @@
 #include "pipeline.h"
 #include "stages/measure-stages.h"
 #include "stream/measure-pipeline.h"
-#include "stream/measure-source.h"
 #include "support.h"
 
 #define RING_SLOTS 16384        /* 512 KiB. */
@@ -198,7 +197,20 @@ create_pipeline(const struct bench_pipeline_load *load)
     return pipeline;
 }
 
-/* The source: writes all records to its ring. */
+/* Returns how many slots a burst of records from 'record' to 'end' has. */
+static unsigned int
+burst_slots(const struct measure_slot *record, const struct measure_slot *end)
+{
+    unsigned int n = 0;
+
+    for (int i = 0; i < BURST && record + n < end; i++) {
+        n += measure_slot_size(&record[n]);
+    }
+    return n;
+}
+
+/* The source: writes all records to its ring, a burst at once as
+ * datapath-hooks/packet/measure-stream-producer.c. */
 static void
 run_source(struct measure_source *source,
            const struct bench_pipeline_load *load)
@@ -211,21 +223,18 @@ run_source(struct measure_source *source,
         const struct measure_slot *record = records->slots;
 
         while (record < end) {
-            for (int i = 0; i < BURST && record < end; i++) {
-                unsigned int n = measure_slot_size(record);
-                struct measure_slot *slots = measure_source_reserve(source, n);
+            unsigned int n = burst_slots(record, end);
+            struct measure_slot *slots = measure_source_reserve(source, n);
 
-                if (!slots) {
-                    bench_fail("%s: its source has failed", load->name);
-                }
-                slots[0] = record[0];
-                if (n > 1) {
-                    slots[1] = record[1];
-                }
-                measure_ring_advance(writer, n);
-                record += n;
+            if (!slots) {
+                bench_fail("%s: its source has failed", load->name);
             }
+            for (unsigned int i = 0; i < n; i++) {
+                slots[i] = record[i];
+            }
+            measure_ring_advance(writer, n);
             measure_ring_publish(writer);
+            record += n;
         }
     }
 }
