@@ -61,6 +61,8 @@ measure_sources = \
 	lib/stream/measure-pcapng.c \
 	lib/stream/measure-pipeline.c \
 	lib/stream/measure-record-file.c \
+	lib/stream/measure-record-reader.c \
+	lib/stream/measure-record-writer.c \
 	lib/stream/measure-ring.c \
 	lib/stream/measure-row-cell.c \
 	lib/stream/measure-row-map.c \
@@ -190,6 +192,8 @@ measure_stream_HEADERS = \
 	lib/stream/measure-pcapng.h \
 	lib/stream/measure-pipeline.h \
 	lib/stream/measure-record-file.h \
+	lib/stream/measure-record-reader.h \
+	lib/stream/measure-record-writer.h \
 	lib/stream/measure-ring.h \
 	lib/stream/measure-row-cell.h \
 	lib/stream/measure-row-map.h \
@@ -200,6 +204,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-source.h \
 	lib/stream/measure-stage.h \
+	lib/stream/measure-tcp.h \
 	lib/stream/measure-stream-account.h \
 	lib/stream/measure-stream-client.h \
 	lib/stream/measure-stream-connection.h \

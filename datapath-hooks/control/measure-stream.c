@@ -307,7 +307,7 @@ find_changed_port(struct connection *c, int *number, char **name)
     bool found = false;
 
     ovs_mutex_lock(&measure_mutex);
-    for (; *number <= MEASURE_MAX_PORT && !found; ++*number) {
+    for (; *number <= MEASURE_MAX_PORT; ++*number) {
         const char *now = measure_port_name(&monitor->ports, *number);
         const char *told = c->ports[*number];
 

@@ -154,6 +154,8 @@ stream_packets(struct pmd_perf_stats *perf,
             continue;
         }
         frame = dp_packet_data(packet);
+        /* Twice the same, so that for the usual frame the layout is known when
+         * this is compiled. */
         if (OVS_LIKELY(!inner && parse_plain(packet, frame, port, &plain))) {
             n_offered++;
             if (OVS_LIKELY(!filter)

@@ -17,6 +17,7 @@ static OVSRCU_TYPE(struct measure_stream_clock *) the_clock
 /* A full ring is left alone for some bursts, if they come as fast as that:
  * else looking costs little, and records would be lost for nothing. */
 #define MAX_GAP_NS 20000
+#define MAX_BACKOFF 32
 
 static inline void
 set_counter(uint64_t *counter, uint64_t value)
@@ -125,7 +126,7 @@ produce(struct measure_producer *p, uint64_t epoch, bool headers,
             p->backoff = p->pause = 0;
         } else {
             p->backoff = (!n && p->backoff
-                          ? MIN(2 * p->backoff, MEASURE_STREAM_MAX_BACKOFF)
+                          ? MIN(2 * p->backoff, MAX_BACKOFF)
                           : 2);
             p->pause = p->backoff;
         }

@@ -84,8 +84,6 @@ struct measure_producer {
 BUILD_ASSERT_DECL(offsetof(struct measure_producer, writer)
                   == MEASURE_RING_LINE);
 
-#define MEASURE_STREAM_MAX_BACKOFF 32
-
 struct measure_stream {
     size_t n;
     const struct measure_filter *filter;    /* Behind the producers; NULL. */

@@ -86,7 +86,7 @@ is_first(struct first_packet *first, const struct measure_slot *slot)
         }
     }
     if (first->n_flows == first->max_flows) {
-        measure_counter_add(&first->stage.lost, 1);
+        measure_stage_lose(&first->stage, 1);
         return false;
     }
     first->hashes[i] = hash;

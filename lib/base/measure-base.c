@@ -53,7 +53,7 @@ clock_ns(clockid_t clock)
     struct timespec now;
 
     clock_gettime(clock, &now);
-    return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+    return now.tv_sec * MEASURE_NS_PER_S + now.tv_nsec;
 }
 
 /* A clock that nobody sets. */

@@ -45,7 +45,8 @@ void *measure_xzalloc(size_t size);
 void *measure_xrealloc(void *, size_t size);
 void *measure_xzalloc_lines(size_t size);
 
-#define MEASURE_NS_PER_S UINT64_C(1000000000)
+#define MEASURE_NS_PER_MS UINT64_C(1000000)
+#define MEASURE_NS_PER_S (1000 * MEASURE_NS_PER_MS)
 
 /* In nanoseconds. */
 uint64_t measure_monotonic_ns(void);

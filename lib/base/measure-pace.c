@@ -10,13 +10,14 @@
 
 #include "base/measure-base.h"
 
-#define NS_PER_MS (UINT64_C(1000) * 1000)
-#define NS_PER_S (1000 * NS_PER_MS)
 
 static void
 sleep_ns(uint64_t ns)
 {
-    struct timespec ts = { .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+    struct timespec ts = {
+        .tv_sec = ns / MEASURE_NS_PER_S,
+        .tv_nsec = ns % MEASURE_NS_PER_S,
+    };
 
     /* A signal makes one rest shorter, no more. */
     nanosleep(&ts, NULL);
@@ -40,7 +41,7 @@ measure_pace_begin(struct measure_pace *pace, uint64_t period_ms)
     }
     pace->work_ns = 0;
     pace->rest_ns = 0;
-    pace->max_rest_ns = max_rest_ms * NS_PER_MS;
+    pace->max_rest_ns = max_rest_ms * MEASURE_NS_PER_MS;
     pace->n_rows = 0;
     pace->rest = MEASURE_PACE_MAX_REST;
     if (pace->last_ns * pace->rest > pace->max_rest_ns) {

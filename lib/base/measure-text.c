@@ -12,7 +12,6 @@
 
 #include "base/measure-base.h"
 
-#define NS_PER_SECOND UINT64_C(1000000000)
 
 void
 measure_text_put_n(struct measure_text *t, const char *s, size_t n)
@@ -64,7 +63,7 @@ measure_text_put_spaces(struct measure_text *t, size_t n)
 static void
 put_utc(struct measure_text *t, const char *format, uint64_t ns)
 {
-    time_t seconds = ns / NS_PER_SECOND;
+    time_t seconds = ns / MEASURE_NS_PER_S;
     struct tm tm;
     char s[32];
 
@@ -77,7 +76,7 @@ put_fraction(struct measure_text *t, uint64_t ns, int digits)
 {
     char s[16];
 
-    snprintf(s, sizeof s, ".%09d", (int) (ns % NS_PER_SECOND));
+    snprintf(s, sizeof s, ".%09d", (int) (ns % MEASURE_NS_PER_S));
     measure_text_put_n(t, s, 1 + digits);
 }
 

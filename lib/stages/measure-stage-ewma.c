@@ -109,7 +109,7 @@ ewma_row(struct measure_stage *stage, const struct measure_row *row)
 
     if (!(row->flags & MEASURE_ROW_OTHER)) {
         number = measure_row_map_find(&ewma->map, row, true);
-        measure_counter_add(&stage->lost, number == MEASURE_ROW_MAP_NONE);
+        measure_stage_lose(stage, number == MEASURE_ROW_MAP_NONE);
     }
     if (number == MEASURE_ROW_MAP_NONE) {
         measure_row_add_up(ewma->input, ewma->other, row);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "stream/measure-flow-state.h"
+#include "stream/measure-tcp.h"
 
 /* The first packets of each flow
  * ==============================
@@ -86,13 +87,13 @@ set(struct measure_stage *stage, const char *name, const char *value)
         return measure_format("valid is n=N, idle=TIME or flows=N");
     }
     if (!strcmp(name, "n")) {
-        return measure_flow_set_number(value, 1, MAX_N, &features->n);
+        return measure_stage_set_number(value, 1, MAX_N, &features->n);
     }
     if (!strcmp(name, "flows")) {
-        return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,
+        return measure_stage_set_number(value, 1, MEASURE_FLOW_MAX,
                                        &features->n_flows);
     }
-    return measure_flow_set_duration(value, 1, &features->idle_ns);
+    return measure_stage_set_duration(value, 1, &features->idle_ns);
 }
 
 /* Gives the row of 'flow', once. */
@@ -111,7 +112,6 @@ give(struct measure_stage *stage, struct measure_flow_state *flow)
     flow->flags |= GIVEN;
     memset(row, 0, sizeof *row);
     measure_flow_row_key(row, flow, flow->reversed);
-    row->replica = stage->replica;
     row->time_ns = f->last_ns;
     *value++ = f->n;
     *value++ = f->start_ns;
@@ -132,7 +132,7 @@ ended(struct measure_flow_states *states, struct measure_flow_state *flow,
     if (why == MEASURE_FLOW_IDLE) {
         give(states->stage, flow);
     } else if (!(flow->flags & GIVEN)) {
-        measure_flow_lose(states->stage, 1);
+        measure_stage_lose(states->stage, 1);
     }
 }
 
@@ -184,7 +184,7 @@ static void
 each(struct measure_stage *stage, const struct measure_flow_packet *packet)
 {
     struct features *features = MEASURE_STAGE_CAST(struct features, stage);
-    bool is_tcp = measure_slot_protocol(packet->slot) == 6;
+    bool is_tcp = measure_slot_protocol(packet->slot) == IPPROTO_TCP;
     uint8_t tcp_flags = measure_slot_tcp_flags(packet->slot);
     uint32_t sequence = measure_slot_sequence(packet->slot);
     bool is_syn = is_tcp && measure_tcp_is_syn(tcp_flags);
@@ -204,7 +204,7 @@ each(struct measure_stage *stage, const struct measure_flow_packet *packet)
     if (!flow) {
         flow = measure_flow_states_add(&features->states, packet);
         if (!flow) {
-            measure_flow_lose(stage, 1);
+            measure_stage_lose(stage, 1);
             return;
         }
         f = MEASURE_FLOW_STATE(struct features_flow, flow);

@@ -52,10 +52,10 @@ set(struct measure_stage *stage, const char *name, const char *value)
                 : measure_format("valid is " MEASURE_GROUP_BY_VALID));
     }
     if (!strcmp(name, "flows")) {
-        return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,
+        return measure_stage_set_number(value, 1, MEASURE_FLOW_MAX,
                                        &flowlets->n_flows);
     }
-    return measure_flow_set_duration(value, 1, &flowlets->gap_ns);
+    return measure_stage_set_duration(value, 1, &flowlets->gap_ns);
 }
 
 static void
@@ -69,14 +69,13 @@ ended(struct measure_flow_states *states, struct measure_flow_state *flow,
 
     memset(row, 0, sizeof *row);
     measure_flow_row_key(row, flow, false);
-    row->replica = states->stage->replica;
     row->time_ns = flow->time_ns;
     row->values[0] = flowlet->start_ns;
     row->values[1] = flow->time_ns - flowlet->start_ns;
     row->values[2] = flowlet->packets;
     row->values[3] = flowlet->bytes;
     row->n_present = 4;
-    measure_flow_lose(states->stage, why == MEASURE_FLOW_EVICTED);
+    measure_stage_lose(states->stage, why == MEASURE_FLOW_EVICTED);
     measure_stage_give(states->stage, row);
 }
 
@@ -119,7 +118,7 @@ each(struct measure_stage *stage, const struct measure_flow_packet *packet)
     if (!flow) {
         flow = measure_flow_states_add(&flowlets->states, packet);
         if (!flow) {
-            measure_flow_lose(stage, 1);
+            measure_stage_lose(stage, 1);
             return;
         }
         MEASURE_FLOW_STATE(struct flowlet, flow)->start_ns = packet->time_ns;

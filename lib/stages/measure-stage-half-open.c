@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "stream/measure-flow-state.h"
+#include "stream/measure-tcp.h"
 
 /* Half-open connections
  * =====================
@@ -27,7 +28,7 @@
  * Memory: 128 bytes for each half-open connection, answer without a SYN, and
  * row, and the indexes of measure-flow-state.h. */
 
-#define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
+#define DEFAULT_TIMEOUT_NS (10 * MEASURE_NS_PER_S)
 
 enum {                          /* measure_flow_state's 'flags'. */
     ASKED = 1,                  /* There was a SYN. */
@@ -85,10 +86,10 @@ set(struct measure_stage *stage, const char *name, const char *value)
                 : NULL);
     }
     if (!strcmp(name, "flows")) {
-        return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,
+        return measure_stage_set_number(value, 1, MEASURE_FLOW_MAX,
                                        &half->n_flows);
     }
-    return measure_flow_set_duration(value, 1, &half->timeout_ns);
+    return measure_stage_set_duration(value, 1, &half->timeout_ns);
 }
 
 /* Gives the row of a group. */
@@ -101,7 +102,6 @@ give(struct measure_stage *stage, const struct measure_flow_state *flow,
 
     memset(row, 0, sizeof *row);
     measure_flow_row_key(row, flow, false);
-    row->replica = stage->replica;
     row->time_ns = time_ns;
     row->n_present = N_COLUMNS;
     memcpy(row->values, MEASURE_FLOW_STATE(const struct group, flow)->counts,
@@ -125,7 +125,7 @@ static void
 connection_ended(struct measure_flow_states *states,
                  struct measure_flow_state *flow, enum measure_flow_end why)
 {
-    measure_flow_lose(states->stage, (why == MEASURE_FLOW_EVICTED
+    measure_stage_lose(states->stage, (why == MEASURE_FLOW_EVICTED
                                       && flow->flags & ASKED));
 }
 
@@ -185,7 +185,7 @@ count(struct half_open *half, enum measure_layout layout, const uint64_t *key,
     if (!group) {
         group = measure_flow_states_add(&half->groups, &packet);
         if (!group) {
-            measure_flow_lose(&half->stage, 1);
+            measure_stage_lose(&half->stage, 1);
             return;
         }
     }
@@ -219,7 +219,7 @@ ask(struct half_open *half, const struct measure_flow_packet *packet,
     if (!flow) {
         flow = measure_flow_states_add(states, packet);
         if (!flow) {
-            measure_flow_lose(&half->stage, 1);
+            measure_stage_lose(&half->stage, 1);
             return;
         }
     }
@@ -301,8 +301,8 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
 {
     struct half_open *half = MEASURE_STAGE_CAST(struct half_open, stage);
 
-    measure_flow_states_run(&half->connections, batch, 6, &half->flow, true,
-                            each);
+    measure_flow_states_run(&half->connections, batch, IPPROTO_TCP,
+                            &half->flow, true, each);
 }
 
 static void

@@ -6,7 +6,7 @@
 #include "stream/measure-stage.h"
 
 #define N_BUCKETS 65            /* 0, 1, 2 to 3, 4 to 7, and so on. */
-#define MAX_SOURCES 1024        /* Rings whose last packet is remembered. */
+#define MAX_RINGS 1024          /* Rings whose last packet is remembered. */
 #define NAME_SIZE 64
 
 enum { COUNT, FROM, TO, N_COLUMNS };
@@ -19,7 +19,7 @@ struct histogram {
     bool is_decimal;
     uint64_t counts[N_BUCKETS];
     uint64_t n_without;         /* Packets or rows without a number. */
-    uint64_t last_ns[MAX_SOURCES];      /* 0: no packet yet. */
+    uint64_t last_ns[MAX_RINGS];        /* 0: no packet yet. */
 };
 
 static struct histogram *
@@ -94,8 +94,8 @@ static void
 histogram_packets(struct measure_stage *stage, struct measure_batch *batch)
 {
     struct histogram *h = cast(stage);
-    uint64_t *last = (batch->source < MAX_SOURCES
-                      ? &h->last_ns[batch->source] : NULL);
+    uint64_t *last = (batch->ring < MAX_RINGS
+                      ? &h->last_ns[batch->ring] : NULL);
 
     if (!h->is_gap) {
         for (size_t i = 0; i < batch->n; i++) {
@@ -118,10 +118,10 @@ histogram_packets(struct measure_stage *stage, struct measure_batch *batch)
 }
 
 static void
-histogram_ring(struct measure_stage *stage, uint32_t source)
+histogram_ring(struct measure_stage *stage, uint32_t ring)
 {
-    if (source < MAX_SOURCES) {
-        cast(stage)->last_ns[source] = 0;
+    if (ring < MAX_RINGS) {
+        cast(stage)->last_ns[ring] = 0;
     }
 }
 

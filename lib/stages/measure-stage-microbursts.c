@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "base/measure-units.h"
 #include "stream/measure-flow-state.h"
 
@@ -48,12 +49,12 @@
 #define DEFAULT_N 4
 #define OPEN 64
 #define MAX_LATE 64
-#define LATE_NS UINT64_C(1000000000)
+#define LATE_NS MEASURE_NS_PER_S
 #define N_BUCKETS 16
 #define N_WAYS 8
 #define N_KEYS (N_BUCKETS * N_WAYS)
 #define PORTS_PER_BATCH 4
-#define PART_NS UINT64_C(10000000000)
+#define PART_NS (10 * MEASURE_NS_PER_S)
 
 struct key_count {
     uint64_t key[MEASURE_KEY_WORDS];
@@ -142,7 +143,7 @@ set(struct measure_stage *stage, const char *name, const char *value)
         return NULL;
     }
     if (!strcmp(name, "n")) {
-        return measure_flow_set_number(value, 1, 16, &bursts->n);
+        return measure_stage_set_number(value, 1, 16, &bursts->n);
     }
     if (!strcmp(name, "rate")) {
         uint64_t rate;
@@ -157,7 +158,7 @@ set(struct measure_stage *stage, const char *name, const char *value)
     }
     if (!measure_duration_parse(value, &bursts->window_ns)
         || bursts->window_ns < 1000
-        || bursts->window_ns > UINT64_C(1000000000)) {
+        || bursts->window_ns > MEASURE_NS_PER_S) {
         return measure_format("valid is a length of time from 1us to 1s");
     }
     return NULL;
@@ -224,7 +225,7 @@ begin(struct measure_stage *stage, const struct measure_schema *input)
                             PACKETS },
     };
     struct microbursts *bursts = MEASURE_STAGE_CAST(struct microbursts, stage);
-    uint64_t share = measure_flow_memory_share(stage);
+    uint64_t share = measure_stage_memory_share(stage);
     double bits;
 
     (void) input;
@@ -414,7 +415,6 @@ give(struct microbursts *bursts, const struct port *port,
     memcpy(row->key, count->key, (measure_key_words(count->layout)
                                   * sizeof *row->key));
     row->layout = count->layout;
-    row->replica = bursts->stage.replica;
     row->time_ns = (burst->last + 1) * window_ns;
     row->values[START_TIME] = burst->first * window_ns;
     row->values[DURATION] = windows * window_ns;
@@ -586,7 +586,7 @@ count(struct microbursts *bursts, const struct measure_slot *slot)
     window = (port ? find_window(bursts, port, measure_slot_time_ns(slot))
               : NULL);
     if (!window) {
-        measure_flow_lose(&bursts->stage, 1);
+        measure_stage_lose(&bursts->stage, 1);
         return;
     }
     if (!window->packets) {
@@ -596,7 +596,7 @@ count(struct microbursts *bursts, const struct measure_slot *slot)
     window->bytes += length;
     if (!window->keys) {
         window->unkeyed_bytes += length;
-        measure_flow_lose(&bursts->stage, 1);
+        measure_stage_lose(&bursts->stage, 1);
         return;
     }
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "stream/measure-flow-state.h"
+#include "stream/measure-tcp.h"
 
 /* Out of order, and retransmitted
  * ===============================
@@ -97,10 +98,10 @@ set(struct measure_stage *stage, const char *name, const char *value)
         return measure_format("valid is idle=TIME or flows=N");
     }
     if (!strcmp(name, "flows")) {
-        return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,
+        return measure_stage_set_number(value, 1, MEASURE_FLOW_MAX,
                                        &order->n_flows);
     }
-    return measure_flow_set_duration(value, 1, &order->idle_ns);
+    return measure_stage_set_duration(value, 1, &order->idle_ns);
 }
 
 static void
@@ -117,7 +118,6 @@ give(struct measure_stage *stage, struct measure_flow_state *flow,
     flow->flags &= ~COUNTED;
     memset(row, 0, sizeof *row);
     measure_flow_row_key(row, flow, false);
-    row->replica = stage->replica;
     row->time_ns = time_ns;
     row->n_present = N_COLUMNS;
     memcpy(row->values, sequence->counts, sizeof sequence->counts);
@@ -129,7 +129,7 @@ static void
 ended(struct measure_flow_states *states, struct measure_flow_state *flow,
       enum measure_flow_end why)
 {
-    measure_flow_lose(states->stage, why == MEASURE_FLOW_EVICTED);
+    measure_stage_lose(states->stage, why == MEASURE_FLOW_EVICTED);
     give(states->stage, flow, flow->time_ns);
 }
 
@@ -312,7 +312,7 @@ each(struct measure_stage *stage, const struct measure_flow_packet *packet)
     if (!flow) {
         flow = measure_flow_states_add(&order->states, packet);
         if (!flow) {
-            measure_flow_lose(stage, 1);
+            measure_stage_lose(stage, 1);
             return;
         }
     }
@@ -354,8 +354,8 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
     struct out_of_order *order
         = MEASURE_STAGE_CAST(struct out_of_order, stage);
 
-    measure_flow_states_run(&order->states, batch, 6, &stage->group_by,
-                            false, each);
+    measure_flow_states_run(&order->states, batch, IPPROTO_TCP,
+                            &stage->group_by, false, each);
 }
 
 static void

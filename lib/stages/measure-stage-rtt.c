@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "stream/measure-flow-state.h"
+#include "stream/measure-tcp.h"
 
 /* Round-trip times of handshakes
  * ==============================
@@ -33,7 +34,7 @@
  * Memory: 128 bytes for each handshake under way, and the index of
  * measure-flow-state.h. */
 
-#define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
+#define DEFAULT_TIMEOUT_NS (10 * MEASURE_NS_PER_S)
 
 enum {
     HAS_SYN = 1,
@@ -74,10 +75,10 @@ set(struct measure_stage *stage, const char *name, const char *value)
         return measure_format("valid is timeout=TIME or flows=N");
     }
     if (!strcmp(name, "flows")) {
-        return measure_flow_set_number(value, 1, MEASURE_FLOW_MAX,
+        return measure_stage_set_number(value, 1, MEASURE_FLOW_MAX,
                                        &rtt->n_flows);
     }
-    return measure_flow_set_duration(value, 1, &rtt->timeout_ns);
+    return measure_stage_set_duration(value, 1, &rtt->timeout_ns);
 }
 
 static void
@@ -85,7 +86,7 @@ ended(struct measure_flow_states *states, struct measure_flow_state *flow,
       enum measure_flow_end why)
 {
     if (why == MEASURE_FLOW_EVICTED && flow->flags & HAS_SYN) {
-        measure_flow_lose(states->stage, 1);
+        measure_stage_lose(states->stage, 1);
     }
 }
 
@@ -125,7 +126,6 @@ give(struct rtt *rtt, struct measure_flow_state *flow,
 
     memset(row, 0, sizeof *row);
     measure_flow_row_key(row, flow, shake->reversed);
-    row->replica = rtt->stage.replica;
     row->time_ns = shake->ack_ns;
     row->values[0] = shake->n_syns - 1 + shake->n_syn_acks - 1;
     row->values[1] = shake->syn_ack_ns - shake->syn_ns;
@@ -165,7 +165,7 @@ each(struct measure_stage *stage, const struct measure_flow_packet *packet)
         }
         flow = measure_flow_states_add(&rtt->states, packet);
         if (!flow) {
-            measure_flow_lose(stage, is_syn);
+            measure_stage_lose(stage, is_syn);
             return;
         }
         MEASURE_FLOW_STATE(struct handshake, flow)->reversed
@@ -218,8 +218,8 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
 {
     struct rtt *rtt = MEASURE_STAGE_CAST(struct rtt, stage);
 
-    measure_flow_states_run(&rtt->states, batch, 6, &stage->group_by, true,
-                            each);
+    measure_flow_states_run(&rtt->states, batch, IPPROTO_TCP,
+                            &stage->group_by, true, each);
 }
 
 static void

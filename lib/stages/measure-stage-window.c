@@ -157,7 +157,7 @@ window_row(struct measure_stage *stage, const struct measure_row *row)
     number = measure_row_map_find(&window->map, row, true);
     if (number == MEASURE_ROW_MAP_NONE) {
         add_other(window, row);
-        measure_counter_add(&stage->lost, 1);
+        measure_stage_lose(stage, 1);
         return;
     }
     entry = measure_row_map_entry(&window->map, number);
@@ -167,7 +167,7 @@ window_row(struct measure_stage *stage, const struct measure_row *row)
             measure_row_map_remove(&window->map, number);
         }
         add_other(window, row);
-        measure_counter_add(&stage->lost, 1);
+        measure_stage_lose(stage, 1);
         return;
     }
     added[0] = number;

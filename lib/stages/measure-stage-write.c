@@ -400,12 +400,12 @@ write_mark(struct measure_stage *stage, const struct measure_batch *batch,
 }
 
 static void
-write_ring(struct measure_stage *stage, uint32_t source)
+write_ring(struct measure_stage *stage, uint32_t ring)
 {
     struct write *write = cast(stage);
 
     if (write->w->format->ring) {
-        write->w->format->ring(write->w, source);
+        write->w->format->ring(write->w, ring);
     }
 }
 

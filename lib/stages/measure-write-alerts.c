@@ -6,11 +6,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/measure-base.h"
 #include "base/measure-number.h"
 #include "tally/measure-config.h"
 #include "stages/measure-write-format.h"
 
-#define NS_PER_MS 1000000
 #define NAME_SIZE 64
 
 #define VALID "a number from 1 on, or a rate, as 100Mbps or 1000pps"
@@ -217,7 +217,7 @@ put_alert(struct write_alerts *alerts, const struct measure_row *row,
     if (interval) {
         put_member(t, "interval", interval->number);
     }
-    put_member(t, "time-ms", row->time_ns / NS_PER_MS);
+    put_member(t, "time-ms", row->time_ns / MEASURE_NS_PER_MS);
     if (schema->has_key) {
         measure_text_put(t, ",\"key\":{");
         measure_row_write_json_key(t, &style, row);
@@ -247,7 +247,7 @@ set_least(struct write_alerts *alerts,
 {
     /* At least the resolution of the clock, as measure_is_heavy(). */
     double seconds = measure_max(interval->end_ns - interval->start_ns,
-                                 NS_PER_MS) / 1e9;
+                                 MEASURE_NS_PER_MS) / 1e9;
     double least = alerts->rate.value * seconds;
 
     if (is_of_bits(alerts)) {
@@ -267,7 +267,7 @@ alerts_rows(struct measure_write *w, const struct measure_row *const *rows,
     if (alerts->is_rate) {
         if (interval->cut) {
             /* There is no memory for them until the interval ends. */
-            measure_counter_add(&w->stage->lost, n);
+            measure_stage_lose(w->stage, n);
             return;
         }
         set_least(alerts, interval);

@@ -65,7 +65,7 @@ struct measure_write_format {
     void (*mark)(struct measure_write *, const struct measure_batch *,
                  const struct measure_mark *);
     /* As those of a stage. */
-    void (*ring)(struct measure_write *, uint32_t source);
+    void (*ring)(struct measure_write *, uint32_t ring);
     void (*ports)(struct measure_write *);
     /* Writes what ends the file. */
     void (*close)(struct measure_write *);

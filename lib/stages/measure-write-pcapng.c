@@ -54,7 +54,7 @@ write_pcapng_packets(struct measure_write *w, struct measure_batch *batch)
 {
     for (size_t i = 0; i < batch->n; i++) {
         measure_pcapng_packet(cast(w)->pcapng, batch->records[i],
-                              batch->source, w->stage->ports);
+                              batch->ring, w->stage->ports);
     }
     if (cast(w)->waited_for) {
         flush(w);
@@ -65,14 +65,14 @@ static void
 write_pcapng_mark(struct measure_write *w, const struct measure_batch *batch,
                   const struct measure_mark *mark)
 {
-    measure_pcapng_mark(cast(w)->pcapng, mark, batch->source);
+    measure_pcapng_mark(cast(w)->pcapng, mark, batch->ring);
     flush(w);
 }
 
 static void
-write_pcapng_ring(struct measure_write *w, uint32_t source)
+write_pcapng_ring(struct measure_write *w, uint32_t ring)
 {
-    measure_pcapng_begin_source(cast(w)->pcapng, source);
+    measure_pcapng_begin_ring(cast(w)->pcapng, ring);
 }
 
 static void

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "stages/measure-write-format.h"
-#include "stream/measure-record-file.h"
+#include "stream/measure-record-writer.h"
 
 struct write_records {
     struct measure_write w;
@@ -81,7 +81,7 @@ records_packets(struct measure_write *w, struct measure_batch *batch)
 
     put_ports(records);
     for (size_t i = 0; i < batch->n; i++) {
-        measure_record_writer_put(records->writer, batch->source,
+        measure_record_writer_put(records->writer, batch->ring,
                                   batch->core_id, batch->records[i]);
     }
     check(records);
@@ -93,15 +93,15 @@ records_mark(struct measure_write *w, const struct measure_batch *batch,
 {
     struct write_records *records = cast(w);
 
-    measure_record_writer_mark(records->writer, batch->source, batch->core_id,
+    measure_record_writer_mark(records->writer, batch->ring, batch->core_id,
                                mark);
     check(records);
 }
 
 static void
-records_ring(struct measure_write *w, uint32_t source)
+records_ring(struct measure_write *w, uint32_t ring)
 {
-    measure_record_writer_begin(cast(w)->writer, source);
+    measure_record_writer_begin(cast(w)->writer, ring);
 }
 
 static void

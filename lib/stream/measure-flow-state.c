@@ -12,8 +12,7 @@
 #define LINE 64
 #define LEAST_FLOWS 16
 #define MOST_FLOWS (UINT64_C(1) << 20)  /* Unless it is asked for more. */
-#define DEFAULT_SHARE (64 * MEASURE_MIB)
-#define BACK_NS UINT64_C(1000000000)
+#define BACK_NS MEASURE_NS_PER_S
 #define HAND_SPEED 4            /* Rounds of the hand in 'idle_ns'. */
 
 static struct measure_flow_state *
@@ -31,15 +30,6 @@ number_of(const struct measure_flow_states *states,
 }
 
 /* Memory. */
-
-/* Bytes that a stage takes if nobody has said how many. */
-uint64_t
-measure_flow_memory_share(const struct measure_stage *stage)
-{
-    uint64_t limit = measure_budget_limit(stage->budget);
-
-    return limit ? limit / 8 : DEFAULT_SHARE;
-}
 
 static size_t
 index_size(uint64_t n_flows)
@@ -102,7 +92,7 @@ measure_flow_states_init(struct measure_flow_states *states,
                                    + index_size(n_flows)
                                      * sizeof *states->index) / 1024)));
     }
-    n_flows = measure_min(measure_flow_memory_share(stage)
+    n_flows = measure_min(measure_stage_memory_share(stage)
                           / (states->state_size
                              + 4 * sizeof *states->index), MOST_FLOWS);
     while (n_flows >= LEAST_FLOWS && !take_memory(states, n_flows)) {
@@ -474,32 +464,4 @@ measure_flow_states_begin(struct measure_flow_states *states,
     }
     states->low_ns = low_ns;
     states->high_ns = high_ns;
-}
-
-/* Arguments of stages with such a table. */
-
-/* Sets '*number' to 'value', from 'min' to 'max'.  Returns NULL or an
- * error. */
-char *
-measure_flow_set_number(const char *value, uint64_t min, uint64_t max,
-                        uint64_t *number)
-{
-    return (measure_integer_parse(value, min, max, number) ? NULL
-            : measure_format("valid is a number from %llu to %llu",
-                             (unsigned long long) min,
-                             (unsigned long long) max));
-}
-
-/* Likewise a length of time of at least 'min_ns'. */
-char *
-measure_flow_set_duration(const char *value, uint64_t min_ns, uint64_t *ns)
-{
-    uint64_t found;
-
-    if (!measure_duration_parse(value, &found) || found < min_ns) {
-        return measure_format("valid is " MEASURE_DURATION_VALID ", at least "
-                              "%lluns", (unsigned long long) min_ns);
-    }
-    *ns = found;
-    return NULL;
 }

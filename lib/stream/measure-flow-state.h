@@ -52,30 +52,6 @@
 #define MEASURE_FLOW_CANDIDATES 16
 #define MEASURE_FLOW_MAX (UINT64_C(1) << 28)    /* States of a table. */
 
-/* Flags of TCP. */
-enum {
-    MEASURE_TCP_FIN = 0x01,
-    MEASURE_TCP_SYN = 0x02,
-    MEASURE_TCP_RST = 0x04,
-    MEASURE_TCP_ACK = 0x10
-};
-
-/* Does a packet with these flags ask for a connection, or grant it? */
-static inline bool
-measure_tcp_is_syn(uint8_t flags)
-{
-    return ((flags & (MEASURE_TCP_SYN | MEASURE_TCP_ACK | MEASURE_TCP_RST
-                      | MEASURE_TCP_FIN)) == MEASURE_TCP_SYN);
-}
-
-static inline bool
-measure_tcp_is_syn_ack(uint8_t flags)
-{
-    return ((flags & (MEASURE_TCP_SYN | MEASURE_TCP_ACK | MEASURE_TCP_RST
-                      | MEASURE_TCP_FIN))
-            == (MEASURE_TCP_SYN | MEASURE_TCP_ACK));
-}
-
 /* The beginning of each state, a cache line; what the stage keeps follows. */
 struct measure_flow_state {
     uint64_t key[MEASURE_KEY_WORDS];
@@ -164,11 +140,6 @@ void measure_flow_key_reverse(enum measure_layout, const uint64_t *key,
                               uint64_t *reversed);
 void measure_flow_row_key(struct measure_row *,
                           const struct measure_flow_state *, bool reversed);
-uint64_t measure_flow_memory_share(const struct measure_stage *);
-char *measure_flow_set_number(const char *value, uint64_t min, uint64_t max,
-                              uint64_t *);
-char *measure_flow_set_duration(const char *value, uint64_t min_ns,
-                                uint64_t *);
 
 /* 'flow' has had 'packet': it is idle from then on. */
 static inline void
@@ -207,13 +178,6 @@ measure_flow_states_run(struct measure_flow_states *states,
             each(states->stage, &packets[j]);
         }
     }
-}
-
-/* A stage counts what it had to leave out. */
-static inline void
-measure_flow_lose(struct measure_stage *stage, uint64_t n)
-{
-    measure_counter_add(&stage->lost, n);
 }
 
 #endif /* measure-flow-state.h */

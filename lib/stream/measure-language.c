@@ -12,7 +12,7 @@
 #include "base/measure-number.h"
 #include "base/measure-units.h"
 
-#define MS UINT64_C(1000000)            /* In nanoseconds. */
+#define MS MEASURE_NS_PER_MS
 #define MAX_EVERY_MS (UINT64_C(8760) * 3600 * 1000)
 
 #define EVERY_VALID "valid is a time from 1ms to 8760h, as 100ms, 1s, 5m or 1h"

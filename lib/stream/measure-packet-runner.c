@@ -11,9 +11,8 @@
 #include "base/measure-base.h"
 #include "stream/measure-row-runner.h"
 
-#define SECOND UINT64_C(1000000000)     /* In nanoseconds. */
-#define GRACE (SECOND / 10)     /* From the end of an interval by the clock
-                                 * until nothing is waited for. */
+/* From the end of an interval by the clock until nothing is waited for. */
+#define GRACE (MEASURE_NS_PER_S / 10)
 #define ROUND_ROBIN_SHIFT 5     /* Slots that go to the same replica. */
 
 void
@@ -33,7 +32,7 @@ measure_packet_runner_init(struct measure_packet_runner *r,
     r->stages = &chain->stages[replica * chain->n_replicated];
     r->last = chain->rings ? r->stages[r->n_stages - 1] : NULL;
     r->every_ns = chain->every_ns;
-    r->late_ns = measure_max(chain->every_ns, SECOND);
+    r->late_ns = measure_max(chain->every_ns, MEASURE_NS_PER_S);
     r->version = UINT64_MAX;
     r->ports = r->stages[0]->ports;
 }
@@ -157,7 +156,7 @@ try_change(struct measure_packet_runner *r)
     }
     if (next_ns == UINT64_MAX
         || !(over || pressed
-             || (r->sources->live && next_ns > now_ns + SECOND))) {
+             || (r->sources->live && next_ns > now_ns + MEASURE_NS_PER_S))) {
         return false;
     }
     change_interval(r, next_ns);
@@ -432,7 +431,7 @@ take_batch(struct measure_packet_runner *r, struct measure_place *place)
                          place->reader.seen - place->reader.tail,
                          __ATOMIC_RELAXED);
     }
-    batch->source = place->source->number;
+    batch->ring = place->source->number;
     batch->core_id = place->source->core_id;
     taken = list_records(batch, first, n, times);
     whole = taken < n && batch->n < MEASURE_BATCH;

@@ -44,7 +44,7 @@ struct block {
     size_t n;
 };
 
-struct source {
+struct ring {
     uint64_t told;              /* Dropped packets in epb_dropcount so far. */
     struct measure_mark mark;   /* The last one. */
 };
@@ -59,9 +59,9 @@ struct measure_pcapng {
     void *aux;
     struct interface interfaces[MEASURE_MAX_PORT + 1];  /* By port. */
     uint32_t n_interfaces;
-    struct source *sources;     /* By number. */
-    size_t n_sources;
-    struct measure_mark gone;   /* Sums of sources whose numbers others have
+    struct ring *rings;         /* By number. */
+    size_t n_rings;
+    struct measure_mark gone;   /* Sums of rings whose numbers others have
                                  * now. */
     bool has_marks;
     uint64_t packets;           /* Written. */
@@ -229,19 +229,19 @@ find_interface(struct measure_pcapng *pcapng, uint16_t number,
     return interface->id;
 }
 
-static struct source *
-find_source(struct measure_pcapng *pcapng, uint32_t number)
+static struct ring *
+find_ring(struct measure_pcapng *pcapng, uint32_t number)
 {
-    if (number >= pcapng->n_sources) {
+    if (number >= pcapng->n_rings) {
         size_t n = number + 16;
 
-        pcapng->sources = measure_xrealloc(pcapng->sources,
-                                           n * sizeof *pcapng->sources);
-        memset(pcapng->sources + pcapng->n_sources, 0,
-               (n - pcapng->n_sources) * sizeof *pcapng->sources);
-        pcapng->n_sources = n;
+        pcapng->rings = measure_xrealloc(pcapng->rings,
+                                         n * sizeof *pcapng->rings);
+        memset(pcapng->rings + pcapng->n_rings, 0,
+               (n - pcapng->n_rings) * sizeof *pcapng->rings);
+        pcapng->n_rings = n;
     }
-    return &pcapng->sources[number];
+    return &pcapng->rings[number];
 }
 
 static void
@@ -252,27 +252,27 @@ add_mark(struct measure_mark *sum, const struct measure_mark *mark)
     sum->dropped += mark->dropped;
 }
 
-/* Another ring has the number 'source' from now on.  None needs to begin by
+/* Another ring has the number 'ring' from now on.  None needs to begin by
  * this if no number is used again. */
 void
-measure_pcapng_begin_source(struct measure_pcapng *pcapng, uint32_t source)
+measure_pcapng_begin_ring(struct measure_pcapng *pcapng, uint32_t ring)
 {
-    struct source *from = find_source(pcapng, source);
+    struct ring *from = find_ring(pcapng, ring);
 
     add_mark(&pcapng->gone, &from->mark);
     memset(from, 0, sizeof *from);
 }
 
 /* Writes the packet of the record in 'slot', of the ring with the number
- * 'source'.  'ports' has the names of ports, or is NULL. */
+ * 'ring'.  'ports' has the names of ports, or is NULL. */
 void
 measure_pcapng_packet(struct measure_pcapng *pcapng,
-                      const struct measure_slot *slot, uint32_t source,
+                      const struct measure_slot *slot, uint32_t ring,
                       const struct measure_port_names *ports)
 {
     uint16_t port = measure_slot_ports(slot) >> MEASURE_PORT_SHIFT;
     uint32_t interface = find_interface(pcapng, port, ports);
-    struct source *from = find_source(pcapng, source);
+    struct ring *from = find_ring(pcapng, ring);
     uint64_t time_ns = measure_slot_time_ns(slot);
     uint64_t tunnel = (measure_slot_layout(slot) == MEASURE_WIDE
                        ? slot[1].words[3] : 0);
@@ -314,8 +314,8 @@ write_statistics(struct measure_pcapng *pcapng)
     struct measure_mark sum = pcapng->gone;
     struct block b;
 
-    for (size_t i = 0; i < pcapng->n_sources; i++) {
-        add_mark(&sum, &pcapng->sources[i].mark);
+    for (size_t i = 0; i < pcapng->n_rings; i++) {
+        add_mark(&sum, &pcapng->rings[i].mark);
     }
     begin(&b, BLOCK_STATISTICS);
     put_le32(&b, 0);
@@ -330,12 +330,12 @@ write_statistics(struct measure_pcapng *pcapng)
 }
 
 /* Writes what is known of losses now that 'mark' has come in the ring with the
- * number 'source'. */
+ * number 'ring'. */
 void
 measure_pcapng_mark(struct measure_pcapng *pcapng,
-                    const struct measure_mark *mark, uint32_t source)
+                    const struct measure_mark *mark, uint32_t ring)
 {
-    find_source(pcapng, source)->mark = *mark;
+    find_ring(pcapng, ring)->mark = *mark;
     pcapng->has_marks = true;
     pcapng->time_ns = measure_max(pcapng->time_ns, mark->time_ns);
     write_statistics(pcapng);
@@ -356,7 +356,7 @@ measure_pcapng_destroy(struct measure_pcapng *pcapng)
         for (size_t i = 0; i <= MEASURE_MAX_PORT; i++) {
             free(pcapng->interfaces[i].name);
         }
-        free(pcapng->sources);
+        free(pcapng->rings);
         free(pcapng);
     }
 }

@@ -37,7 +37,7 @@
  * The sum of all epb_dropcount and the last isb_ifdrop are equal if a packet
  * of each thread follows its last loss; only one of them is to be counted.
  *
- * Memory: 64 KiB, the names of interfaces, and 72 bytes for each source.
+ * Memory: 64 KiB, the names of interfaces, and 72 bytes for each ring.
  *
  * Each block is given to a function of the user as one piece, who keeps what
  * goes wrong.
@@ -53,12 +53,12 @@ typedef void measure_pcapng_put(void *aux, const void *block, size_t size);
 
 struct measure_pcapng *measure_pcapng_create(measure_pcapng_put *, void *aux,
                                              const char *program);
-void measure_pcapng_begin_source(struct measure_pcapng *, uint32_t source);
+void measure_pcapng_begin_ring(struct measure_pcapng *, uint32_t ring);
 void measure_pcapng_packet(struct measure_pcapng *,
-                           const struct measure_slot *, uint32_t source,
+                           const struct measure_slot *, uint32_t ring,
                            const struct measure_port_names *);
 void measure_pcapng_mark(struct measure_pcapng *, const struct measure_mark *,
-                         uint32_t source);
+                         uint32_t ring);
 void measure_pcapng_finish(struct measure_pcapng *);
 void measure_pcapng_destroy(struct measure_pcapng *);
 

@@ -13,7 +13,6 @@
 #include "stream/measure-chain.h"
 #include "stream/measure-packet-runner.h"
 #include "stream/measure-row-runner.h"
-#include "stream/measure-source.h"
 
 struct measure_pipeline {
     struct measure_language_classes classes;
@@ -111,6 +110,21 @@ start_thread(pthread_t *thread, void *(*main)(void *), void *arg)
     }
 }
 
+/* Packets that come for ever: people may wait for rows. */
+static void
+warn_of_rows_at_end(const struct measure_chain *chain)
+{
+    for (size_t i = 0; i < chain->n_stages && !chain->every_ns; i++) {
+        struct measure_stage *stage = measure_chain_stage(chain, 0, i);
+
+        if (stage->class->gives == MEASURE_GIVES_ROWS
+            && stage->schema.order != MEASURE_ORDER_TIME) {
+            stage->warning = "without every=TIME its rows come at the end";
+            return;
+        }
+    }
+}
+
 /* Opens what the stages write to, and begins.  Returns NULL, or an error that
  * the caller frees, and then there are no threads. */
 char *
@@ -127,6 +141,9 @@ measure_pipeline_start(struct measure_pipeline *p)
         }
     }
     for (size_t i = 0; i < p->n_chains; i++) {
+        if (p->sources.live) {
+            warn_of_rows_at_end(p->chains[i]);
+        }
         add_runners(p, p->chains[i]);
     }
     measure_sources_start(&p->sources, p->n_packet_runners);

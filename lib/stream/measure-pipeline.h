@@ -5,7 +5,7 @@
 #define MEASURE_PIPELINE_H 1
 
 #include "base/measure-output.h"
-#include "stream/measure-ring.h"
+#include "stream/measure-source.h"
 #include "stream/measure-stage.h"
 
 /* Pipelines
@@ -48,8 +48,6 @@
  * thread and signal handler may call measure_pipeline_stop(). */
 
 struct measure_pipeline;
-struct measure_source;
-struct measure_stream_account;
 
 struct measure_pipeline_options {
     uint64_t memory_bytes;      /* For stages; 0 for no limit. */
@@ -68,7 +66,8 @@ measure_pipeline_create(const struct measure_pipeline_options *);
 char *measure_pipeline_add_chain(struct measure_pipeline *, const char *text);
 char *measure_pipeline_start(struct measure_pipeline *);
 
-/* Sources, before or after the start. */
+/* Sources, before or after the start; measure-source.h has what is done with
+ * one. */
 struct measure_source *
 measure_pipeline_create_source(struct measure_pipeline *, uint64_t n_slots,
                                uint32_t core_id);
@@ -76,13 +75,6 @@ struct measure_source *
 measure_pipeline_add_source(struct measure_pipeline *, const void *ring,
                             struct measure_cursor *,
                             struct measure_stream_account *);
-struct measure_ring_writer *measure_source_writer(struct measure_source *);
-struct measure_slot *measure_source_reserve(struct measure_source *,
-                                            unsigned int n);
-void measure_source_end(struct measure_source *);
-bool measure_source_drain(struct measure_source *);
-bool measure_source_is_drained(const struct measure_source *);
-void measure_source_remove(struct measure_source *);
 
 void measure_pipeline_set_ports(struct measure_pipeline *,
                                 struct measure_port_names *);

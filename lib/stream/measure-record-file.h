@@ -4,9 +4,6 @@
 #ifndef MEASURE_RECORD_FILE_H
 #define MEASURE_RECORD_FILE_H 1
 
-#include <stdio.h>
-
-#include "key/measure-switch-port.h"
 #include "stream/measure-slot.h"
 
 /* Record files
@@ -27,27 +24,22 @@
  * Blocks may be compressed with zstd, each for itself.  A program that was
  * built without zstd says so when it meets one.
  *
- * Groups.  The writer collects the slots of each ring.  When those of one fill
- * a block it writes those of all, in the order of their numbers: a group.  So
- * there are no records behind a group that were put before it, and a reader
- * can give what is in it in the order of time.
+ * Groups.  The blocks of all rings are written together, in the order of their
+ * numbers: a group.  There are no records behind a group that were put before
+ * it, and a reader can give what is in it in the order of time.
  *
- * If a block cannot be written because the disk is full, the file is cut
- * behind the last one that was whole, and nothing more is written.
+ * measure-record-writer.h and measure-record-reader.h have what writes and
+ * reads such files.
  *
- * Memory: MEASURE_RECORD_BLOCK_SLOTS * 32 bytes (128 KiB) for each number of a
- * ring that is written, and once more for compression; a reader takes as much
- * as the largest block, at most MEASURE_RECORD_MAX_BLOCK bytes, twice if
- * compressed.
- *
- * Thread safety: a writer or a reader belongs to one thread at a time. */
+ * Thread safety: no state. */
 
 #define MEASURE_RECORD_FILE_MAGIC UINT64_C(0x736365722d73766f) /* "ovs-recs" */
 #define MEASURE_RECORD_FILE_VERSION 1
 #define MEASURE_RECORD_BLOCK_MAGIC UINT32_C(0x6b6c622d)        /* "-blk" */
 #define MEASURE_RECORD_BLOCK_SLOTS 4096
 #define MEASURE_RECORD_MAX_BLOCK (4 * MEASURE_MIB)
-#define MEASURE_RECORD_MAX_SOURCES 4096
+#define MEASURE_RECORD_MAX_RINGS 4096
+#define MEASURE_RECORD_MAX_PORT_NAME 255        /* Bytes. */
 
 /* All numbers are in the byte order of the machine that wrote the file. */
 struct measure_record_file_header {
@@ -87,7 +79,7 @@ struct measure_record_block_header {
     uint16_t flags;             /* MEASURE_RECORD_*. */
     uint32_t stored_size;       /* Bytes that follow in the file... */
     uint32_t size;              /* ...and that they are, decompressed. */
-    uint32_t source;            /* Number of the ring in this file, from 0.
+    uint32_t ring;              /* Number of the ring in this file, from 0.
                                  * One that has ended may have had it. */
     uint32_t core_id;           /* Of the thread that wrote it. */
     uint32_t n_records;         /* Of packets. */
@@ -104,76 +96,8 @@ struct measure_record_block_header {
 static_assert(sizeof(struct measure_record_block_header) == 80,
               "the header of a block");
 
-/* Writing. */
-
-struct measure_record_writer;
-
-struct measure_record_writer_options {
-    bool zstd;                  /* Compress. */
-    int level;                  /* From 1 to 19; 0 for 1. */
-    uint64_t time_ns;           /* For the header. */
-};
-
 bool measure_record_file_has_zstd(void);
-
-char *measure_record_writer_open(struct measure_record_writer **,
-                                 const char *name,
-                                 const struct measure_record_writer_options *);
-bool measure_record_writer_ports(struct measure_record_writer *,
-                                 const struct measure_port_names *);
-bool measure_record_writer_begin(struct measure_record_writer *,
-                                 uint32_t source);
-bool measure_record_writer_put(struct measure_record_writer *,
-                               uint32_t source, uint32_t core_id,
-                               const struct measure_slot *);
-bool measure_record_writer_mark(struct measure_record_writer *,
-                                uint32_t source, uint32_t core_id,
-                                const struct measure_mark *);
-bool measure_record_writer_flush(struct measure_record_writer *);
-const char *measure_record_writer_error(const struct measure_record_writer *);
-char *measure_record_writer_close(struct measure_record_writer *);
-
-/* Reading. */
-
-struct measure_record_reader;
-
-/* What measure_record_reader_next() has found. */
-struct measure_record_block {
-    enum measure_record_block_kind kind;
-    uint64_t offset;            /* Of its header in the file. */
-    uint32_t source;
-    uint32_t core_id;
-    bool begins;                /* The ring.  One that had its number has
-                                 * ended. */
-    const struct measure_slot *slots;   /* Until the next call. */
-    size_t n_slots;
-    uint32_t n_records;
-    uint32_t n_marks;
-    uint64_t epoch;
-    uint64_t offered;
-    uint64_t filtered;
-    uint64_t dropped;
-};
-
-enum measure_record_result {
-    MEASURE_RECORD_BLOCK,       /* There was a block. */
-    MEASURE_RECORD_FINISHED,    /* None follows, and none is missing. */
-    MEASURE_RECORD_DAMAGED,     /* See measure_record_reader_error(). */
-};
-
-char *measure_record_reader_open(struct measure_record_reader **,
-                                 const char *name);
-char *measure_record_reader_open_stream(struct measure_record_reader **,
-                                        FILE *, const char *name);
-enum measure_record_result
-measure_record_reader_next(struct measure_record_reader *,
-                           struct measure_record_block *);
-struct measure_port_names *
-measure_record_reader_take_ports(struct measure_record_reader *);
-const char *measure_record_reader_error(const struct measure_record_reader *);
-uint64_t measure_record_reader_records(const struct measure_record_reader *);
-uint64_t measure_record_reader_offset(const struct measure_record_reader *);
-uint64_t measure_record_reader_size(const struct measure_record_reader *);
-void measure_record_reader_close(struct measure_record_reader *);
+uint32_t measure_record_block_crc(const struct measure_record_block_header *,
+                                  const void *payload);
 
 #endif /* measure-record-file.h */

@@ -160,7 +160,7 @@ static inline struct measure_slot *
 measure_ring_reserve(struct measure_ring_writer *w, unsigned int n,
                      unsigned int spare)
 {
-    uint64_t left = w->mask + 1 - (w->head & w->mask);
+    uint64_t left = measure_ring_left(w);
     uint64_t fill = n > left ? left : 0;
 
     if (__builtin_expect(w->head + fill + n + spare > w->limit, 0)

@@ -67,7 +67,7 @@ measure_row_ring_send_mark(struct measure_stage *stage,
 
     memset(&buffer, 0, sizeof buffer);
     row->flags = ROW_MARK | (mark->end ? ROW_MARK_END : 0);
-    row->replica = batch->source;
+    row->replica = batch->ring;
     row->time_ns = batch->core_id;
     row->key[0] = mark->epoch;
     row->key[1] = mark->time_ns;
@@ -83,7 +83,7 @@ static void
 run_mark(struct measure_row_runner *r, const struct measure_row *row)
 {
     struct measure_batch batch = {
-        .source = row->replica, .core_id = row->time_ns,
+        .ring = row->replica, .core_id = row->time_ns,
     };
     struct measure_mark mark = {
         .epoch = row->key[0],

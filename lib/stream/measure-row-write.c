@@ -10,7 +10,6 @@
 #include "base/measure-number.h"
 #include "stream/measure-row-cell.h"
 
-#define NS_PER_MS 1000000
 
 /* Appends a number as it is. */
 static void
@@ -64,11 +63,11 @@ measure_row_write_json(struct measure_text *t,
     } else {
         if (measure_row_interval_has_start(interval)) {
             measure_text_put_json_uint(t, "start-ms",
-                                       interval->start_ns / NS_PER_MS);
+                                       interval->start_ns / MEASURE_NS_PER_MS);
         }
         if (interval->end_ns) {
             measure_text_put_json_uint(t, "end-ms",
-                                       interval->end_ns / NS_PER_MS);
+                                       interval->end_ns / MEASURE_NS_PER_MS);
         }
     }
     measure_row_write_json_key(t, style, row);
@@ -141,11 +140,11 @@ measure_row_write_csv(struct measure_text *t,
     } else {
         measure_text_put_comma(t, &first);
         if (interval && measure_row_interval_has_start(interval)) {
-            measure_text_put_uint(t, interval->start_ns / NS_PER_MS);
+            measure_text_put_uint(t, interval->start_ns / MEASURE_NS_PER_MS);
         }
         measure_text_put_comma(t, &first);
         if (interval && interval->end_ns) {
-            measure_text_put_uint(t, interval->end_ns / NS_PER_MS);
+            measure_text_put_uint(t, interval->end_ns / MEASURE_NS_PER_MS);
         }
     }
     if (schema->has_key && !other) {

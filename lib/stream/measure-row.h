@@ -72,7 +72,8 @@ struct measure_row {
     uint8_t layout;             /* enum measure_layout, of 'key'. */
     uint8_t flags;              /* OR of MEASURE_ROW_*. */
     uint16_t n_present;         /* Columns from this one on are absent. */
-    uint32_t replica;           /* That gave it. */
+    uint32_t replica;           /* That gave it: set by
+                                 * measure_stage_give(). */
     uint64_t time_ns;           /* End of the interval, or when it happened. */
     uint64_t values[];          /* As many as the schema has columns. */
 };

@@ -6,6 +6,10 @@
 #include "stream/measure-stage.h"
 
 #include "base/measure-base.h"
+#include "base/measure-number.h"
+#include "base/measure-units.h"
+
+#define DEFAULT_SHARE (64 * MEASURE_MIB)
 
 /* Returns 'size' bytes (more than 0) of zeros, or NULL if the budget of the
  * pipeline does not have them. */
@@ -43,6 +47,15 @@ measure_stage_free(struct measure_stage *stage, void *p, size_t size)
     if (p) {
         measure_budget_unreserve(stage->budget, size);
     }
+}
+
+/* Bytes that a stage takes if nobody has said how many. */
+uint64_t
+measure_stage_memory_share(const struct measure_stage *stage)
+{
+    uint64_t limit = measure_budget_limit(stage->budget);
+
+    return limit ? limit / 8 : DEFAULT_SHARE;
 }
 
 /* Slots of a row in the ring to the thread of the next stage: a power of 2.
@@ -95,4 +108,32 @@ void
 measure_stage_fail(struct measure_stage *stage)
 {
     __atomic_store_n(&stage->failed, true, __ATOMIC_RELEASE);
+}
+
+/* Arguments. */
+
+/* Sets '*number' to 'value', from 'min' to 'max'.  Returns NULL or an
+ * error. */
+char *
+measure_stage_set_number(const char *value, uint64_t min, uint64_t max,
+                         uint64_t *number)
+{
+    return (measure_integer_parse(value, min, max, number) ? NULL
+            : measure_format("valid is a number from %llu to %llu",
+                             (unsigned long long) min,
+                             (unsigned long long) max));
+}
+
+/* Likewise a length of time of at least 'min_ns'. */
+char *
+measure_stage_set_duration(const char *value, uint64_t min_ns, uint64_t *ns)
+{
+    uint64_t found;
+
+    if (!measure_duration_parse(value, &found) || found < min_ns) {
+        return measure_format("valid is " MEASURE_DURATION_VALID ", at least "
+                              "%lluns", (unsigned long long) min_ns);
+    }
+    *ns = found;
+    return NULL;
 }

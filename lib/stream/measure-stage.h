@@ -50,7 +50,7 @@ struct measure_stage;
 /* Some packets of one ring, in their order. */
 struct measure_batch {
     size_t n;
-    uint32_t source;            /* Number of the ring... */
+    uint32_t ring;              /* Number of the ring... */
     uint32_t core_id;           /* ...and the thread that wrote it. */
     const struct measure_slot *records[MEASURE_BATCH];
 };
@@ -122,10 +122,10 @@ struct measure_stage_class {
     void (*mark)(struct measure_stage *, const struct measure_batch *,
                  const struct measure_mark *);
 
-    /* A ring begins that has the number 'source' in batches from now on.  If
+    /* A ring begins that has the number 'ring' in batches from now on.  If
      * there was one with this number, it has ended.  Only for stages that are
      * given packets.  May be NULL. */
-    void (*ring)(struct measure_stage *, uint32_t source);
+    void (*ring)(struct measure_stage *, uint32_t ring);
 
     /* 'ports' of the stage has changed: numbers have other names.  The table
      * before it must not be used any more.  May be NULL. */
@@ -172,8 +172,20 @@ struct measure_stage {
 
 void *measure_stage_alloc(struct measure_stage *, size_t size);
 void measure_stage_free(struct measure_stage *, void *, size_t size);
+uint64_t measure_stage_memory_share(const struct measure_stage *);
+char *measure_stage_set_number(const char *value, uint64_t min, uint64_t max,
+                               uint64_t *);
+char *measure_stage_set_duration(const char *value, uint64_t min_ns,
+                                 uint64_t *);
 void measure_stage_give(struct measure_stage *, struct measure_row *);
 void measure_stage_fail(struct measure_stage *);
+
+/* Counts what 'stage' had to leave out. */
+static inline void
+measure_stage_lose(struct measure_stage *stage, uint64_t n)
+{
+    measure_counter_add(&stage->lost, n);
+}
 
 /* For the pipeline. */
 unsigned int measure_stage_row_slots(const struct measure_stage *);

@@ -19,11 +19,10 @@
 #include "base/measure-base.h"
 #include "stream/measure-stream-connection.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define PAGE_SIZE 4096
 
 /* Between looks at the accounts, and at rings that have ended. */
-#define LOOK_NS (5 * NS_PER_MS)
+#define LOOK_NS (5 * MEASURE_NS_PER_MS)
 
 /* Of one turn, so that a timeout is kept. */
 #define MAX_MESSAGES 256
@@ -124,7 +123,7 @@ measure_stream_client_create(
     c->now_ns = options->now_ns ? options->now_ns : measure_monotonic_ns;
     c->fd = -1;
     c->next_attempt_ns = c->now_ns();
-    c->retry_ns = MEASURE_STREAM_MIN_RETRY_MS * NS_PER_MS;
+    c->retry_ns = MEASURE_STREAM_MIN_RETRY_MS * MEASURE_NS_PER_MS;
     return c;
 }
 
@@ -378,7 +377,7 @@ lose(struct measure_stream_client *c, char *why, bool final)
     c->state = STATE_WAITING;
     c->next_attempt_ns = now + c->retry_ns;
     c->retry_ns = measure_min(2 * c->retry_ns,
-                              MEASURE_STREAM_MAX_RETRY_MS * NS_PER_MS);
+                              MEASURE_STREAM_MAX_RETRY_MS * MEASURE_NS_PER_MS);
     if (c->said && !strcmp(c->said, why)) {
         free(why);
         return;
@@ -436,7 +435,8 @@ try_to_connect(struct measure_stream_client *c)
     c->fd = fd;
     c->connection++;
     c->state = STATE_GREETING;
-    c->deadline_ns = c->now_ns() + MEASURE_STREAM_ANSWER_MS * NS_PER_MS;
+    c->deadline_ns = (c->now_ns()
+                      + MEASURE_STREAM_ANSWER_MS * MEASURE_NS_PER_MS);
 }
 
 static char *
@@ -498,8 +498,8 @@ become_ready(struct measure_stream_client *c)
         away_ns = c->now_ns() - c->lost_ns;
         text = measure_format("connected to bridge %s again, after "
                               "%"PRIu64".%03"PRIu64" s", c->bridge,
-                              away_ns / 1000000000,
-                              away_ns / NS_PER_MS % 1000);
+                              away_ns / MEASURE_NS_PER_S,
+                              away_ns / MEASURE_NS_PER_MS % 1000);
         c->wants_missed = true;
         c->away_ns = away_ns;
     } else {
@@ -508,7 +508,7 @@ become_ready(struct measure_stream_client *c)
     event = add_event(c, MEASURE_STREAM_CONNECTED, NULL, text);
     event->away_ns = away_ns;
     c->state = STATE_READY;
-    c->retry_ns = MEASURE_STREAM_MIN_RETRY_MS * NS_PER_MS;
+    c->retry_ns = MEASURE_STREAM_MIN_RETRY_MS * MEASURE_NS_PER_MS;
     free(c->said);
     c->said = NULL;
 }
@@ -734,7 +734,7 @@ static bool
 wait_for_message(int fd, uint64_t ns)
 {
     struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-    struct timespec time = { ns / 1000000000, ns % 1000000000 };
+    struct timespec time = { ns / MEASURE_NS_PER_S, ns % MEASURE_NS_PER_S };
 
     return ppoll(&pollfd, fd >= 0, &time, NULL) >= 0 || errno != EINTR;
 }
@@ -753,7 +753,7 @@ forget_given(struct measure_stream_client *c)
 void
 measure_stream_client_work(struct measure_stream_client *c, int timeout_ms)
 {
-    uint64_t end = measure_monotonic_ns() + timeout_ms * NS_PER_MS;
+    uint64_t end = measure_monotonic_ns() + timeout_ms * MEASURE_NS_PER_MS;
 
     forget_given(c);
     for (;;) {

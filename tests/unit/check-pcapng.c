@@ -214,7 +214,7 @@ read_block(struct reader *r)
 
 struct packet {
     struct measure_fields fields;
-    uint32_t source;
+    uint32_t ring;
     uint64_t time_ns;
     uint32_t length;
     uint64_t dropped;           /* Told with it. */
@@ -222,7 +222,7 @@ struct packet {
 };
 
 #define N_PACKETS 5000
-#define N_SOURCES 3
+#define N_RINGS 3
 static struct packet packets[N_PACKETS];
 
 static void
@@ -240,7 +240,7 @@ make_packets(struct random *r)
         p->fields = random_fields(r);
         p->fields.protocol = random_below(r, 2) ? 6 : 17;
         p->fields.port = random_below(r, N_PORTS + 1);
-        p->source = random_below(r, N_SOURCES);
+        p->ring = random_below(r, N_RINGS);
         p->time_ns = time_ns += random_below(r, 100000);
         p->length = 80 + random_below(r, 1400);
         layout = measure_key_from_fields(key, &p->fields);
@@ -302,23 +302,23 @@ name_ports(void)
  * the marks are sums of rings that have left their numbers to others. */
 static void
 capture_packets(struct capture *c, struct random *r,
-                struct measure_mark marks[N_SOURCES + 1])
+                struct measure_mark marks[N_RINGS + 1])
 {
-    uint64_t pending[N_SOURCES] = { 0 };
+    uint64_t pending[N_RINGS] = { 0 };
 
-    memset(marks, 0, (N_SOURCES + 1) * sizeof *marks);
+    memset(marks, 0, (N_RINGS + 1) * sizeof *marks);
     capture_open(c);
     for (size_t i = 0; i < N_PACKETS; i++) {
         struct packet *p = &packets[i];
-        uint32_t source = random_below(r, N_SOURCES);
-        struct measure_mark *mark = &marks[source];
+        uint32_t ring = random_below(r, N_RINGS);
+        struct measure_mark *mark = &marks[ring];
 
-        if (!random_below(r, 100) && !pending[source]) {
-            marks[N_SOURCES].offered += mark->offered;
-            marks[N_SOURCES].filtered += mark->filtered;
-            marks[N_SOURCES].dropped += mark->dropped;
+        if (!random_below(r, 100) && !pending[ring]) {
+            marks[N_RINGS].offered += mark->offered;
+            marks[N_RINGS].filtered += mark->filtered;
+            marks[N_RINGS].dropped += mark->dropped;
             memset(mark, 0, sizeof *mark);
-            measure_pcapng_begin_source(c->pcapng, source);
+            measure_pcapng_begin_ring(c->pcapng, ring);
         }
         if (!random_below(r, 50) && i + 100 < N_PACKETS) {
             uint64_t dropped = random_below(r, 2) ? random_below(r, 1000) : 0;
@@ -326,15 +326,15 @@ capture_packets(struct capture *c, struct random *r,
             mark->epoch++;
             mark->time_ns = p->time_ns;
             mark->dropped += dropped;
-            pending[source] += dropped;
+            pending[ring] += dropped;
             mark->filtered += random_below(r, 100);
             mark->records += random_below(r, 100);
             mark->offered = mark->records + mark->filtered + mark->dropped;
-            measure_pcapng_mark(c->pcapng, mark, source);
+            measure_pcapng_mark(c->pcapng, mark, ring);
         }
-        p->dropped = pending[p->source];
-        pending[p->source] = 0;
-        measure_pcapng_packet(c->pcapng, p->slots, p->source, &ports);
+        p->dropped = pending[p->ring];
+        pending[p->ring] = 0;
+        measure_pcapng_packet(c->pcapng, p->slots, p->ring, &ports);
     }
     capture_close(c);
 }
@@ -342,7 +342,7 @@ capture_packets(struct capture *c, struct random *r,
 START_TEST(blocks_are_what_the_format_says)
 {
     struct random r = random_from(test_seed);
-    struct measure_mark marks[N_SOURCES + 1];
+    struct measure_mark marks[N_RINGS + 1];
     struct reader reader;
     struct capture c;
     uint64_t offered = 0, filtered = 0, dropped = 0, told = 0;
@@ -389,7 +389,7 @@ START_TEST(blocks_are_what_the_format_says)
     ck_assert_uint_eq(n, N_PACKETS);
     ck_assert_uint_eq(reader.n_interfaces, N_PORTS + 2);
 
-    for (size_t i = 0; i <= N_SOURCES; i++) {
+    for (size_t i = 0; i <= N_RINGS; i++) {
         offered += marks[i].offered;
         filtered += marks[i].filtered;
         dropped += marks[i].dropped;
@@ -523,7 +523,7 @@ END_TEST
 START_TEST(libpcap_reads_the_same)
 {
     struct random r = random_from(test_seed);
-    struct measure_mark marks[N_SOURCES + 1];
+    struct measure_mark marks[N_RINGS + 1];
     char error[PCAP_ERRBUF_SIZE];
     struct pcap_pkthdr *header;
     const u_char *data;
@@ -604,7 +604,7 @@ START_TEST(tcpdump_reads_the_same)
         n_packets++;
         expected_tcp += p->fields.protocol == 6;
         expected_udp += p->fields.protocol == 17;
-        measure_pcapng_packet(c.pcapng, p->slots, p->source, &ports);
+        measure_pcapng_packet(c.pcapng, p->slots, p->ring, &ports);
     }
     capture_close(&c);
     fd = mkstemp(name);

@@ -103,7 +103,7 @@ seen_packets(struct measure_stage *stage UNUSED, struct measure_batch *batch)
             .number = measure_slot_sequence(slot),
             .length = measure_slot_length(slot),
             .address = ((const uint8_t *) slot->words)[3],
-            .source = batch->source,
+            .source = batch->ring,
             .core_id = batch->core_id,
         };
     }
@@ -192,10 +192,10 @@ sum_packets(struct measure_stage *stage, struct measure_batch *batch)
 
         sum->packets[address]++;
         sum->bytes[address] += measure_slot_length(batch->records[i]);
-        if (number < sum->next[batch->source % 4][address]) {
+        if (number < sum->next[batch->ring % 4][address]) {
             __atomic_fetch_add(&n_disorders, 1, __ATOMIC_RELAXED);
         }
-        sum->next[batch->source % 4][address] = number + 1;
+        sum->next[batch->ring % 4][address] = number + 1;
     }
 }
 
@@ -356,7 +356,7 @@ list_mark(struct measure_stage *stage UNUSED,
         .marks_lost = n_list_marks, .end = n_list_marks % 2,
     };
 
-    REQUIRE(!batch->n && batch->source == 0 && batch->core_id == 0);
+    REQUIRE(!batch->n && batch->ring == 0 && batch->core_id == 0);
     REQUIRE(!memcmp(mark, &want, offsetof(struct measure_mark, end))
             && mark->end == want.end);
     n_list_marks++;

@@ -10,9 +10,10 @@
 
 #include "base/measure-crc32c.h"
 #include "check-slots.h"
-#include "stream/measure-record-file.h"
+#include "stream/measure-record-reader.h"
+#include "stream/measure-record-writer.h"
 
-#define N_SOURCES 3
+#define N_RINGS 3
 #define MAX_SLOTS 60000
 
 static char directory[] = "check-record-file-XXXXXX";
@@ -25,7 +26,7 @@ struct expected {
     uint64_t n_records;
 };
 
-static struct expected expected[N_SOURCES];
+static struct expected expected[N_RINGS];
 
 /* Of all tests together, in the process that starts them: nothing is left even
  * if one fails. */
@@ -46,7 +47,7 @@ remove_directory(void)
 static void
 begin(void)
 {
-    for (int i = 0; i < N_SOURCES; i++) {
+    for (int i = 0; i < N_RINGS; i++) {
         expected[i].slots = calloc(MAX_SLOTS, sizeof(struct measure_slot));
     }
 }
@@ -55,7 +56,7 @@ static void
 end(void)
 {
     unlink(name);
-    for (int i = 0; i < N_SOURCES; i++) {
+    for (int i = 0; i < N_RINGS; i++) {
         free(expected[i].slots);
     }
 }
@@ -106,14 +107,14 @@ put_some(struct measure_record_writer *w, struct random *r, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct measure_slot slots[MEASURE_SLOT_MAX];
-        uint32_t source = random_below(r, N_SOURCES);
-        struct expected *e = &expected[source];
+        uint32_t ring = random_below(r, N_RINGS);
+        struct expected *e = &expected[ring];
         uint32_t choice = random_below(r, 100);
         unsigned int n_slots;
 
         if (choice < 3) {
             measure_slot_write_fill(slots);
-            if (!measure_record_writer_put(w, source, source + 10, slots)) {
+            if (!measure_record_writer_put(w, ring, ring + 10, slots)) {
                 return false;
             }
             continue;
@@ -125,12 +126,12 @@ put_some(struct measure_record_writer *w, struct random *r, size_t n)
             mark.time_ns >>= 3;
             n_slots = MEASURE_MARK_SLOTS;
             measure_slot_write_mark(slots, &mark);
-            if (!measure_record_writer_mark(w, source, source + 10, &mark)) {
+            if (!measure_record_writer_mark(w, ring, ring + 10, &mark)) {
                 return false;
             }
         } else {
             n_slots = random_packet(r, slots);
-            if (!measure_record_writer_put(w, source, source + 10, slots)) {
+            if (!measure_record_writer_put(w, ring, ring + 10, slots)) {
                 return false;
             }
             e->n_records++;
@@ -148,7 +149,7 @@ static size_t
 read_expected(struct measure_record_reader *r,
               enum measure_record_result result)
 {
-    size_t n[N_SOURCES] = { 0 }, sum = 0;
+    size_t n[N_RINGS] = { 0 }, sum = 0;
     struct measure_record_block block;
     enum measure_record_result next;
     uint64_t n_records = 0;
@@ -158,21 +159,21 @@ read_expected(struct measure_record_reader *r,
         if (block.kind == MEASURE_RECORD_PORTS) {
             continue;
         }
-        REQUIRE(block.source < N_SOURCES);
-        REQUIRE(block.core_id == block.source + 10);
+        REQUIRE(block.ring < N_RINGS);
+        REQUIRE(block.core_id == block.ring + 10);
         REQUIRE(block.n_slots <= MEASURE_RECORD_BLOCK_SLOTS);
-        REQUIRE(n[block.source] + block.n_slots <= expected[block.source].n);
+        REQUIRE(n[block.ring] + block.n_slots <= expected[block.ring].n);
         REQUIRE(!memcmp(block.slots,
-                        expected[block.source].slots + n[block.source],
+                        expected[block.ring].slots + n[block.ring],
                         block.n_slots * sizeof *block.slots));
-        n[block.source] += block.n_slots;
+        n[block.ring] += block.n_slots;
         sum += block.n_slots;
         n_records += block.n_records;
     }
     ck_assert_int_eq(next, result);
     ck_assert_uint_eq(measure_record_reader_records(r), n_records);
     if (result == MEASURE_RECORD_FINISHED) {
-        for (int i = 0; i < N_SOURCES; i++) {
+        for (int i = 0; i < N_RINGS; i++) {
             ck_assert_uint_eq(n[i], expected[i].n);
         }
         ck_assert_uint_eq(measure_record_reader_offset(r),
@@ -530,7 +531,7 @@ START_TEST(full_disk)
         continue;
     }
     ck_assert(!put_some(w, &r, 100));
-    for (int i = 0; i < N_SOURCES; i++) {
+    for (int i = 0; i < N_RINGS; i++) {
         n_expected += expected[i].n_records;
     }
     ck_assert(strstr(measure_record_writer_error(w), name));
@@ -645,11 +646,11 @@ START_TEST(blocks_come_in_groups)
     reader = read_file();
     while (measure_record_reader_next(reader, &block)
            == MEASURE_RECORD_BLOCK) {
-        if (block.source <= last) {
+        if (block.ring <= last) {
             n_groups++;
             last_end_ns = end_ns;
         }
-        last = block.source;
+        last = block.ring;
         for (size_t i = 0; i < block.n_slots;
              i += measure_slot_size(&block.slots[i])) {
             uint64_t time_ns = measure_slot_time_ns(&block.slots[i]);
@@ -671,9 +672,9 @@ START_TEST(too_many_rings)
     struct random r = random_from(test_seed);
 
     random_packet(&r, slots);
-    ck_assert(measure_record_writer_put(w, MEASURE_RECORD_MAX_SOURCES - 1, 0,
+    ck_assert(measure_record_writer_put(w, MEASURE_RECORD_MAX_RINGS - 1, 0,
                                         slots));
-    ck_assert(!measure_record_writer_put(w, MEASURE_RECORD_MAX_SOURCES, 0,
+    ck_assert(!measure_record_writer_put(w, MEASURE_RECORD_MAX_RINGS, 0,
                                          slots));
     expect_error(measure_record_writer_close(w),
                  "a file has room for 4096; 2 later ones are lost");
@@ -715,7 +716,7 @@ START_TEST(numbers_are_used_again)
         } else {
             REQUIRE(block.core_id % 5 == 0 && block.n_records == 1);
         }
-        REQUIRE(block.source == block.core_id % 2);
+        REQUIRE(block.ring == block.core_id % 2);
         REQUIRE(block.dropped == block.core_id);
     }
     while (measure_record_reader_next(r, &block) == MEASURE_RECORD_BLOCK) {

@@ -14,7 +14,8 @@
 
 #include "base/measure-crc32c.h"
 #include "check-slots.h"
-#include "stream/measure-record-file.h"
+#include "stream/measure-record-reader.h"
+#include "stream/measure-record-writer.h"
 
 #undef REQUIRE
 #define REQUIRE(CONDITION)                                              \

@@ -23,7 +23,7 @@ struct accounting {
     bool of_file;               /* Which may have less than the switch had. */
     uint64_t wanted;            /* Packets; 0 for all... */
     uint64_t accounted;         /* ...of which marks have come for so many. */
-    struct ring *rings;         /* By number of the source. */
+    struct ring *rings;         /* By number. */
     size_t n_rings;
 };
 
@@ -42,25 +42,25 @@ accounting_set(struct measure_stage *stage, const char *name,
 }
 
 static struct ring *
-find_ring(struct measure_stage *stage, uint32_t source)
+find_ring(struct measure_stage *stage, uint32_t number)
 {
     struct accounting *a = MEASURE_STAGE_CAST(struct accounting, stage);
 
-    if (source >= a->n_rings) {
-        size_t n = source + 16;
+    if (number >= a->n_rings) {
+        size_t n = number + 16;
 
         a->rings = measure_xrealloc(a->rings, n * sizeof *a->rings);
         memset(a->rings + a->n_rings, 0,
                (n - a->n_rings) * sizeof *a->rings);
         a->n_rings = n;
     }
-    return &a->rings[source];
+    return &a->rings[number];
 }
 
 static void
 accounting_packets(struct measure_stage *stage, struct measure_batch *batch)
 {
-    find_ring(stage, batch->source)->received += batch->n;
+    find_ring(stage, batch->ring)->received += batch->n;
 }
 
 static void
@@ -68,7 +68,7 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
                 const struct measure_mark *mark)
 {
     struct accounting *a = MEASURE_STAGE_CAST(struct accounting, stage);
-    struct ring *ring = find_ring(stage, batch->source);
+    struct ring *ring = find_ring(stage, batch->ring);
     const struct measure_mark *last = &ring->last;
     uint64_t first_epoch = ring->begun ? last->epoch + 1 : mark->epoch;
     uint64_t offered = mark->offered - last->offered;
@@ -118,9 +118,9 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
 }
 
 static void
-accounting_ring(struct measure_stage *stage, uint32_t source)
+accounting_ring(struct measure_stage *stage, uint32_t number)
 {
-    memset(find_ring(stage, source), 0, sizeof(struct ring));
+    memset(find_ring(stage, number), 0, sizeof(struct ring));
 }
 
 static void

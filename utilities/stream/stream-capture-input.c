@@ -72,13 +72,14 @@ capture_step(struct stream_input *input)
 }
 
 static void
-capture_place(const struct stream_input *input, struct stream_place *place)
+capture_position(const struct stream_input *input,
+                 struct stream_position *position)
 {
     const struct capture_input *c = (const void *) input;
 
-    place->done = c->done;
-    place->total = c->total;
-    place->packets = stream_capture_counters(c->capture)->packets;
+    position->done = c->done;
+    position->total = c->total;
+    position->packets = stream_capture_counters(c->capture)->packets;
 }
 
 static void
@@ -118,7 +119,7 @@ capture_destroy(struct stream_input *input)
 
 static const struct stream_input_class capture_class = {
     .step = capture_step,
-    .place = capture_place,
+    .position = capture_position,
     .write = capture_write,
     .end = capture_end,
     .destroy = capture_destroy,

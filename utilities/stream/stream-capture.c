@@ -16,7 +16,6 @@
 #include "stream/measure-packet-make.h"
 
 #define ETHERNET_SIZE 14
-#define NS_PER_S UINT64_C(1000000000)
 #define PROGRESS_PACKETS 8192
 
 #define VALID_LINKS "Ethernet (EN10MB), raw IP (RAW, IPV4, IPV6), Linux " \
@@ -313,8 +312,8 @@ stream_capture_next(struct stream_capture *capture,
             counters->too_long++;
         } else {
             n = make_record(capture, length, captured,
-                            header->ts.tv_sec * NS_PER_S + header->ts.tv_usec,
-                            slots);
+                            (header->ts.tv_sec * MEASURE_NS_PER_S
+                             + header->ts.tv_usec), slots);
         }
         if (n) {
             return n;

@@ -25,7 +25,7 @@ enum stream_step {
 };
 
 /* How far an input is. */
-struct stream_place {
+struct stream_position {
     uint64_t done;              /* Bytes... */
     uint64_t total;             /* ...of how many; 0 if that is not known. */
     uint64_t packets;
@@ -41,7 +41,7 @@ struct stream_input_class {
     enum stream_step (*step)(struct stream_input *);
 
     /* How far it is, or NULL if it has no end. */
-    void (*place)(const struct stream_input *, struct stream_place *);
+    void (*position)(const struct stream_input *, struct stream_position *);
 
     /* Writes what it has read, as a line; may be NULL. */
     void (*write)(const struct stream_input *, struct measure_output *);
@@ -57,5 +57,7 @@ struct stream_input_class {
 /* Adds a part of a sentence to '*lost'. */
 void stream_lost(char **lost, uint64_t n, const char *one, const char *many);
 
+/* Returns the option that reads 'file', by its first bytes; or NULL. */
+const char *stream_option_of(const char *file);
 
 #endif /* stream-input.h */

@@ -45,30 +45,31 @@ append_number(char **text, double number, const char *unit)
 
 /* Returns a line for people, which the caller frees. */
 char *
-stream_progress_line(const char *name, const struct stream_place *place,
+stream_progress_line(const char *name, const struct stream_position *position,
                      uint64_t elapsed_ns)
 {
     double seconds = (double) elapsed_ns / MEASURE_NS_PER_S;
     char *line = measure_format("%s: ", name);
 
-    if (place->total) {
+    if (position->total) {
         measure_append(&line, "%d %% of ",
-                       (int) (100.0 * place->done / place->total));
-        append_number(&line, place->total, "B");
+                       (int) (100.0 * position->done / position->total));
+        append_number(&line, position->total, "B");
     } else {
-        append_number(&line, place->done, "B");
+        append_number(&line, position->done, "B");
     }
     measure_append(&line, ", ");
-    append_number(&line, place->packets, "");
+    append_number(&line, position->packets, "");
     measure_append(&line, " packets");
     if (seconds > 0) {
         measure_append(&line, ", ");
-        append_number(&line, place->packets / seconds, "");
+        append_number(&line, position->packets / seconds, "");
         measure_append(&line, " a second");
     }
-    if (place->done && place->done < place->total) {
+    if (position->done && position->done < position->total) {
         measure_append(&line, ", %.0f s left",
-                       seconds * (place->total - place->done) / place->done);
+                       seconds * (position->total - position->done)
+                       / position->done);
     }
     return line;
 }
@@ -78,14 +79,14 @@ void
 stream_progress_show(struct stream_progress *p,
                      const struct stream_input *input, uint64_t now_ns)
 {
-    struct stream_place place;
+    struct stream_position position;
     char *line;
 
-    if (!p->on || !input->class->place || now_ns < p->next_ns) {
+    if (!p->on || !input->class->position || now_ns < p->next_ns) {
         return;
     }
-    input->class->place(input, &place);
-    line = stream_progress_line(p->name, &place, now_ns - p->start_ns);
+    input->class->position(input, &position);
+    line = stream_progress_line(p->name, &position, now_ns - p->start_ns);
     if (p->terminal) {
         stream_show(line);
     } else {

@@ -29,7 +29,7 @@ void stream_progress_init(struct stream_progress *, const char *name,
 void stream_progress_show(struct stream_progress *,
                           const struct stream_input *, uint64_t now_ns);
 void stream_progress_end(struct stream_progress *);
-char *stream_progress_line(const char *name, const struct stream_place *,
+char *stream_progress_line(const char *name, const struct stream_position *,
                            uint64_t elapsed_ns);
 
 #endif /* stream-progress.h */

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "stream/measure-record-file.h"
+#include "stream/measure-record-reader.h"
 #include "stream-message.h"
 
 /* Groups
@@ -43,7 +43,7 @@ struct ring {
 /* A block in a group. */
 struct part {
     struct measure_record_block block;  /* Without its slots. */
-    size_t next;                /* In the slots of the group: what is next... */
+    size_t next;                /* In the slots of the group: what comes... */
     size_t end;                 /* ...and where the block ends. */
     bool ended;                 /* There was the last mark of the ring. */
 };
@@ -135,7 +135,7 @@ make_source(struct record_input *r, uint32_t core_id)
 static void
 begin_ring(struct record_input *r, const struct measure_record_block *block)
 {
-    uint32_t i = block->source;
+    uint32_t i = block->ring;
     struct ring *ring;
 
     if (i >= r->n_rings) {
@@ -162,7 +162,7 @@ is_of_group(const struct record_input *r)
     return (r->result == MEASURE_RECORD_BLOCK
             && r->block.kind == MEASURE_RECORD_SLOTS
             && (!r->n_parts
-                || (r->block.source > r->parts[r->n_parts - 1].block.source
+                || (r->block.ring > r->parts[r->n_parts - 1].block.ring
                     && r->n_group + r->block.n_slots <= MAX_GROUP_SLOTS)));
 }
 
@@ -225,7 +225,7 @@ find_earliest(struct record_input *r)
 static bool
 give_run(struct record_input *r, struct part *part)
 {
-    struct ring *ring = &r->rings[part->block.source];
+    struct ring *ring = &r->rings[part->block.ring];
     size_t end = measure_min(part->end, part->next + RUN_SLOTS);
 
     while (part->next < end) {
@@ -344,13 +344,14 @@ record_step(struct stream_input *input)
 }
 
 static void
-record_place(const struct stream_input *input, struct stream_place *place)
+record_position(const struct stream_input *input,
+                struct stream_position *position)
 {
     const struct record_input *r = (const void *) input;
 
-    place->done = measure_record_reader_offset(r->reader);
-    place->total = measure_record_reader_size(r->reader);
-    place->packets = measure_record_reader_records(r->reader);
+    position->done = measure_record_reader_offset(r->reader);
+    position->total = measure_record_reader_size(r->reader);
+    position->packets = measure_record_reader_records(r->reader);
 }
 
 static void
@@ -389,7 +390,7 @@ record_destroy(struct stream_input *input)
 
 static const struct stream_input_class record_class = {
     .step = record_step,
-    .place = record_place,
+    .position = record_position,
     .end = record_end,
     .destroy = record_destroy,
 };

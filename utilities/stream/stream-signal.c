@@ -71,8 +71,8 @@ stream_signal_after(uint64_t ns)
 {
     /* A timer of 0 would be none. */
     struct itimerval timer = {
-        .it_value.tv_sec = ns / 1000000000,
-        .it_value.tv_usec = measure_max(ns % 1000000000 / 1000,
+        .it_value.tv_sec = ns / MEASURE_NS_PER_S,
+        .it_value.tv_usec = measure_max(ns % MEASURE_NS_PER_S / 1000,
                                         ns < 1000000000),
     };
 
