@@ -79,6 +79,15 @@ dist_schemas_DATA = \
 	doc/schemas/stream-row.json \
 	doc/schemas/superspreaders.json
 
+# What manual pages refer to.
+dist_doc_DATA = \
+	doc/record-files.md \
+	doc/stages-flows.md \
+	doc/stages-packets.md \
+	doc/stages-reference.md \
+	doc/stages.md \
+	doc/stream-protocol.md
+
 EXTRA_DIST += \
 	doc/accuracy.md \
 	doc/architecture.md \
@@ -96,9 +105,4 @@ EXTRA_DIST += \
 	doc/notes/rings.md \
 	doc/notes/sketches.md \
 	doc/overhead.md \
-	doc/record-files.md \
-	doc/stages-flows.md \
-	doc/stages-reference.md \
-	doc/stages-packets.md \
-	doc/stream-protocol.md \
 	doc/what-counts.md

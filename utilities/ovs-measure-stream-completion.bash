@@ -14,6 +14,12 @@ _ovs_measure_stream_words () {
     echo "$_ovs_measure_stream_stages"
 }
 
+# Prints the arguments of stage $1.
+_ovs_measure_stream_arguments () {
+    _ovs_measure_stream_words \
+        | awk -v stage="$1" '$1 == stage && NF > 1 && $2 ~ /=/ { print $2 }'
+}
+
 # Prints what may follow in the chain $1, whose last word is not finished: the
 # whole chain with it.
 _ovs_measure_stream_chain () {
@@ -23,6 +29,7 @@ _ovs_measure_stream_chain () {
     local conditions="source=PREFIX destination=PREFIX protocol=NAME
                       source-port=N destination-port=N port=NAME vlan=N
                       tunnel=N"
+    local formats="text json csv alerts pcapng records"
 
     word=${chain##*[ |]}
     before=${chain%"$word"}
@@ -37,10 +44,18 @@ _ovs_measure_stream_chain () {
             where:*,*) printf "${word%,*},%s\n" $conditions ;;
             where:*) printf '%s\n' $conditions ;;
             *:by=*) printf 'by=%s\n' $groups ;;
+            distinct:of=*) printf 'of=%s\n' $groups ;;
+            write:compress=*) printf 'compress=%s\n' zstd none ;;
             *:*=*) ;;
-            *) _ovs_measure_stream_words \
-                | awk -v stage="$stage" \
-                      '$1 == stage && NF > 1 && $2 ~ /=/ { print $2 }'
+            write:*)
+                # The format comes first.
+                case ${before##*|} in
+                    *write\ *[!\ ]*) _ovs_measure_stream_arguments write ;;
+                    *) _ovs_measure_stream_arguments write
+                       printf '%s\n' $formats ;;
+                esac ;;
+            where:* | pcap-filter:*) ;;
+            *) _ovs_measure_stream_arguments "$stage"
                printf '%s\n' every=TIME replicas=N ;;
         esac
     fi | awk -v before="$before" -v word="$word" '

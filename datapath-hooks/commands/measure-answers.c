@@ -119,7 +119,10 @@ measure_subject_choose_reports(struct measure_subject *subject,
                                            &subject->monitor->ports,
                                            &subject->filter);
         if (error) {
-            return measure_subject_error(subject, error);
+            char *text = xasprintf("where=%s", error);
+
+            free(error);
+            return measure_subject_error(subject, text);
         }
         scope->filter = &subject->filter;
     }

@@ -289,10 +289,10 @@ parse_condition(char *s, const struct measure_port_names *ports,
     }
 
     if (!condition) {
-        return measure_format("where=%s: unknown condition; valid is %s", s,
+        return measure_format("%s: unknown condition; valid is %s", s,
                               MEASURE_FILTER_VALID);
     }
-    error = measure_format("where=%s: valid is %s", s, condition->valid);
+    error = measure_format("%s: valid is %s", s, condition->valid);
     if (condition->field == MEASURE_FIELD_PORT) {
         append_ports(&error, ports);
     }

@@ -416,13 +416,13 @@ START_TEST(where_refuses_what_is_wrong)
     check_stage_error("where", NULL, &measure_stage_where,
                       "no filter; valid is " MEASURE_FILTER_VALID);
     check_stage_error("where colour=red", NULL, &measure_stage_where,
-                      "where=colour=red: unknown condition; valid is "
+                      "colour=red: unknown condition; valid is "
                       MEASURE_FILTER_VALID);
     check_stage_error("where port=", NULL, &measure_stage_where,
-                      "where=port=: valid is the name of a port that was "
+                      "port=: valid is the name of a port that was "
                       "measured");
     check_stage_error("where port=p1,vlan=4096", NULL, &measure_stage_where,
-                      "where=vlan=4096: valid is a number from 0 (no tag) to "
+                      "vlan=4096: valid is a number from 0 (no tag) to "
                       "4095");
 }
 END_TEST

@@ -73,6 +73,17 @@ look_for_headers(const struct measure_stage *stage, void *aux)
     *wants_headers |= stage->wants_headers;
 }
 
+/* Says so in '*error' if 'file' is for another option than 'option'. */
+static void
+name_option(char **error, const char *option, const char *file)
+{
+    const char *right = stream_option_of(file);
+
+    if (right && strcmp(right, option)) {
+        measure_append(error, "; %s reads it", right);
+    }
+}
+
 static void
 open_input(struct stream *s)
 {
@@ -90,6 +101,9 @@ open_input(struct stream *s)
     } else {
         error = stream_capture_input_open(&s->input, file, headers,
                                           s->pipeline, n_slots);
+    }
+    if (error && file) {
+        name_option(&error, o->read ? "--read" : "--pcap-file", file);
     }
     if (error) {
         stream_fail(o->bridge ? STREAM_NO_START : STREAM_BAD_INPUT, "%s",

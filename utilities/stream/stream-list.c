@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "key/measure-group-by.h"
+
 #define WIDTH 100
 #define RIGHT 24                /* Where the second column begins. */
 
@@ -66,4 +68,10 @@ stream_list(FILE *stream, const struct measure_stage_class *const *classes)
             free(left);
         }
     }
+    putc('\n', stream);
+    put(stream, "  GROUP", MEASURE_GROUP_BY_VALID);
+    put(stream, "  every=TIME", "of any stage that takes or gives rows: the "
+        "length of the intervals of its chain, 1ms to 8760h");
+    put(stream, "  replicas=N", "of the first stage that gives rows, unless "
+        "it must see all packets: threads that share the keys");
 }
