@@ -16,11 +16,15 @@ LOG_COMPILER = $(TEST_PREFIX)
 
 # Unit tests of the library, with libcheck: tests/unit/check-NAME is made from
 # tests/unit/check-NAME.c, unless it has a list of sources below.  The fuzzer,
-# without a fuzzing engine, is one more test.
+# without a fuzzing engine, is one more test.  Those that take long come first,
+# so that others run beside them.
 unit_tests = \
+	tests/unit/check-bounds \
+	tests/unit/check-flow-stages \
+	tests/unit/check-pipeline \
+	tests/unit/check-ring-model \
 	tests/unit/check-aggregate \
 	tests/unit/check-alert \
-	tests/unit/check-bounds \
 	tests/unit/check-capture \
 	tests/unit/check-changes \
 	tests/unit/check-config \
@@ -30,7 +34,6 @@ unit_tests = \
 	tests/unit/check-cuckoo \
 	tests/unit/check-expectations \
 	tests/unit/check-flow-cache \
-	tests/unit/check-flow-stages \
 	tests/unit/check-flow-state \
 	tests/unit/check-group-cache \
 	tests/unit/check-growth \
@@ -47,14 +50,12 @@ unit_tests = \
 	tests/unit/check-packet-make \
 	tests/unit/check-parse \
 	tests/unit/check-pcapng \
-	tests/unit/check-pipeline \
 	tests/unit/check-quantiles \
 	tests/unit/check-raise \
 	tests/unit/check-record \
 	tests/unit/check-record-file \
 	tests/unit/check-report \
 	tests/unit/check-ring \
-	tests/unit/check-ring-model \
 	tests/unit/check-shared \
 	tests/unit/check-skew \
 	tests/unit/check-space-saving \
@@ -78,10 +79,10 @@ unit_tests = \
 	tests/unit/fuzz-record-file
 # Those that start threads.
 threaded_tests = \
+	tests/unit/check-pipeline \
 	tests/unit/check-flow-stages \
 	tests/unit/check-group-cache \
 	tests/unit/check-handover \
-	tests/unit/check-pipeline \
 	tests/unit/check-ring \
 	tests/unit/check-shared \
 	tests/unit/check-stream-client \
@@ -283,8 +284,15 @@ EXTRA_DIST += \
 	tests/replay/soak_questions.py \
 	tests/replay/soak_switch.py
 
-# Parts of 'make check', and the sum over the last one.
-.PHONY: check-house check-unit check-threads check-switch check-count check-long
+# Parts of 'make check', and the sum over the last one.  Some tests can run
+# beside each other; the others need the machine for themselves.
+beside_tests = $(unit_tests) tests/replay/stream-tool $(fetching_tests)
+.PHONY: check-house check-unit check-threads check-switch check-count \
+    check-long check-beside check-alone
+check-beside:
+	$(MAKE) check TESTS='$(beside_tests)'
+check-alone:
+	$(MAKE) check TESTS='$(filter-out $(beside_tests), $(TESTS))'
 check-house:
 	$(srcdir)/tests/scripts/check-house
 check-unit:
