@@ -191,6 +191,7 @@ measure_stream_HEADERS = \
 	lib/stream/measure-packet-write.h \
 	lib/stream/measure-pcapng.h \
 	lib/stream/measure-pipeline.h \
+	lib/stream/measure-place.h \
 	lib/stream/measure-record-file.h \
 	lib/stream/measure-record-reader.h \
 	lib/stream/measure-record-writer.h \
@@ -204,7 +205,6 @@ measure_stream_HEADERS = \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-source.h \
 	lib/stream/measure-stage.h \
-	lib/stream/measure-tcp.h \
 	lib/stream/measure-stream-account.h \
 	lib/stream/measure-stream-client.h \
 	lib/stream/measure-stream-connection.h \
@@ -214,6 +214,7 @@ measure_stagesdir = $(includedir)/ovs-measure/stages
 measure_stages_HEADERS = \
 	lib/stream/measure-slot.h \
 	lib/stream/measure-stream-protocol.h \
+	lib/stream/measure-tcp.h \
 	lib/stages/measure-stage-list.h \
 	lib/stages/measure-stages.h \
 	lib/stages/measure-write-format-list.h \

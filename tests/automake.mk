@@ -286,13 +286,17 @@ EXTRA_DIST += \
 
 # Parts of 'make check', and the sum over the last one.  Some tests can run
 # beside each other; the others need the machine for themselves.
-beside_tests = $(unit_tests) tests/replay/stream-tool $(fetching_tests)
+beside_tests = tests/replay/stream-tool $(unit_tests)
+CLEANFILES += test-suite-beside.log
 .PHONY: check-house check-unit check-threads check-switch check-count \
     check-long check-beside check-alone
 check-beside:
-	$(MAKE) check TESTS='$(beside_tests)'
+	$(MAKE) check TESTS='$(beside_tests)' \
+	    TEST_SUITE_LOG=test-suite-beside.log
 check-alone:
-	$(MAKE) check TESTS='$(filter-out $(beside_tests), $(TESTS))'
+	$(MAKE) check TESTS="`echo ' $(TESTS) ' \
+	    | awk -v beside=' $(beside_tests) ' -v RS=' ' \
+	        'NF && !index(beside, " " $$0 " ")'`"
 check-house:
 	$(srcdir)/tests/scripts/check-house
 check-unit:

@@ -118,9 +118,9 @@ produce(struct measure_producer *p, uint64_t epoch, bool headers,
         set_counter(&p->writer.header->epoch, epoch);
     }
 
-    if (OVS_UNLIKELY(!burst->n_records)) {
-        /* Nothing to look for room for. */
-    } else if (OVS_LIKELY(!p->pause || !fast)) {
+    if (OVS_UNLIKELY(p->pause && fast)) {
+        p->pause--;
+    } else if (burst->n_records) {
         n = write_burst(&p->writer, burst, headers && p->wants_headers);
         if (OVS_LIKELY(n == burst->n_records)) {
             p->backoff = p->pause = 0;
@@ -130,8 +130,6 @@ produce(struct measure_producer *p, uint64_t epoch, bool headers,
                           : 2);
             p->pause = p->backoff;
         }
-    } else {
-        p->pause--;
     }
     if (OVS_LIKELY(p->writer.head != head)) {
         measure_ring_publish(&p->writer);

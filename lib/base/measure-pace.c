@@ -10,7 +10,6 @@
 
 #include "base/measure-base.h"
 
-
 static void
 sleep_ns(uint64_t ns)
 {

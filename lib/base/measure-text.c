@@ -12,7 +12,6 @@
 
 #include "base/measure-base.h"
 
-
 void
 measure_text_put_n(struct measure_text *t, const char *s, size_t n)
 {

@@ -37,6 +37,11 @@ static const struct unit rates[] = {
     { "Mb/s", UINT64_C(1000000) },
     { "Gb/s", UINT64_C(1000000000) },
     { "Tb/s", UINT64_C(1000000000000) },
+    { "bps", 1 },
+    { "kbps", UINT64_C(1000) },
+    { "Mbps", UINT64_C(1000000) },
+    { "Gbps", UINT64_C(1000000000) },
+    { "Tbps", UINT64_C(1000000000000) },
     { NULL, 0 },
 };
 

@@ -20,7 +20,7 @@
 
 /* What is valid, for error messages. */
 #define MEASURE_DURATION_VALID "a number and ns, us, ms, s, m or h"
-#define MEASURE_RATE_VALID "a number, k, M, G or T, and b/s"
+#define MEASURE_RATE_VALID "a number, k, M, G or T, and b/s or bps"
 
 bool measure_duration_parse(const char *, uint64_t *ns);
 bool measure_rate_parse(const char *, uint64_t *bits_per_second);

@@ -11,7 +11,6 @@
 
 #include "base/measure-number.h"
 
-
 #define WHOLE 128               /* Bits of an address, or more. */
 
 static const struct {

@@ -17,8 +17,8 @@
  * are half open, those of one that is down are also unanswered.
  *
  * The two directions may come by two rings, so that a SYN-ACK or an RST can be
- * read before its SYN.  Such a one is remembered, and is of a SYN that is not
- * later than it.
+ * read before its SYN.  Such a one is remembered, if less than half of the
+ * table is in use, and is of a SYN that is earlier than it.
  *
  * How many there are is found at the end of an interval by going over all
  * connections; SYNs and SYN-ACKs are counted as they come.  Both are added up
@@ -228,7 +228,7 @@ ask(struct half_open *half, const struct measure_flow_packet *packet,
         ? (packet->reversed != connection->reversed
            || connection->sequence != sequence)
         : (packet->reversed != connection->reversed
-           || packet->time_ns > flow->time_ns)) {
+           || packet->time_ns >= flow->time_ns)) {
         /* Another connection with the same ports. */
         flow->flags = 0;
     }
@@ -250,11 +250,12 @@ answer(struct half_open *half, const struct measure_flow_packet *packet,
     struct measure_flow_states *states = &half->connections;
 
     if (!flow) {
-        /* If there is no room, nothing is known to be missing. */
-        flow = measure_flow_states_add(states, packet);
-        if (!flow) {
+        /* Most have no SYN that is still to come: they must not take the
+         * places of those that wait. */
+        if (states->n_used >= states->n_max / 2) {
             return;
         }
+        flow = measure_flow_states_add(states, packet);
         MEASURE_FLOW_STATE(struct connection, flow)->reversed
             = !packet->reversed;
     }

@@ -635,7 +635,9 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
         struct port *port = &bursts->ports[bursts->hand % bursts->n_ports];
 
         bursts->hand = (bursts->hand + 1) % bursts->n_ports;
+        /* Other rings may be ahead of that of the port. */
         if (port->newest < low - OPEN
+            && (low - port->newest) * bursts->window_ns >= LATE_NS
             && (port->burst.packets || port->first <= port->newest)) {
             close_windows(bursts, port, low - OPEN + 1);
         }

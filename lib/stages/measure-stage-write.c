@@ -88,7 +88,8 @@ write_set(struct measure_stage *stage, const char *name, const char *value)
             return measure_format("valid is the path of a file");
         }
         free(write->path);
-        write->path = measure_check_memory(strdup(value));
+        write->path = (strcmp(value, "-")
+                       ? measure_check_memory(strdup(value)) : NULL);
         return NULL;
     }
     if (!write->w) {
@@ -469,7 +470,7 @@ write_destroy(struct measure_stage *stage)
 
 static const struct measure_stage_argument arguments[] = {
     { "", "FORMAT", "text, json, csv, alerts, pcapng or records" },
-    { "file", "PATH", "a file to write to, instead of standard output" },
+    { "file", "PATH", "a file to write to; - for standard output (default)" },
     { "compress", "zstd or none", "records: blocks are compressed" },
     { "heavy", "SHARE or RATE", "json: from when on a key is heavy" },
     { "threshold", "NUMBER or RATE",

@@ -101,6 +101,12 @@ check_rate(const struct write_alerts *alerts, int column)
                               "valid is a number from 1 on",
                               alerts->text_threshold, input->of);
     }
+    if (input->of_other_time) {
+        return measure_format("threshold=%s: a rate is one in an interval, "
+                              "and the rows of %s are of another time: valid "
+                              "is a number from 1 on",
+                              alerts->text_threshold, input->of);
+    }
     if (column < 0) {
         return measure_format("threshold=%s: %s has no column %s",
                               alerts->text_threshold, input->of,

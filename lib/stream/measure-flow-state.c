@@ -5,7 +5,6 @@
 
 #include "stream/measure-flow-state.h"
 
-
 #include "base/measure-number.h"
 #include "base/measure-units.h"
 

@@ -5,7 +5,6 @@
 
 #include "stream/measure-key-table.h"
 
-
 #define FIRST_LINES 256
 #define GROWTH 4
 

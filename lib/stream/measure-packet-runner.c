@@ -122,10 +122,30 @@ is_pressed(const struct measure_packet_runner *r,
     const struct measure_source *source = place->source;
 
     return (__atomic_load_n(&source->removing, __ATOMIC_ACQUIRE)
-            || __atomic_load_n(&source->draining, __ATOMIC_ACQUIRE)
-            || ((r->sources->live
-                 || __atomic_load_n(&source->waiting, __ATOMIC_ACQUIRE))
+            || (r->sources->live
                 && measure_place_waiting(place) >= source->n_slots / 4 * 3));
+}
+
+/* Returns true if the producer waits for what 'place', which is held, has: for
+ * room, which half a ring may not be (measure_source_reserve()), or until all
+ * is taken. */
+static bool
+keeps_producer(const struct measure_place *place)
+{
+    const struct measure_source *source = place->source;
+
+    return (__atomic_load_n(&source->draining, __ATOMIC_ACQUIRE)
+            || (__atomic_load_n(&source->waiting, __ATOMIC_ACQUIRE)
+                && measure_place_waiting(place) >= source->n_slots / 2));
+}
+
+/* Returns true if no source was added since the list was read: then what is
+ * missing in it is missing in what was taken, too. */
+static bool
+knows_all_sources(const struct measure_packet_runner *r)
+{
+    return __atomic_load_n(&r->sources->version, __ATOMIC_ACQUIRE)
+           == r->version;
 }
 
 /* Goes on with the next interval if a source is held that need not wait for
@@ -135,7 +155,7 @@ try_change(struct measure_packet_runner *r)
 {
     uint64_t now_ns = r->sources->live ? r->sources->now_ns() : 0;
     uint64_t next_ns = UINT64_MAX;
-    bool pressed = false, over = true;
+    bool pressed = false, kept = false, over = true;
 
     for (size_t i = 0; i < r->n_places; i++) {
         const struct measure_place *place = r->places[i];
@@ -143,6 +163,7 @@ try_change(struct measure_packet_runner *r)
         if (place->held) {
             next_ns = measure_min(next_ns, place->next_ns);
             pressed |= is_pressed(r, place);
+            kept |= keeps_producer(place);
         }
     }
     /* In this order: a producer that waits has published what others have. */
@@ -151,11 +172,11 @@ try_change(struct measure_packet_runner *r)
 
         if (!place->held) {
             over &= is_over(r, place, now_ns);
-            pressed &= r->sources->live || !measure_place_waiting(place);
+            kept &= !measure_place_waiting(place);
         }
     }
-    if (next_ns == UINT64_MAX
-        || !(over || pressed
+    if (next_ns == UINT64_MAX || !knows_all_sources(r)
+        || !(over || pressed || kept
              || (r->sources->live && next_ns > now_ns + MEASURE_NS_PER_S))) {
         return false;
     }
@@ -378,7 +399,7 @@ count_inside(const struct measure_packet_runner *r,
 
 /* Leaves in 'batch' what is of the interval, if times from 'times[0]' to
  * 'times[1]' are in it.  Returns how many of the 'n' slots at 'first' that
- * are, or 0 and holds 'place'. */
+ * are, or 0: then 'place' is held, or there is another source to look at. */
 static uint64_t
 cut_batch(struct measure_packet_runner *r, struct measure_place *place,
           const struct measure_slot *first, uint64_t n,
@@ -404,6 +425,9 @@ cut_batch(struct measure_packet_runner *r, struct measure_place *place,
         if (next_ns >= r->end_ns && (r->n_places > 1 || r->sources->live)) {
             place->held = true;
             place->next_ns = next_ns;
+            return 0;
+        }
+        if (!knows_all_sources(r)) {
             return 0;
         }
         change_interval(r, next_ns);

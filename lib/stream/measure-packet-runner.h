@@ -8,7 +8,7 @@
 
 #include "base/measure-hash.h"
 #include "stream/measure-chain.h"
-#include "stream/measure-source.h"
+#include "stream/measure-place.h"
 
 /* Packet runners
  * ==============

@@ -110,17 +110,23 @@ start_thread(pthread_t *thread, void *(*main)(void *), void *arg)
     }
 }
 
-/* Packets that come for ever: people may wait for rows. */
+/* Packets that come for ever: people may wait for rows.  'warning' is NULL
+ * when these come. */
 static void
-warn_of_rows_at_end(const struct measure_chain *chain)
+warn_of_rows_at_end(const struct measure_pipeline *p, const char *warning)
 {
-    for (size_t i = 0; i < chain->n_stages && !chain->every_ns; i++) {
-        struct measure_stage *stage = measure_chain_stage(chain, 0, i);
+    for (size_t i = 0; p->sources.live && i < p->n_chains; i++) {
+        const struct measure_chain *chain = p->chains[i];
 
-        if (stage->class->gives == MEASURE_GIVES_ROWS
-            && stage->schema.order != MEASURE_ORDER_TIME) {
-            stage->warning = "without every=TIME its rows come at the end";
-            return;
+        for (size_t j = 0; j < chain->n_stages && !chain->every_ns; j++) {
+            struct measure_stage *stage = measure_chain_stage(chain, 0, j);
+
+            if (stage->class->gives == MEASURE_GIVES_ROWS
+                && stage->schema.order != MEASURE_ORDER_TIME) {
+                __atomic_store_n(&stage->warning, warning,
+                                 __ATOMIC_RELAXED);
+                break;
+            }
         }
     }
 }
@@ -141,11 +147,9 @@ measure_pipeline_start(struct measure_pipeline *p)
         }
     }
     for (size_t i = 0; i < p->n_chains; i++) {
-        if (p->sources.live) {
-            warn_of_rows_at_end(p->chains[i]);
-        }
         add_runners(p, p->chains[i]);
     }
+    warn_of_rows_at_end(p, "without every=TIME its rows come at the end");
     measure_sources_start(&p->sources, p->n_packet_runners);
     p->running = true;
     for (size_t i = 0; i < p->n_row_runners; i++) {
@@ -206,6 +210,22 @@ all_have_ports(const struct measure_pipeline *p)
         }
     }
     return true;
+}
+
+/* Waits until all threads use the names that were set last.  Returns false if
+ * the pipeline was stopped or has failed.  Nothing is waited for before it was
+ * started. */
+bool
+measure_pipeline_await_ports(const struct measure_pipeline *p)
+{
+    bool done;
+
+    while (!(done = all_have_ports(p))
+           && !__atomic_load_n(&p->sources.stopping, __ATOMIC_RELAXED)
+           && !__atomic_load_n(&p->sources.failed, __ATOMIC_RELAXED)) {
+        measure_nap();
+    }
+    return done;
 }
 
 static void
@@ -270,6 +290,7 @@ measure_pipeline_finish(struct measure_pipeline *p)
     if (!p->running) {
         return NULL;
     }
+    warn_of_rows_at_end(p, NULL);
     measure_sources_finish(&p->sources);
     for (size_t i = 0; i < p->n_packet_runners; i++) {
         pthread_join(p->packet_runners[i]->thread, NULL);

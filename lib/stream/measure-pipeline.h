@@ -48,6 +48,7 @@
  * thread and signal handler may call measure_pipeline_stop(). */
 
 struct measure_pipeline;
+struct measure_stream_account;
 
 struct measure_pipeline_options {
     uint64_t memory_bytes;      /* For stages; 0 for no limit. */
@@ -78,6 +79,7 @@ measure_pipeline_add_source(struct measure_pipeline *, const void *ring,
 
 void measure_pipeline_set_ports(struct measure_pipeline *,
                                 struct measure_port_names *);
+bool measure_pipeline_await_ports(const struct measure_pipeline *);
 void measure_pipeline_work(struct measure_pipeline *);
 void measure_pipeline_stop(struct measure_pipeline *);
 bool measure_pipeline_has_failed(const struct measure_pipeline *);

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "stream/measure-chain.h"
-#include "stream/measure-source.h"
+#include "stream/measure-place.h"
 
 /* Row runners
  * ===========

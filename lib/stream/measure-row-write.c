@@ -10,7 +10,6 @@
 #include "base/measure-number.h"
 #include "stream/measure-row-cell.h"
 
-
 /* Appends a number as it is. */
 static void
 put_value(struct measure_text *t, enum measure_column_kind kind,

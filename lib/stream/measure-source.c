@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/measure-base.h"
+#include "stream/measure-place.h"
 
 #define HYSTERESIS 256          /* Slots. */
 

@@ -234,6 +234,13 @@ map_ring(struct measure_client_ring *ring, const struct measure_stream_ring *m,
     return NULL;
 }
 
+static void
+give_ring(struct measure_stream_client *c, struct measure_client_ring *ring)
+{
+    ring->given = true;
+    add_event(c, MEASURE_STREAM_RING_ADDED, ring, NULL);
+}
+
 /* Adds a ring.  Closes 'fds'.  Returns NULL or what is wrong. */
 static char *
 add_ring(struct measure_stream_client *c, const struct measure_stream_ring *m,
@@ -273,8 +280,27 @@ add_ring(struct measure_stream_client *c, const struct measure_stream_ring *m,
     }
     ring->number = c->next_number++;
     c->rings[c->n_rings++] = ring;
-    add_event(c, MEASURE_STREAM_RING_ADDED, ring, NULL);
+    if (c->state == STATE_READY) {
+        give_ring(c, ring);
+    }
     return NULL;
+}
+
+/* Forgets rings of a connection that ends before it was ready: nobody has been
+ * told of them. */
+static void
+forget_rings(struct measure_stream_client *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_rings; i++) {
+        if (c->rings[i]->given) {
+            c->rings[n++] = c->rings[i];
+        } else {
+            ring_free(c->rings[i]);
+        }
+    }
+    c->n_rings = n;
 }
 
 /* Nothing will follow in rings that came by the connection so far. */
@@ -342,7 +368,7 @@ remove_rings(struct measure_stream_client *c)
     size_t n = 0;
 
     for (size_t i = 0; i < c->n_rings; i++) {
-        if (is_done(c->rings[i])) {
+        if (c->rings[i]->given && is_done(c->rings[i])) {
             add_gone(c, c->rings[i]);
             add_event(c, MEASURE_STREAM_RING_REMOVED, c->rings[i], NULL);
         } else {
@@ -368,6 +394,7 @@ lose(struct measure_stream_client *c, char *why, bool final)
     if (c->state == STATE_READY) {
         c->lost_ns = now;
     }
+    forget_rings(c);
     end_rings(c);
     if (final || (!c->n_ready && !c->wait)) {
         c->state = STATE_FAILED;
@@ -488,6 +515,15 @@ greet(struct measure_stream_client *c, const struct measure_stream_hello *m)
 }
 
 static void
+tell_ports(struct measure_stream_client *c)
+{
+    if (c->ports_changed) {
+        c->ports_changed = false;
+        add_event(c, MEASURE_STREAM_PORTS_CHANGED, NULL, NULL);
+    }
+}
+
+static void
 become_ready(struct measure_stream_client *c)
 {
     struct measure_stream_event *event;
@@ -504,6 +540,13 @@ become_ready(struct measure_stream_client *c)
         c->away_ns = away_ns;
     } else {
         text = measure_format("connected to bridge %s", c->bridge);
+    }
+    /* In this order: whoever reads the rings knows what their ports are. */
+    tell_ports(c);
+    for (size_t i = 0; i < c->n_rings; i++) {
+        if (!c->rings[i]->given) {
+            give_ring(c, c->rings[i]);
+        }
     }
     event = add_event(c, MEASURE_STREAM_CONNECTED, NULL, text);
     event->away_ns = away_ns;
@@ -723,9 +766,8 @@ work_once(struct measure_stream_client *c)
     tell_missed(c);
     remove_rings(c);
     /* Many messages, one event. */
-    if (c->ports_changed && c->state == STATE_READY) {
-        c->ports_changed = false;
-        add_event(c, MEASURE_STREAM_PORTS_CHANGED, NULL, NULL);
+    if (c->state == STATE_READY) {
+        tell_ports(c);
     }
 }
 
@@ -798,6 +840,22 @@ measure_stream_client_next(struct measure_stream_client *c,
         c->freed = event->ring;
     }
     return true;
+}
+
+/* Returns a ring of a connection before the last one that is still to be read
+ * to its end, each once, beginning with '*at' 0; then NULL. */
+struct measure_client_ring *
+measure_stream_client_next_old_ring(const struct measure_stream_client *c,
+                                    size_t *at)
+{
+    while (*at < c->n_rings) {
+        struct measure_client_ring *ring = c->rings[(*at)++];
+
+        if (ring->connection != c->connection) {
+            return ring;
+        }
+    }
+    return NULL;
 }
 
 /* Returns the names of all ports as they are now, which the caller destroys

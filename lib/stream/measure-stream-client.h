@@ -81,12 +81,14 @@ struct measure_client_ring {
     /* Of the client. */
     size_t size;
     uint64_t connection;        /* Number of the one that it came by. */
+    bool given;                 /* The owner has been told of it. */
     bool broken;
     bool told;                  /* That its account is wrong. */
 };
 
 enum measure_stream_event_kind {
-    MEASURE_STREAM_RING_ADDED,  /* The owner begins to read 'ring'. */
+    MEASURE_STREAM_RING_ADDED,  /* The owner begins to read 'ring', with the
+                                 * names of ports that there are now. */
     MEASURE_STREAM_RING_REMOVED,        /* All of 'ring' was read.  It is freed
                                          * with the next call. */
     MEASURE_STREAM_PORTS_CHANGED,       /* See
@@ -122,6 +124,9 @@ void measure_stream_client_work(struct measure_stream_client *,
                                 int timeout_ms);
 bool measure_stream_client_next(struct measure_stream_client *,
                                 struct measure_stream_event *);
+struct measure_client_ring *
+measure_stream_client_next_old_ring(const struct measure_stream_client *,
+                                    size_t *at);
 struct measure_port_names *
 measure_stream_client_take_ports(struct measure_stream_client *);
 void measure_stream_client_write_accounting(

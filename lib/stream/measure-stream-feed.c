@@ -29,6 +29,11 @@ measure_stream_client_feed(struct measure_stream_client *client,
         measure_source_remove(ring->aux);
         break;
     case MEASURE_STREAM_PORTS_CHANGED:
+        /* The switch may have been restarted: these have names of before. */
+        for (size_t at = 0;
+             (ring = measure_stream_client_next_old_ring(client, &at)); ) {
+            measure_source_drain(ring->aux);
+        }
         measure_pipeline_set_ports(pipeline,
                                    measure_stream_client_take_ports(client));
         break;

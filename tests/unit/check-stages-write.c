@@ -882,6 +882,13 @@ START_TEST(what_is_wrong_is_refused)
                       "rows of count come when they happen: valid is a number "
                       "from 1 on");
     input.order = MEASURE_ORDER_ANY;
+    input.of_other_time = true;
+    check_stage_error("write alerts threshold=1Mbps", &input,
+                      &measure_stage_write,
+                      "threshold=1Mbps: a rate is one in an interval, and the "
+                      "rows of count are of another time: valid is a number "
+                      "from 1 on");
+    input.of_other_time = false;
     input.n = 1;
     check_stage_error("write alerts threshold=1Mbps", &input,
                       &measure_stage_write,

@@ -876,7 +876,6 @@ expect_ports(struct measure_stream_client *c, const char *one,
     struct measure_port_names *ports;
 
     next_event(c, MEASURE_STREAM_PORTS_CHANGED);
-    no_event(c);
     ports = measure_stream_client_take_ports(c);
     for (int number = 0; number <= MEASURE_MAX_PORT; number++) {
         const char *name = measure_port_name(ports, number);
@@ -897,6 +896,8 @@ START_TEST(ports_have_names)
 {
     struct measure_stream_client *c = client_begin(true);
     struct fake_switch s;
+    struct fake_ring fake;
+    size_t at = 0;
 
     switch_begin(&s, "br0");
     measure_stream_client_work(c, 0);
@@ -908,8 +909,9 @@ START_TEST(ports_have_names)
     no_event(c);
     switch_ready(&s);
     measure_stream_client_work(c, 0);
-    next_event(c, MEASURE_STREAM_CONNECTED);
     expect_ports(c, "eth0", "eth1");
+    next_event(c, MEASURE_STREAM_CONNECTED);
+    no_event(c);
     switch_port(&s, 1, "");
     measure_stream_client_work(c, 0);
     expect_ports(c, NULL, "eth1");
@@ -923,20 +925,43 @@ START_TEST(ports_have_names)
                 _i ? "port 0:" : "port 4096:");
     switch_hang_up(&s);
 
-    /* A switch that was restarted has other numbers, or no ports. */
+    /* A switch that was restarted has other numbers, or no ports.  They are
+     * known before there are rings to read. */
     now_ns += 2000 * MS;
+    ring_begin(&fake, 1, 3);
     measure_stream_client_work(c, 0);
     switch_accept(&s);
     switch_hello(&s);
+    switch_ring(&s, &fake);
+    measure_stream_client_work(c, 0);
+    no_event(c);
     if (_i) {
         switch_port(&s, 1, "eth0");
     }
     switch_ready(&s);
     measure_stream_client_work(c, 0);
-    switch_subscribed(&s);
-    next_event(c, MEASURE_STREAM_CONNECTED);
     expect_ports(c, _i ? "eth0" : NULL, NULL);
+    next_event(c, MEASURE_STREAM_RING_ADDED);
+    next_event(c, MEASURE_STREAM_CONNECTED);
+    no_event(c);
+    ck_assert_ptr_null(measure_stream_client_next_old_ring(c, &at));
+
+    /* One that ends before it is ready has given no rings. */
+    switch_hang_up(&s);
+    measure_stream_client_work(c, 0);
+    next_event(c, MEASURE_STREAM_LOST);
+    next_event(c, MEASURE_STREAM_RING_REMOVED);
+    now_ns += 2000 * MS;
+    measure_stream_client_work(c, 0);
+    switch_accept(&s);
+    switch_hello(&s);
+    switch_ring(&s, &fake);
+    measure_stream_client_work(c, 0);
+    switch_hang_up(&s);
+    measure_stream_client_work(c, 0);
+    no_event(c);
     measure_stream_client_destroy(c);
+    ring_end(&fake);
     switch_end(&s);
 }
 END_TEST

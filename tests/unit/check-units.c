@@ -47,9 +47,10 @@ START_TEST(rates)
         { "1", 1 }, { "8b/s", 8 }, { "64k", 64000 },
         { "10Mb/s", 10000000 }, { "5Gb/s", UINT64_C(5000000000) },
         { "5G", UINT64_C(5000000000) }, { "1T", UINT64_C(1000000000000) },
+        { "5Gbps", UINT64_C(5000000000) }, { "8bps", 8 },
     };
     static const char *const invalid[] = {
-        "", "G", "5g", "5GB/s", "5 Gb/s", "5Gbps", "1.5G", "-5G", "9999999T",
+        "", "G", "5g", "5GB/s", "5 Gb/s", "5GBps", "1.5G", "-5G", "9999999T",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(valid); i++) {

@@ -136,7 +136,7 @@ fuzz_question(const uint8_t *data, size_t size)
     }
 
     error = measure_filter_parse(text, NULL, &filter);
-    REQUIRE(error ? !strncmp(error, "where=", 6) : filter.fields != 0);
+    REQUIRE(error ? strstr(error, ": ") != NULL : filter.fields != 0);
     free(error);
     REQUIRE(measure_prefixes_parse(text, &prefixes)
             ? prefixes.n <= MEASURE_MAX_PREFIXES : prefixes.n == SIZE_MAX);

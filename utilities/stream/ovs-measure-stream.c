@@ -270,6 +270,7 @@ main(int argc, char *argv[])
     case STREAM_LIST:
         stream_list(stdout, measure_stages);
         stream_list(stdout, stream_stages);
+        stream_list_common(stdout);
         close_stdout();
         return STREAM_OK;
     case STREAM_HELP:

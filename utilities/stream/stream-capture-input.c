@@ -5,6 +5,7 @@
 
 #include "stream-capture-input.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "stream-capture.h"
@@ -102,7 +103,15 @@ static void
 capture_end(struct stream_input *input, char **lost)
 {
     struct capture_input *c = capture_input(input);
+    const struct stream_capture_counters *counters
+        = stream_capture_counters(c->capture);
 
+    if (counters->not_ip || counters->malformed) {
+        stream_say("%"PRIu64" of %"PRIu64" packets have no record: %"PRIu64
+                   " not IP, %"PRIu64" malformed",
+                   counters->not_ip + counters->malformed, counters->packets,
+                   counters->not_ip, counters->malformed);
+    }
     stream_lost(lost, stream_capture_counters(c->capture)->too_long,
                 "packet longer than a record can tell of",
                 "packets longer than a record can tell of");

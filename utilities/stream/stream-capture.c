@@ -312,7 +312,9 @@ stream_capture_next(struct stream_capture *capture,
             counters->too_long++;
         } else {
             n = make_record(capture, length, captured,
-                            (header->ts.tv_sec * MEASURE_NS_PER_S
+                            /* libpcap takes those from 2038 on as before
+                             * 1970. */
+                            ((uint32_t) header->ts.tv_sec * MEASURE_NS_PER_S
                              + header->ts.tv_usec), slots);
         }
         if (n) {

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "stream/measure-record-file.h"
 
@@ -29,14 +30,21 @@ stream_option_of(const char *file)
         UINT32_C(0xa1b2c3d4), UINT32_C(0xd4c3b2a1),
         UINT32_C(0xa1b23c4d), UINT32_C(0x4d3cb2a1), UINT32_C(0x0a0d0d0a),
     };
-    FILE *stream = fopen(file, "rbe");
+    struct stat status;
     uint64_t magic = 0;
-    size_t n = stream ? fread(&magic, 1, sizeof magic, stream) : 0;
+    FILE *stream;
+    size_t n;
 
-    if (stream) {
-        fclose(stream);
+    /* A pipe has no second beginning. */
+    if (stat(file, &status) || !S_ISREG(status.st_mode)
+        || !(stream = fopen(file, "rbe"))) {
+        return NULL;
     }
-    if (n == sizeof magic && magic == MEASURE_RECORD_FILE_MAGIC) {
+    n = fread(&magic, 1, sizeof magic, stream);
+    fclose(stream);
+    if (n == sizeof magic
+        && (magic == MEASURE_RECORD_FILE_MAGIC
+            || magic == __builtin_bswap64(MEASURE_RECORD_FILE_MAGIC))) {
         return "--read";
     }
     for (size_t i = 0; i < sizeof captures / sizeof captures[0]; i++) {

@@ -47,6 +47,18 @@ put(FILE *stream, const char *left, const char *right)
     } while (*right);
 }
 
+/* Writes what several stages take. */
+void
+stream_list_common(FILE *stream)
+{
+    putc('\n', stream);
+    put(stream, "  GROUP", MEASURE_GROUP_BY_VALID);
+    put(stream, "  every=TIME", "of any stage that takes or gives rows: the "
+        "length of the intervals of its chain, 1ms to 8760h");
+    put(stream, "  replicas=N", "of the first stage that gives rows, unless "
+        "it must see all packets: threads that share the keys");
+}
+
 /* Writes the stages of 'classes', which ends with NULL, to 'stream'. */
 void
 stream_list(FILE *stream, const struct measure_stage_class *const *classes)
@@ -68,10 +80,4 @@ stream_list(FILE *stream, const struct measure_stage_class *const *classes)
             free(left);
         }
     }
-    putc('\n', stream);
-    put(stream, "  GROUP", MEASURE_GROUP_BY_VALID);
-    put(stream, "  every=TIME", "of any stage that takes or gives rows: the "
-        "length of the intervals of its chain, 1ms to 8760h");
-    put(stream, "  replicas=N", "of the first stage that gives rows, unless "
-        "it must see all packets: threads that share the keys");
 }

@@ -20,5 +20,6 @@
  * Thread safety: the main thread only. */
 
 void stream_list(FILE *, const struct measure_stage_class *const *);
+void stream_list_common(FILE *);
 
 #endif /* stream-list.h */

@@ -15,13 +15,16 @@
  * ======
  *
  * A writer writes blocks of all rings together (measure-record-file.h): such a
- * group has all records of a stretch of time, and what is behind it is later.
- * It is read as a whole, and then given to the pipeline in the order of time,
- * some slots of a ring at a time, so that no interval ends before the packets
- * of each ring are there.
+ * group has all that it was given until then.  It is read as a whole, and then
+ * given to the pipeline in the order of time, some slots of a ring at a time,
+ * so that no interval ends before the packets of each ring are there.  A ring
+ * that is ahead of others at the end of the group does no harm: a thread keeps
+ * its packets until those of the others have come.
  *
- * Numbers of rings rise within a group.  If blocks are larger than fits in a
- * group, as no writer has them, the rest is a group of its own. */
+ * Numbers of rings rise within a group.  One of more than MAX_GROUP_SLOTS is
+ * read as several.
+ *
+ * Memory: up to 128 MiB for a group, and 64 MiB for the rings. */
 
 /* Slots of all rings together.  If a file has more of them at a time than
  * there is room for, the others are small. */
@@ -30,7 +33,8 @@
 #define MAX_ENDED 256           /* Rings that threads are not through with. */
 
 #define MAX_GROUP_SLOTS (UINT64_C(1) << 21)
-/* Slots that are given at a time: fewer than a thread waits for. */
+/* Slots that are given at a time: fewer than fill half of a ring, at which its
+ * thread gives up waiting for others. */
 #define RUN_SLOTS (SMALL_SLOTS / 4)
 #define STEP_RUNS 64            /* Runs that are a step. */
 
@@ -279,27 +283,41 @@ give(struct record_input *r)
     return STREAM_MORE;
 }
 
-/* Takes over the names of ports that the file has here, when threads are
- * through with all that is in front of them. */
-static enum stream_step
-take_ports(struct record_input *r)
+/* Waits until threads are through with all that was given.  Returns false if
+ * the program is to end. */
+static bool
+drain(struct record_input *r)
 {
-    struct measure_port_names *ports
-        = measure_record_reader_take_ports(r->reader);
-
     for (size_t i = 0; i < r->n_rings; i++) {
         if (r->rings[i].source
             && !measure_source_drain(r->rings[i].source)) {
-            break;
+            return false;
         }
     }
     for (size_t i = 0; i < r->n_ended; i++) {
         if (!measure_source_drain(r->ended[i])) {
-            break;
+            return false;
         }
     }
+    return true;
+}
+
+/* Takes over the names of ports that the file has here: what is in front of
+ * them has those before, what is behind them these. */
+static enum stream_step
+take_ports(struct record_input *r)
+{
+    struct measure_port_names *ports;
+
+    if (!drain(r)) {
+        return STREAM_END;
+    }
+    ports = measure_record_reader_take_ports(r->reader);
     if (ports) {
         measure_pipeline_set_ports(r->input.pipeline, ports);
+        if (!measure_pipeline_await_ports(r->input.pipeline)) {
+            return STREAM_END;
+        }
     }
     return STREAM_MORE;
 }
@@ -413,7 +431,7 @@ stream_read_open(struct stream_input **input, const char *name,
     }
     r->input.class = &record_class;
     r->input.pipeline = pipeline;
-    r->n_slots = n_slots;
+    r->n_slots = measure_max(n_slots, SMALL_SLOTS);
     *input = &r->input;
 
     /* Chains may name ports. */
