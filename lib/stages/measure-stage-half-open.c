@@ -252,7 +252,7 @@ answer(struct half_open *half, const struct measure_flow_packet *packet,
     if (!flow) {
         /* Most have no SYN that is still to come: they must not take the
          * places of those that wait. */
-        if (states->n_used >= states->n_max / 2) {
+        if (states->n_used >= (states->n_max + 1) / 2) {
             return;
         }
         flow = measure_flow_states_add(states, packet);

@@ -639,7 +639,8 @@ packets(struct measure_stage *stage, struct measure_batch *batch)
         if (port->newest < low - OPEN
             && (low - port->newest) * bursts->window_ns >= LATE_NS
             && (port->burst.packets || port->first <= port->newest)) {
-            close_windows(bursts, port, low - OPEN + 1);
+            /* No further than that, for packets of its ring that is late. */
+            close_windows(bursts, port, port->newest + 2);
         }
     }
     bursts->low_ns = low_ns;

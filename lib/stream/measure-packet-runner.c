@@ -114,27 +114,29 @@ is_over(const struct measure_packet_runner *r,
             || (over && !measure_place_waiting(place)));
 }
 
-/* Returns true if 'place', which is held, must not be for longer. */
+/* Returns true if 'place', which is held, must not be for longer: nothing can
+ * wait for others where packets come when they are there. */
 static bool
 is_pressed(const struct measure_packet_runner *r,
            const struct measure_place *place)
 {
     const struct measure_source *source = place->source;
 
-    return (__atomic_load_n(&source->removing, __ATOMIC_ACQUIRE)
-            || (r->sources->live
-                && measure_place_waiting(place) >= source->n_slots / 4 * 3));
+    return (r->sources->live
+            && (__atomic_load_n(&source->removing, __ATOMIC_ACQUIRE)
+                || measure_place_waiting(place) >= source->n_slots / 4 * 3));
 }
 
-/* Returns true if the producer waits for what 'place', which is held, has: for
+/* Returns true if the owner waits for what 'place', which is held, has: for
  * room, which half a ring may not be (measure_source_reserve()), or until all
  * is taken. */
 static bool
-keeps_producer(const struct measure_place *place)
+keeps_owner(const struct measure_place *place)
 {
     const struct measure_source *source = place->source;
 
     return (__atomic_load_n(&source->draining, __ATOMIC_ACQUIRE)
+            || __atomic_load_n(&source->removing, __ATOMIC_ACQUIRE)
             || (__atomic_load_n(&source->waiting, __ATOMIC_ACQUIRE)
                 && measure_place_waiting(place) >= source->n_slots / 2));
 }
@@ -163,7 +165,7 @@ try_change(struct measure_packet_runner *r)
         if (place->held) {
             next_ns = measure_min(next_ns, place->next_ns);
             pressed |= is_pressed(r, place);
-            kept |= keeps_producer(place);
+            kept |= keeps_owner(place);
         }
     }
     /* In this order: a producer that waits has published what others have. */
@@ -191,7 +193,7 @@ end_by_clock(struct measure_packet_runner *r)
 {
     uint64_t now_ns;
 
-    if (!r->every_ns || !r->sources->live
+    if (!r->every_ns || !r->sources->live || !knows_all_sources(r)
         || (!r->n_counted && !r->last)) {
         return;
     }
@@ -574,14 +576,16 @@ static void
 look_around(struct measure_packet_runner *r)
 {
     struct measure_sources *all = r->sources;
-    const struct measure_port_names *ports
-        = __atomic_load_n(&all->ports, __ATOMIC_ACQUIRE);
+    const struct measure_port_names *ports;
 
     if (__atomic_load_n(&all->version, __ATOMIC_ACQUIRE) != r->version) {
         r->n_places = measure_sources_enter(all, r->number, &r->version,
                                             &r->places);
         begin_places(r);
     }
+    /* In this order: names that are set before a source is added are those of
+     * its packets. */
+    ports = __atomic_load_n(&all->ports, __ATOMIC_ACQUIRE);
     if (ports != r->ports) {
         measure_runner_set_ports(r->stages, r->n_stages, ports);
         __atomic_store_n(&r->ports, ports, __ATOMIC_RELEASE);

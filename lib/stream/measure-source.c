@@ -228,21 +228,25 @@ measure_source_is_drained(const struct measure_source *source)
                 == __atomic_load_n(&source->shared->tail, __ATOMIC_ACQUIRE)));
 }
 
-/* Waits until all threads have released all that is published, which they do
- * although packets may have to wait for those of other sources.  Returns false
- * if the pipeline was stopped or has failed.  Nothing is waited for before it
- * was started. */
+/* Waits until all threads have released all that is published now, which they
+ * do although packets may have to wait for those of other sources.  Returns
+ * false if the pipeline was stopped or has failed.  Nothing is waited for
+ * before it was started. */
 bool
 measure_source_drain(struct measure_source *source)
 {
     struct measure_sources *all = source->all;
+    uint64_t head;
     bool drained;
 
-    if (!all->n_threads) {
+    if (!all->n_threads || !source->header) {
         return true;
     }
+    head = get_head(source);
     __atomic_store_n(&source->draining, true, __ATOMIC_RELEASE);
-    while (!(drained = measure_source_is_drained(source))
+    while (!(drained = (int64_t) (__atomic_load_n(&source->shared->tail,
+                                                  __ATOMIC_ACQUIRE)
+                                  - head) >= 0)
            && !__atomic_load_n(&all->stopping, __ATOMIC_RELAXED)
            && !__atomic_load_n(&all->failed, __ATOMIC_RELAXED)) {
         measure_nap();

@@ -15,6 +15,7 @@ measure_stream_client_feed(struct measure_stream_client *client,
                            struct measure_stream_event *event)
 {
     struct measure_client_ring *ring;
+    bool drained = true;
 
     if (!measure_stream_client_next(client, event)) {
         return false;
@@ -32,10 +33,12 @@ measure_stream_client_feed(struct measure_stream_client *client,
         /* The switch may have been restarted: these have names of before. */
         for (size_t at = 0;
              (ring = measure_stream_client_next_old_ring(client, &at)); ) {
-            measure_source_drain(ring->aux);
+            drained &= !ring->aux || measure_source_drain(ring->aux);
         }
-        measure_pipeline_set_ports(pipeline,
-                                   measure_stream_client_take_ports(client));
+        if (drained) {
+            measure_pipeline_set_ports(
+                pipeline, measure_stream_client_take_ports(client));
+        }
         break;
     case MEASURE_STREAM_CONNECTED:
     case MEASURE_STREAM_LOST:

@@ -1045,6 +1045,48 @@ START_TEST(several_rings)
 }
 END_TEST
 
+/* A ring that is removed, or drained, waits for what others have of the
+ * interval. */
+START_TEST(removed_beside_one_that_lags)
+{
+    enum { N = 4000, ROUNDS = 20 };
+    struct measure_pipeline *p = make_pipeline(&plain, "sum every=1s | list");
+    struct measure_source *b = measure_pipeline_create_source(p, 8192, 0);
+    struct measure_source *a = NULL;
+
+    start(p);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        uint64_t time_ns = START + round * 2 * SECOND;
+
+        if (!a) {
+            a = measure_pipeline_create_source(p, 64, 1);
+        }
+        for (int i = 0; i < N; i++) {
+            struct measure_slot *slots = measure_source_reserve(b, 1);
+            uint64_t key[MEASURE_KEY_WORDS] = { 10 | 1 << 24 };
+
+            measure_slot_write(slots, MEASURE_NARROW, key, time_ns + i, 60, 0);
+            measure_ring_advance(measure_source_writer(b), 1);
+        }
+        measure_ring_publish(measure_source_writer(b));
+        write_packet(a, time_ns + SECOND, 2, 60, round);
+        if (_i) {
+            ck_assert(measure_source_drain(a));
+        } else {
+            measure_source_remove(a);
+            a = NULL;
+        }
+    }
+    finish(p);
+    ck_assert_uint_eq(n_intervals, 2 * ROUNDS);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        check_interval(2 * i, i * 2000, N);
+        check_interval(2 * i + 1, i * 2000 + 1000, 1);
+    }
+    forget();
+}
+END_TEST
+
 /* A writer that waits for room in a ring that is held does not wait for
  * ever. */
 START_TEST(held_and_full)
@@ -1667,6 +1709,7 @@ main(void)
     tcase_add_loop_test(tests, late_packets, 0, 2);
     tcase_add_test(tests, late_in_long_intervals);
     tcase_add_loop_test(tests, several_rings, 0, 2);
+    tcase_add_loop_test(tests, removed_beside_one_that_lags, 0, 2);
     tcase_add_loop_test(tests, held_and_full, 0, 2);
     tcase_add_loop_test(tests, live_intervals, 0, 2);
     tcase_add_test(tests, sources_come_and_go);

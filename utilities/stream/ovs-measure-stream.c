@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,18 @@ end(struct stream *s)
     return true;
 }
 
+/* Lets no file be opened in the place of a standard stream that is closed:
+ * what is read from or written to that fails instead. */
+static void
+occupy_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 /* Somebody waits for what is on standard output. */
 static void
 close_stdout(void)
@@ -266,6 +279,7 @@ main(int argc, char *argv[])
     static struct stream s;
     bool good;
 
+    occupy_streams();
     switch (stream_options_parse(&s.options, argc, argv)) {
     case STREAM_LIST:
         stream_list(stdout, measure_stages);

@@ -20,6 +20,7 @@ struct ring {
 
 struct accounting {
     struct measure_stage stage;
+    bool any;                   /* There was a mark. */
     bool of_file;               /* Which may have less than the switch had. */
     uint64_t wanted;            /* Packets; 0 for all... */
     uint64_t accounted;         /* ...of which marks have come for so many. */
@@ -77,6 +78,7 @@ accounting_mark(struct measure_stage *stage, const struct measure_batch *batch,
     uint64_t records = mark->records - last->records;
     char *text = NULL;
 
+    a->any = true;
     if (a->wanted && a->accounted >= a->wanted) {
         return;                 /* The program ends. */
     }
@@ -123,6 +125,17 @@ accounting_ring(struct measure_stage *stage, uint32_t number)
     memset(find_ring(stage, number), 0, sizeof(struct ring));
 }
 
+static char *
+accounting_close(struct measure_stage *stage)
+{
+    struct accounting *a = MEASURE_STAGE_CAST(struct accounting, stage);
+
+    return (!a->of_file || a->any ? NULL
+            : measure_format("--accounting: the file has no marks, like one "
+                             "that was made of a capture: nothing to account "
+                             "for"));
+}
+
 static void
 accounting_destroy(struct measure_stage *stage)
 {
@@ -148,5 +161,6 @@ const struct measure_stage_class stream_accounting = {
     .packets = accounting_packets,
     .mark = accounting_mark,
     .ring = accounting_ring,
+    .close = accounting_close,
     .destroy = accounting_destroy,
 };

@@ -37,7 +37,7 @@ get_output(const struct measure_language_stage *stage)
             output.binary = (!strcmp(word->value, "pcapng")
                              || !strcmp(word->value, "records"));
         } else if (!strcmp(word->name, "file")) {
-            output.file = word->value;
+            output.file = strcmp(word->value, "-") ? word->value : NULL;
         }
     }
     return output;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "stream-message.h"
@@ -24,7 +25,7 @@ stream_progress_init(struct stream_progress *p, const char *name, bool wanted,
 {
     p->terminal = isatty(STDERR_FILENO);
     p->on = wanted || (p->terminal && !quiet);
-    p->name = name;
+    p->name = strcmp(name, "-") ? name : "standard input";
     p->start_ns = measure_monotonic_ns();
     p->next_ns = p->start_ns + FIRST_NS;
 }
@@ -55,10 +56,11 @@ stream_progress_line(const char *name, const struct stream_position *position,
         measure_append(&line, "%d %% of ",
                        (int) (100.0 * position->done / position->total));
         append_number(&line, position->total, "B");
-    } else {
+        measure_append(&line, ", ");
+    } else if (position->done) {
         append_number(&line, position->done, "B");
+        measure_append(&line, ", ");
     }
-    measure_append(&line, ", ");
     append_number(&line, position->packets, "");
     measure_append(&line, " packets");
     if (seconds > 0) {

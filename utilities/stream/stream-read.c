@@ -17,9 +17,10 @@
  * A writer writes blocks of all rings together (measure-record-file.h): such a
  * group has all that it was given until then.  It is read as a whole, and then
  * given to the pipeline in the order of time, some slots of a ring at a time,
- * so that no interval ends before the packets of each ring are there.  A ring
- * that is ahead of others at the end of the group does no harm: a thread keeps
- * its packets until those of the others have come.
+ * so that no interval ends before the packets of each ring are there.  If a
+ * ring is ahead of others at the end of the group, threads keep its packets
+ * until those of the others have come.  (A ring that begins later with older
+ * packets is late: see measure-packet-runner.h.)
  *
  * Numbers of rings rise within a group.  One of more than MAX_GROUP_SLOTS is
  * read as several.
